@@ -1,0 +1,1 @@
+"""Kedge: Kubeflow APIs in one Python package."""

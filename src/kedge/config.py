@@ -1,0 +1,98 @@
+"""Settings: the only module that reads the environment.
+
+Each setting is one field with its default, its unit and its variable; `Settings.from_environment` reads them all, once, when a
+command starts. Nothing reads them at import.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kedge.errors import KedgeError
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if value := environ.get("KEDGE_HOME"):
+        return Path(value).expanduser().absolute()
+    base = environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "kedge"
+
+
+def _cache(environ: Mapping[str, str]) -> Path:
+    if value := environ.get("KEDGE_CACHE"):
+        return Path(value).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "kedge"
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kedge"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a host is started with.
+
+    Attributes:
+        home: All state lies here (``KEDGE_HOME``; default ``~/.local/share/kedge``).
+        cache: Python environments by content; may be deleted at any time (``KEDGE_CACHE``; default ``~/.cache/kedge``).
+        synchronous: SQLite's durability, ``NORMAL`` or ``FULL`` (``KEDGE_SYNCHRONOUS``). NORMAL survives any crash of Kedge;
+            a power cut may lose the last moments, which are then run again.
+        max_pods: Pods that run at once on this node (``KEDGE_MAX_PODS``; default 2 for each processor, at least 4).
+        default_cpu: Processors that a container without a request is counted as (``KEDGE_DEFAULT_CPU``).
+        default_memory: Bytes, likewise (``KEDGE_DEFAULT_MEMORY``).
+        infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
+        log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
+        warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
+        environ: The environment that was read, for what passes through it (``PATH``, proxies).
+    """
+
+    home: Path
+    cache: Path
+    synchronous: str = "NORMAL"
+    max_pods: int = 4
+    default_cpu: float = 0.25
+    default_memory: int = 64 << 20
+    infra_retries: int = 3
+    log_limit: int = 20 << 20
+    warm: bool = True
+    environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read the settings.
+
+        Args:
+            environ: Read this instead of the process's environment.
+
+        Raises:
+            KedgeError: A variable has a value that cannot be used; names it.
+        """
+        env = os.environ if environ is None else environ
+        synchronous = env.get("KEDGE_SYNCHRONOUS", "NORMAL").upper()
+        if synchronous not in {"NORMAL", "FULL"}:
+            raise KedgeError(f"KEDGE_SYNCHRONOUS: must be NORMAL or FULL, got {synchronous!r}. Unset it for NORMAL.")
+        return cls(
+            home=_home(env),
+            cache=_cache(env),
+            synchronous=synchronous,
+            max_pods=int(_number(env, "KEDGE_MAX_PODS", max(4, 2 * (os.cpu_count() or 1)))),
+            default_cpu=_number(env, "KEDGE_DEFAULT_CPU", 0.25),
+            default_memory=int(_number(env, "KEDGE_DEFAULT_MEMORY", 64 << 20)),
+            infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
+            log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
+            warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
+            environ=dict(env),
+        )
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise KedgeError(f"{name}: must be a number, got {text!r}. Unset it for the default, {default:g}.") from error
+    if value < 0:
+        raise KedgeError(f"{name}: must not be negative, got {text!r}. Unset it for the default, {default:g}.")
+    return value

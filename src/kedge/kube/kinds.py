@@ -1,0 +1,95 @@
+"""The table of kinds: one entry is all that a new kind costs.
+
+The server routes, discovers, validates and prints from this table; clients build paths from it. A feature brings its own entries
+and `app` adds them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# A Kubernetes object, list or Status: JSON as it travels. Never change one that you were given; copy first.
+Obj = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of ``kubectl get``.
+
+    Attributes:
+        name: The heading.
+        value: Makes the cell from the object and the age text of its creation.
+        type: OpenAPI type of the cell.
+        priority: 0 is always shown, 1 only with ``-o wide``.
+        description: For ``kubectl explain``-like tools.
+    """
+
+    name: str
+    value: Callable[[Obj], Any]
+    type: str = "string"
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of object and how the API serves it.
+
+    Attributes:
+        kind: ``Pod``.
+        plural: ``pods``, the path segment.
+        group: ``""`` for the core group.
+        version: ``v1``.
+        namespaced: Whether objects live in a namespace.
+        short_names: For ``kubectl get po``.
+        categories: For ``kubectl get all``.
+        subresources: ``status``, ``log``, ``token``…; an object's main path never changes ``status`` where that is listed.
+        schema: OpenAPI v3 schema of the object without ``metadata``; ``None`` serves an open object.
+        merge_keys: JSON path without indexes to the merge key of a list, for strategic merge: ``{"spec.containers": "name"}``.
+        field_selectors: Paths besides ``metadata.name`` and ``metadata.namespace`` that a field selector may use.
+        default: Fills in defaults in place, before validation. May be ``None``.
+        validate: Returns the fields at fault for (new, old or None). May be ``None``.
+        columns: For ``kubectl get``; NAME and AGE are added by the server.
+    """
+
+    kind: str
+    plural: str
+    group: str = ""
+    version: str = "v1"
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    merge_keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    field_selectors: tuple[str, ...] = ()
+    default: Callable[[Obj], None] | None = None
+    validate: "Callable[[Obj, Obj | None], list[Any]] | None" = None
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """``v1`` or ``group/version``, as objects carry it.
+
+        Examples:
+            >>> Kind("Lease", "leases", group="coordination.k8s.io").api_version
+            'coordination.k8s.io/v1'
+        """
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """``pods`` or ``leases.coordination.k8s.io``, as messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The URL path of a collection, an object or a subresource.
+
+        Examples:
+            >>> Kind("Pod", "pods").path("team-a", "x", "log")
+            '/api/v1/namespaces/team-a/pods/x/log'
+        """
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        scope = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        tail = "".join(f"/{part}" for part in (name, subresource) if part)
+        return f"{root}{scope}/{self.plural}{tail}"
