@@ -1,0 +1,49 @@
+# Everything runs in a virtual environment of the checkout, made once and kept; `make` without a target lists what there is.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+
+.PHONY: help setup setup-dev demo test check format bench dist soak constraints clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make the virtual environment with what Kedge needs to run
+	@bash scripts/setup
+
+setup-dev: ## ... and with what its tests and checks need
+	@bash scripts/setup --dev
+
+demo: setup ## Run a real machine-learning pipeline here, twice
+	@$(BIN)/kedge demo
+
+test: setup-dev ## Run the checks and every test (what CI runs)
+	@bash scripts/check
+	@bash scripts/test
+
+check: setup-dev ## Run the linters and the type checker alone
+	@bash scripts/check
+
+format: setup-dev ## Rewrite the code as the formatter wants it
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+bench: setup-dev ## Measure speed and size against their budgets; BENCH="--json chain" selects
+	@$(BIN)/python bench/run.py $(BENCH)
+
+soak: setup-dev ## Run the tests that take a long time, over and over, for SOAK minutes (10)
+	@bash scripts/soak $(or $(SOAK),10)
+
+dist: setup-dev ## Build the wheel and the source archive into dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --installer uv
+
+constraints: setup-dev ## Choose the newest versions again and pin them in constraints/
+	@bash scripts/constraints
+
+clean: ## Delete what the targets above made, the virtual environment too
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,97 @@
+"""The ``kedge`` command: the table of commands, and what becomes of errors.
+
+``kedge --help`` is read from the table below and loads no command: it answers at once. A test holds the table and the commands
+together.
+
+Exit status: 0 done; 1 it failed, and standard error says what, where, why and how to fix it; 2 the command line itself is wrong;
+130 interrupted.
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kedge.errors import KedgeError
+
+# Name -> one line of help. The command `x` is the object `command` of the module `kedge.cli.x`.
+COMMANDS = {
+    "up": "Start the host, in the foreground or detached.",
+    "down": "Stop the host and every step it runs.",
+    "status": "Say whether a host runs, and where.",
+    "demo": "Run a real machine-learning pipeline here, twice.",
+    "doctor": "Say what this machine can and cannot do.",
+    "compile": "Compile a pipeline file to YAML.",
+    "run": "Run a pipeline and follow it.",
+    "runs": "List, show and delete runs.",
+    "logs": "Print what the steps of a run wrote.",
+    "cancel": "Cancel a run.",
+    "pipelines": "List, show, upload and delete pipelines.",
+    "debug": "Run one step of a run again here, under a debugger.",
+    "version": "Print the version.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands, in the order in which a newcomer meets them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"kedge.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101  # a defect of ours, not of the input
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Everything lies in one directory, which KEDGE_HOME moves. `kedge COMMAND --help` tells more.",
+)
+def cli() -> None:
+    """Kubeflow's APIs in one Python package, from a phone to a fleet."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Instead of the process's own.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        result = cli.main(args=None if arguments is None else list(arguments), prog_name="kedge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("kedge: interrupted", err=True)
+        return 130
+    except KedgeError as error:
+        click.echo(f"kedge: {error}", err=True)
+        return 1
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: nothing is wrong, and nobody is there to be told.
+        sys.stdout = None
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

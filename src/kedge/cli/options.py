@@ -1,0 +1,37 @@
+"""Options that several commands share, and how they print."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def output_option(command: Command) -> Command:
+    """Add ``-o/--output text|json``, passed as ``output``."""
+    return click.option(
+        "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json is for scripts."
+    )(command)
+
+
+def port_options(command: Command) -> Command:
+    """Add ``--http-port`` and ``--https-port``; ``None`` means the ports this data directory always had, or any."""
+    port = click.IntRange(0, 65_535)
+    for name, what in (("--https-port", "Kubernetes API"), ("--http-port", "REST API and pages")):
+        command = click.option(name, type=port, help=f"Port of the {what}; chosen once and kept when not given.")(command)
+    return command
+
+
+def print_json(value: object) -> None:
+    """Write one JSON document to standard output."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write columns as wide as their widest cell, as ``kubectl get`` does."""
+    table = [list(headings), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in table) for column in range(len(headings))]
+    for line in table:
+        click.echo("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

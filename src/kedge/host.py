@@ -1,0 +1,269 @@
+"""The host's process seen from outside: find it, start it, stop it.
+
+A running host describes itself in ``host.json`` of its data directory: addresses, token, process. This module reads that file and
+starts and ends the process; what the process does is `kedge.app`. Standard library only, because every command comes through here.
+"""
+
+import http.client
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kedge.config import Settings
+from kedge.errors import StateError
+
+_LOG_TAIL = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running host.
+
+    Attributes:
+        http: Address of the REST API and of the pages, such as ``http://127.0.0.1:41234``.
+        https: Address of the Kubernetes API.
+        token: Bearer token for both.
+        kubeconfig: Path of a kubeconfig for `https`.
+        data_dir: The data directory.
+        pid: The hub's process.
+        version: Kedge's version in that process.
+        started_at: RFC 3339.
+    """
+
+    http: str
+    https: str
+    token: str
+    kubeconfig: str
+    data_dir: str
+    pid: int
+    version: str
+    started_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as ``kedge status --output json`` prints them."""
+        return {
+            "http": self.http,
+            "https": self.https,
+            "token": self.token,
+            "kubeconfig": self.kubeconfig,
+            "dataDir": self.data_dir,
+            "pid": self.pid,
+            "version": self.version,
+            "startedAt": self.started_at,
+        }
+
+
+def read(home: Path) -> Host | None:
+    """Read what the last host of a data directory wrote about itself, whether or not it still runs.
+
+    Raises:
+        StateError: The file is there and cannot be understood.
+    """
+    path = home / "host.json"
+    try:
+        fields = json.loads(path.read_text())
+        return Host(
+            http=str(fields["http"]).rstrip("/"),
+            https=str(fields["https"]).rstrip("/"),
+            token=str(fields["token"]),
+            kubeconfig=str(fields["kubeconfig"]),
+            data_dir=str(fields.get("dataDir") or home),
+            pid=int(fields["pid"]),
+            version=str(fields.get("version", "")),
+            started_at=str(fields.get("startedAt", "")),
+        )
+    except FileNotFoundError:
+        return None
+    except PermissionError as error:
+        raise StateError(f"{path}: belongs to another user. Set KEDGE_HOME to a directory of your own.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{path}: cannot be read ({error!r}). Delete the file and run `kedge up` again.") from error
+
+
+def find(settings: Settings) -> Host | None:
+    """Return the host that runs in the data directory, or ``None``.
+
+    A host that was killed leaves its file behind, and its process number may be somebody else's by now: it counts as running
+    when the process is there and its address takes connections.
+    """
+    host = read(settings.home)
+    return host if host and _alive(host.pid) and _listening(host.http) else None
+
+
+def start(
+    settings: Settings,
+    *,
+    http_port: int | None = None,
+    https_port: int | None = None,
+    timeout: float = 30.0,
+) -> Host:
+    """Start a host that outlives this process, and wait until it is ready.
+
+    Args:
+        settings: Says where the data directory is; the environment passes through.
+        http_port: Port for REST and pages; ``None`` for the one this data directory always had, or any.
+        https_port: Port for the Kubernetes API, likewise.
+        timeout: Seconds to wait.
+
+    Returns:
+        The host. When another process started one in the same directory at the same moment, that one.
+
+    Raises:
+        StateError: It did not start; the message carries what it said.
+    """
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_path = settings.home / "hub.log"
+    argv = [sys.executable, "-P", "-m", "kedge.cli.main", "up"]
+    argv += [f"--http-port={http_port}"] if http_port is not None else []
+    argv += [f"--https-port={https_port}"] if https_port is not None else []
+    with log_path.open("ab") as log:
+        log_path.chmod(0o600)
+        offset = log.tell()
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=settings.home,
+            env={**settings.environ, "KEDGE_HOME": str(settings.home)},
+            start_new_session=True,
+        )
+    return _await_ready(settings, process, log=(log_path, offset), timeout=timeout)
+
+
+def _await_ready(settings: Settings, process: "subprocess.Popen[bytes]", *, log: tuple[Path, int], timeout: float) -> Host:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            process.wait(timeout=0.02)
+        except subprocess.TimeoutExpired:
+            host = read(settings.home)
+            if host and host.pid == process.pid and ready(host):
+                process.returncode = 0  # it is meant to outlive this object: no warning that it still runs
+                return host
+        else:
+            if other := find(settings):
+                return other
+            raise StateError(_tail(*log) or f"The host ended at once with exit status {process.returncode}. See {log[0]}.")
+    process.terminate()
+    process.wait()
+    raise StateError(f"The host was not ready within {timeout:g} s and was stopped. The end of {log[0]}:\n{_tail(*log)}")
+
+
+def _tail(path: Path, offset: int) -> str:
+    """The last lines that a log got after ``offset``, without the command's own prefix."""
+    with path.open("rb") as log:
+        log.seek(offset)
+        lines = log.read()[-16_384:].decode(errors="replace").strip().splitlines()[-_LOG_TAIL:]
+    return "\n".join(line.removeprefix("kedge: ") for line in lines)
+
+
+def ready(host: Host, *, timeout: float = 2.0) -> bool:
+    """Whether ``/readyz`` answers 200."""
+    address = urlsplit(host.http)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=timeout)
+    try:
+        connection.request("GET", "/readyz", headers={"Authorization": f"Bearer {host.token}"})
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def stop(host: Host, *, timeout: float = 30.0) -> None:
+    """Ask the hub to stop and wait until it is gone; its steps go on under the supervisor.
+
+    Args:
+        host: The host.
+        timeout: Seconds before it is killed. That loses nothing: it is as safe as any crash.
+    """
+    for number, seconds in ((signal.SIGTERM, timeout), (signal.SIGKILL, 5.0)):
+        try:
+            os.kill(host.pid, number)
+        except ProcessLookupError:
+            return
+        if wait_for_exit(host.pid, seconds):
+            return
+    raise StateError(f"Process {host.pid} of {host.data_dir} could not be stopped. It may be stuck in the kernel; see `ps -o stat {host.pid}`.")
+
+
+def stop_supervisor(home: Path, *, timeout: float = 60.0) -> bool:
+    """End the supervisor of a data directory and every step it runs (SIGTERM, then SIGKILL after their grace period).
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        StateError: It did not end in time.
+    """
+    path = str(home / "node" / "supervisor.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(timeout)
+        try:
+            _connect(connection, path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        connection.sendall(json.dumps({"op": "stop"}).encode() + b"\n")
+        try:
+            while connection.recv(65_536):
+                pass  # it closes the connection when nothing runs any more
+        except TimeoutError as error:
+            raise StateError(f"The supervisor at {path} still runs steps after {timeout:g} s. Look at them with `ps`.") from error
+        except ConnectionResetError:
+            pass
+    return True
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Connect to a socket whose path may be longer than the 107 bytes that the kernel takes."""
+    if len(os.fsencode(path)) < 104:
+        connection.connect(path)
+        return
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)  # noqa: PTH120  # stays bytes-exact
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # noqa: PTH119
+    finally:
+        os.close(folder)
+
+
+def wait_for_exit(pid: int, timeout: float) -> bool:
+    """Wait until a process that need not be a child has ended; ``False`` when ``timeout`` seconds went by first."""
+    deadline = time.monotonic() + timeout
+    while _alive(pid):
+        if time.monotonic() >= deadline:
+            return False
+        select.select([], [], [], 0.01)
+    return True
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # a zombie has ended: its parent has not looked yet
+        with open(f"/proc/{pid}/stat", "rb") as stat:  # noqa: PTH123  # one line, read in a loop
+            return stat.read().rpartition(b")")[2].split()[0] != b"Z"
+    except (OSError, IndexError):
+        return True
+
+
+def _listening(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 80), timeout=2.0).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,49 @@
+"""The public API is one list, and importing it costs nothing."""
+
+import importlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+import kedge
+
+PUBLIC = {
+    "kedge": ["Client", "KedgeError", "Run", "__version__", "compile", "dsl", "run"],
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_names_are_this_list(module: str) -> None:
+    assert sorted(importlib.import_module(module).__all__) == sorted(PUBLIC[module])
+
+
+def test_every_public_name_can_be_loaded_and_is_listed_by_dir() -> None:
+    assert dir(kedge) == sorted(kedge.__all__)
+    for name in kedge.__all__:
+        assert getattr(kedge, name) is not None
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(AttributeError, match=r"module 'kedge' has no attribute 'Cleint'; it has Client, "):
+        _ = kedge.Cleint  # pyright: ignore[reportAttributeAccessIssue]  # that it is missing is the point
+
+
+@pytest.mark.parametrize("statement", ["import kedge", "from kedge import dsl"])
+def test_importing_loads_no_third_party_module(statement: str) -> None:
+    program = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    loaded = set(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split())
+    before = set(subprocess.run([sys.executable, "-c", "import sys\nprint(*sys.modules)"], check=True, capture_output=True, text=True).stdout.split())
+    assert loaded - before - set(sys.stdlib_module_names) == {"kedge"}
+
+
+@pytest.mark.parametrize("statement", ["import kedge", "from kedge import dsl"])
+def test_importing_is_quick(statement: str) -> None:
+    # The budget (60 ms) is measured by bench/; this holds off the import of something large by accident.
+    def seconds(program: str) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program], check=True)
+        return time.perf_counter() - started
+
+    assert min(seconds(statement) for _ in range(3)) - min(seconds("pass") for _ in range(3)) < 0.3
