@@ -12,6 +12,10 @@ from typing import Any
 Obj = dict[str, Any]
 
 
+# What may be done with an ordinary kind, in the words of discovery.
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of ``kubectl get``.
@@ -19,7 +23,7 @@ class Column:
     Attributes:
         name: The heading.
         value: Makes the cell from the object and the age text of its creation.
-        type: OpenAPI type of the cell.
+        type: OpenAPI type of the cell; for ``date`` the value is a timestamp, which the server prints as an age.
         priority: 0 is always shown, 1 only with ``-o wide``.
         description: For ``kubectl explain``-like tools.
     """
@@ -45,7 +49,9 @@ class Kind:
         categories: For ``kubectl get all``.
         subresources: ``status``, ``log``, ``token``…; an object's main path never changes ``status`` where that is listed.
         schema: OpenAPI v3 schema of the object without ``metadata``; ``None`` serves an open object.
-        merge_keys: JSON path without indexes to the merge key of a list, for strategic merge: ``{"spec.containers": "name"}``.
+        verbs: What may be done with objects of this kind; a review is only created, and never stored.
+        merge_keys: JSON path without indexes to the merge key of a list, for strategic merge: ``{"spec.containers": "name"}``;
+            ``""`` stands for a list of plain values that is merged as a set. A list that is not named is replaced whole.
         field_selectors: Paths besides ``metadata.name`` and ``metadata.namespace`` that a field selector may use.
         default: Fills in defaults in place, before validation. May be ``None``.
         validate: Returns the fields at fault for (new, old or None). May be ``None``.
@@ -60,6 +66,7 @@ class Kind:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = VERBS
     schema: Mapping[str, Any] | None = None
     merge_keys: Mapping[str, str] = field(default_factory=dict[str, str])
     field_selectors: tuple[str, ...] = ()
