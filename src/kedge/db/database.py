@@ -1,0 +1,145 @@
+"""The connection to the history database, its transactions, and what its errors mean.
+
+There is one connection, used by the hub's thread alone: with SQLite in its WAL mode a transaction of a few rows is a tenth of a
+millisecond, less than handing it to another thread and back would cost.
+"""
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import StaticPool
+
+from kedge.db import schema
+from kedge.errors import StateError, Unavailable
+
+# How long a write waits for another program (a backup) that holds the file, in seconds. It blocks the hub, so it is short:
+# what could not be written is tried again.
+_BUSY_TIMEOUT = 2.0
+
+_FULL = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"}
+_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_PROTOCOL"}
+_CORRUPT = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_IOERR_SHORT_READ"}
+
+
+class Database:
+    """One SQL database at the version that this code reads.
+
+    Args:
+        engine: Where to connect; `open_sqlite` makes one.
+        place: The database's name in messages: a path or an address without its password.
+
+    Raises:
+        StateError: It is corrupt, or a newer version wrote it.
+        Unavailable: It cannot be reached or written now.
+    """
+
+    def __init__(self, engine: sqlalchemy.Engine, place: str) -> None:
+        self.place = place
+        self._engine = engine
+        with self._explained():
+            self._connection = engine.connect()
+        self._sqlite = engine.dialect.name == "sqlite"
+        try:
+            with self._explained():
+                schema.prepare(self._connection, place)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Generator[Connection]:
+        """All of what is written inside, or nothing.
+
+        Raises:
+            Unavailable: The disk is full or another program holds the file; nothing was written, try again later.
+            StateError: The file is damaged.
+        """
+        with self._explained(), self._connection.begin():
+            if self._sqlite:  # IMMEDIATE: wait for the lock here, where nothing has been read yet
+                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield self._connection
+
+    @contextmanager
+    def reading(self) -> Generator[Connection]:
+        """A connection to read from; also usable inside `transaction`, whose writes it then sees."""
+        if self._connection.in_transaction():
+            yield self._connection
+            return
+        with self._explained():
+            try:
+                yield self._connection
+            finally:
+                self._connection.rollback()
+
+    def close(self) -> None:
+        """Close the connection; harmless when done twice."""
+        self._connection.close()
+        self._engine.dispose()
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        try:
+            yield
+        except IntegrityError:
+            raise  # a rule of the tables: the caller knows what it means
+        except DBAPIError as error:
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: DBAPIError) -> Exception:
+        name = getattr(error.orig, "sqlite_errorname", "")
+        if name in _CORRUPT:
+            return StateError(
+                f"{self.place}: the history database is damaged ({error.orig}). Stop Kedge, then restore the file from a "
+                f"backup, or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
+            )
+        if name in _BUSY:
+            return Unavailable(
+                f"{self.place}: another program holds the database ({error.orig}). Wait for it to end, or stop it."
+            )
+        if name in _FULL:
+            return Unavailable(
+                f"{self.place}: cannot be written ({error.orig}). Make space on its disk; what waits then goes on."
+            )
+        if name == "SQLITE_READONLY" or error.connection_invalidated:
+            return Unavailable(f"{self.place}: cannot be written ({error.orig}). Check its permissions and its disk.")
+        return error
+
+
+def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
+    """Open or make a database file.
+
+    Args:
+        path: The file; ``-wal`` and ``-shm`` lie beside it.
+        synchronous: ``NORMAL`` survives any crash of the process; ``FULL`` also a power cut, at some milliseconds a transaction.
+
+    Raises:
+        StateError: The file is corrupt, or a newer version wrote it.
+        Unavailable: It cannot be opened or written.
+    """
+    engine = sqlalchemy.create_engine(
+        sqlalchemy.URL.create("sqlite", database=str(path)),
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def settle(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]  # the event calls it
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode = WAL",
+            f"synchronous = {synchronous}",
+            "foreign_keys = ON",
+            "temp_store = MEMORY",
+            "cache_size = -4000",  # KiB
+            "journal_size_limit = 16777216",  # the WAL's file shrinks again after a burst
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return Database(engine, str(path))

@@ -1,0 +1,1 @@
+"""The migrations themselves, oldest first. A file that has been released is never edited."""

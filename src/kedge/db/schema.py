@@ -1,0 +1,76 @@
+"""Brings a database to the version that this code reads.
+
+- Empty: every table is made at once and stamped. Alembic is not even imported, because that is the first start that a newcomer
+  waits for.
+- Older: Alembic's migrations, in `kedge.db.migrations`. A test proves that they end at the same tables.
+- Newer: refused. Guessing at a schema from the future would lose what its writer stored.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
+from sqlalchemy.engine import Connection
+
+from kedge.db.tables import metadata
+from kedge.errors import StateError
+
+# Every revision in order; the last is what `tables` describes. A test compares them with the files.
+REVISIONS = ("0001",)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+# Alembic's own table, so that its command line works on the database too.
+_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+
+
+def prepare(connection: Connection, place: str) -> None:
+    """Make or migrate the tables, in one transaction.
+
+    Args:
+        connection: An open connection, outside any transaction.
+        place: The database's name in messages.
+
+    Raises:
+        StateError: A newer version of Kedge wrote it.
+    """
+    sqlite = connection.dialect.name == "sqlite"
+    with connection.begin():
+        if sqlite:  # tables and stamp together or not at all; the driver would otherwise commit each
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        found = revision(connection)
+        if found == REVISIONS[-1]:
+            return
+        if found is None:
+            metadata.create_all(connection)
+            _version.create(connection)
+            connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
+            return
+        if found not in REVISIONS:
+            raise StateError(
+                f"{place}: the history database has schema {found}, which a newer version of Kedge wrote; this one reads up to "
+                f"{REVISIONS[-1]}. Upgrade Kedge, or give this one another data directory (KEDGE_HOME)."
+            )
+        migrate(connection)
+
+
+def revision(connection: Connection) -> str | None:
+    """The schema's revision, or ``None`` for a database with no tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(select(_version.c.version_num)).scalar()
+
+
+def migrate(connection: Connection, target: str = "head") -> None:
+    """Run Alembic's migrations up to ``target``, inside the caller's transaction."""
+    from alembic import command  # noqa: PLC0415  # 80 ms that a database at the newest version never pays
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)

@@ -1,0 +1,189 @@
+"""The tables of the history database, the same on SQLite and PostgreSQL.
+
+Column types are the plain ones that both have and that need no conversion on the way: text, big integers and floats. Times are
+microseconds since 1970 (UTC), flags are 0 or 1, and what has an inner structure is JSON text. What is asked for by value is a
+column of its own with an index; a test asks the query planner about every statement of the history.
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+
+metadata = MetaData()
+
+# A pipeline's IR and platform document, once for each content: a thousand runs of one pipeline store it once.
+specs = Table(
+    "specs",
+    metadata,
+    Column("digest", Text, primary_key=True),  # sha256:<hex> of both documents
+    Column("pipeline", LargeBinary, nullable=False),  # PipelineSpec, JSON, zlib
+    Column("platform", LargeBinary),  # platform spec, JSON, zlib
+    Column("created_at", BigInteger, nullable=False),
+)
+
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("experiment_id", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("storage_state", Text, nullable=False, server_default="AVAILABLE"),  # or ARCHIVED
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_run_created_at", BigInteger),
+    Index("ix_experiments_name", "namespace", "display_name", unique=True),
+    Index("ix_experiments_created", "created_at", "experiment_id"),
+)
+
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("pipeline_id", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_pipelines_name", "namespace", "name", unique=True),
+    Index("ix_pipelines_created", "created_at", "pipeline_id"),
+)
+
+pipeline_versions = Table(
+    "pipeline_versions",
+    metadata,
+    Column("pipeline_version_id", Text, primary_key=True),
+    Column("pipeline_id", Text, ForeignKey("pipelines.pipeline_id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("spec_digest", Text, ForeignKey("specs.digest"), nullable=False),
+    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_pipeline_versions_name", "pipeline_id", "name", unique=True),
+    Index("ix_pipeline_versions_created", "pipeline_id", "created_at", "pipeline_version_id"),
+    Index("ix_pipeline_versions_spec", "spec_digest"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),  # metadata.uid of the Run object
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),  # metadata.name of the Run object
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("experiment_id", Text, ForeignKey("experiments.experiment_id")),
+    Column("pipeline_id", Text),  # no foreign keys: a run outlives the pipeline that it was started from
+    Column("pipeline_version_id", Text),
+    Column("pipeline_name", Text, nullable=False),
+    Column("spec_digest", Text, ForeignKey("specs.digest"), nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("pipeline_root", Text, nullable=False),
+    Column("service_account", Text, nullable=False, server_default=""),
+    Column("cache", Integer, nullable=False, server_default="1"),
+    Column("state", Text, nullable=False),  # KFP's words
+    Column("state_history", Text, nullable=False, server_default="[]"),
+    Column("storage_state", Text, nullable=False, server_default="AVAILABLE"),
+    Column("cancel_reason", Text),  # set once somebody asked for the end
+    Column("failure", Text),
+    Column("outputs", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index("ix_runs_created", "created_at", "run_id"),
+    Index("ix_runs_namespace", "namespace", "created_at", "run_id"),
+    Index("ix_runs_experiment", "experiment_id", "created_at", "run_id"),
+    Index("ix_runs_name", "name"),
+    Index("ix_runs_display_name", "display_name"),
+    Index("ix_runs_spec", "spec_digest"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Text, primary_key=True),  # dotted path; "" is the root
+    Column("name", Text, nullable=False),
+    Column("parent", Text),
+    Column("kind", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("executor", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("waiting", Text),  # what a PENDING task waits for
+    Column("iteration", Integer),
+    Column("iterations", Integer),
+    Column("attempt", Integer, nullable=False),
+    Column("infra_failures", Integer, nullable=False),
+    Column("inputs", Text),
+    Column("outputs", Text),
+    Column("failure", Text),
+    Column("retry_at", BigInteger),
+    Column("cache_key", Text, nullable=False),
+    Column("cached_from", Text, nullable=False),
+    # The scope of the cache, kept here so that a look-up is one index seek.
+    Column("namespace", Text, nullable=False),
+    Column("pipeline_name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index(
+        "ix_tasks_cache",
+        "cache_key",
+        "namespace",
+        "pipeline_name",
+        "finished_at",
+        sqlite_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
+        postgresql_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("pod_name", Text, nullable=False),
+    Column("pod_uid", Text),  # known once the Pod was seen
+    Column("state", Text, nullable=False),  # PENDING RUNNING SUCCEEDED FAILED CANCELED
+    Column("reason", Text),
+    Column("message", Text),
+    Column("exit_code", Integer),
+    Column("infra", Integer, nullable=False, server_default="0"),
+    Column("staged", Text),  # outputs that a sidecar committed before the main container's exit was seen
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Index("ix_attempts_pod", "pod_uid", unique=True),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("artifact_id", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", Text, nullable=False),  # schemaTitle, such as system.Model
+    Column("uri", Text, nullable=False),
+    Column("digest", Text),
+    Column("size", BigInteger),
+    Column("metadata", Text, nullable=False, server_default="{}"),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE")),  # who made it
+    Column("task_id", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_artifacts_uri", "uri"),
+    Index("ix_artifacts_run", "run_id", "task_id"),
+    Index("ix_artifacts_created", "namespace", "created_at", "artifact_id"),
+)
+
+# The edges of lineage: which task read or made which artifact, under which name.
+task_artifacts = Table(
+    "task_artifacts",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),  # input or output
+    Column("key", Text, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("artifact_id", Text, ForeignKey("artifacts.artifact_id", ondelete="CASCADE"), nullable=False),
+    Index("ix_task_artifacts_artifact", "artifact_id"),
+)
