@@ -1,0 +1,216 @@
+"""Pipeline files: YAML and JSON text to plain dicts and back.
+
+A file holds one pipeline (PipelineSpec 2.1.0) and perhaps its platform options. Four shapes are read; tools write all of them:
+
+- YAML of one document (the pipeline) or two (then the options, ``platforms: …``);
+- JSON of the pipeline;
+- ``{"pipeline_spec": …, "platform_spec": …}``, as ``kfp.Client`` sends it;
+- the Kubernetes manifest of a ``PipelineVersion``.
+
+What the dicts mean is `kedge.pipelines.ir`'s business; here only whether they are a pipeline at all.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import yaml
+
+from kedge.errors import PipelineError
+
+SCHEMA_VERSION = "2.1.0"
+
+_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+# Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
+_MAX_VALUES = 5_000_000
+_WRAPPERS = {"pipeline_spec": "platform_spec", "pipelineSpec": "platformSpec"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One pipeline file.
+
+    Attributes:
+        pipeline: The PipelineSpec, in its JSON form (camelCase).
+        platforms: Options by platform name (``kubernetes``, ``kedge``); empty if the file has none.
+    """
+
+    pipeline: dict[str, Any]
+    platforms: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's where it is built in
+    """Reads what JSON can say: a date stays the text that was written."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way to configure a loader
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
+    }
+
+
+class _Dumper(_DUMPER):  # pyright: ignore[reportUntypedBaseClass]  # as above
+    """Writes every value in full (no anchors) and source code as blocks that people can read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Repeat shared values; a pipeline file is easier to read, and to diff, without anchors."""
+        del data
+        return True
+
+
+def _text(dumper: Any, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def read(text: str | bytes, source: str = "the pipeline file") -> Document:
+    """Read a pipeline file.
+
+    Args:
+        text: YAML or JSON; bytes are UTF-8.
+        source: What to call the file in errors.
+
+    Raises:
+        PipelineError: It is neither, or not a pipeline, or a pipeline of another schema version.
+
+    Examples:
+        >>> read('{"pipelineInfo": {"name": "p"}, "root": {}, "schemaVersion": "2.1.0"}').pipeline["pipelineInfo"]
+        {'name': 'p'}
+    """
+    text = _decoded(text, source)
+    if text.lstrip()[:1] == "{":
+        try:
+            return document(msgspec.json.decode(text), source)
+        except (msgspec.DecodeError, RecursionError):
+            pass  # YAML's flow mappings begin like JSON
+    return _from_values([value for value in _load(text, source) if value is not None], source)
+
+
+def document(value: Any, source: str = "the pipeline") -> Document:
+    """Make a document of an already decoded value: a pipeline, or a wrapper around a pipeline and its options.
+
+    Raises:
+        PipelineError: As `read`.
+    """
+    return _from_values([value], source)
+
+
+def write(pipeline: Document) -> str:
+    """Write the document as YAML that `read` and ``kfp`` read back."""
+    values = [pipeline.pipeline]
+    if pipeline.platforms:
+        values.append({"platforms": pipeline.platforms})
+    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=2**31 - 1)
+
+
+def _decoded(text: str | bytes, source: str) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PipelineError(
+            f"{source}: not a pipeline: byte {error.start} is not UTF-8 text. Give the YAML or JSON file that the compiler wrote."
+        ) from error
+
+
+def _load(text: str, source: str) -> list[Any]:
+    try:
+        values = list(yaml.load_all(text, Loader=_Loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = error.problem or error.context or "it cannot be read"
+        raise PipelineError(f"{source}{where}: not YAML: {problem}. Fix that line, or compile the pipeline again.") from error
+    except yaml.YAMLError as error:
+        detail = str(error).splitlines()[0]
+        raise PipelineError(f"{source}: not YAML: {detail}. Give the file that the compiler wrote.") from error
+    except (RecursionError, ValueError, TypeError) as error:
+        # PyYAML lets these out for nesting without end, numbers that are none (0o9), and keys that are lists.
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise PipelineError(f"{source}: not a pipeline: {problem}. Give the file that the compiler wrote.") from error
+    if re.search(r"(?:^|[\s\[{,:-])[*][A-Za-z0-9_-]", text) and not _is_bounded(values):
+        raise PipelineError(f"{source}: its YAML aliases stand for more than {_MAX_VALUES:,} values. Write them out.")
+    return values
+
+
+def _is_bounded(values: list[Any]) -> bool:
+    """Whether the tree is finite and not larger, aliases written out, than a pipeline may be."""
+    stack, seen = list(values), 0
+    while stack:
+        value = stack.pop()
+        seen += 1
+        if seen + len(stack) > _MAX_VALUES:
+            return False
+        if isinstance(value, dict):
+            stack.extend(value.values())
+        elif isinstance(value, list):
+            stack.extend(value)
+    return True
+
+
+def _from_values(values: list[Any], source: str) -> Document:
+    if not values:
+        raise PipelineError(f"{source}: it is empty. Give the YAML or JSON file that the compiler wrote.")
+    manifest = next((v["spec"] for v in values if _is_manifest(v)), None)
+    if manifest is not None:
+        values = [manifest]
+    first = values[0]
+    if not isinstance(first, dict):
+        raise PipelineError(f"{source}: not a pipeline: expected a mapping with the key root, got {_kind(first)}.")
+    platforms: Any = {}
+    key = next((k for k in _WRAPPERS if k in first), None)
+    if key is not None:
+        platforms = first.get(_WRAPPERS[key]) or {}
+        first = first[key]
+    elif len(values) > 1:
+        platforms = values[1]
+    if len(values) > 2:
+        raise PipelineError(
+            f"{source}: {len(values)} YAML documents, at most two can be read (the pipeline, its platform options). "
+            "Put each pipeline in a file of its own."
+        )
+    _check_shape(first, source)
+    if not isinstance(platforms, dict) or not isinstance(platforms.get("platforms", {}), dict):
+        raise PipelineError(f"{source}: the platform options must be a mapping with the key platforms.")
+    unknown = sorted(set(map(str, platforms)) - {"platforms"})
+    if unknown:
+        raise PipelineError(f"{source}: the second document has the key {unknown[0]!r}; only platforms may stand there.")
+    return Document(first, platforms.get("platforms", {}))
+
+
+def _is_manifest(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("spec"), dict) and "pipelineSpec" in value["spec"]
+
+
+def _kind(value: Any) -> str:
+    return "a list" if isinstance(value, list) else f"{type(value).__name__} {value!r:.40}"
+
+
+def _check_shape(pipeline: Any, source: str) -> None:
+    if not isinstance(pipeline, dict):
+        raise PipelineError(f"{source}: not a pipeline: expected a mapping with the key root, got {_kind(pipeline)}.")
+    if pipeline.get("kind") == "Workflow":
+        raise PipelineError(
+            f"{source}: this is an Argo Workflow, which kfp 1.x wrote; Kedge runs PipelineSpec {SCHEMA_VERSION}. "
+            "Compile the pipeline with kedge.dsl or with kfp 2.x."
+        )
+    if "implementation" in pipeline:
+        raise PipelineError(
+            f"{source}: this is a component.yaml of kfp 1.x, not a pipeline. Use load_component_from_file() in a pipeline."
+        )
+    if "root" not in pipeline:
+        found = ", ".join(sorted(map(str, pipeline))[:6]) or "nothing"
+        raise PipelineError(
+            f"{source}: not a pipeline: the key root is missing (found: {found}). Give the file that kedge compile or kfp wrote."
+        )
+    version = pipeline.get("schemaVersion")
+    if version != SCHEMA_VERSION:
+        said = "is missing" if version is None else f"is {version!r}"
+        raise PipelineError(
+            f"{source}: schemaVersion {said}; Kedge reads {SCHEMA_VERSION!r}. Compile it again with kedge.dsl or kfp 2.x."
+        )
