@@ -26,6 +26,8 @@ _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
 _MAX_VALUES = 5_000_000
+# libyaml composes by recursion in C: nesting without end would end the process, not raise.
+_MAX_DEPTH = 500
 _WRAPPERS = {"pipeline_spec": "platform_spec", "pipelineSpec": "platformSpec"}
 
 
@@ -120,6 +122,8 @@ def _decoded(text: str | bytes, source: str) -> str:
 
 def _load(text: str, source: str) -> list[Any]:
     try:
+        if _may_be_deep(text) and _depth(text) > _MAX_DEPTH:
+            raise PipelineError(f"{source}: not a pipeline: it is nested more than {_MAX_DEPTH} levels deep.")
         values = list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -136,6 +140,32 @@ def _load(text: str, source: str) -> list[Any]:
     if re.search(r"(?:^|[\s\[{,:-])[*][A-Za-z0-9_-]", text) and not _is_bounded(values):
         raise PipelineError(f"{source}: its YAML aliases stand for more than {_MAX_VALUES:,} values. Write them out.")
     return values
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether the text could nest past the limit: a quick look that takes brackets in strings for nesting, but misses none."""
+    if re.search(rf"(?m)^[ \t?:-]{{{_MAX_DEPTH // 2},}}", text):
+        return True
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _MAX_DEPTH // 2:
+            return True
+        depth = max(depth, 0)
+    return False
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+            if deepest > _MAX_DEPTH:
+                break
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return deepest
 
 
 def _is_bounded(values: list[Any]) -> bool:
