@@ -1,0 +1,264 @@
+"""The object log in one SQLite file.
+
+One table, one row a revision; the row's id is the revision. ``AUTOINCREMENT``, because SQLite otherwise gives the id of a deleted
+last row away again and a watch would skip. ``prev_revision`` chains the rows of a key; the unique index on it is what makes two
+writers of one revision impossible, and it finds the newest row of a key without a second table.
+
+Compaction deletes a row when the row that replaced it is old enough, never the newest row of an object. The row before any that a
+watch may still ask for is therefore always there, and needs no copy.
+
+Durability: with ``synchronous=NORMAL`` an answered write survives any crash of the process; a power cut may lose the last
+moments, never the file. ``FULL`` waits for the disk at each write.
+"""
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kedge import errors
+from kedge.store.memory import check_head, exists, expired
+from kedge.store.subscribers import Subscribers
+from kedge.store.types import Callback, Listing, Record, Unsubscribe
+
+_FORMAT = 1  # PRAGMA user_version; raise it with a migration
+_COMPACT_EVERY = 512  # writes between automatic compactions: a few milliseconds each
+_KEEP = 10_000  # revisions of history that a client may fall behind before it must list again
+_LAST_KEY = "\U0010ffff"  # sorts after every character that a key may have
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS revisions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key TEXT NOT NULL,
+    create_revision INTEGER NOT NULL,  -- 0 in the row that created the object: its own id
+    prev_revision INTEGER NOT NULL,    -- 0 when there is no earlier row of this key
+    deleted INTEGER NOT NULL,
+    value BLOB                         -- NULL in a row that deletes: the row before has it
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS revisions_by_key ON revisions (key, prev_revision);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT OR IGNORE INTO facts VALUES ('compacted', 0);
+"""
+_HEAD = """
+SELECT id, create_revision, deleted, value FROM revisions WHERE key = ? ORDER BY prev_revision DESC LIMIT 1
+"""
+_APPEND = "INSERT INTO revisions (key, create_revision, prev_revision, deleted, value) VALUES (?, ?, ?, ?, ?)"
+_LIST = """
+SELECT r.key, r.id, r.value, r.create_revision FROM revisions AS r
+WHERE r.key > :start AND r.key < :stop AND r.id <= :at AND r.deleted = 0
+AND NOT EXISTS (SELECT 1 FROM revisions AS n WHERE n.key = r.key AND n.prev_revision = r.id AND n.id <= :at)
+ORDER BY r.key LIMIT :limit
+"""
+_AFTER = """
+SELECT r.key, r.id, r.value, r.create_revision, r.deleted, p.value FROM revisions AS r
+LEFT JOIN revisions AS p ON p.id = r.prev_revision AND r.create_revision != 0
+WHERE r.id > :revision AND +r.key >= :prefix AND +r.key < :stop
+ORDER BY r.id LIMIT :limit
+"""
+_COMPACT = """
+DELETE FROM revisions WHERE id IN (
+    SELECT prev_revision FROM revisions WHERE id > :from AND id <= :to AND prev_revision != 0
+    UNION ALL
+    SELECT id FROM revisions WHERE id > :from AND id <= :to AND deleted = 1
+)
+"""
+STATEMENTS = {"head": _HEAD, "append": _APPEND, "list": _LIST, "after": _AFTER, "compact": _COMPACT}
+
+
+class ObjectLog:
+    """`Store` in a SQLite file.
+
+    Args:
+        path: The file; made with mode 0600 when it is not there. ``:memory:`` is for tests.
+        synchronous: ``NORMAL`` or ``FULL``.
+        keep: Revisions of history kept by the automatic compaction.
+
+    Raises:
+        StateError: The file is not such a log, is damaged, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path | str, *, synchronous: str = "NORMAL", keep: int = _KEEP) -> None:
+        self._path = str(path)
+        self._keep = keep
+        self._writes = 0
+        self._subscribers = Subscribers()
+        self._open = False
+        with self._translated():
+            if self._path != ":memory:":
+                Path(path).touch(mode=0o600)
+            self._db = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                self._prepare(synchronous)
+            except BaseException:
+                self._db.close()
+                raise
+        self._open = True
+
+    def _prepare(self, synchronous: str) -> None:
+        db = self._db
+        (found,) = db.execute("PRAGMA user_version").fetchone()
+        if found > _FORMAT:
+            raise errors.StateError(
+                f"{self._path}: written by a newer version of Kedge (format {found}, this one reads {_FORMAT}). "
+                "Upgrade Kedge, or set KEDGE_HOME to another directory."
+            )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if synchronous == 'FULL' else 'NORMAL'}")
+        db.execute("PRAGMA journal_size_limit = 16777216")
+        db.execute("PRAGMA busy_timeout = 5000")
+        if found < _FORMAT:
+            db.executescript(_SCHEMA)
+            db.execute(f"PRAGMA user_version = {_FORMAT}")
+        (self._compacted,) = db.execute("SELECT value FROM facts WHERE name = 'compacted'").fetchone()
+        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'revisions'").fetchone()
+        self._revision: int = row[0] if row else 0
+
+    def get(self, key: str) -> Record | None:
+        """The newest record of a key, or ``None``."""
+        with self._translated():
+            row = self._db.execute(_HEAD, (key,)).fetchone()
+        return None if row is None or row[2] else Record(key, row[0], row[3], row[1] or row[0])
+
+    def list(self, prefix: str, *, revision: int = 0, limit: int = 0, start: str | None = None) -> Listing:
+        """The objects whose keys begin with a prefix."""
+        at = revision or self._revision
+        if at < self._compacted or at > self._revision:
+            raise expired(at, self._compacted, self._revision)
+        bounds = {"start": max(prefix, start or ""), "stop": prefix + _LAST_KEY, "at": at, "limit": limit + 1 if limit else -1}
+        with self._translated():
+            rows = self._db.execute(_LIST, bounds).fetchall()
+        records = [Record(key, number, value, made or number) for key, number, value, made in rows]
+        more = bool(limit) and len(records) > limit
+        return Listing(at, records[:limit] if more else records, more)
+
+    def create(self, key: str, value: bytes) -> Record:
+        """Write an object that is not there."""
+        with self._translated():
+            row = self._db.execute(_HEAD, (key,)).fetchone()
+        if row is not None and not row[2]:
+            raise exists(key)
+        number = self._append(key, 0, row[0] if row else 0, value)
+        return self._published(Record(key, number, value, number))
+
+    def update(self, key: str, value: bytes, revision: int) -> Record:
+        """Replace an object whose newest revision is the one named."""
+        head = check_head(self.get(key), key, revision)
+        number = self._append(key, head.create_revision, head.revision, value)
+        return self._published(Record(key, number, value, head.create_revision, previous=head.value))
+
+    def delete(self, key: str, revision: int) -> Record:
+        """Delete an object whose newest revision is the one named."""
+        head = check_head(self.get(key), key, revision)
+        number = self._append(key, head.create_revision, head.revision, None)
+        return self._published(Record(key, number, head.value, head.create_revision, deleted=True, previous=head.value))
+
+    def after(self, revision: int, prefix: str = "", limit: int = 0) -> Sequence[Record]:
+        """The changes after a revision, oldest first."""
+        if revision < self._compacted or revision > self._revision:
+            raise expired(revision, self._compacted, self._revision)
+        bounds = {"revision": revision, "prefix": prefix, "stop": prefix + _LAST_KEY, "limit": limit or -1}
+        with self._translated():
+            rows = self._db.execute(_AFTER, bounds).fetchall()
+        return [_change(row) for row in rows]
+
+    def subscribe(self, prefix: str, callback: Callback) -> Unsubscribe:
+        """Hear of each write whose key begins with a prefix."""
+        return self._subscribers.add(prefix, callback)
+
+    def compact(self, revision: int) -> None:
+        """Forget what was replaced or deleted up to a revision."""
+        revision = min(revision, self._revision)
+        if revision <= self._compacted:
+            return
+        with self._translated(), self._transaction():
+            self._db.execute(_COMPACT, {"from": self._compacted, "to": revision})
+            self._db.execute("UPDATE facts SET value = ? WHERE name = 'compacted'", (revision,))
+        self._compacted = revision
+
+    def raise_revision(self, revision: int) -> None:
+        """Count on from at least this number, and forget all history."""
+        if revision > self._revision:
+            with self._translated(), self._transaction():
+                # The row is there once anything was ever written.
+                self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'revisions'")
+                self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('revisions', ?)", (revision,))
+            self._revision = revision
+        self.compact(self._revision)
+
+    def current(self) -> int:
+        """The newest revision."""
+        return self._revision
+
+    def compacted(self) -> int:
+        """The revision up to which history was forgotten."""
+        return self._compacted
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._open:
+            self._open = False
+            self._db.close()
+
+    def _append(self, key: str, create_revision: int, previous: int, value: bytes | None) -> int:
+        deleted = 1 if value is None else 0
+        with self._translated():
+            cursor = self._db.execute(_APPEND, (key, create_revision, previous, deleted, value))
+        number = cursor.lastrowid
+        if number is None:  # pragma: no cover  # SQLite always says
+            raise errors.ServerError(f"{key}: SQLite gave the new row no number. This is a bug; please report it.")
+        self._revision = number
+        return number
+
+    def _published(self, record: Record) -> Record:
+        self._subscribers.publish(record)
+        self._writes += 1
+        if self._writes >= _COMPACT_EVERY:
+            self._writes = 0
+            self.compact(self._revision - self._keep)
+        return record
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise _translate(error, self._path) from error
+        except OSError as error:
+            raise errors.StateError(f"{self._path}: cannot be opened: {error.strerror}. Make its directory writable.") from error
+
+
+def _change(row: tuple[str, int, bytes | None, int, int, bytes | None]) -> Record:
+    key, number, value, made, deleted, previous = row
+    return Record(key, number, (previous if value is None else value) or b"", made or number, bool(deleted), previous)
+
+
+def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
+    code: Any = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if isinstance(code, int) else None
+    if primary == sqlite3.SQLITE_FULL:
+        return errors.Unavailable(f"{path}: the disk is full. Free some space there; nothing was lost, and it can go on at once.")
+    if primary == sqlite3.SQLITE_IOERR:
+        return errors.Unavailable(
+            f"{path}: the disk refused ({error}). Check its free space and health (df, dmesg), then try again."
+        )
+    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return errors.StateError(
+            f"{path}: the object store is damaged ({error}). Restore it from a backup, or move it away (with its -wal and -shm "
+            "files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay."
+        )
+    if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return errors.StateError(f"{path}: another process holds the object store ({error}). Stop it, or set KEDGE_HOME.")
+    if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return errors.StateError(f"{path}: cannot be written ({error}). Make the file and its directory writable.")
+    return error
