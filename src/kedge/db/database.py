@@ -95,8 +95,8 @@ class Database:
         name = getattr(error.orig, "sqlite_errorname", "")
         if name in _CORRUPT:
             return StateError(
-                f"{self.place}: the history database is damaged ({error.orig}). Stop Kedge, then restore the file from a "
-                f"backup, or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
+                f"{self.place}: the history database is damaged ({error.orig}). Stop Kedge, then restore the file from a backup, "
+                f"or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
             )
         if name in _BUSY:
             return Unavailable(

@@ -24,24 +24,14 @@ def _shape(path: Path) -> dict[str, object]:
         found = sqlalchemy.inspect(engine)
         return {
             table: (
-                {
-                    c["name"]: (str(c["type"]), c["nullable"], c["default"], c.get("primary_key"))
+                [
+                    (c["name"], str(c["type"]), c["nullable"], c["default"], c.get("primary_key"))
                     for c in found.get_columns(table)
-                },
+                ],
                 found.get_pk_constraint(table)["constrained_columns"],
-                sorted(
-                    (str(k["constrained_columns"]), k["referred_table"], str(k.get("options")))
-                    for k in found.get_foreign_keys(table)
-                ),
-                sorted(
-                    (
-                        str(i["name"]),
-                        str(i["column_names"]),
-                        i["unique"],
-                        str((i.get("dialect_options") or {}).get("sqlite_where")),
-                    )
-                    for i in found.get_indexes(table)
-                ),
+                sorted((str(k["constrained_columns"]), k["referred_table"]) for k in found.get_foreign_keys(table)),
+                sorted((str(i["name"]), str(i["column_names"]), i["unique"]) for i in found.get_indexes(table)),
+                sorted(str((i.get("dialect_options") or {}).get("sqlite_where")) for i in found.get_indexes(table)),
             )
             for table in found.get_table_names()
         }
