@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from kedge.kube.kinds import Kind, Obj
 
 PatchType = Literal["json", "merge", "strategic"]
+Patch = Mapping[str, Any] | list[Any]  # a list is a JSON patch
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 
@@ -110,7 +111,7 @@ class Writer(Protocol):
         kind: Kind,
         name: str,
         namespace: str | None,
-        patch: Mapping[str, Any] | list[Any],
+        patch: Patch,
         *,
         type: PatchType = "merge",  # noqa: A002  # the API's own word
         subresource: str | None = None,
