@@ -1,7 +1,7 @@
 """The host's process seen from outside: find it, start it, stop it.
 
-A running host describes itself in ``host.json`` of its data directory: addresses, token, process. This module reads that file and
-starts and ends the process; what the process does is `kedge.app`. Standard library only, because every command comes through here.
+A running host describes itself in ``host.json`` of its data directory: addresses, token, process. This module reads that file
+and starts and ends the process; what the process does is `kedge.app`. Standard library only: every command comes through here.
 """
 
 import http.client
@@ -194,7 +194,9 @@ def stop(host: Host, *, timeout: float = 30.0) -> None:
             return
         if wait_for_exit(host.pid, seconds):
             return
-    raise StateError(f"Process {host.pid} of {host.data_dir} could not be stopped. It may be stuck in the kernel; see `ps -o stat {host.pid}`.")
+    raise StateError(
+        f"Process {host.pid} of {host.data_dir} cannot be stopped. It may be stuck in the kernel: `ps -o stat {host.pid}`."
+    )
 
 
 def stop_supervisor(home: Path, *, timeout: float = 60.0) -> bool:

@@ -11,15 +11,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "src" / "kedge").rglob("*.py"))
 # Written in pieces, so that this file does not find itself.
-REGISTRIES = ["pypi" + ".org", "pythonhosted" + ".org", "registry." + "npmjs", "proxy." + "golang", "deb." + "debian.org", "crates" + ".io"]
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("registry", "npmjs"),
+        ("proxy", "golang"),
+        ("deb", "debian"),
+        ("crates", "io"),
+    )
+]
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/")
 
 
 def tracked() -> list[Path]:
     """The files that are or would be committed."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
+    argv = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -63,5 +72,5 @@ def test_files_name_no(what: str) -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [path.relative_to(ROOT).as_posix() for path in SOURCES if path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))]
-    assert not silent
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in SOURCES}
+    assert not [name for name, text in texts.items() if text.strip() and not ast.get_docstring(ast.parse(text))]
