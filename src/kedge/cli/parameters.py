@@ -28,8 +28,8 @@ def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str]) -> dict[s
         Value by name, only those given.
 
     Raises:
-        PipelineError: A text has no ``=``, a name is not the pipeline's or is given twice, a value does not fit its type, or one that
-            the pipeline needs is missing.
+        PipelineError: A text has no ``=``, a name is not the pipeline's or is given twice, a value does not fit its type, or one
+            that the pipeline needs is missing.
     """
     declared: Mapping[str, Any] = ((pipeline.get("root") or {}).get("inputDefinitions") or {}).get("parameters") or {}
     name = (pipeline.get("pipelineInfo") or {}).get("name", "pipeline")
@@ -47,9 +47,8 @@ def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str]) -> dict[s
     missing = [key for key, spec in declared.items() if key not in values and _required(spec)]
     if missing:
         wanted = " ".join(f"--param {key}={_example(declared[key])}" for key in missing)
-        raise PipelineError(
-            f"Pipeline {name!r} needs {', '.join(missing)}, which {'has' if len(missing) == 1 else 'have'} no default. Add {wanted}."
-        )
+        has = "has" if len(missing) == 1 else "have"
+        raise PipelineError(f"Pipeline {name!r} needs {', '.join(missing)}, which {has} no default. Add {wanted}.")
     return values
 
 
