@@ -1,0 +1,199 @@
+"""A local, current copy of some objects, and who hears of their changes.
+
+An informer lists once and then watches. When the watch ends, for any reason, it goes on from the last revision it saw; when that
+is too old it lists again and tells the difference, so that a handler never misses that an object is gone. What it holds are the
+objects that the client gave: treat them as read-only.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any
+
+from kedge import errors
+from kedge.client.types import Reader, WatchEvent
+from kedge.kube.clock import Clock
+from kedge.kube.kinds import Kind, Obj
+from kedge.kube.metadata import Key, key_of
+
+_log = logging.getLogger(__name__)
+_PAGE = 500
+_LAST_DELAY = 30.0
+
+Handler = Callable[[Obj | None, Obj | None], None]
+Indexer = Callable[[Obj], Iterable[Hashable]]
+
+
+def _as_it_is(obj: Obj) -> Obj:
+    return obj
+
+
+class Informer:
+    """The objects of one kind that match.
+
+    Args:
+        client: Where from.
+        kind: Which kind.
+        clock: For pauses between attempts when the server cannot be reached.
+        namespace: ``None`` for all.
+        labels: A label selector.
+        fields: A field selector.
+        keep: What to hold of an object; by default all of it.
+    """
+
+    def __init__(
+        self,
+        client: Reader,
+        kind: Kind,
+        clock: Clock,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        keep: Callable[[Obj], Obj] = _as_it_is,
+    ) -> None:
+        self.kind = kind
+        self._client = client
+        self._clock = clock
+        self._namespace = namespace
+        self._selectors = {"labels": labels, "fields": fields}
+        self._keep = keep
+        self._objects: dict[Key, Obj] = {}
+        self._handlers: list[Handler] = []
+        self._indexers: dict[str, Indexer] = {}
+        self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
+        self._version = ""
+        self._failures = 0
+        self._synced = asyncio.Event()
+
+    def on_change(self, handler: Handler) -> None:
+        """Call ``handler(old, new)`` for each change: ``old`` is ``None`` for a new object, ``new`` for one that is gone.
+
+        Objects already held are told at once, as new. A handler is quick, and does not raise.
+        """
+        self._handlers.append(handler)
+        for obj in list(self._objects.values()):
+            handler(None, obj)
+
+    def index(self, name: str, indexer: Indexer) -> None:
+        """Keep objects findable by what ``indexer`` returns for them; see `find`."""
+        self._indexers[name] = indexer
+        self._indexes[name] = {}
+        for key, obj in self._objects.items():
+            self._enter(name, key, obj)
+
+    def get(self, key: Key) -> Obj | None:
+        """One object, or ``None``."""
+        return self._objects.get(key)
+
+    def items(self, namespace: str | None = None) -> list[Obj]:
+        """All objects, or those of a namespace."""
+        if namespace is None:
+            return list(self._objects.values())
+        return [obj for key, obj in self._objects.items() if key.namespace == namespace]
+
+    def find(self, index: str, value: Hashable) -> list[Obj]:
+        """The objects that an index has under a value."""
+        return [self._objects[key] for key in self._indexes[index].get(value, ())]
+
+    def __len__(self) -> int:
+        """How many objects are held."""
+        return len(self._objects)
+
+    async def synced(self) -> None:
+        """Wait until everything that was there at the start is held and told."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Follow the objects until cancelled."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except errors.Gone as gone:
+                _log.debug("%s: listing again: %s", self.kind.resource, gone)
+                self._version = ""
+            except errors.ApiError as error:
+                delay = min(0.1 * 2.0 ** min(self._failures, 16), _LAST_DELAY)
+                self._failures += 1
+                level = logging.WARNING if self._failures == 1 else logging.DEBUG
+                _log.log(level, "%s: cannot be followed: %s Trying again in %.1f s.", self.kind.resource, error, delay)
+                await self._clock.sleep(delay)
+
+    async def _list(self) -> None:
+        found = dict[Key, Obj]()
+        token: str | None = None
+        while True:
+            page = await self._client.list(self.kind, self._namespace, **self._selectors, limit=_PAGE, continue_=token)
+            for obj in page.items:
+                kept = self._keep(obj)
+                found[key_of(kept)] = kept
+            token = page.continue_
+            if token is None:
+                break
+        for key in [key for key in self._objects if key not in found]:
+            self._put(key, None)
+        for key, obj in found.items():
+            self._put(key, obj)
+        self._version = page.resource_version
+        self._failures = 0
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        events = self._client.watch(self.kind, self._namespace, resource_version=self._version, **self._selectors)
+        async for event in events:
+            self._take(event)
+
+    def _take(self, event: WatchEvent) -> None:
+        self._version = event.object["metadata"]["resourceVersion"]
+        self._failures = 0
+        if event.type == "BOOKMARK":
+            return
+        obj = self._keep(event.object)
+        self._put(key_of(obj), None if event.type == "DELETED" else obj, gone=obj)
+
+    def _put(self, key: Key, new: Obj | None, *, gone: Obj | None = None) -> None:
+        old = self._objects.get(key)
+        if old is None and new is None:
+            return
+        if old is not None and new is not None and _version(old) == _version(new):
+            return
+        if old is not None and new is not None and _uid(old) != _uid(new):
+            # Deleted and made anew between two looks: two objects, whose handlers must not take them for one.
+            self._put(key, None)
+            old = None
+        for name in self._indexers:
+            if old is not None:
+                self._leave(name, key, old)
+            if new is not None:
+                self._enter(name, key, new)
+        if new is None:
+            del self._objects[key]
+            old = gone or old
+        else:
+            self._objects[key] = new
+        for handler in self._handlers:
+            handler(old, new)
+
+    def _enter(self, name: str, key: Key, obj: Obj) -> None:
+        index = self._indexes[name]
+        for value in self._indexers[name](obj):
+            index.setdefault(value, {})[key] = None
+
+    def _leave(self, name: str, key: Key, obj: Obj) -> None:
+        index = self._indexes[name]
+        for value in self._indexers[name](obj):
+            keys = index.get(value)
+            if keys is not None:
+                keys.pop(key, None)
+                if not keys:
+                    del index[value]
+
+
+def _version(obj: Obj) -> Any:
+    return obj["metadata"].get("resourceVersion")
+
+
+def _uid(obj: Obj) -> Any:
+    return obj["metadata"].get("uid")
