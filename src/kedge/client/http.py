@@ -1,0 +1,270 @@
+"""The client of any Kubernetes API server, over HTTP.
+
+Reads are tried again when the server is busy or cannot be reached; writes are not, except when the server says 429 (it then did
+nothing). A watch outlives the connection: when that ends it goes on from the last revision, and only `errors.Gone` ends it.
+"""
+
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import msgspec
+
+from kedge import errors
+from kedge.client.kubeconfig import Access
+from kedge.client.status import from_status
+from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
+from kedge.kube.clock import Clock, SystemClock
+from kedge.kube.kinds import Kind, Obj
+
+_ATTEMPTS = 5
+_FIRST_DELAY = 0.1
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_PATCH_TYPES: Mapping[PatchType, str] = {
+    "json": "application/json-patch+json",
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+}
+_WATCH_SECONDS = 290  # servers end watches at their own whim; asking for it makes the end an orderly one
+
+
+def tls(access: Access) -> ssl.SSLContext:
+    """The TLS settings that reach a server.
+
+    Raises:
+        StateError: The CA or the client certificate cannot be used.
+    """
+    context = ssl.create_default_context()
+    try:
+        if access.ca:
+            context = ssl.create_default_context(cadata=access.ca)
+        if not access.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if access.certificate and access.key:
+            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # ssl reads certificates from files only
+                file.write(f"{access.certificate}\n{access.key}\n")
+                file.flush()
+                context.load_cert_chain(file.name)
+    except ssl.SSLError as error:
+        raise errors.StateError(f"{access.server}: the kubeconfig's CA or client certificate cannot be used: {error}.") from error
+    return context
+
+
+class HttpClient:
+    """`kedge.client.types.Client` over HTTP.
+
+    Use it as an asynchronous context manager, or call `close`.
+
+    Args:
+        access: Where the server is and who we are.
+        clock: For pauses between attempts.
+        transport: Speaks HTTP instead of the network: tests put an application here.
+        user_agent: How we introduce ourselves.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        clock: Clock | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        user_agent: str = "kedge",
+    ) -> None:
+        self._clock = clock or SystemClock()
+        headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        if access.token:
+            headers["Authorization"] = f"Bearer {access.token}"
+        self._http = httpx.AsyncClient(
+            base_url=access.server,
+            headers=headers,
+            verify=tls(access) if transport is None and access.server.startswith("https") else True,
+            timeout=httpx.Timeout(30.0, connect=10.0),
+            transport=transport,
+            trust_env=transport is None,
+        )
+
+    async def __aenter__(self) -> "HttpClient":
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
+        """Read one object."""
+        return await self._request("GET", kind.path(namespace, name))
+
+    async def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
+        """Create an object, or post to a subresource."""
+        path = kind.path(_namespace(kind, obj), name if subresource else None, subresource)
+        # A subresource's body is of another kind, such as TokenRequest, and says so itself.
+        body = obj if subresource else {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
+        return await self._request("POST", path, body=body)
+
+    async def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
+        """Replace an object."""
+        path = kind.path(_namespace(kind, obj), obj["metadata"]["name"], subresource)
+        return await self._request("PUT", path, body={"apiVersion": kind.api_version, "kind": kind.kind, **obj})
+
+    async def patch(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None,
+        patch: Patch,
+        *,
+        type: PatchType = "merge",  # noqa: A002  # the API's own word
+        subresource: str | None = None,
+    ) -> Obj:
+        """Change parts of an object."""
+        path = kind.path(namespace, name, subresource)
+        return await self._request("PATCH", path, body=patch, content_type=_PATCH_TYPES[type])
+
+    async def delete(
+        self,
+        kind: Kind,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        grace_period: int | None = None,
+        propagation: Propagation = "Background",
+    ) -> Obj | None:
+        """Delete an object, or start to."""
+        options: Obj = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace_period is not None:
+            options["gracePeriodSeconds"] = grace_period
+        answer = await self._request("DELETE", kind.path(namespace, name), body=options)
+        # The object as it was when it went at once, or a Status that says so: either way it is gone, unless it waits.
+        return answer if (answer.get("metadata") or {}).get("deletionTimestamp") else None
+
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_: str | None = None,
+    ) -> Page:
+        """Read objects of one namespace, or of all."""
+        query = _selectors(labels, fields)
+        if limit:
+            query["limit"] = str(limit)
+        if continue_:
+            query["continue"] = continue_
+        answer = await self._request("GET", kind.path(namespace), query=query)
+        meta = answer.get("metadata") or {}
+        items = [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in answer.get("items") or ()]
+        return Page(items, str(meta.get("resourceVersion", "")), meta.get("continue") or None)
+
+    async def watch(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        labels: str = "",
+        fields: str = "",
+    ) -> AsyncIterator[WatchEvent]:
+        """Yield changes after ``resource_version`` until cancelled."""
+        version, failures = resource_version, 0
+        while True:
+            query = _selectors(labels, fields) | {
+                "watch": "true",
+                "allowWatchBookmarks": "true",
+                "timeoutSeconds": str(_WATCH_SECONDS),
+                "resourceVersion": version,
+            }
+            try:
+                async for event in self._stream(kind.path(namespace), query):
+                    version, failures = event.object["metadata"]["resourceVersion"], 0
+                    yield event
+            except (httpx.TransportError, errors.Unavailable, errors.TooManyRequests):
+                failures += 1
+                if failures >= _ATTEMPTS:
+                    raise
+            await self._clock.sleep(_FIRST_DELAY * 2**failures)
+
+    async def _stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[WatchEvent]:
+        timeout = httpx.Timeout(_WATCH_SECONDS + 30, connect=10.0)
+        async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
+            if response.is_error:
+                await response.aread()
+                raise _error(response)
+            async for line in response.aiter_lines():
+                if not line:
+                    continue
+                event: Obj = msgspec.json.decode(line)
+                if event["type"] == "ERROR":
+                    raise from_status(event["object"], code=500)
+                yield WatchEvent(event["type"], event["object"])
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> Obj:
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if content is None else {"Content-Type": content_type}
+        for attempt in range(1, _ATTEMPTS + 1):
+            last = attempt == _ATTEMPTS
+            delay = _FIRST_DELAY * 2**attempt
+            try:
+                response = await self._http.request(method, path, params=query, content=content, headers=headers)
+            except httpx.TransportError as error:
+                if last or method != "GET":
+                    server = self._http.base_url
+                    raise errors.Unavailable(
+                        f"{server}: cannot be reached: {error}. Check that it runs (kedge status)."
+                    ) from error
+            else:
+                if not response.is_error:
+                    return _decoded(response)
+                failure = _error(response)
+                busy = response.status_code == errors.TooManyRequests.code or (method == "GET" and response.status_code in _BUSY)
+                if last or not busy:
+                    raise failure
+                delay = failure.retry_after if failure.retry_after is not None else delay
+            await self._clock.sleep(delay)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _namespace(kind: Kind, obj: Obj) -> str | None:
+    return (obj.get("metadata") or {}).get("namespace") or ("default" if kind.namespaced else None)
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+
+
+def _decoded(response: httpx.Response) -> Obj:
+    try:
+        return msgspec.json.decode(response.content)
+    except msgspec.DecodeError as error:
+        message = f"{response.url}: the answer is no JSON ({error}). Is this the address of a Kubernetes API server?"
+        raise errors.ServerError(message) from error
+
+
+def _error(response: httpx.Response) -> errors.ApiError:
+    try:
+        body: Any = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        body = response.text
+    header = response.headers.get("Retry-After", "")
+    return from_status(body, code=response.status_code, retry_after=float(header) if header.isdigit() else None)
