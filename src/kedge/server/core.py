@@ -1,0 +1,237 @@
+"""What every verb stands on: the log, the table of kinds, and objects as they lie in the log.
+
+An object is stored as JSON without its resourceVersion, which is the number of its row and is put in on reading. Objects that are
+handed out are shared with every other reader: a verb that changes one decodes its own copy (`Core.copy`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from kedge.errors import AlreadyExists, BadRequest, Cause, Conflict, Forbidden, MethodNotAllowed, NotFound
+from kedge.kube.clock import Clock, Ids
+from kedge.kube.core import NAMESPACE
+from kedge.kube.kinds import Kind, Obj
+from kedge.server import metadata, schema
+from kedge.server.registry import Registry
+from kedge.store.types import Record, Store
+
+Verb = Literal["create", "update", "delete"]
+# Called with the verb, the kind, the new object (to be changed in place) and the old one; raises an ApiError to refuse.
+Admission = Callable[[Verb, Kind, Obj, Obj | None], None]
+Validation = Literal["Strict", "Warn", "Ignore"]
+
+_CACHED = 512
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request is about.
+
+    Attributes:
+        kind: The kind.
+        namespace: ``None`` for all namespaces, and for kinds without.
+        name: ``""`` for the collection.
+        subresource: ``""`` for the object itself.
+    """
+
+    kind: Kind
+    namespace: str | None = None
+    name: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        return f'{self.kind.resource} "{self.name}"'
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """How a write is to be done.
+
+    Attributes:
+        dry_run: Do everything but write.
+        validation: What becomes of fields that the kind does not have: refused, told in `warnings`, or dropped from mind.
+        warnings: Filled by the verb.
+    """
+
+    dry_run: bool = False
+    validation: Validation = "Warn"
+    warnings: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True)
+class Core:
+    """The server's insides, as verbs see them."""
+
+    store: Store
+    registry: Registry
+    clock: Clock
+    ids: Ids
+    admission: Sequence[Admission] = ()
+    _loaded: dict[int, Obj] = field(default_factory=dict[int, Obj])
+    _previous: tuple[int, Obj | None] = (0, None)
+
+    def load(self, record: Record) -> Obj:
+        """The object of a record, to be read only."""
+        obj = self._loaded.get(record.revision)
+        if obj is None:
+            obj = copy(record)
+            if len(self._loaded) >= _CACHED:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[record.revision] = obj
+        return obj
+
+    def previous(self, record: Record) -> Obj | None:
+        """The object as it was before a record, to be read only; without a resourceVersion."""
+        revision, obj = self._previous
+        if revision != record.revision:
+            obj = None if record.previous is None else _decode(record.previous)
+            self._previous = (record.revision, obj)
+        return obj
+
+    def find(self, target: Target) -> Record:
+        """The newest record of one object.
+
+        Raises:
+            NotFound: There is none.
+        """
+        record = self.store.get(key(target))
+        if record is None:
+            raise NotFound(f"{target} not found")
+        return record
+
+    def add(self, target: Target, obj: Obj) -> Obj:
+        """Write a new object."""
+        try:
+            return self.load(self.store.create(key(target), _stored(obj)))
+        except AlreadyExists as error:
+            raise AlreadyExists(f"{target} already exists") from error
+
+    def replace(self, target: Target, obj: Obj, record: Record) -> Obj:
+        """Write an object over the record that it was made from; nothing is written when nothing changed."""
+        value = _stored(obj)
+        if value == record.value:
+            return self.load(record)
+        try:
+            return self.load(self.store.update(record.key, value, record.revision))
+        except Conflict as error:
+            raise changed(target) from error
+
+    def remove(self, record: Record) -> Obj:
+        """Delete an object from the log; returns it as it last was."""
+        return self.load(self.store.delete(record.key, record.revision))
+
+    def admit(self, verb: Verb, kind: Kind, new: Obj, old: Obj | None) -> None:
+        """Ask every admission hook."""
+        for hook in self.admission:
+            hook(verb, kind, new, old)
+
+    def check(self, target: Target, new: Obj, old: Obj | None) -> None:
+        """Refuse an object that breaks a rule of metadata or of its kind.
+
+        Raises:
+            Invalid: Names each field at fault.
+        """
+        faults = metadata.faults(target.kind, new, old)
+        if target.kind.validate is not None:
+            faults += target.kind.validate(new, old)
+        if faults:
+            raise metadata.invalid(target.kind, new["metadata"]["name"], faults)
+
+    def require_namespace(self, target: Target) -> None:
+        """Refuse to create in a Namespace that is not there, or on its way out."""
+        if target.namespace is None or not target.kind.namespaced:
+            return
+        record = self.store.get(key(Target(NAMESPACE, name=target.namespace)))
+        if record is None:
+            raise NotFound(f'namespaces "{target.namespace}" not found')
+        if self.load(record)["metadata"].get("deletionTimestamp"):
+            raise Forbidden(
+                f"{target} is forbidden: unable to create new content in namespace {target.namespace} "
+                "because it is being terminated. Use another namespace, or wait and create this one anew.",
+                causes=[Cause("metadata.namespace", f"namespace {target.namespace} is being terminated", "NamespaceTerminating")],
+            )
+
+
+def key(target: Target) -> str:
+    """Where an object lies in the log."""
+    return prefix(target) + target.name
+
+
+def prefix(target: Target) -> str:
+    """Where a collection lies in the log; ends with a slash."""
+    if target.kind.namespaced and target.namespace is not None:
+        return f"/registry/{target.kind.resource}/{target.namespace}/"
+    return f"/registry/{target.kind.resource}/"
+
+
+def copy(record: Record) -> Obj:
+    """The object of a record, for the caller alone."""
+    obj: Obj = _decode(record.value)
+    obj["metadata"]["resourceVersion"] = str(record.revision)
+    return obj
+
+
+def clone(obj: Obj) -> Obj:
+    """A deep copy of a JSON object.
+
+    Raises:
+        BadRequest: It holds something that JSON has no word for.
+    """
+    try:
+        return _decode(_encode(obj))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadRequest(f"the object is not JSON: {error}.") from error
+
+
+def _stored(obj: Obj) -> bytes:
+    meta: dict[str, Any] = {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}
+    return _encode({**obj, "metadata": meta})
+
+
+def changed(target: Target) -> Conflict:
+    """The error of a write that came second."""
+    return Conflict(
+        f"Operation cannot be fulfilled on {target}: the object has been modified; "
+        "please apply your changes to the latest version and try again"
+    )
+
+
+def require_verb(kind: Kind, verb: str) -> None:
+    """Refuse a verb that the kind does not have."""
+    if verb not in kind.verbs:
+        raise MethodNotAllowed(f"{kind.resource} do not support {verb!r}. They support {', '.join(kind.verbs)}.")
+
+
+def accept(target: Target, obj: Obj, options: WriteOptions) -> Obj:
+    """Take an object from a client: a copy of the right kind, with the right types and without nulls.
+
+    Raises:
+        BadRequest: It is of another kind, or has fields that nobody knows and the client asked for strictness.
+        Invalid: A field has the wrong type, or is missing.
+    """
+    new = schema.without_nulls(clone(obj))
+    kind = target.kind
+    if not isinstance(new, dict):
+        raise BadRequest(f"the body must be a {kind.kind} object, got {type(new).__name__}.")
+    given = (new.pop("apiVersion", kind.api_version), new.pop("kind", kind.kind))
+    if given != (kind.api_version, kind.kind):
+        raise BadRequest(f"the object is a {given[1]} of {given[0]}, this path takes a {kind.kind} of {kind.api_version}.")
+    new = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, **new}
+    faults: list[Cause] = []
+    unknown: list[str] | None = None if options.validation == "Ignore" else []
+    schema.check(schema.METADATA, new["metadata"], "metadata", faults, unknown)
+    schema.check(kind.schema, new, "", faults, unknown)
+    if faults:
+        meta = new["metadata"]
+        raise metadata.invalid(kind, str(target.name or (meta.get("name", "") if isinstance(meta, dict) else "")), faults)
+    if unknown:
+        told = [f'unknown field "{path}"' for path in unknown]
+        if options.validation == "Strict":
+            raise BadRequest(f"strict decoding error: {', '.join(told)}. Remove it, or send fieldValidation=Warn.")
+        options.warnings += told
+    return new

@@ -1,0 +1,14 @@
+"""The verb ``get``."""
+
+from kedge.kube.kinds import Obj
+from kedge.server.core import Core, Target, require_verb
+
+
+def get(core: Core, target: Target) -> Obj:
+    """Read one object; it is shared, and must not be changed.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    require_verb(target.kind, "get")
+    return core.load(core.find(target))

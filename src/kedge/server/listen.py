@@ -1,0 +1,155 @@
+"""Serves one application on two loopback ports: HTTPS for Kubernetes clients, HTTP for people and REST clients.
+
+`Listeners.open` binds, so that ports are known before the application is built; `Listeners.start` serves; `Listeners.stop` ends
+both, after the given callbacks have ended watches and other answers without an end. Uvicorn's own tick, signal handlers, logs of
+requests and date header are off: an idle host does nothing at all.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from kedge.errors import KedgeError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+LOOPBACK = "127.0.0.1"
+_KEEP_ALIVE_SECONDS = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the listeners are bound."""
+
+    http: int
+    https: int
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that sleeps until it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self._stopping.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class Listeners:
+    """The two listeners of a host.
+
+    Args:
+        http: Port for HTTP; 0 takes a free one.
+        https: Port for HTTPS; 0 takes a free one.
+        grace: Seconds that `stop` waits for answers under way.
+    """
+
+    def __init__(self, http: int = 0, https: int = 0, *, grace: float = 5.0) -> None:
+        self._wanted = Ports(http, https)
+        self._grace = grace
+        self._sockets: list[socket.socket] = []
+        self._servers: list[_Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def open(self) -> Ports:
+        """Bind both ports.
+
+        Raises:
+            KedgeError: A port is in use or not allowed; names it and says what to do.
+        """
+        try:
+            self._sockets = [_bind(self._wanted.http, "http"), _bind(self._wanted.https, "https")]
+        except BaseException:
+            self.close()
+            raise
+        return Ports(*(each.getsockname()[1] for each in self._sockets))
+
+    async def start(self, app: "ASGIApp", certificate: Path, key: Path) -> None:
+        """Begin to serve; returns when both listeners accept connections.
+
+        Args:
+            app: The application for both.
+            certificate: PEM, for HTTPS.
+            key: PEM, its private key.
+        """
+        for sock, tls in zip(self._sockets, (False, True), strict=True):
+            config = uvicorn.Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=max(1, round(self._grace)),
+                ssl_certfile=certificate if tls else None,
+                ssl_keyfile=key if tls else None,
+            )
+            server = _Server(config)
+            self._servers.append(server)
+            self._tasks.append(asyncio.create_task(server.serve(sockets=[sock]), name="https" if tls else "http"))
+        while not all(server.started for server in self._servers):
+            if failed := next((task for task in self._tasks if task.done()), None):
+                failed.result()
+                raise KedgeError(f"the {failed.get_name()} listener ended while it was starting; the log has the reason.")
+            await asyncio.sleep(0.001)
+
+    async def stop(self, *ending: Callable[[], None]) -> None:
+        """Accept no more, end what is under way, and return when both listeners are closed.
+
+        Args:
+            ending: Called first, to end watches and other answers that would go on for ever.
+        """
+        for call in ending:
+            call()
+        for server in self._servers:
+            server.stop()
+        await asyncio.gather(*self._tasks)
+        self.close()
+
+    def close(self) -> None:
+        """Release the ports; for a start that failed half-way."""
+        for sock in self._sockets:
+            sock.close()
+        self._sockets = []
+
+
+def _bind(port: int, scheme: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((LOOPBACK, port))
+        sock.listen(1024)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            why = "is in use by another process. Stop that process, choose another port, or 0 for a free one"
+        elif error.errno == errno.EACCES:
+            why = "is reserved for root. Choose one above 1023, or 0 for a free one"
+        else:
+            why = f"cannot be opened: {error.strerror}. Choose another port, or 0 for a free one"
+        raise KedgeError(f"port {port} ({scheme}) on {LOOPBACK}: {why}.") from error
+    return sock

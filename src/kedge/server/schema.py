@@ -1,0 +1,118 @@
+"""Checks an object against its kind's OpenAPI schema: wrong types always, unknown fields when the client asked.
+
+Types are checked before anything else reads the object, so that defaults and rules may rely on them. A field is unknown where its
+object lists ``properties`` and is not open (``additionalProperties``, ``x-kubernetes-preserve-unknown-fields``).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kedge.errors import Cause
+
+_OPEN = "x-kubernetes-preserve-unknown-fields"
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+_WORDS = {dict: "an object", list: "a list", str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
+_STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+METADATA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "generateName": {"type": "string"},
+        "namespace": {"type": "string"},
+        "selfLink": {"type": "string"},
+        "uid": {"type": "string"},
+        "resourceVersion": {"type": "string"},
+        "generation": {"type": "integer"},
+        "creationTimestamp": {"type": "string"},
+        "deletionTimestamp": {"type": "string"},
+        "deletionGracePeriodSeconds": {"type": "integer"},
+        "labels": _STRINGS,
+        "annotations": _STRINGS,
+        "ownerReferences": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["apiVersion", "kind", "name", "uid"],
+                "properties": {
+                    "apiVersion": {"type": "string"},
+                    "kind": {"type": "string"},
+                    "name": {"type": "string"},
+                    "uid": {"type": "string"},
+                    "controller": {"type": "boolean"},
+                    "blockOwnerDeletion": {"type": "boolean"},
+                },
+            },
+        },
+        "finalizers": {"type": "array", "items": {"type": "string"}},
+        "managedFields": {"type": "array"},
+    },
+}
+
+
+def check(schema: Mapping[str, Any] | None, value: Any, path: str, faults: list[Cause], unknown: list[str] | None) -> None:
+    """Walk an object.
+
+    Args:
+        schema: OpenAPI v3; ``None`` allows anything.
+        value: The object, without nulls.
+        path: Where it stands, ``""`` for the root.
+        faults: Gets a cause for each value of a wrong type and each required field that is missing.
+        unknown: Gets the path of each unknown field; ``None`` when nobody wants to know.
+    """
+    if schema is None:
+        return
+    wanted = schema.get("type")
+    if wanted is not None and not _is(value, wanted):
+        got = _WORDS.get(type(value), type(value).__name__)
+        faults.append(Cause(path or "(root)", f"must be {_WORDS[_TYPES[wanted][0]]}, got {got}", "FieldValueTypeInvalid"))
+        return
+    if isinstance(value, dict):
+        _check_object(schema, value, path, faults, unknown)
+    elif isinstance(value, list) and (items := schema.get("items")) is not None:
+        for index, item in enumerate(value):
+            check(items, item, f"{path}[{index}]", faults, unknown)
+
+
+def _check_object(
+    schema: Mapping[str, Any], value: dict[str, Any], path: str, faults: list[Cause], unknown: list[str] | None
+) -> None:
+    properties = schema.get("properties")
+    extra = schema.get("additionalProperties")
+    prefix = f"{path}." if path else ""
+    missing = (key for key in schema.get("required", ()) if key not in value)
+    faults.extend(Cause(prefix + key, "is required", "FieldValueRequired") for key in missing)
+    if properties is None and not isinstance(extra, Mapping):
+        return
+    for key, item in value.items():
+        found = properties.get(key) if properties is not None else None
+        if found is None and isinstance(extra, Mapping):
+            found = extra
+        if found is not None:
+            check(found, item, prefix + key, faults, unknown)
+        elif unknown is not None and not extra and not schema.get(_OPEN) and not (not path and key in _ROOT):
+            unknown.append(prefix + key)
+
+
+_ROOT = frozenset({"apiVersion", "kind", "metadata"})
+
+
+def _is(value: Any, wanted: str) -> bool:
+    kinds = _TYPES.get(wanted, (object,))
+    # In Python a bool is an int; in JSON it is not.
+    return isinstance(value, kinds) and (wanted == "boolean" or not isinstance(value, bool))
+
+
+def without_nulls(value: Any) -> Any:
+    """Drop keys whose value is null, as a server that decodes into typed fields does."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value

@@ -1,0 +1,65 @@
+"""Errors as Kubernetes prints them: an `ApiError` becomes a ``Status`` body with its HTTP code."""
+
+import logging
+from typing import Any
+
+import msgspec
+from starlette.types import Send
+
+from kedge.errors import ApiError, ServerError
+from kedge.kube.kinds import Kind, Obj
+
+_log = logging.getLogger("kedge.server")
+JSON = b"application/json"
+
+
+def status(error: ApiError, kind: Kind | None = None, name: str = "") -> Obj:
+    """Make the body.
+
+    Args:
+        error: What was raised.
+        kind: What it is about, for ``details``.
+        name: Which object, for ``details``.
+    """
+    details: Obj = {}
+    if name:
+        details["name"] = name
+    if kind is not None:
+        details["group"] = kind.group
+        # Kubernetes' own inconsistency: for an invalid object this is the kind, for everything else the plural.
+        details["kind"] = kind.kind if error.code == 422 else kind.plural
+    if error.causes:
+        causes = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in error.causes]
+        details["causes"] = causes
+    if error.retry_after is not None:
+        details["retryAfterSeconds"] = max(1, round(error.retry_after))
+    body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": error.message}
+    body["reason"] = error.reason
+    if details:
+        body["details"] = details
+    body["code"] = error.code
+    return body
+
+
+def defect(error: Exception) -> ServerError:
+    """Log a defect of our own with its traceback, and make the error that the client sees: it holds nothing internal."""
+    _log.error("a request failed because of a defect of the server", exc_info=error)
+    return ServerError("the server failed because of a defect of its own; its log (hub.log) has the traceback. Please report it.")
+
+
+async def send_json(send: Send, value: Any, code: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """Answer with JSON."""
+    body = value if isinstance(value, bytes) else msgspec.json.encode(value)
+    fixed = ((b"content-type", JSON), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-cache, private"))
+    await send({"type": "http.response.start", "status": code, "headers": [*fixed, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, error: ApiError, kind: Kind | None = None, name: str = "") -> None:
+    """Answer with a ``Status``."""
+    extra: tuple[tuple[bytes, bytes], ...] = ()
+    if error.retry_after is not None:
+        extra = ((b"retry-after", b"%d" % max(1, round(error.retry_after))),)
+    if error.code == 401:
+        extra = (*extra, (b"www-authenticate", b"Bearer"))
+    await send_json(send, status(error, kind, name), error.code, extra)
