@@ -7,9 +7,8 @@ nothing). A watch outlives the connection: when that ends it goes on from the la
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -88,7 +87,7 @@ class HttpClient:
             trust_env=transport is None,
         )
 
-    async def __aenter__(self) -> "HttpClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -191,7 +190,7 @@ class HttpClient:
                 async for event in self._stream(kind.path(namespace), query):
                     version, failures = event.object["metadata"]["resourceVersion"], 0
                     yield event
-            except (httpx.TransportError, errors.Unavailable, errors.TooManyRequests):
+            except (errors.Unavailable, errors.TooManyRequests):
                 failures += 1
                 if failures >= _ATTEMPTS:
                     raise
@@ -199,17 +198,16 @@ class HttpClient:
 
     async def _stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[WatchEvent]:
         timeout = httpx.Timeout(_WATCH_SECONDS + 30, connect=10.0)
-        async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
-            if response.is_error:
-                await response.aread()
-                raise _error(response)
-            async for line in response.aiter_lines():
-                if not line:
-                    continue
-                event: Obj = msgspec.json.decode(line)
-                if event["type"] == "ERROR":
-                    raise from_status(event["object"], code=500)
-                yield WatchEvent(event["type"], event["object"])
+        try:
+            async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _error(response)
+                async for line in response.aiter_lines():
+                    if line:
+                        yield _event(line)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     async def _request(
         self,
@@ -229,10 +227,7 @@ class HttpClient:
                 response = await self._http.request(method, path, params=query, content=content, headers=headers)
             except httpx.TransportError as error:
                 if last or method != "GET":
-                    server = self._http.base_url
-                    raise errors.Unavailable(
-                        f"{server}: cannot be reached: {error}. Check that it runs (kedge status)."
-                    ) from error
+                    raise self._unreachable(error) from error
             else:
                 if not response.is_error:
                     return _decoded(response)
@@ -243,6 +238,20 @@ class HttpClient:
                 delay = failure.retry_after if failure.retry_after is not None else delay
             await self._clock.sleep(delay)
         raise AssertionError("the last attempt returns or raises")
+
+    def _unreachable(self, error: httpx.TransportError) -> errors.Unavailable:
+        why = str(error) or type(error).__name__
+        return errors.Unavailable(f"{self._http.base_url}: cannot be reached: {why}. Check that it runs (kedge status).")
+
+
+def _event(line: str) -> WatchEvent:
+    try:
+        event: Obj = msgspec.json.decode(line)
+    except msgspec.DecodeError as error:
+        raise errors.Unavailable(f"the watch was cut off in the middle of a change ({error}).") from error
+    if event["type"] == "ERROR":
+        raise from_status(event["object"], code=500)
+    return WatchEvent(event["type"], event["object"])
 
 
 def _namespace(kind: Kind, obj: Obj) -> str | None:

@@ -1,7 +1,7 @@
 """Kubeconfigs: the one that a host writes for its users, and the ones that users bring.
 
-Read are the cluster's address and CA, and a token or a client certificate. A login that needs a program (``exec``) or a provider is
-refused by name: the cloud libraries that carry those out come with the extra ``kedge[kubernetes]``, later.
+Read are the cluster's address and CA, and a token or a client certificate. A login that needs a program (``exec``) or a provider
+is refused by name: the cloud libraries that carry those out come with the extra ``kedge[kubernetes]``, later.
 """
 
 import base64
