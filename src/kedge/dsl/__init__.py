@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The language of pipelines: the names and the behaviour of ``kfp.dsl``."""

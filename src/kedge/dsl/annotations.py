@@ -1,0 +1,96 @@
+"""What a component's parameters are annotated with beyond plain Python types.
+
+model: Input[Model]           an artifact to read             table: OutputPath(str)      a path to write a parameter to
+report: Output[HTML]          an artifact to write            data: InputPath("Dataset")  the path of an artifact to read
+status: PipelineTaskFinalStatus   how the tasks that an exit task follows have ended
+"""
+
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, TypeVar, Union
+
+if TYPE_CHECKING:
+    from typing import Annotated  # type checkers run on a newer Python than steps may have
+
+T = TypeVar("T")
+
+INPUT, OUTPUT, INPUT_PATH, OUTPUT_PATH = "Input", "Output", "InputPath", "OutputPath"
+
+
+class Marked:
+    """A type with a direction: what ``Input[Dataset]`` is at runtime.
+
+    Args:
+        role: One of ``Input``, ``Output``, ``InputPath``, ``OutputPath``.
+        type: The annotated type: a class, ``List[...]`` of one, a type's name, or None for any artifact.
+    """
+
+    __slots__ = ("role", "type")
+
+    def __init__(self, role: str, type: Any = None) -> None:  # noqa: A002  # the attribute's natural name
+        self.role = role
+        self.type = type
+
+    def __repr__(self) -> str:
+        name = getattr(self.type, "__name__", None) or str(self.type).replace("typing.", "")
+        if self.role in (INPUT, OUTPUT):
+            return f"{self.role}[{name}]"
+        return f"{self.role}({'' if self.type is None else name})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Marked) and (self.role, self.type) == (other.role, other.type)
+
+    def __hash__(self) -> int:
+        return hash((self.role, str(self.type)))
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Never of use: `typing` on Python 3.8 to 3.10 takes only callables in ``Optional[...]``."""
+        raise TypeError(f"{self!r} is an annotation and makes no objects.")
+
+
+if TYPE_CHECKING:
+    # An annotated parameter is the artifact itself, so that editors complete its attributes.
+    Input = Annotated[T, "kedge.input"]
+    Output = Annotated[T, "kedge.output"]
+else:
+
+    class Input:
+        """``Input[Dataset]``: the step gets this artifact; ``Input[List[Dataset]]``: a list of them."""
+
+        def __class_getitem__(cls, item: Any) -> Marked:
+            return Marked(INPUT, item)
+
+    class Output:
+        """``Output[Model]``: the step writes this artifact at its ``.path``."""
+
+        def __class_getitem__(cls, item: Any) -> Marked:
+            return Marked(OUTPUT, item)
+
+
+def InputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
+    """Annotate a parameter that gets the path of an artifact: ``data: InputPath("Dataset")``."""
+    return Marked(INPUT_PATH, type)
+
+
+def OutputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
+    """Annotate a parameter that gets a path to write to: of a parameter (``OutputPath(str)``) or of an artifact (``OutputPath("Dataset")``)."""
+    return Marked(OUTPUT_PATH, type)
+
+
+class PipelineTaskFinalStatus(NamedTuple):
+    """How the tasks before an exit task have ended.
+
+    Attributes:
+        state: ``SUCCEEDED``, ``FAILED`` or ``CANCELED``.
+        pipeline_job_resource_name: The run's resource name.
+        pipeline_task_name: The task (or group of tasks) that ended.
+        error_code: The failed step's exit code, if any.
+        error_message: Why it failed, if it did.
+    """
+
+    state: str
+    pipeline_job_resource_name: str = ""
+    pipeline_task_name: str = ""
+    error_code: Optional[int] = None
+    error_message: Optional[str] = None
+
+
+__all__: List[str] = ["Input", "InputPath", "Marked", "Output", "OutputPath", "PipelineTaskFinalStatus"]

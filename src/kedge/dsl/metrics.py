@@ -1,0 +1,177 @@
+"""Artifacts that hold numbers: metrics by name, confusion matrices, ROC curves.
+
+The numbers are kept in the artifact's metadata, in the layout that Kubeflow's pages read.
+"""
+
+from typing import Any, Dict, List, Optional, Sequence
+
+from .artifacts import Artifact
+
+
+class Metrics(Artifact):
+    """Numbers by name."""
+
+    schema_title = "system.Metrics"
+
+    def log_metric(self, metric: str, value: float) -> None:
+        """Record one number.
+
+        Examples:
+            >>> metrics = Metrics()
+            >>> metrics.log_metric("accuracy", 0.97)
+            >>> metrics.metadata
+            {'accuracy': 0.97}
+        """
+        self.metadata[metric] = value
+
+
+class ConfusionMatrix:
+    """A confusion matrix that grows row by row or cell by cell, in a dict of Kubeflow's layout.
+
+    Args:
+        content: The dict that it is kept in.
+    """
+
+    def __init__(self, content: Dict[str, Any]) -> None:
+        self.content = content
+
+    def set_categories(self, categories: Sequence[str]) -> None:
+        """Begin a matrix of zeros over these classes."""
+        self.content["annotationSpecs"] = [{"displayName": category} for category in categories]
+        self.content["rows"] = [{"row": [0] * len(categories)} for _ in categories]
+
+    def categories(self) -> List[str]:
+        """The classes, in order."""
+        if "annotationSpecs" not in self.content:
+            raise ValueError("This confusion matrix has no categories yet. Call set_confusion_matrix_categories([...]) first.")
+        return [spec["displayName"] for spec in self.content["annotationSpecs"]]
+
+    def set_row(self, category: str, row: Sequence[int]) -> None:
+        """Fill the row of one true class."""
+        categories = self.categories()
+        if len(row) != len(categories):
+            raise ValueError(
+                f"The row of {category!r} has {len(row)} numbers, but the matrix has {len(categories)} categories: {categories}."
+            )
+        self.content["rows"][self._index(category, categories)] = {"row": list(row)}
+
+    def set_cell(self, row: str, column: str, value: int) -> None:
+        """Fill one cell: true class `row`, predicted class `column`."""
+        categories = self.categories()
+        self.content["rows"][self._index(row, categories)]["row"][self._index(column, categories)] = value
+
+    def set_matrix(self, categories: Sequence[str], matrix: Sequence[Sequence[int]]) -> None:
+        """Fill all of it."""
+        self.set_categories(categories)
+        if len(matrix) != len(categories):
+            raise ValueError(f"The confusion matrix has {len(matrix)} rows, but there are {len(categories)} categories.")
+        for category, row in zip(categories, matrix):  # noqa: B905  # Python 3.8
+            self.set_row(category, row)
+
+    @staticmethod
+    def _index(category: str, categories: List[str]) -> int:
+        if category not in categories:
+            raise ValueError(f"{category!r} is no category of this confusion matrix. It has {categories}.")
+        return categories.index(category)
+
+
+def roc_points(fpr: Sequence[float], tpr: Sequence[float], threshold: Sequence[float]) -> List[Dict[str, float]]:
+    """The points of a ROC curve, as Kubeflow's pages read them.
+
+    Raises:
+        ValueError: The three are not of one length.
+    """
+    if not len(fpr) == len(tpr) == len(threshold):
+        raise ValueError(
+            f"A ROC curve needs as many fpr ({len(fpr)}) as tpr ({len(tpr)}) as threshold ({len(threshold)}) values."
+        )
+    return [_roc_point(*point) for point in zip(fpr, tpr, threshold)]  # noqa: B905  # Python 3.8
+
+
+def _roc_point(fpr: float, tpr: float, threshold: float) -> Dict[str, float]:
+    return {"confidenceThreshold": threshold, "recall": tpr, "falsePositiveRate": fpr}
+
+
+class ClassificationMetrics(Artifact):
+    """A confusion matrix and a ROC curve."""
+
+    schema_title = "system.ClassificationMetrics"
+
+    def log_roc_data_point(self, fpr: float, tpr: float, threshold: float) -> None:
+        """Add one point to the ROC curve."""
+        self.metadata.setdefault("confidenceMetrics", []).append(_roc_point(fpr, tpr, threshold))
+
+    def log_roc_reading(self, threshold: float, tpr: float, fpr: float) -> None:
+        """Add one point to the ROC curve, threshold first."""
+        self.log_roc_data_point(fpr=fpr, tpr=tpr, threshold=threshold)
+
+    def log_roc_curve(self, fpr: Sequence[float], tpr: Sequence[float], threshold: Sequence[float]) -> None:
+        """Record a whole ROC curve."""
+        self.metadata["confidenceMetrics"] = roc_points(fpr, tpr, threshold)
+
+    def set_confusion_matrix_categories(self, categories: Sequence[str]) -> None:
+        """Begin a confusion matrix of zeros over these classes."""
+        self._matrix().set_categories(categories)
+
+    def log_confusion_matrix_row(self, row_category: str, row: Sequence[int]) -> None:
+        """Fill the row of one true class; the categories must have been set."""
+        self._matrix().set_row(row_category, row)
+
+    def log_confusion_matrix_cell(self, row_category: str, col_category: str, value: int) -> None:
+        """Fill one cell (true class, predicted class); the categories must have been set."""
+        self._matrix().set_cell(row_category, col_category, value)
+
+    def log_confusion_matrix(self, categories: Sequence[str], matrix: Sequence[Sequence[int]]) -> None:
+        """Record a whole confusion matrix: rows are true classes, columns predicted ones.
+
+        Examples:
+            >>> metrics = ClassificationMetrics()
+            >>> metrics.log_confusion_matrix(["cat", "dog"], [[3, 1], [0, 4]])
+            >>> metrics.metadata["confusionMatrix"]["rows"]
+            [{'row': [3, 1]}, {'row': [0, 4]}]
+        """
+        self._matrix().set_matrix(categories, matrix)
+
+    def _matrix(self) -> ConfusionMatrix:
+        return ConfusionMatrix(self.metadata.setdefault("confusionMatrix", {}))
+
+
+class SlicedClassificationMetrics(Artifact):
+    """Classification metrics for each slice of the data."""
+
+    schema_title = "system.SlicedClassificationMetrics"
+
+    def _slice(self, name: str) -> Dict[str, Any]:
+        slices: List[Dict[str, Any]] = self.metadata.setdefault("evaluationSlices", [])
+        found: Optional[Dict[str, Any]] = next((entry for entry in slices if entry["slice"] == name), None)
+        if found is None:
+            found = {"slice": name, "sliceClassificationMetrics": {}}
+            slices.append(found)
+        return found["sliceClassificationMetrics"]
+
+    def _matrix(self, name: str) -> ConfusionMatrix:
+        return ConfusionMatrix(self._slice(name).setdefault("confusionMatrix", {}))
+
+    def log_roc_reading(self, slice: str, threshold: float, tpr: float, fpr: float) -> None:  # noqa: A002  # upstream's name
+        """Add one point to the ROC curve of a slice."""
+        self._slice(slice).setdefault("confidenceMetrics", []).append(_roc_point(fpr, tpr, threshold))
+
+    def load_roc_readings(self, slice: str, readings: Sequence[Sequence[float]]) -> None:  # noqa: A002  # upstream's name
+        """Record the ROC curve of a slice from (threshold, tpr, fpr) triples."""
+        self._slice(slice)["confidenceMetrics"] = [_roc_point(fpr, tpr, threshold) for threshold, tpr, fpr in readings]
+
+    def set_confusion_matrix_categories(self, slice: str, categories: Sequence[str]) -> None:  # noqa: A002  # upstream's name
+        """Begin the confusion matrix of a slice, of zeros over these classes."""
+        self._matrix(slice).set_categories(categories)
+
+    def log_confusion_matrix_row(self, slice: str, row_category: str, row: Sequence[int]) -> None:  # noqa: A002  # upstream's name
+        """Fill a row of a slice's matrix; the categories must have been set."""
+        self._matrix(slice).set_row(row_category, row)
+
+    def log_confusion_matrix_cell(self, slice: str, row_category: str, col_category: str, value: int) -> None:  # noqa: A002
+        """Fill a cell of a slice's matrix; the categories must have been set."""
+        self._matrix(slice).set_cell(row_category, col_category, value)
+
+    def load_confusion_matrix(self, slice: str, categories: Sequence[str], matrix: Sequence[Sequence[int]]) -> None:  # noqa: A002
+        """Record the whole confusion matrix of a slice."""
+        self._matrix(slice).set_matrix(categories, matrix)
