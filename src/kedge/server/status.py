@@ -6,39 +6,12 @@ from typing import Any
 import msgspec
 from starlette.types import Send
 
+from kedge.client.status import to_status
 from kedge.errors import ApiError, ServerError
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.kinds import Kind
 
 _log = logging.getLogger("kedge.server")
 JSON = b"application/json"
-
-
-def status(error: ApiError, kind: Kind | None = None, name: str = "") -> Obj:
-    """Make the body.
-
-    Args:
-        error: What was raised.
-        kind: What it is about, for ``details``.
-        name: Which object, for ``details``.
-    """
-    details: Obj = {}
-    if name:
-        details["name"] = name
-    if kind is not None:
-        details["group"] = kind.group
-        # Kubernetes' own inconsistency: for an invalid object this is the kind, for everything else the plural.
-        details["kind"] = kind.kind if error.code == 422 else kind.plural
-    if error.causes:
-        causes = [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in error.causes]
-        details["causes"] = causes
-    if error.retry_after is not None:
-        details["retryAfterSeconds"] = max(1, round(error.retry_after))
-    body: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": error.message}
-    body["reason"] = error.reason
-    if details:
-        body["details"] = details
-    body["code"] = error.code
-    return body
 
 
 def defect(error: Exception) -> ServerError:
@@ -62,4 +35,4 @@ async def send_error(send: Send, error: ApiError, kind: Kind | None = None, name
         extra = ((b"retry-after", b"%d" % max(1, round(error.retry_after))),)
     if error.code == 401:
         extra = (*extra, (b"www-authenticate", b"Bearer"))
-    await send_json(send, status(error, kind, name), error.code, extra)
+    await send_json(send, to_status(error, kind=kind, name=name), error.code, extra)

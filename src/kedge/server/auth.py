@@ -1,0 +1,146 @@
+"""Who asks, and whether they may.
+
+Two kinds of callers are known. The *owner* holds the host's token (in ``host.json`` and the kubeconfig, both mode 0600) and may
+do everything. A *Pod* holds a service-account token: it is for the hub's staging API (audience ``kedge``), and on the Kubernetes
+API it may, until RBAC is served, only ask who it is.
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kedge.errors import Forbidden, NotFound, Unauthorized
+from kedge.kube.core import POD, SERVICE_ACCOUNT
+from kedge.kube.kinds import Kind, Obj
+from kedge.server.tokens import DEFAULT_AUDIENCE, Claims, Reference, Tokens
+
+MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
+SERVICE_ACCOUNTS = "system:serviceaccounts"
+POD_NAME, POD_UID = "authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"
+TOKEN_ID = "authentication.kubernetes.io/credential-id"  # noqa: S105  # the name of a field
+KEDGE_AUDIENCE = "kedge"
+# What anyone who is known may do: ask about themselves.
+_SELF = frozenset({"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A caller.
+
+    Attributes:
+        name: ``kedge-owner`` or ``system:serviceaccount:NAMESPACE:NAME``.
+        uid: The service account's.
+        groups: What authorisation goes by.
+        extra: For a Pod's token, the Pod's name and uid.
+        audiences: Those that the token was made for; of the owner, all that were asked about.
+    """
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    audiences: tuple[str, ...] = ()
+
+    @property
+    def pod_uid(self) -> str | None:
+        """The Pod that the token is bound to."""
+        return next(iter(self.extra.get(POD_UID, ())), None)
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether everything is allowed."""
+        return MASTERS in self.groups
+
+
+class Objects(Protocol):
+    """Where service accounts and Pods are looked up; `kedge.server.api.Api` is one."""
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
+        """Read one object; raises `errors.NotFound`."""
+        ...
+
+
+class Authenticator:
+    """Finds out who holds a token.
+
+    Args:
+        owner_token: The host's own token.
+        tokens: Checks service-account tokens.
+        objects: Where to see whether the account and the Pod of a token still exist.
+    """
+
+    def __init__(self, owner_token: str, tokens: Tokens, objects: Objects) -> None:
+        self._owner = owner_token.encode()
+        self._objects = objects
+        self.tokens = tokens
+
+    def user(self, token: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
+        """The caller who holds a token.
+
+        Args:
+            token: Without ``Bearer``.
+            audiences: The token must be for one of these.
+
+        Raises:
+            Unauthorized: The token is not known, has ended, is for others, or its account or Pod is gone. Never names the token.
+        """
+        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._owner):
+            return User("kedge-owner", groups=(MASTERS, AUTHENTICATED), audiences=tuple(audiences))
+        if token.count(".") != 2:
+            raise Unauthorized("the token is not known here. Use the one in the host's kubeconfig (`kedge status`).")
+        claims = self.tokens.verify(token)
+        shared = tuple(audience for audience in audiences if audience in claims.audiences)
+        if not shared:
+            raise Unauthorized(
+                f"the token is for {', '.join(claims.audiences)}, not for {', '.join(audiences)}. Ask for one with that audience."
+            )
+        self._check_alive(claims)
+        return _account(claims, shared)
+
+    def bearer(self, authorization: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
+        """The caller behind an ``Authorization`` header; raises as `user` does."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(
+                "no bearer token came with the request. Send `Authorization: Bearer TOKEN`; `kedge status` shows the token."
+            )
+        return self.user(token.strip(), audiences)
+
+    def _check_alive(self, claims: Claims) -> None:
+        found = [(SERVICE_ACCOUNT, claims.account, "service account")]
+        if claims.pod is not None:
+            found.append((POD, claims.pod, "Pod"))
+        for kind, reference, what in found:
+            if not self._is_alive(kind, reference, claims.namespace):
+                raise Unauthorized(f"the token's {what} {claims.namespace}/{reference.name} is gone, and the token with it.")
+
+    def _is_alive(self, kind: Kind, reference: Reference, namespace: str) -> bool:
+        try:
+            return self._objects.get(kind, reference.name, namespace)["metadata"]["uid"] == reference.uid
+        except NotFound:
+            return False
+
+
+def _account(claims: Claims, audiences: tuple[str, ...]) -> User:
+    groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{claims.namespace}", AUTHENTICATED)
+    extra: dict[str, tuple[str, ...]] = {TOKEN_ID: (f"JTI={claims.id}",)}
+    if claims.pod is not None:
+        extra |= {POD_NAME: (claims.pod.name,), POD_UID: (claims.pod.uid,)}
+    return User(claims.subject, claims.account.uid, groups, extra, audiences)
+
+
+def authorize(user: User, kind: Kind, verb: str, namespace: str | None = None) -> None:
+    """Refuse what a caller may not do with the Kubernetes API.
+
+    Raises:
+        Forbidden: Says who may not do what, and why.
+    """
+    if user.is_owner or kind.kind in _SELF:
+        return
+    place = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
+    raise Forbidden(
+        f'{kind.resource} is forbidden: User "{user.name}" cannot {verb} resource "{kind.plural}" in API group "{kind.group}"'
+        f"{place}: service accounts may not use this host's Kubernetes API yet. Use the token in the host's kubeconfig."
+    )

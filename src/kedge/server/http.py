@@ -1,0 +1,97 @@
+"""The Kubernetes API over HTTP: routes for a Starlette application.
+
+`kedge.server.endpoint` serves the resources; here stand the documents that are the same for everyone, and the host's health.
+"""
+
+from collections.abc import Callable
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kedge.errors import ApiError, NotFound
+from kedge.kube.kinds import Obj
+from kedge.server import discovery
+from kedge.server.api import Api
+from kedge.server.auth import Authenticator
+from kedge.server.endpoint import Kubernetes, require_get
+from kedge.server.openapi import Documents
+from kedge.server.requests import form_of, header
+from kedge.server.status import send_error, send_json
+from kedge.server.streams import Streams
+
+
+def routes(
+    api: Api, authenticator: Authenticator, *, version: str, streams: Streams, ready: Callable[[], str] = lambda: ""
+) -> list[BaseRoute]:
+    """The routes of the Kubernetes API; routes of others that begin with ``/api`` or ``/apis`` must stand before them.
+
+    Args:
+        api: The verbs.
+        authenticator: Who asks.
+        version: Kedge's version, for ``/version``.
+        streams: Ends watches and logs when the host stops.
+        ready: What is still missing until the host can be used, or ``""``; for ``/readyz``.
+    """
+    kubernetes = Kubernetes(api, authenticator, streams)
+    documents = Documents(api.registry, version)
+    tokens = authenticator.tokens
+
+    def public(value: Obj) -> ASGIApp:
+        return _Document(lambda _path: value)
+
+    def openapi(path: str) -> Obj | bytes:
+        place = path.removeprefix("/openapi/").strip("/")
+        if place == "v2":
+            return documents.whole()
+        if place == "v3":
+            return documents.index()
+        if not place.startswith("v3/"):
+            raise NotFound(
+                f"{path}: the server could not find the requested resource. OpenAPI is at /openapi/v2 and /openapi/v3."
+            )
+        return documents.group(place.removeprefix("v3/"))
+
+    return [
+        *(Route(path, kubernetes) for path in ("/api", "/apis", "/api/{rest:path}", "/apis/{rest:path}")),
+        Route("/version", public(discovery.version(version))),
+        Route("/openapi/{rest:path}", _Document(openapi, authenticator)),
+        Route("/openid/v1/jwks", public(tokens.jwks())),
+        Route("/.well-known/openid-configuration", public(tokens.openid_configuration())),
+        Route("/healthz", _Health(lambda: "")),
+        Route("/livez", _Health(lambda: "")),
+        Route("/readyz", _Health(ready)),
+    ]
+
+
+class _Health:
+    """Answers ``ok``, or 503 with what is missing."""
+
+    def __init__(self, missing: Callable[[], str]) -> None:
+        self._missing = missing
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        missing = self._missing()
+        body = f"not ready: {missing}".encode() if missing else b"ok"
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class _Document:
+    """Answers with a document that is the same for everyone; with an authenticator, only to those who are known."""
+
+    def __init__(self, read: Callable[[str], Obj | bytes], authenticator: Authenticator | None = None) -> None:
+        self._read = read
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        try:
+            if self._authenticator is not None:
+                self._authenticator.bearer(header(scope, b"authorization"))
+                form_of(scope)
+            require_get(scope)
+            value = self._read(scope["path"])
+        except ApiError as error:
+            await send_error(send, error)
+            return
+        await send_json(send, value)

@@ -1,0 +1,192 @@
+"""Answers without an end: watches and followed logs. They stop when the client goes, when time is over, or with the host."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from kedge.client.status import to_status
+from kedge.client.types import WatchEvent
+from kedge.errors import Gone
+from kedge.server.answers import Printer, error_line
+from kedge.server.core import Core, Target
+from kedge.server.list import Query, listing
+from kedge.server.status import JSON
+from kedge.server.watch import subscribe
+
+BACKLOG = 8192
+BOOKMARK_SECONDS = 60.0
+DEFAULT_SECONDS = 1800
+
+
+class Streams:
+    """Every stream under way, so that a host that stops can end them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def close(self) -> None:
+        """End all streams, and those that begin later at once."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def run(self, answer: "Answer", receive: Receive, body: Coroutine[Any, Any, None]) -> None:
+        """Let a body write its answer until it is done, the client goes away, or the host stops.
+
+        Args:
+            answer: Where it writes to.
+            receive: Tells when the client has gone.
+            body: Writes.
+        """
+        writer = asyncio.create_task(body)
+        watcher = asyncio.create_task(_gone(receive))
+        self._tasks.add(writer)
+        if self._closed:
+            writer.cancel()
+        try:
+            await asyncio.wait({writer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._tasks.discard(writer)
+            gone = watcher.done()
+            for task in (writer, watcher):
+                task.cancel()
+            await asyncio.wait({writer, watcher})
+        if not writer.cancelled():
+            writer.result()
+        if not gone:
+            await answer.end()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer that is sent piece by piece.
+
+    Attributes:
+        send: ASGI's.
+        content_type: Of the pieces.
+        started: Whether the head was sent: from then on an error can no longer have a status code.
+    """
+
+    send: Send
+    content_type: bytes
+    started: bool = False
+
+    async def start(self) -> None:
+        """Send the head."""
+        self.started = True
+        headers = [(b"content-type", self.content_type), (b"cache-control", b"no-cache, private")]
+        await self.send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def write(self, piece: bytes) -> None:
+        """Send a piece, after the head."""
+        if not self.started:
+            await self.start()
+        await self.send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def end(self) -> None:
+        """Send the end."""
+        if not self.started:
+            await self.start()
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def watch_answer(send: Send) -> Answer:
+    """The answer to a watch: one JSON object a line."""
+    return Answer(send, JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """How to watch.
+
+    Attributes:
+        initial: Begin with an ADDED for every object there is, instead of at ``Query.revision``.
+        end_of_initial: Send a bookmark after those.
+        bookmarks: Say now and then how far the watch has come.
+        seconds: How long to go on.
+    """
+
+    initial: bool = False
+    end_of_initial: bool = False
+    bookmarks: bool = False
+    seconds: float = DEFAULT_SECONDS
+
+
+async def write_watch(core: Core, target: Target, query: Query, options: WatchOptions, out: tuple[Answer, Printer]) -> None:
+    """Write a watch until its time is over.
+
+    Args:
+        core: The server.
+        target: Kind and namespace.
+        query: Selectors, and where to begin.
+        options: How.
+        out: Where to, and how it is printed.
+
+    Raises:
+        Gone: The beginning is too old; raised before anything is written.
+    """
+    answer, printer = out
+    inbox, filled = deque[WatchEvent](), asyncio.Event()
+    overflowed = False
+
+    def put(event: WatchEvent) -> None:
+        nonlocal overflowed
+        if len(inbox) >= BACKLOG:
+            overflowed = True
+        else:
+            inbox.append(event)
+        filled.set()
+
+    head: list[bytes] = []
+    if options.initial:
+        page = listing(core, target, Query(query.labels, query.fields))
+        head = [printer.event(WatchEvent("ADDED", obj)) for obj in page.items]
+        query = Query(query.labels, query.fields, revision=int(page.resource_version))
+        if options.end_of_initial:
+            head.append(printer.bookmark(page.resource_version, initial_events_end=True))
+    unsubscribe = subscribe(core, target, query, put)
+    try:
+        await answer.write(b"".join(head))
+        end = core.clock.monotonic() + options.seconds
+        while (left := end - core.clock.monotonic()) > 0 and not overflowed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(filled.wait(), min(left, BOOKMARK_SECONDS))
+            filled.clear()
+            if inbox:
+                pieces = [printer.event(event) for event in inbox]
+                inbox.clear()
+                await answer.write(b"".join(pieces))
+            elif options.bookmarks:
+                await answer.write(printer.bookmark(str(core.store.current())))
+    finally:
+        unsubscribe()
+    if overflowed:
+        behind = Gone(f"this watch fell more than {BACKLOG} changes behind. List again and watch from there.")
+        await answer.write(error_line(to_status(behind)))
+
+
+async def write_log(answer: Answer, pieces: AsyncIterator[bytes]) -> None:
+    """Write a log to its end.
+
+    Raises:
+        BadRequest: There is nothing to read; raised before anything is written.
+    """
+    close: Callable[[], Awaitable[Any]] | None = getattr(pieces, "aclose", None)
+    try:
+        async for piece in pieces:
+            if piece:
+                await answer.write(piece)
+    finally:
+        if close is not None:
+            await close()

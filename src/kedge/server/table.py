@@ -1,0 +1,117 @@
+"""What ``kubectl get`` prints: a ``Table``, or only the metadata of objects."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from kedge.kube.clock import parse_timestamp
+from kedge.kube.kinds import Column, Kind, Obj
+
+_META = "meta.k8s.io/v1"
+_NAME = "Name must be unique within a namespace."
+
+
+def age(since: str | None, now: datetime) -> str:
+    """How long ago a timestamp was, as `kubectl` prints it.
+
+    Examples:
+        >>> from datetime import UTC
+        >>> age("2026-11-23T09:00:00Z", datetime(2026, 11, 23, 9, 5, 7, tzinfo=UTC))
+        '5m7s'
+        >>> age(None, datetime(2026, 11, 23, tzinfo=UTC))
+        '<unknown>'
+    """
+    if not since:
+        return "<unknown>"
+    try:
+        seconds = int((now - parse_timestamp(since)).total_seconds())
+    except ValueError:
+        return "<unknown>"
+    return _duration(max(0, seconds))
+
+
+def _duration(seconds: int) -> str:
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        text = f"{seconds}s"
+    elif minutes < 10:
+        text = f"{minutes}m" + (f"{seconds % 60}s" if seconds % 60 else "")
+    elif minutes < 180:
+        text = f"{minutes}m"
+    elif hours < 8:
+        text = f"{hours}h" + (f"{minutes % 60}m" if minutes % 60 else "")
+    elif hours < 48:
+        text = f"{hours}h"
+    elif days < 8:
+        text = f"{days}d" + (f"{hours % 24}h" if hours % 24 else "")
+    elif days < 730:
+        text = f"{days}d"
+    else:
+        text = f"{days // 365}y"
+    return text
+
+
+def columns_of(kind: Kind) -> list[Obj]:
+    """The headings of a kind: NAME, its own, AGE."""
+    name = Column("Name", _name, description=_NAME)
+    created = Column("Age", _created, type="date", description="When it was created.")
+    return [_definition(column) for column in (name, *kind.columns, created)]
+
+
+def _definition(column: Column) -> Obj:
+    return {
+        "name": column.name,
+        # Ages are made into text here, so the client must not take them for timestamps.
+        "type": "string" if column.type == "date" else column.type,
+        "format": "name" if column.name == "Name" else "",
+        "description": column.description,
+        "priority": column.priority,
+    }
+
+
+def _name(obj: Obj) -> str:
+    return obj["metadata"]["name"]
+
+
+def _created(obj: Obj) -> str | None:
+    return obj["metadata"].get("creationTimestamp")
+
+
+def table(kind: Kind, objects: Iterable[Obj], meta: Obj, now: datetime, include: str = "Metadata") -> Obj:
+    """Print objects as a ``Table``.
+
+    Args:
+        kind: Of the objects.
+        objects: The rows.
+        meta: The list's metadata.
+        now: For ages.
+        include: What each row carries: ``Object``, ``Metadata`` or ``None``.
+    """
+    rows = [_row(kind, obj, now, include) for obj in objects]
+    return {"kind": "Table", "apiVersion": _META, "metadata": meta, "columnDefinitions": columns_of(kind), "rows": rows}
+
+
+def _row(kind: Kind, obj: Obj, now: datetime, include: str) -> Obj:
+    cells: list[Any] = [_name(obj), *(_cell(column, obj, now) for column in kind.columns), age(_created(obj), now)]
+    row: Obj = {"cells": cells}
+    if include == "Object":
+        row["object"] = obj
+    elif include != "None":
+        row["object"] = partial(obj)
+    return row
+
+
+def _cell(column: Column, obj: Obj, now: datetime) -> Any:
+    value = column.value(obj)
+    return age(value, now) if column.type == "date" else value
+
+
+def partial(obj: Obj) -> Obj:
+    """The metadata of an object alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": _META, "metadata": obj["metadata"]}
+
+
+def partial_list(objects: Iterable[Obj], meta: Obj) -> Obj:
+    """The metadata of objects alone."""
+    items = [partial(obj) for obj in objects]
+    return {"kind": "PartialObjectMetadataList", "apiVersion": _META, "metadata": meta, "items": items}
