@@ -46,7 +46,7 @@ SELECT id, create_revision, deleted, value FROM revisions WHERE key = ? ORDER BY
 _APPEND = "INSERT INTO revisions (key, create_revision, prev_revision, deleted, value) VALUES (?, ?, ?, ?, ?)"
 _LIST = """
 SELECT r.key, r.id, r.value, r.create_revision FROM revisions AS r
-WHERE r.key > :start AND r.key < :stop AND r.id <= :at AND r.deleted = 0
+WHERE r.key >= :start AND r.key < :stop AND r.id <= :at AND r.deleted = 0
 AND NOT EXISTS (SELECT 1 FROM revisions AS n WHERE n.key = r.key AND n.prev_revision = r.id AND n.id <= :at)
 ORDER BY r.key LIMIT :limit
 """
@@ -125,7 +125,8 @@ class ObjectLog:
         at = revision or self._revision
         if at < self._compacted or at > self._revision:
             raise expired(at, self._compacted, self._revision)
-        bounds = {"start": max(prefix, start or ""), "stop": prefix + _LAST_KEY, "at": at, "limit": limit + 1 if limit else -1}
+        first = prefix if start is None else max(prefix, f"{start}\0")  # the smallest key after it
+        bounds = {"start": first, "stop": prefix + _LAST_KEY, "at": at, "limit": limit + 1 if limit else -1}
         with self._translated():
             rows = self._db.execute(_LIST, bounds).fetchall()
         records = [Record(key, number, value, made or number) for key, number, value, made in rows]
