@@ -123,7 +123,10 @@ class Kubernetes:
             path = scope["path"]
             if (found := self._discover(scope, path)) is not None:
                 require_get(scope)
-                await send_json(send, found)
+                # Clients tell the two forms of discovery apart by the content type alone.
+                form = found.get("apiVersion", "").partition("apidiscovery.k8s.io/")[2]
+                precise = f"application/json;g=apidiscovery.k8s.io;v={form};as=APIGroupDiscoveryList".encode()
+                await send_json(send, found, headers=((b"content-type", precise),) if form else ())
                 return
             target = target_of(self._api.registry, path)
             kind, name = target.kind, target.name

@@ -104,6 +104,7 @@ _META: Message = {
 _METADATA = Field("metadata", _message(_META))
 _REFERENCE: Message = _strings("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 _NAME: Message = _strings("name")
+_SPACE: Message = _strings("namespace")
 
 # What the client cannot set is accepted and left out.
 _STATUS = Field("status", _ignored)
@@ -169,6 +170,7 @@ MESSAGES: Mapping[tuple[str, str], Message] = {
     },
     ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: _METADATA, 2: _STATUS},
     ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): {1: _METADATA, 2: Field("spec", _message(_ACCESS_SPEC)), 3: _STATUS},
+    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): {1: _METADATA, 2: Field("spec", _message(_SPACE)), 3: _STATUS},
     ("coordination.k8s.io/v1", "Lease"): {1: _METADATA, 2: Field("spec", _message(_LEASE_SPEC))},
 }
 _UNKNOWN: Message = {

@@ -21,10 +21,12 @@ def defect(error: Exception) -> ServerError:
 
 
 async def send_json(send: Send, value: Any, code: int = 200, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    """Answer with JSON."""
+    """Answer with JSON; ``headers`` may hold a more precise content type."""
     body = value if isinstance(value, bytes) else msgspec.json.encode(value)
-    fixed = ((b"content-type", JSON), (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-cache, private"))
-    await send({"type": "http.response.start", "status": code, "headers": [*fixed, *headers]})
+    fixed = [(b"content-length", b"%d" % len(body)), (b"cache-control", b"no-cache, private"), *headers]
+    if all(name != b"content-type" for name, _ in headers):
+        fixed.append((b"content-type", JSON))
+    await send({"type": "http.response.start", "status": code, "headers": fixed})
     await send({"type": "http.response.body", "body": body})
 
 
