@@ -1,0 +1,200 @@
+"""A warm interpreter: has imported the launcher and nothing else, and forks a step for each request.
+
+It runs under the step environment's own Python (3.8 or newer) and is started by the supervisor as
+``python -I warm.py FD LAUNCHER SUPERVISOR``: the socket to the supervisor, the directory of the expanded launcher, and the
+directory of the supervisor's own modules, two of which a forked process needs before it is a step.
+
+One thread, so that a fork copies everything there is. A request is one packet: the container's spec with its descriptors. The
+answer is ``forked PID 0`` or ``refused 0 0``, and later ``exited PID STATUS``. When the supervisor is gone it goes too; its steps
+run on.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.machinery
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+
+class Warm:
+    """The interpreter between its forks.
+
+    Args:
+        channel: A packet socket to the supervisor.
+        parts: The supervisor's modules ``child`` and ``view``.
+        main: The launcher's entry.
+        argv: What a step finds in ``sys.argv``.
+    """
+
+    def __init__(self, channel: socket.socket, parts: tuple[Any, Any], main: Callable[[list[str]], int], argv: list[str]) -> None:
+        self._channel = channel
+        self._child, self._view = parts
+        self._main = main
+        self._argv = argv
+        self._woken, self._wake = socket.socketpair()
+
+    def run(self) -> None:
+        """Serve until the supervisor is gone."""
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        poller = select.poll()
+        poller.register(self._channel, select.POLLIN)
+        poller.register(self._woken, select.POLLIN)
+        while True:
+            for fd, _ in poller.poll():
+                if fd == self._woken.fileno():
+                    self._reap()
+                elif not self._serve():
+                    return
+
+    def _serve(self) -> bool:
+        """Fork one step; False when the supervisor is gone."""
+        packet, fds = self._child.take_fds(self._channel, 1 << 20, 8)
+        if not packet:
+            return False
+        try:
+            pid = os.fork()
+        except OSError:
+            pid = -1
+        if pid == 0:
+            self._be_step(packet, fds)
+        for fd in fds:
+            os.close(fd)
+        self._channel.send(b"refused 0 0" if pid < 0 else b"forked %d 0" % pid)
+        return True
+
+    def _reap(self) -> None:
+        try:
+            self._woken.recv(4096)
+        except BlockingIOError:
+            return
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._channel.send(b"exited %d %d" % (pid, status))
+
+    def _be_step(self, packet: bytes, fds: list[int]) -> NoReturn:
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for end in (self._channel, self._woken, self._wake):
+                end.close()
+            code = self._step(packet, fds)
+        except BaseException as error:  # noqa: BLE001  # whatever the step raises is its end, and must not reach the loop above
+            code = exit_code(error)
+        finally:
+            finish(code)
+
+    def _step(self, packet: bytes, fds: list[int]) -> int:
+        views = (fds[3] if len(fds) > 3 else -1, fds[4] if len(fds) > 4 else -1)
+        given = self._child.Descriptors(fds[0], fds[1], fds[2], views)
+        spec = json.loads(packet.decode("utf-8"))
+        try:
+            self._child.settle(spec, given, self._view.enter)
+        except BaseException as error:  # noqa: BLE001  # the supervisor is told, whatever it is
+            self._child.refuse(given, error)
+        for fd in fds[:2] + fds[3:]:
+            os.close(fd)
+        os.environ.clear()  # noqa: TID251  # the step's environment replaces the interpreter's wholly
+        os.environ.update(spec["env"])  # noqa: TID251
+        sys.argv = self._argv
+        if not self._child.wait_for_go(given):
+            return self._child.START_ERROR
+        os.close(given.gate)
+        return self._main(self._argv[1:]) or 0
+
+
+def exit_code(error: BaseException) -> int:
+    """What the interpreter itself would exit with, having printed what it would print.
+
+    Args:
+        error: What left the program.
+    """
+    if isinstance(error, SystemExit):
+        if error.code is None:
+            return 0
+        if isinstance(error.code, int):
+            return error.code & 0xFF
+        print(error.code, file=sys.stderr)
+        return 1
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    sys.excepthook(type(error), error, error.__traceback__)
+    return 1
+
+
+def finish(code: int) -> NoReturn:
+    """End as the interpreter would, without spending time on memory that the kernel frees at once.
+
+    Args:
+        code: The exit code.
+    """
+    try:
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading._shutdown()  # noqa: SLF001  # waits for threads that are no daemons; has no public name
+        import atexit  # noqa: PLC0415  # wanted at the end only
+
+        atexit._run_exitfuncs()  # noqa: SLF001
+    except BaseException as error:  # noqa: BLE001
+        code = code or exit_code(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or 120  # as the interpreter does when its output is gone
+    os._exit(code)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing: the signal has woken the loop, which is all that is wanted of it."""
+
+
+def _load(directory: str, name: str) -> Any:
+    """Load one of the supervisor's modules by its file, under a name that no user's module has."""
+    private = "_kedge_supervisor_" + name
+    loader = importlib.machinery.SourceFileLoader(private, os.path.join(directory, name + ".py"))
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(private, loader))
+    loader.exec_module(module)
+    return module
+
+
+def serve(fd: int, launcher: str, supervisor: str) -> None:
+    """Run until the supervisor is gone.
+
+    Args:
+        fd: The socket to the supervisor.
+        launcher: Directory of the expanded launcher.
+        supervisor: Directory of the supervisor's modules.
+    """
+    parts = _load(supervisor, "child"), _load(supervisor, "view")
+    sys.path[0:0] = [launcher]
+    from kedge.launcher.__main__ import main  # noqa: PLC0415  # the launcher's own, found only now
+
+    os.set_inheritable(fd, False)
+    warm = Warm(socket.socket(fileno=fd), parts, main, [os.path.join(launcher, "__main__.py"), "run"])
+    gc.collect()
+    gc.freeze()  # what is here already is never looked at again by the collector, so its pages stay shared
+    warm.run()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2], sys.argv[3])

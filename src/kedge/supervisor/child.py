@@ -1,0 +1,117 @@
+"""The first steps of a container's process, the same whether it was forked from a warm interpreter or will execute a program.
+
+Like `view.py`, this file also runs under the step's own Python: syntax and library of Python 3.8, nothing of Kedge imported.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
+
+# What container runtimes exit with when a container could not be started at all.
+START_ERROR = 128
+
+
+class Descriptors:
+    """What a container's process is handed by the supervisor.
+
+    Attributes:
+        out: Write end of its standard output.
+        err: Write end of its standard error.
+        gate: A socket: one byte comes in when the supervisor has recorded the process, a message goes out when it cannot start.
+        view: Template namespaces (mount, user); the user namespace is -1 where root needs none.
+    """
+
+    __slots__ = ("err", "gate", "out", "view")
+
+    def __init__(self, out: int, err: int, gate: int, view: tuple[int, int]) -> None:
+        self.out = out
+        self.err = err
+        self.gate = gate
+        self.view = view
+
+
+def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, int], dict[str, Any]], None]) -> None:
+    """Turn this freshly forked process into the container's, all but its environment and its program.
+
+    Args:
+        spec: The container's spec.
+        fds: What the supervisor handed over.
+        enter: ``view.enter``, called where the spec wants a private view.
+
+    Raises:
+        OSError: Something the spec asks for is not possible.
+        Exception: What ``enter`` raises.
+    """
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(_unbreakable(fds.out), 1)
+    os.dup2(_unbreakable(fds.err), 2)
+    os.umask(0o022)
+    if spec.get("private"):
+        enter(fds.view, spec)
+    _limit(spec.get("rlimits") or {})
+    os.umask(spec.get("umask", 0o022))
+    cwd = spec.get("cwd") or "/"
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        raise OSError(error.errno, f"workingDir {cwd}: {error.strerror}") from error
+
+
+def wait_for_go(fds: Descriptors) -> bool:
+    """Wait until the supervisor has recorded this process; False when it died first, and the process must end too."""
+    return os.read(fds.gate, 1) == b"g"
+
+
+def refuse(fds: Descriptors, error: BaseException) -> NoReturn:
+    """Tell the supervisor why the container cannot start, and end."""
+    try:
+        if wait_for_go(fds):
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            os.write(fds.gate, text.encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(START_ERROR)
+
+
+def _unbreakable(fd: int) -> int:
+    """Reopen a pipe for both directions, so that writing works while no supervisor reads: a new one finds the pipe in /proc."""
+    if not sys.platform.startswith("linux"):
+        return fd
+    return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
+
+
+def _limit(rlimits: dict[str, list[int | None]]) -> None:
+    if not rlimits:
+        return
+    import resource  # noqa: PLC0415  # rarely wanted, and a warm interpreter imports as little as it can
+
+    for name, pair in rlimits.items():
+        soft, hard = (resource.RLIM_INFINITY if value is None else value for value in pair)
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def pass_fds(channel: socket.socket, message: bytes, fds: list[int]) -> None:
+    """Send one message with file descriptors over a packet socket."""
+    import array  # noqa: PLC0415  # not wanted where processes are only executed
+
+    channel.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
+def take_fds(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """Receive one message with file descriptors; the message is empty when the other side is gone."""
+    import array  # noqa: PLC0415  # not wanted where processes are only executed
+
+    message, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_LEN(most * array.array("i").itemsize))
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return message, list(fds)

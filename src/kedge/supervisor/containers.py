@@ -1,0 +1,186 @@
+"""One container: from its request to its exit, and what is kept of it."""
+
+import contextlib
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+
+from kedge.supervisor import child, identity, view
+from kedge.supervisor.logs import Log
+from kedge.supervisor.protocol import Message
+
+_SIGNALS_OF_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored by the interpreter; a program expects them as they were
+
+
+@dataclass(slots=True)
+class Container:
+    """A container that runs, or that has exited and whose output is still being read.
+
+    Attributes:
+        id: ``<pod uid>/<container>/<restart>``.
+        spec: As it was asked for; see `protocol`.
+        log: Where its output goes.
+        streams: Read ends of its output by name; -1 once at its end.
+        gate: Lets its process go on once it is recorded, and brings its complaint when it cannot.
+        fds: What its process is given; closed here as soon as it has them.
+        pid: 0 until it is known.
+        start: Start time of the process, for its identity.
+        how: ``fork`` or ``exec``.
+        started_at: Seconds since 1970.
+        told: Whether its start has been told.
+        exit: Its record once it has exited.
+        pidfd: Watches a process that is no child of ours (one adopted from a supervisor that died); -1 otherwise.
+    """
+
+    id: str
+    spec: Message
+    log: Log
+    streams: dict[str, int] = field(default_factory=dict[str, int])
+    gate: socket.socket | None = None
+    fds: child.Descriptors | None = None
+    pid: int = 0
+    start: str = ""
+    how: str = "exec"
+    started_at: float = 0.0
+    told: bool = False
+    exit: Message | None = None
+    pidfd: int = -1
+
+    def record(self, boot: str) -> Message:
+        """What is written down and told of it."""
+        base = {
+            "id": self.id,
+            "state": "running",
+            "pid": self.pid,
+            "start": self.start,
+            "boot": boot,
+            "how": self.how,
+            "startedAt": self.started_at,
+        }
+        return base | self.exit if self.exit else base
+
+    def kill(self, number: int) -> bool:
+        """Signal the whole process group; False when nothing of it is left."""
+        if not self.pid:
+            return False
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            # Between fork and setsid the group is not there yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+                return True
+            return False
+        except PermissionError:
+            return False  # only processes that have ended are left (macOS says so)
+        return True
+
+    def complaint(self) -> str:
+        """Why its process could not be started; empty when it could."""
+        if self.gate is None:
+            return ""
+        try:
+            return self.gate.recv(4096, socket.MSG_DONTWAIT).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def release(self) -> None:
+        """Close the child's ends, which the child has by now."""
+        if self.fds:
+            for fd in (self.fds.out, self.fds.err, self.fds.gate):
+                os.close(fd)
+            self.fds = None
+
+    def close(self) -> None:
+        """Close everything."""
+        self.release()
+        for name, fd in self.streams.items():
+            if fd >= 0:
+                os.close(fd)
+                self.streams[name] = -1
+        if self.gate:
+            self.gate.close()
+            self.gate = None
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+        self.log.close(identity.now())
+
+
+def create(container_id: str, spec: Message, namespaces: tuple[int, int]) -> Container:
+    """Prepare what a container's process is given: pipes, the gate, the log.
+
+    Args:
+        container_id: The container's id.
+        spec: Its spec.
+        namespaces: The template of its view, or (-1, -1).
+
+    Raises:
+        OSError: No more files may be open.
+    """
+    out_read, out_write = os.pipe()
+    err_read, err_write = os.pipe()
+    ours, theirs = socket.socketpair()
+    for fd in (out_read, err_read):
+        os.set_blocking(fd, False)
+    log = Log(spec["log"]["path"], spec["log"]["limit"], spec["log"].get("masks") or [])
+    fds = child.Descriptors(out_write, err_write, theirs.detach(), namespaces)
+    return Container(container_id, spec, log, {"stdout": out_read, "stderr": err_read}, gate=ours, fds=fds)
+
+
+def spawn(container: Container) -> int:
+    """Start the container's program in a new process; returns its pid."""
+    fds = container.fds
+    if fds is None:
+        raise RuntimeError(f"container {container.id} was started twice: this is a bug, please report it")
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        _become(container.spec, fds)
+    except BaseException as error:  # noqa: BLE001  # a forked process must not return into the supervisor's loop
+        child.refuse(fds, error)
+    finally:
+        os._exit(child.START_ERROR)
+
+
+def _become(spec: Message, fds: child.Descriptors) -> None:
+    child.settle(spec, fds, view.enter)
+    argv, env = spec["argv"], spec["env"]
+    program = _program(argv[0], env.get("PATH", os.defpath))
+    if not child.wait_for_go(fds):
+        os._exit(child.START_ERROR)
+    for name in _SIGNALS_OF_PYTHON:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+    try:
+        os.execve(program, argv, env)  # noqa: S606  # a list of arguments, no shell
+    except OSError as error:
+        os.write(fds.gate, f"{program}: {error.strerror}".encode())
+
+
+def _program(name: str, path: str) -> str:
+    """The file of a command, looked for where the container sees it."""
+    if "/" in name:
+        return name
+    for directory in path.split(":"):
+        file = os.path.join(directory or ".", name)
+        if os.access(file, os.X_OK) and not os.path.isdir(file):
+            return file
+    raise FileNotFoundError(2, f"{name}: no such program in PATH={path}")
+
+
+def exit_of(status: int, complaint: str) -> Message:
+    """What a wait status means, in a record's words.
+
+    Examples:
+        >>> exit_of(3 << 8, "")
+        {'code': 3, 'signal': 0, 'reason': 'Error', 'message': ''}
+        >>> exit_of(9, "")
+        {'code': 137, 'signal': 9, 'reason': 'Error', 'message': ''}
+    """
+    number = status & 0x7F
+    code = 128 + number if number else status >> 8 & 0xFF
+    if complaint:
+        return {"code": child.START_ERROR, "signal": 0, "reason": "StartError", "message": complaint}
+    return {"code": code, "signal": number, "reason": "Error" if code else "Completed", "message": ""}

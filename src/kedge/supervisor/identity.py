@@ -1,0 +1,76 @@
+"""Which process is meant: (boot id, pid, start time), so that a pid used again by another process is never taken for a step."""
+
+import ctypes
+import os
+import struct
+import sys
+import time
+
+
+def now() -> float:
+    """Seconds since 1970; the supervisor's only clock for what it writes down."""
+    return time.time()  # noqa: TID251  # standard library only: the supervisor has no Clock to be handed
+
+
+def boot_id() -> str:
+    """A text that is the same until the machine starts again."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return _darwin_boot_time()
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in the system's own unit; empty when there is none, or it has ended and waits to be reaped."""
+    if sys.platform == "darwin":
+        return _darwin_start_time(pid)
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return ""
+    fields = text[text.rindex(b")") + 2 :].split()
+    return "" if fields[0] in {b"Z", b"X"} else fields[19].decode()
+
+
+def is_running(pid: int, started: str) -> bool:
+    """Whether the very process that was written down still runs."""
+    return bool(started) and start_time(pid) == started
+
+
+def children() -> list[int]:
+    """Pids of this process's children, adopted ones included; empty where the system does not tell."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def mount_namespace(pid: int) -> int:
+    """Number of a process's mount namespace; 0 when it cannot be told."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
+def _darwin_boot_time() -> str:
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = ctypes.create_string_buffer(16)
+    size = ctypes.c_size_t(16)
+    if libc.sysctlbyname(b"kern.boottime", data, ctypes.byref(size), None, 0) != 0:
+        return ""
+    return str(struct.unpack_from("=q", data.raw)[0])
+
+
+def _darwin_start_time(pid: int) -> str:
+    # proc_pidinfo(PROC_PIDTBSDINFO): struct proc_bsdinfo, 136 bytes, status at 4, start seconds and microseconds at its end.
+    libc = ctypes.CDLL(None, use_errno=True)
+    data = ctypes.create_string_buffer(136)
+    if libc.proc_pidinfo(pid, 3, ctypes.c_uint64(0), data, 136) != 136:
+        return ""
+    status = struct.unpack_from("=I", data.raw, 4)[0]
+    seconds, micros = struct.unpack_from("=QQ", data.raw, 120)
+    return "" if status == 5 else f"{seconds}.{micros:06d}"  # 5: ended, waits to be reaped

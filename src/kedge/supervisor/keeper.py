@@ -1,0 +1,320 @@
+"""What the supervisor does with containers: start, stop, reap, record, then tell.
+
+The order at an exit is the promise of this file: the status is on disk before anything else happens; then whatever the
+container left behind is killed, its last output is written, and only then is anybody told.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+
+from kedge.supervisor import containers, identity
+from kedge.supervisor.containers import Container
+from kedge.supervisor.logs import Log
+from kedge.supervisor.loop import Loop
+from kedge.supervisor.protocol import Message
+from kedge.supervisor.records import Records
+from kedge.supervisor.templates import Templates
+from kedge.supervisor.view import ViewError
+from kedge.supervisor.zygotes import Zygotes
+
+_CHUNK = 1 << 16
+# How long the output of a container that has exited is awaited from processes that are being killed.
+_DRAIN_SECONDS = 1.0
+# How often an adopted process is looked for where the system cannot report its end.
+_LOOK_SECONDS = 0.5
+
+
+class Keeper:
+    """All containers.
+
+    Args:
+        directory: The supervisor's directory.
+        loop: Its loop.
+        tell: Sends an event to every agent.
+    """
+
+    def __init__(self, directory: str, loop: Loop, tell: Callable[[Message], None]) -> None:
+        self._loop = loop
+        self._tell = tell
+        self._boot = identity.boot_id()
+        self._records = Records(os.path.join(directory, "containers"))
+        self._live: dict[str, Container] = {}
+        self._by_pid: dict[int, Container] = {}
+        self._ended: dict[str, Message] = {}
+        self.templates = Templates(os.path.join(directory, "root"))
+        self._zygotes = Zygotes(loop, on_fork=self._forked, on_exit=self.exited, on_refusal=self._execute)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any container runs."""
+        return bool(self._live)
+
+    @property
+    def boot(self) -> str:
+        """The machine's boot id."""
+        return self._boot
+
+    def all(self) -> list[Message]:
+        """The records of every container that runs or has not been forgotten."""
+        return [*self._ended.values(), *(item.record(self._boot) for item in self._live.values() if item.told or item.exit)]
+
+    def start(self, container_id: str, spec: Message) -> None:
+        """Start a container; a second request for one that is known is answered with what is known."""
+        known = self._ended.get(container_id)
+        live = self._live.get(container_id)
+        if known or live:
+            if known or (live and live.told):
+                self._tell(known | {"event": "exited"} if known else live.record(self._boot) | {"event": "started"})  # type: ignore[union-attr]
+            return
+        try:
+            namespaces = self.templates.get(readonly=bool(spec.get("readonly"))) if spec.get("private") else (-1, -1)
+            container = containers.create(container_id, spec, namespaces)
+        except (OSError, ViewError) as error:
+            self._refuse(container_id, str(error))
+            return
+        self._live[container_id] = container
+        if not (spec.get("warm") and self._zygotes.fork(container)):
+            self._execute(container)
+
+    def _execute(self, container: Container) -> None:
+        container.how = "exec"
+        try:
+            container.pid = containers.spawn(container)
+        except OSError as error:
+            del self._live[container.id]
+            container.close()
+            self._refuse(container.id, f"fork: {error.strerror}")
+            return
+        self._started(container)
+
+    def _forked(self, container: Container) -> None:
+        container.how = "fork"
+        self._started(container)
+
+    def _started(self, container: Container) -> None:
+        container.release()
+        container.start = identity.start_time(container.pid)
+        container.started_at = identity.now()
+        self._by_pid[container.pid] = container
+        record = container.record(self._boot)
+        self._records.write(record | {"log": container.spec["log"]})
+        if container.gate:
+            with contextlib.suppress(OSError):  # it may have died already; its exit says how
+                container.gate.send(b"g")
+        container.told = True
+        self._tell(record | {"event": "started"})
+        self._read_streams(container)
+
+    def _refuse(self, container_id: str, message: str) -> None:
+        now = identity.now()
+        record = {
+            "id": container_id,
+            "state": "exited",
+            "pid": 0,
+            "start": "",
+            "boot": self._boot,
+            "how": "exec",
+            "startedAt": now,
+        }
+        record |= {"finishedAt": now, "code": 128, "signal": 0, "reason": "StartError", "message": message}
+        self._records.write(record)
+        self._ended[container_id] = record
+        self._tell(record | {"event": "exited"})
+
+    def _read_streams(self, container: Container) -> None:
+        for name, fd in container.streams.items():
+            if fd >= 0:
+                self._loop.watch(fd, lambda name=name: self._read(container, name))
+
+    def _read(self, container: Container, name: str) -> None:
+        fd = container.streams[name]
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            container.log.write(name, data, identity.now())
+            return
+        self._loop.forget(fd)
+        os.close(fd)
+        container.streams[name] = -1
+        self._finish_when_drained(container)
+
+    def reap(self) -> None:
+        """Take the status of every child that has ended."""
+        strangers = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            container = self._by_pid.get(pid)
+            if container:
+                self.exited(container, status)
+            else:
+                strangers = True
+        if strangers:
+            self._kill_leftovers()
+
+    def exited(self, container: Container, status: int) -> None:
+        """A container's main process has ended: record, clean up, and tell once its output is complete."""
+        self._end(container, containers.exit_of(status, container.complaint()))
+
+    def _end(self, container: Container, how: Message) -> None:
+        if container.exit:
+            return
+        container.exit = how | {"state": "exited", "finishedAt": identity.now()}
+        self._records.write(container.record(self._boot))
+        self._by_pid.pop(container.pid, None)
+        container.kill(signal.SIGKILL)
+        self._kill_leftovers()
+        for name, fd in list(container.streams.items()):
+            if fd >= 0:
+                self._drain(container, name)
+        self._finish_when_drained(container)
+        if container.id in self._live:
+            self._loop.after(_DRAIN_SECONDS, lambda: self._finish(container))
+
+    def _drain(self, container: Container, name: str) -> None:
+        while container.streams[name] >= 0:
+            before = container.streams[name]
+            ready = select.poll()
+            ready.register(before, select.POLLIN)
+            if not ready.poll(0):
+                return
+            self._read(container, name)
+
+    def _finish_when_drained(self, container: Container) -> None:
+        if container.exit and all(fd < 0 for fd in container.streams.values()):
+            self._finish(container)
+
+    def _finish(self, container: Container) -> None:
+        if self._live.pop(container.id, None) is None:
+            return
+        for fd in (*container.streams.values(), container.pidfd):
+            if fd >= 0:
+                self._loop.forget(fd)
+        container.close()
+        record = container.record(self._boot)
+        self._ended[container.id] = record
+        self._tell(record | {"event": "exited"})
+
+    def _kill_leftovers(self) -> None:
+        """Kill adopted processes whose container has ended: those that left its process group, found by its mount namespace."""
+        known = {*self._by_pid, *self._zygotes.pids()}
+        strangers = [pid for pid in identity.children() if pid not in known]
+        if not strangers:
+            return
+        views = {identity.mount_namespace(pid) for pid in self._by_pid}
+        for pid in strangers:
+            namespace = identity.mount_namespace(pid)
+            shared = namespace in {0, identity.mount_namespace(os.getpid())}
+            if namespace in views or (shared and _session(pid) in self._by_pid):
+                continue
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def signal(self, container_id: str, number: int) -> None:
+        """Send one signal to a container's process group."""
+        container = self._live.get(container_id)
+        if container and not container.exit:
+            container.kill(number)
+
+    def stop(self, container_id: str, grace: float) -> None:
+        """SIGTERM now and SIGKILL after ``grace`` seconds, to the whole process group."""
+        container = self._live.get(container_id)
+        if container is None or container.exit:
+            return
+        if grace <= 0:
+            self._kill_now(container)
+            return
+        container.kill(signal.SIGTERM)
+        self._loop.after(grace, lambda: self._kill_now(container))
+
+    def _kill_now(self, container: Container) -> None:
+        if container.exit:
+            return
+        if not container.pid:  # asked of an interpreter that has not answered yet
+            self._loop.after(0.05, lambda: self._kill_now(container))
+            return
+        container.kill(signal.SIGKILL)
+
+    def forget(self, container_id: str) -> None:
+        """Drop the record of a container that has exited."""
+        if self._ended.pop(container_id, None):
+            self._records.drop(container_id)
+
+    def warm(self, python: str, launcher: str) -> None:
+        """Keep an interpreter ready."""
+        self._zygotes.warm(python, launcher)
+
+    def cool(self) -> None:
+        """Let go of interpreters that have nothing to do."""
+        self._zygotes.cool()
+
+    def adopt(self) -> None:
+        """Take over what a supervisor before this one has recorded."""
+        for record in self._records.read():
+            log = record.pop("log", None)
+            if record["state"] == "exited":
+                self._ended[record["id"]] = record
+                continue
+            container = Container(record["id"], {}, Log(log["path"], log["limit"], log.get("masks") or []))
+            container.pid, container.start, container.how = record["pid"], record["start"], record["how"]
+            container.started_at, container.told = record["startedAt"], True
+            self._live[container.id] = container
+            if record["boot"] == self._boot and identity.is_running(container.pid, container.start):
+                self._by_pid[container.pid] = container
+                self._attach(container)
+            else:
+                self._end(container, _lost())
+
+    def _attach(self, container: Container) -> None:
+        """Find the pipes of a process that another supervisor started, and watch for its end."""
+        for number, name in ((1, "stdout"), (2, "stderr")):
+            path = f"/proc/{container.pid}/fd/{number}"
+            try:
+                if os.readlink(path).startswith("pipe:"):
+                    container.streams[name] = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                continue
+        self._read_streams(container)
+        if sys.platform.startswith("linux"):
+            try:
+                container.pidfd = os.pidfd_open(container.pid)
+            except OSError:
+                self._look(container)
+                return
+            self._loop.watch(container.pidfd, lambda: self._end(container, _lost()))
+            return
+        self._look(container)
+
+    def _look(self, container: Container) -> None:
+        if container.exit:
+            return
+        if identity.is_running(container.pid, container.start):
+            self._loop.after(_LOOK_SECONDS, lambda: self._look(container))
+        else:
+            self._end(container, _lost())
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _lost() -> Message:
+    message = "The supervisor died while the container ran, so nobody saw how it ended."
+    return {"code": None, "signal": 0, "reason": "Lost", "message": message}

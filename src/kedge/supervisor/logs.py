@@ -1,0 +1,110 @@
+"""A container's log in the format of the container runtime interface: ``TIME stdout|stderr F|P LINE``.
+
+Two files share the limit: when the newer one is half the limit long it replaces the older one. Secrets are masked before
+anything is written, also where a secret arrives in two pieces. Writing never blocks a container and never fails one: with a
+full disk lines are lost.
+"""
+
+import os
+import re
+import time
+
+# A line longer than this is written in parts, marked P, so that no memory is held for it.
+_LONGEST_LINE = 16384
+_MASK = b"***"
+# Shorter secrets would mask half of every log, and are no secrets.
+SHORTEST_SECRET = 4
+
+
+class Log:
+    """One container's log.
+
+    Args:
+        path: The newer file; the older is ``path + ".1"``.
+        limit: Bytes for both files together.
+        masks: Texts that must not appear; each line of one that has several counts.
+    """
+
+    def __init__(self, path: str, limit: int, masks: list[str]) -> None:
+        self._path = path
+        self._half = max(limit // 2, 4096)
+        secrets = {line.strip().encode() for mask in masks for line in mask.splitlines()}
+        chosen = sorted((text for text in secrets if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+        self._secret = re.compile(b"|".join(map(re.escape, chosen))) if chosen else None
+        self._hold = len(chosen[0]) - 1 if chosen else 0
+        self._rest = {"stdout": b"", "stderr": b""}
+        self._fd = -1
+        self._size = 0
+        self._open()
+
+    def write(self, stream: str, data: bytes, now: float) -> None:
+        """Take what a container printed.
+
+        Args:
+            stream: ``stdout`` or ``stderr``.
+            data: Bytes as they were read; need not end with a line.
+            now: When they were read, in seconds since 1970.
+        """
+        rest = self._rest[stream] + data
+        end = rest.rfind(b"\n") + 1
+        if end:
+            self._put(self._prefix(stream, b" F ", now), self._masked(rest[: end - 1]))
+            rest = rest[end:]
+        while len(rest) > _LONGEST_LINE + self._hold:
+            cut = self._safe_cut(rest, _LONGEST_LINE)
+            self._put(self._prefix(stream, b" P ", now), self._masked(rest[:cut]))
+            rest = rest[cut:]
+        self._rest[stream] = rest
+
+    def close(self, now: float) -> None:
+        """Write lines that were not ended, and close the file."""
+        for stream, rest in self._rest.items():
+            if rest:
+                self._put(self._prefix(stream, b" F ", now), self._masked(rest))
+                self._rest[stream] = b""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _put(self, prefix: bytes, text: bytes) -> None:
+        lines = prefix + text.replace(b"\n", b"\n" + prefix) + b"\n"
+        if self._size and self._size + len(lines) > self._half:
+            self._rotate()
+        if self._fd < 0:
+            self._open()
+        try:
+            self._size += os.write(self._fd, lines)
+        except OSError:
+            return  # a full disk: the lines are lost, the container goes on
+
+    def _masked(self, text: bytes) -> bytes:
+        return self._secret.sub(_MASK, text) if self._secret else text
+
+    def _safe_cut(self, text: bytes, cut: int) -> int:
+        """The place at or before ``cut`` that lies inside no secret; a secret that starts a piece goes with it whole."""
+        if self._secret:
+            for match in self._secret.finditer(text):
+                if match.start() < cut < match.end():
+                    return match.start() or match.end()
+        return cut
+
+    def _open(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._size = os.fstat(self._fd).st_size
+        except OSError:
+            self._fd = -1
+
+    def _rotate(self) -> None:
+        os.close(self._fd)
+        self._fd = -1
+        try:
+            os.rename(self._path, self._path + ".1")
+        except OSError:
+            return
+
+    @staticmethod
+    def _prefix(stream: str, tag: bytes, now: float) -> bytes:
+        seconds = int(now)
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        return f"{moment}.{int((now - seconds) * 1e9):09d}Z {stream}".encode() + tag

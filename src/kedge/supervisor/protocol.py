@@ -1,0 +1,76 @@
+"""What the node's agent and the supervisor say to each other: JSON objects, one a line, over a unix socket.
+
+Requests, from the agent::
+
+    {"op": "hello"}                                  -> {"event": "hello", "version", "pid", "boot", "view", "containers": […]}
+    {"op": "start", "id": ID, "spec": SPEC}          -> {"event": "started", …RECORD}, later {"event": "exited", …RECORD}
+    {"op": "stop", "id": ID, "grace": SECONDS}       SIGTERM to the process group now, SIGKILL after the grace period
+    {"op": "signal", "id": ID, "signal": NUMBER}     one signal to the process group
+    {"op": "list"}                                   -> {"event": "list", "containers": [RECORD…]}
+    {"op": "forget", "id": ID}                       drops the record of a container that has exited
+    {"op": "warm", "python": PATH, "launcher": DIR}  keeps an interpreter ready
+    {"op": "cool"}                                   lets all interpreters go
+    {"op": "quit"}                                   ends the supervisor; refused with {"event": "refused"} while containers run
+
+Every agent that is connected hears every ``started`` and ``exited``. An ``ID`` is ``<pod uid>/<container>/<restart>`` and is
+used once.
+
+RECORD, also what ``containers/<quoted id>.json`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
+startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|Lost),
+message``.
+
+SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``log {path, limit,
+masks}``; ``private`` (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as
+``/tmp``), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]``;
+``warm {python, launcher}`` to fork from an interpreter that is ready. ``view`` in the answer to ``hello`` says why private views cannot be made here; empty when they
+can.
+"""
+
+import json
+import os
+from typing import Any
+
+VERSION = 1
+# The largest line that is read: specs hold environments of up to a few hundred kilobytes.
+MAX_LINE = 8 << 20
+
+Message = dict[str, Any]
+
+
+def encode(message: Message) -> bytes:
+    """One line."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+class Lines:
+    """Cuts what comes over a stream into messages."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that ``data`` completes.
+
+        Raises:
+            ValueError: A line is no JSON object, or is too long.
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_LINE:
+            raise ValueError(f"a line is longer than {MAX_LINE} bytes")
+        return [json.loads(line) for line in lines if line]
+
+
+def file_name(container: str) -> str:
+    """The name of a container's record.
+
+    Examples:
+        >>> file_name("4f5c/main/0")
+        '4f5c,main,0.json'
+    """
+    return container.replace("/", ",") + ".json"
+
+
+def socket_path(directory: str) -> str:
+    """A path of at most 100 bytes by which a process whose directory is not ``directory`` can reach its socket."""
+    path = os.path.join(directory, "supervisor.sock")
+    return path if len(os.fsencode(path)) <= 100 else ""
