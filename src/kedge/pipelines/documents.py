@@ -143,7 +143,7 @@ def _load(text: str, source: str) -> list[Any]:
 
 
 def _depth(text: str) -> int:
-    """How deeply the text nests; libyaml's event parser does not recurse, so this look is safe (and takes a tenth of the reading)."""
+    """How deeply the text nests; libyaml's event parser does not recurse, so this look is safe (a tenth of the reading)."""
     depth = deepest = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):

@@ -1,0 +1,93 @@
+"""Cache keys: when two attempts may share their outputs.
+
+A key is a digest of what a step's result depends on: its container (image, command, arguments, environment, and platform options
+that put data into it), its inputs, the outputs it declares, and the project code. Two things differ from Kubeflow's key, both on
+purpose: environment variables count, and an input artifact counts by the digest of its *content* (by its address where no digest is
+known) and its metadata, not by its name. So a step whose upstream ran again and wrote the same bytes is still found, and one whose
+data changed under the same name is not.
+
+Names of tasks, components and executors do not count. Neither do resources, and where a Pod may run: they do not change a result.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from kedge.pipelines.engine.types import Artifact, Values
+from kedge.pipelines.spec import Component, Executor, Pipeline
+
+_VERSION = 1
+# Options of kfp.kubernetes that decide where and how a Pod runs, but not what it sees.
+_NEUTRAL = frozenset(
+    {
+        "activeDeadlineSeconds",
+        "imagePullPolicy",
+        "imagePullSecret",
+        "nodeAffinity",
+        "nodeSelector",
+        "podAffinity",
+        "podMetadata",
+        "tolerations",
+    }
+)
+
+
+def static_digest(pipeline: Pipeline, component: Component, executor: str) -> str:
+    """Digest the part of the key that is the same for every task of a component: worked out once."""
+    parts = {
+        "container": _container(pipeline.executors[executor]),
+        "platforms": {name: _options(options, executor) for name, options in pipeline.platforms.items()},
+        "defaults": {
+            name: parameter.default_value
+            for name, parameter in component.input_definitions.parameters.items()
+            if parameter.default_value is not UNSET
+        },
+        "outputs": msgspec.to_builtins(component.output_definitions),
+    }
+    return _digest(parts)
+
+
+def key(static: str, inputs: Values, project: str) -> str:
+    """Make the key of a task.
+
+    Args:
+        static: What `static_digest` gave.
+        inputs: The task's resolved inputs.
+        project: Digest of the project's code, or ``""``.
+    """
+    artifacts = {name: [_identity(artifact) for artifact in listed] for name, listed in inputs.artifacts.items()}
+    parts = {"static": static, "parameters": inputs.parameters, "artifacts": artifacts, "project": project, "version": _VERSION}
+    return _digest(parts)
+
+
+def custom_key(component_name: str, component: Component, key: str) -> str:
+    """Make the key of a task whose author chose one: equal keys of one component share outputs, whatever the inputs are."""
+    return _digest({"component": component_name, "outputs": msgspec.to_builtins(component.output_definitions), "key": key})
+
+
+def _container(executor: Executor) -> Any:
+    container = executor.container
+    if container is None:
+        return None
+    env = {variable.name: variable.value for variable in container.env}
+    return {"image": container.image, "command": container.command, "args": container.args, "env": env}
+
+
+def _options(options: Any, executor: str) -> Any:
+    """The executor's options of one platform, those apart that change nothing about the result."""
+    found: Any = options
+    for part in ("deploymentSpec", "executors", executor):
+        found = found.get(part) if isinstance(found, dict) else None
+    return {k: v for k, v in found.items() if k not in _NEUTRAL} if isinstance(found, dict) else None
+
+
+def _identity(artifact: Artifact) -> list[Any]:
+    return [artifact.digest or artifact.uri, artifact.type, artifact.metadata]
+
+
+def _digest(parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""What goes into a task: its sources followed, placeholders filled in, types checked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import UNSET
+
+from kedge.pipelines.engine import cel, placeholders, values
+from kedge.pipelines.engine.graph import ArtifactInput, Node, ParameterInput
+from kedge.pipelines.engine.types import Artifact, Failure, Kind, RunInfo, State, Task, Values
+from kedge.pipelines.spec import InputParameter, TaskOutputArtifact, TaskOutputParameter
+
+# google.rpc.Code.FAILED_PRECONDITION: what a final status says where the step left no exit code.
+_FAILED = 9
+_STATES = {State.SUCCEEDED: "SUCCEEDED", State.CACHED: "SUCCEEDED", State.FAILED: "FAILED", State.CANCELED: "CANCELLED"}
+
+
+class NotProducedError(Exception):
+    """An upstream task ended well without the output (it came from a branch that was not taken): the task is skipped."""
+
+
+class InputError(Exception):
+    """An input that cannot be used: the task fails."""
+
+
+class Resolver:
+    """Resolves inputs of tasks of one DAG.
+
+    Args:
+        run: The run.
+        tasks: Every row, by id.
+        prefix: What stands before a task's name in its id.
+        outer: The DAG's own inputs.
+    """
+
+    __slots__ = ("_outer", "_prefix", "_run", "_tasks")
+
+    def __init__(self, run: RunInfo, tasks: Mapping[str, Task], prefix: str, outer: Values) -> None:
+        self._run = run
+        self._tasks = tasks
+        self._prefix = prefix
+        self._outer = outer
+
+    def resolve(self, node: Node) -> Values:
+        """Resolve all inputs of a task whose upstream is over.
+
+        Raises:
+            NotProducedError: A required input has no value because of a branch that was not taken.
+            InputError: A value is missing or does not fit.
+        """
+        parameters: dict[str, Any] = {}
+        for item in node.parameters:
+            try:
+                self._parameter(node, item, parameters)
+            except (values.MismatchError, placeholders.PlaceholderError, cel.EvaluationError) as error:
+                raise InputError(f"the input {item.name!r}: {error}") from error
+        artifacts: dict[str, list[Artifact]] = {}
+        for item in node.artifacts:
+            found = self._artifact(node, item)
+            if found is not None:
+                artifacts[item.name] = found
+        if node.inner is Kind.DAG:
+            for name, definition in node.component.input_definitions.parameters.items():
+                if name not in parameters and name != node.item_input:
+                    parameters[name] = None if definition.default_value is UNSET else definition.default_value
+        return Values(parameters, artifacts)
+
+    def _parameter(self, node: Node, item: ParameterInput, known: dict[str, Any]) -> None:
+        value = self._value(node, item, known)
+        if value is not None and item.selector is not None:
+            text = value if isinstance(value, str) else values.as_text(value)
+            value = item.selector.evaluate({"string_value": text})
+        if value is not None:
+            known[item.name] = values.conform_input(value, item.definition)
+        elif not item.definition.may_be_absent:
+            raise values.MismatchError("it is null, and the component needs a value. Give one, or declare the input Optional")
+
+    def _value(self, node: Node, item: ParameterInput, known: dict[str, Any]) -> Any:
+        source = item.source
+        if source.task_output_parameter is not None:
+            return self._output(node, source.task_output_parameter, item.definition)
+        if source.component_input_parameter is not None:
+            return self._outer.parameters.get(source.component_input_parameter)
+        if source.task_final_status is not None:
+            return self._final_status(source.task_final_status.producer_task)
+        if item.open:
+            task = self._prefix + node.name
+            facts = placeholders.facts(self._run, task, node.title)
+            return placeholders.resolve(item.constant, facts, known)
+        return item.constant
+
+    def _output(self, node: Node, source: TaskOutputParameter, definition: InputParameter) -> Any:
+        producer = self._tasks[self._prefix + source.producer_task]
+        if producer.outputs is not None and source.output_parameter_key in producer.outputs.parameters:
+            return producer.outputs.parameters[source.output_parameter_key]
+        if definition.may_be_absent:
+            return None
+        raise self._not_produced(node, producer, source.output_parameter_key)
+
+    def _artifact(self, node: Node, item: ArtifactInput) -> list[Artifact] | None:
+        if item.source.component_input_artifact is not None:
+            found = self._outer.artifacts.get(item.source.component_input_artifact)
+            if found is None and not item.definition.is_optional:
+                raise InputError(f"the input artifact {item.name!r} was not given. Give it, or declare the input Optional")
+            return found
+        source: TaskOutputArtifact | None = item.source.task_output_artifact
+        if source is None:  # pragma: no cover  # the checks of the IR leave no third kind
+            return None
+        producer = self._tasks[self._prefix + source.producer_task]
+        found = producer.outputs.artifacts.get(source.output_artifact_key) if producer.outputs is not None else None
+        if found is None and not item.definition.is_optional:
+            raise self._not_produced(node, producer, source.output_artifact_key)
+        return found
+
+    def _not_produced(self, node: Node, producer: Task, output: str) -> Exception:
+        if producer.kind in (Kind.DAG, Kind.LOOP) and producer.state.succeeded:
+            return NotProducedError(f"{producer.name} gave no output {output!r}: the branch that makes it was not taken")
+        if node.tolerant and not producer.state.succeeded:
+            return InputError(
+                f"{producer.name} ended {producer.state} and left no output {output!r}. "
+                "Give the input a default value, which is used in this case"
+            )
+        return InputError(f"{producer.name} gave no output {output!r}. Write it in every case, or declare the input Optional")
+
+    def _final_status(self, name: str) -> dict[str, Any]:
+        task = self._tasks[self._prefix + name]
+        state = _STATES.get(task.state, str(task.state))
+        if state == "SUCCEEDED" and self._run.final_status_complete:
+            state = "COMPLETE"
+        return {
+            "state": state,
+            "pipelineJobResourceName": self._run.name,
+            "pipelineTaskName": task.name,
+            "error": _error(task.failure) if task.failure is not None else {},
+        }
+
+
+def _error(failure: Failure) -> dict[str, Any]:
+    return {"code": _FAILED if failure.exit_code is None else failure.exit_code, "message": failure.message}

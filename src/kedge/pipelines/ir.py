@@ -1,0 +1,135 @@
+"""Reading a pipeline: from plain dicts to a `Pipeline` in which every reference leads somewhere.
+
+Rules: a field that PipelineSpec 2.1.0 does not have is an error (a misspelt option would otherwise do nothing, in silence), and so
+is one that no Kubeflow backend carries out; each error names the field by its path and says what to do. Up to five are reported.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from kedge.errors import PipelineError
+from kedge.pipelines import checks
+from kedge.pipelines.documents import Document
+from kedge.pipelines.engine import values
+from kedge.pipelines.spec import Component, Executor, Pipeline, PipelineSpec, TaskSpec
+
+__all__ = ["Component", "Executor", "Pipeline", "PipelineSpec", "TaskSpec", "check_parameters", "read"]
+
+_REPORTED = 5
+
+
+def read(document: Document, source: str = "the pipeline") -> Pipeline:
+    """Decode and check a pipeline.
+
+    Args:
+        document: What `documents.read` gave.
+        source: What to call the pipeline's origin in errors.
+
+    Raises:
+        PipelineError: It is not valid; one line for each problem.
+    """
+    try:
+        spec = msgspec.convert(document.pipeline, PipelineSpec)
+    except msgspec.ValidationError as error:
+        raise PipelineError(f"{source}: {_located(document.pipeline, str(error))}") from error
+    found = list(itertools.islice(checks.problems(spec), _REPORTED))
+    if found:
+        raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
+    return Pipeline(spec, document.platforms)
+
+
+def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a run's arguments against the pipeline's inputs and fill in the defaults.
+
+    Returns:
+        A value for every input; ``None`` for optional ones that have no default.
+
+    Raises:
+        PipelineError: An argument is unknown, missing, or of the wrong type; one line for each.
+    """
+    declared = pipeline.root.input_definitions.parameters
+    known = ", ".join(declared) or "none"
+    found = [
+        f"{pipeline.name}: there is no parameter {name!r} (there is {known}). Remove it, or correct its name"
+        for name in parameters
+        if name not in declared
+    ]
+    resolved: dict[str, Any] = {}
+    for name, definition in declared.items():
+        value = parameters.get(name)
+        if value is None:
+            if definition.default_value is not UNSET:
+                value = definition.default_value
+            elif not definition.is_optional:
+                said = "is null" if name in parameters else "is missing"
+                found.append(f"{pipeline.name}: the parameter {name!r} {said}. Give it a value, such as --param {name}=…")
+        if value is not None:
+            try:
+                value = values.conform_input(value, definition, parse=False)
+            except values.MismatchError as error:
+                found.append(f"{pipeline.name}: the parameter {name!r}: {error}")
+        resolved[name] = value
+    for name, artifact in pipeline.root.input_definitions.artifacts.items():
+        if not artifact.is_optional:
+            found.append(f"{pipeline.name}: the input artifact {name!r} cannot be given to a run. Import it in the pipeline")
+    if found:
+        raise PipelineError("\n".join(f"{problem}." for problem in found))
+    return resolved
+
+
+def _located(pipeline: dict[str, Any], message: str) -> str:
+    """Rewrite msgspec's message: the path first, dots for keys, and the key's name where msgspec only says that there was one."""
+    match = re.fullmatch(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", message, re.DOTALL)
+    problem, template = (match[1], match[2] or "") if match else (message, "")
+    path = _path(pipeline, template, message)
+    problem = re.sub(r"^Object contains unknown field `(.*)`$", r"there is no field \1 in PipelineSpec 2.1.0", problem)
+    problem = re.sub(r"^Object missing required field `(.*)`$", r"the field \1 is missing", problem)
+    problem = problem[0].lower() + problem[1:]
+    where = f"{path}: " if path else ""
+    return f"{where}{problem}. Correct the field, or compile the pipeline again."
+
+
+def _path(pipeline: dict[str, Any], template: str, message: str) -> str:
+    """Find which keys the ``[...]`` of msgspec's path stand for: those alone with which the same error still comes."""
+    done: list[str] = []
+    for part in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", template):
+        if part != "[...]":
+            done.append(part)
+            continue
+        candidates = _at(pipeline, done)
+        keys: list[Any] = list(candidates) if isinstance(candidates, dict) else []
+        key = next((k for k in keys if _fails_alike(_with(pipeline, done, {k: candidates[k]}), message)), None)
+        if key is not None:
+            pipeline = _with(pipeline, done, {key: candidates[key]})
+        done.append("…" if key is None else str(key))
+    return ".".join(done).replace(".[", "[")
+
+
+def _at(value: Any, path: list[str]) -> Any:
+    for part in path:
+        value = value[int(part[1:-1])] if part.startswith("[") else value[part]
+    return value
+
+
+def _with(value: Any, path: list[str], replacement: Any) -> Any:
+    """A copy of the value in which the part at the path is replaced and every sibling list and mapping is kept."""
+    if not path:
+        return replacement
+    head, rest = path[0], path[1:]
+    if head.startswith("["):
+        index = int(head[1:-1])
+        return [_with(v, rest, replacement) if i == index else v for i, v in enumerate(value)]
+    return {k: _with(v, rest, replacement) if k == head else v for k, v in value.items()}
+
+
+def _fails_alike(pipeline: Any, message: str) -> bool:
+    try:
+        msgspec.convert(pipeline, PipelineSpec)
+    except msgspec.ValidationError as error:
+        return str(error) == message
+    return False
