@@ -84,11 +84,15 @@ async def apply(client: Writer, plan: Plan) -> int:
         Conflict: Something changed since it was observed; look again.
         ApiError: What the server said.
     """
-    versions = dict[tuple[str, Key], tuple[str, str]]()
-    return sum([await _carry_out(client, change, versions) for change in plan.changes])
+    written: _Written = {}
+    return sum([await _carry_out(client, change, written) for change in plan.changes])
 
 
-async def _carry_out(client: Writer, change: Change, versions: dict[tuple[str, Key], tuple[str, str]]) -> int:
+# The revision that was observed, and the object as this plan has since written it.
+_Written = dict[tuple[str, Key], tuple[str, Obj]]
+
+
+async def _carry_out(client: Writer, change: Change, written: _Written) -> int:
     match change:
         case Create(kind, obj):
             try:
@@ -99,15 +103,22 @@ async def _carry_out(client: Writer, change: Change, versions: dict[tuple[str, K
             if before == after:
                 return 0
             where = (kind.resource, key_of(before))
-            read = before["metadata"].get("resourceVersion", "")
-            # A second change to one object follows on the first, although both were planned from the same look.
-            first, newest = versions.get(where, (read, read))
-            version = newest if first == read else read
-            written = await client.update(kind, with_metadata(after, resourceVersion=version), subresource=subresource)
-            versions[where] = (read, written["metadata"]["resourceVersion"])
+            observed: str = before["metadata"].get("resourceVersion", "")
+            first, newest = written.get(where, ("", before))
+            if first == observed:
+                # A second change of one object follows on the first, although both were planned from one look.
+                after = _following(newest, after, subresource)
+            written[where] = (observed, await client.update(kind, after, subresource=subresource))
         case Delete(kind, obj, propagation, grace_period):
             return await _delete(client, kind, obj, propagation=propagation, grace_period=grace_period)
     return 1
+
+
+def _following(newest: Obj, after: Obj, subresource: str | None) -> Obj:
+    if subresource is None:
+        return with_metadata(after, resourceVersion=newest["metadata"]["resourceVersion"])
+    # A write of the status takes metadata too: that of this look would undo the first change.
+    return {**newest, "status": after.get("status", {})} if subresource == "status" else after
 
 
 async def _delete(client: Writer, kind: Kind, obj: Obj, *, propagation: Propagation, grace_period: int | None) -> int:

@@ -74,6 +74,9 @@ class Kind:
     validate: "Callable[[Obj, Obj | None], list[Any]] | None" = None
     columns: tuple[Column, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((self.group, self.version, self.kind))  # the tables within cannot be hashed, and need not be
+
     @property
     def api_version(self) -> str:
         """``v1`` or ``group/version``, as objects carry it.

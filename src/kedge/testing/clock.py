@@ -46,6 +46,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, waking sleepers in the order of their times, and let what they start run."""
+        await settle()  # what was just started may be about to sleep
         until = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= until:
             at, _, waiter = heapq.heappop(self._sleepers)
