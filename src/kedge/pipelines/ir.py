@@ -1,7 +1,7 @@
 """Reading a pipeline: from plain dicts to a `Pipeline` in which every reference leads somewhere.
 
-Rules: a field that PipelineSpec 2.1.0 does not have is an error (a misspelt option would otherwise do nothing, in silence), and so
-is one that no Kubeflow backend carries out; each error names the field by its path and says what to do. Up to five are reported.
+Rules: a field that PipelineSpec 2.1.0 does not have is an error (a misspelt option would otherwise do nothing, in silence), and
+so is one that no Kubeflow backend carries out; each error names the field by its path and says what to do. Up to five are given.
 """
 
 import itertools

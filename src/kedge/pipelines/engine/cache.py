@@ -2,9 +2,9 @@
 
 A key is a digest of what a step's result depends on: its container (image, command, arguments, environment, and platform options
 that put data into it), its inputs, the outputs it declares, and the project code. Two things differ from Kubeflow's key, both on
-purpose: environment variables count, and an input artifact counts by the digest of its *content* (by its address where no digest is
-known) and its metadata, not by its name. So a step whose upstream ran again and wrote the same bytes is still found, and one whose
-data changed under the same name is not.
+purpose: environment variables count, and an input artifact counts by the digest of its *content* (by its address where no digest
+is known) and its metadata, not by its name. So a step whose upstream ran again and wrote the same bytes is still found, and one
+whose data changed under the same name is not.
 
 Names of tasks, components and executors do not count. Neither do resources, and where a Pod may run: they do not change a result.
 """
