@@ -17,6 +17,7 @@
     │   ├── ServerError           500  a defect of the server
     │   └── Unavailable           503  not now: starting, stopping, or a full disk
     ├── PipelineError             a pipeline that cannot be compiled, read or started
+    ├── RunFailed                 a run that was waited for did not succeed; names the step, its error and its last words
     ├── StateError                a data directory that cannot be used: corrupt, newer, or held by another
     └── UnsupportedError          this machine or this version cannot do it; says what to do instead
 
@@ -152,6 +153,10 @@ class Unavailable(ApiError):
 
 class PipelineError(KedgeError):
     """A pipeline that cannot be compiled, read or started."""
+
+
+class RunFailed(KedgeError):
+    """A run that was waited for did not succeed; the message names the step, its error and the last lines of its log."""
 
 
 class StateError(KedgeError):

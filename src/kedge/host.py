@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.supervisor import protocol
 
 _LOG_TAIL = 30
 
@@ -199,31 +200,63 @@ def stop(host: Host, *, timeout: float = 30.0) -> None:
     )
 
 
-def stop_supervisor(home: Path, *, timeout: float = 60.0) -> bool:
-    """End the supervisor of a data directory and every step it runs (SIGTERM, then SIGKILL after their grace period).
+def stop_supervisor(home: Path, *, grace: float = 30.0) -> bool:
+    """End the supervisor of a data directory and every step it runs.
+
+    The records of those steps are dropped, so that the next host counts them as lost, which is the infrastructure's failure and
+    not their own: they are run again.
+
+    Args:
+        home: The data directory.
+        grace: Seconds between SIGTERM and SIGKILL.
 
     Returns:
         Whether there was one.
 
     Raises:
-        StateError: It did not end in time.
+        StateError: A step did not end in time.
     """
-    path = str(home / "node" / "supervisor.sock")
+    path = home / "node" / "supervisor.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(timeout)
+        connection.settimeout(grace + 10)
         try:
-            _connect(connection, path)
-        except (FileNotFoundError, ConnectionRefusedError):
+            _connect(connection, str(path))
+            return _dismiss(connection, grace)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return False
-        connection.sendall(json.dumps({"op": "stop"}).encode() + b"\n")
-        try:
-            while connection.recv(65_536):
-                pass  # it closes the connection when nothing runs any more
         except TimeoutError as error:
-            raise StateError(f"The supervisor at {path} still runs steps after {timeout:g} s. Look at them with `ps`.") from error
+            raise StateError(
+                f"{path}: steps still run {grace + 10:g} s after they were told to end. Look at them with `ps`."
+            ) from error
+
+
+def _dismiss(connection: socket.socket, grace: float) -> bool:
+    """Speak to the supervisor: stop what runs, drop the records, wait until it is gone."""
+    lines = protocol.Lines()
+    connection.sendall(protocol.encode({"op": "hello"}))
+    left: set[str] = set()
+    pid = 0
+    while True:
+        try:
+            data = connection.recv(1 << 18)
         except ConnectionResetError:
-            pass
-    return True
+            data = b""
+        if not data:
+            return True
+        for message in lines.feed(data):
+            if message["event"] == "hello":
+                pid = int(message["pid"])
+                left = {record["id"] for record in message["containers"] if record["state"] == "running"}
+                for container in left:
+                    connection.sendall(protocol.encode({"op": "stop", "id": container, "grace": grace}))
+            elif message["event"] == "exited" and message["id"] in left:
+                left.discard(message["id"])
+                connection.sendall(protocol.encode({"op": "forget", "id": message["id"]}))
+        if pid and not left:
+            connection.sendall(protocol.encode({"op": "quit"}))
+            connection.shutdown(socket.SHUT_WR)
+            wait_for_exit(pid, 10)
+            return True
 
 
 def _connect(connection: socket.socket, path: str) -> None:

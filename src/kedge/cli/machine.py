@@ -68,7 +68,7 @@ def _view(_: Settings) -> Iterator[Finding]:
     child = os.fork()
     if child == 0:
         os._exit(0 if ctypes.CDLL(None, use_errno=True).unshare(flags) == 0 else 1)
-    _, status = os.waitpid(child, 0)
+    status = os.waitpid(child, 0)[1]
     if status == 0:
         yield Finding(name, "ok", f"each step gets its own /tmp and mounts ({how})")
         return

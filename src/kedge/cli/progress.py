@@ -1,7 +1,7 @@
 """Live progress of a run: a tree that redraws itself on a terminal, one line a change everywhere else."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -129,6 +129,19 @@ class LiveTree:
             text.append("\n")
             text.append_text(_draw(line, Text(), self._console.width, duration(line.task.seconds(now)) if line.task else ""))
         return text
+
+
+def print_tree(tasks: Iterable[TaskView], *, clock: Clock | None = None) -> None:
+    """Print the tree of tasks once, as it is now."""
+    now = (clock or SystemClock()).now()
+    for line in tree(tasks, room=1_000):
+        if line.task is None:
+            click.echo(line.guides + line.label)
+            continue
+        state, space = line.task.state, max(8, _NAME_COLUMN - len(line.guides))
+        took = duration(line.task.seconds(now))
+        text = f"{line.guides}{_MARKS.get(state, '?')} {line.label:<{space}}{state.lower():<10}{took:>11}  {line.detail}"
+        click.echo(text.rstrip())
 
 
 def _draw(line: Line, text: "Text", width: int, took: str) -> "Text":

@@ -53,7 +53,7 @@ def failed_step(tasks: Iterable[TaskView]) -> TaskView | None:
     return min(failed, key=lambda task: task.finished.timestamp() if task.finished else 0.0, default=None)
 
 
-def print_failure(task: TaskView, log: Sequence[str]) -> None:
+def print_failure(run_id: str, task: TaskView, log: Sequence[str]) -> None:
     """Say on standard error which step failed, why, and the last lines it wrote."""
     click.echo(err=True)
     click.echo(
@@ -63,6 +63,6 @@ def print_failure(task: TaskView, log: Sequence[str]) -> None:
     for line in task.message.strip().splitlines():
         click.echo(f"  {line}", err=True)
     if log:
-        click.echo(f"The last lines of its log (`kedge logs RUN {task.id}` prints all):", err=True)
+        click.echo(f"The last lines of its log (`kedge logs {run_id} {task.id}` prints all):", err=True)
         for line in log[-_LOG_LINES:]:
             click.echo(f"  | {line}", err=True)

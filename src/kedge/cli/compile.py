@@ -1,0 +1,32 @@
+"""``kedge compile``."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from kedge.pipelines import documents
+from kedge.pipelines.compiler import compile_file
+
+
+@click.command("compile")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to write; FILE with .yaml when not given, - for standard output.",
+)
+@click.option("--pipeline", metavar="NAME", help="Which pipeline of the file, when it defines several.")
+def command(*, file: Path, output: Path | None, pipeline: str | None) -> None:
+    """Compile a pipeline file to YAML.
+
+    The result is PipelineSpec IR, which Kubeflow Pipelines runs too.
+    """
+    text = documents.write(compile_file(file, pipeline=pipeline))
+    if str(output) == "-":
+        sys.stdout.write(text)
+        return
+    target = output or file.with_suffix(".yaml")
+    target.write_text(text)
+    click.echo(f"Wrote {target}.")

@@ -1,0 +1,68 @@
+"""Follow a run to its end: progress while it runs, and Ctrl-C.
+
+Ctrl-C cancels the run: what was started in the foreground ends with the foreground. A second Ctrl-C leaves without waiting for
+that. To start a run and leave it alone, there is ``kedge run --no-wait``; commands that only look on never cancel.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from kedge.cli.progress import Progress, progress
+from kedge.display.tasks import TaskView
+from kedge.pipelines.client import Client
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that is over.
+
+    Attributes:
+        run: The REST API's run.
+        tasks: All of its tasks, by id.
+    """
+
+    run: Mapping[str, Any]
+    tasks: Mapping[str, TaskView]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it reached ``SUCCEEDED``."""
+        return self.run.get("state") == "SUCCEEDED"
+
+
+def follow(client: Client, run: Mapping[str, Any], *, quiet: bool = False, cancel: bool = True) -> Ended:
+    """Show a run's progress until it is over.
+
+    Args:
+        client: Of the host.
+        run: The REST API's run.
+        quiet: Show it on standard error, because standard output belongs to a script.
+        cancel: Whether Ctrl-C cancels the run; otherwise it only ends the looking on.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended it before the run did.
+    """
+    run_id = str(run["run_id"])
+    tasks: dict[str, TaskView] = {}
+    with progress(f"{run.get('display_name') or run_id}  {run_id}", stderr=quiet) as shown:
+        try:
+            return _watch(client, run_id, tasks, shown)
+        except KeyboardInterrupt:
+            if not cancel:
+                raise
+            click.echo("Cancelling. Press Ctrl-C again to leave without waiting.", err=True)
+            client.cancel(run_id)
+            return _watch(client, run_id, tasks, shown)
+
+
+def _watch(client: Client, run_id: str, tasks: dict[str, TaskView], shown: Progress) -> Ended:
+    for change in client.watch(run_id):
+        if "run" in change:
+            return Ended(change["run"], tasks)
+        task = TaskView.from_json(change)
+        tasks[task.id] = task
+        shown.update(task)
+    return Ended(client.get(run_id), tasks)

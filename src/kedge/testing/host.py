@@ -1,0 +1,106 @@
+"""A whole host for a test: a real ``kedge up`` in a directory of its own, ended with everything it started.
+
+with running_host() as kedge:
+    run = kedge.client.run(document)
+    kedge.kill()                      # as `kill -9` of the hub; steps go on under the supervisor
+    kedge.start()                     # in the same data directory
+    kedge.cli("runs", "list")         # the command line against it
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from kedge import host as hosts
+from kedge.config import Settings
+from kedge.errors import StateError
+from kedge.pipelines.client import Client
+
+
+@dataclass
+class RunningHost:
+    """A host under test.
+
+    Attributes:
+        settings: Its data directory, cache and environment.
+        host: What it says of itself; of the newest process after `start`.
+    """
+
+    settings: Settings
+    host: hosts.Host = field(init=False)
+
+    @property
+    def home(self) -> Path:
+        """The data directory."""
+        return self.settings.home
+
+    @cached_property
+    def client(self) -> Client:
+        """A client for it. The ports and the token stay the same over restarts."""
+        return Client(self.host.http, self.host.token)
+
+    def start(self) -> None:
+        """Start the hub, or start it again in the same data directory."""
+        self.host = hosts.start(self.settings)
+
+    def stop(self) -> None:
+        """Stop the hub as SIGTERM does; steps go on."""
+        hosts.stop(self.host)
+
+    def kill(self) -> None:
+        """End the hub as ``kill -9`` does, and wait until it is gone."""
+        os.kill(self.host.pid, signal.SIGKILL)
+        if not hosts.wait_for_exit(self.host.pid, 10):
+            raise StateError(f"Process {self.host.pid} outlived SIGKILL for 10 s.")
+
+    def cli(self, *arguments: str, timeout: float = 120, check: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run the command line against this host.
+
+        Args:
+            arguments: After ``kedge``.
+            timeout: Seconds.
+            check: Raise when the exit status is not 0.
+        """
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
+            env={**self.settings.environ, "KEDGE_HOME": str(self.home), "KEDGE_CACHE": str(self.settings.cache)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=check,
+        )
+
+
+@contextlib.contextmanager
+def running_host(environ: Mapping[str, str] | None = None, *, start: bool = True) -> Generator[RunningHost]:
+    """Start a host in a new directory and end it, its supervisor and its steps afterwards.
+
+    Args:
+        environ: Variables on top of the process's own, such as ``KEDGE_MAX_PODS``.
+        start: Whether to start it at once; otherwise the test calls `RunningHost.start`.
+    """
+    # Short: a unix socket's path has 107 bytes.
+    home = Path(tempfile.mkdtemp(prefix="kedge-"))
+    inherited = Settings.from_environment().environ
+    # Environments are shared between tests: they are named by their content.
+    kept = {name: value for name, value in inherited.items() if not name.startswith("KEDGE_") or name == "KEDGE_CACHE"}
+    settings = Settings.from_environment({**kept, **(environ or {}), "KEDGE_HOME": str(home)})
+    kedge = RunningHost(replace(settings, home=home))
+    try:
+        if start:
+            kedge.start()
+        yield kedge
+    finally:
+        if left := hosts.find(kedge.settings):
+            hosts.stop(left)
+        hosts.stop_supervisor(home)
+        shutil.rmtree(home, ignore_errors=True)
