@@ -8,7 +8,7 @@ objects that the client gave: treat them as read-only.
 import asyncio
 import logging
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from typing import Any, Self
 
 from kedge import errors
 from kedge.client.types import Reader, WatchEvent
@@ -38,7 +38,6 @@ class Informer:
         namespace: ``None`` for all.
         labels: A label selector.
         fields: A field selector.
-        keep: What to hold of an object; by default all of it.
     """
 
     def __init__(
@@ -50,14 +49,13 @@ class Informer:
         namespace: str | None = None,
         labels: str = "",
         fields: str = "",
-        keep: Callable[[Obj], Obj] = _as_it_is,
     ) -> None:
         self.kind = kind
         self._client = client
         self._clock = clock
         self._namespace = namespace
         self._selectors = {"labels": labels, "fields": fields}
-        self._keep = keep
+        self._keep = _as_it_is
         self._objects: dict[Key, Obj] = {}
         self._handlers: list[Handler] = []
         self._indexers: dict[str, Indexer] = {}
@@ -65,6 +63,11 @@ class Informer:
         self._version = ""
         self._failures = 0
         self._synced = asyncio.Event()
+
+    def keeping(self, part: Callable[[Obj], Obj]) -> Self:
+        """Hold only a part of each object, and tell handlers of that; to be called before `run`."""
+        self._keep = part
+        return self
 
     def on_change(self, handler: Handler) -> None:
         """Call ``handler(old, new)`` for each change: ``old`` is ``None`` for a new object, ``new`` for one that is gone.

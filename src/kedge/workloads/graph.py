@@ -59,7 +59,7 @@ class Graph:
     def __init__(self, client: Reader, kinds: Iterable[Kind], clock: Clock) -> None:
         stored = [kind for kind in kinds if {"delete", "list", "watch"} <= set(kind.verbs) and kind.resource != EVENT.resource]
         self.kinds: tuple[Kind, ...] = tuple(stored)
-        self._informers = {kind.resource: Informer(client, kind, clock, keep=_metadata_only) for kind in stored}
+        self._informers = {kind.resource: Informer(client, kind, clock).keeping(_metadata_only) for kind in stored}
         for informer in self._informers.values():
             informer.index(_BY_OWNER, lambda obj: [owner["uid"] for owner in owners(obj)])
             informer.index(_BY_UID, lambda obj: [uid_of(obj)])

@@ -31,8 +31,10 @@ def _value(obj: Obj | None) -> str | None:
 class _Follower:
     """An informer that runs, and what its handlers heard."""
 
-    def __init__(self, client: Any, clock: FakeClock, **selectors: Any) -> None:
+    def __init__(self, client: Any, clock: FakeClock, keep: Callable[[Obj], Obj] | None = None, **selectors: Any) -> None:
         self.informer = Informer(client, CONFIG_MAP, clock, **selectors)
+        if keep is not None:
+            self.informer.keeping(keep)
         self.heard: list[Change] = []
         self.informer.on_change(lambda old, new: self.heard.append((_value(old), _value(new))))
         self.task = asyncio.create_task(self.informer.run())
