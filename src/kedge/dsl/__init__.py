@@ -1,1 +1,123 @@
-"""The language of pipelines: the names and the behaviour of ``kfp.dsl``."""
+"""The language of pipelines: the names and the behaviour of ``kfp.dsl``.
+
+    from kedge import dsl
+
+    @dsl.component
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    @dsl.pipeline
+    def sums(x: int = 1) -> int:
+        first = add(a=x, b=2)
+        return add(a=first.output, b=3).output
+
+A pipeline's function runs once, when it is defined: mistakes are found there, each with the line, and with what to do about it
+(`DslError`). `kedge.dsl.compiling.compile` makes PipelineSpec IR of it, which Kedge and every Kubeflow run.
+
+Only the standard library is used, in the terms of Python 3.8, because the language runs inside steps too.
+"""
+
+import json
+from typing import List
+
+from . import compiling, components
+from .annotations import Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus
+from .artifacts import HTML, Artifact, Dataset, Markdown, Model, get_uri
+from .channels import Collected, OneOf
+from .components import Component, ContainerSpec, component, container_component, importer
+from .errors import DslError, TypeMismatch
+from .groups import Condition, Elif, Else, ExitHandler, If, ParallelFor
+from .metrics import ClassificationMetrics, Metrics, SlicedClassificationMetrics
+from .pipelines import PipelineConfig, pipeline
+from .placeholders import (
+    PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER,
+    PIPELINE_JOB_ID_PLACEHOLDER,
+    PIPELINE_JOB_NAME_PLACEHOLDER,
+    PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
+    PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+    PIPELINE_ROOT_PLACEHOLDER,
+    PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+    PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER,
+    PIPELINE_TASK_ID_PLACEHOLDER,
+    PIPELINE_TASK_NAME_PLACEHOLDER,
+    WORKSPACE_PATH_PLACEHOLDER,
+    ConcatPlaceholder,
+    IfPresentPlaceholder,
+)
+from .tasks import PipelineTask
+
+__all__ = [
+    "HTML",
+    "PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER",
+    "PIPELINE_JOB_ID_PLACEHOLDER",
+    "PIPELINE_JOB_NAME_PLACEHOLDER",
+    "PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER",
+    "PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER",
+    "PIPELINE_ROOT_PLACEHOLDER",
+    "PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER",
+    "PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER",
+    "PIPELINE_TASK_ID_PLACEHOLDER",
+    "PIPELINE_TASK_NAME_PLACEHOLDER",
+    "WORKSPACE_PATH_PLACEHOLDER",
+    "Artifact",
+    "ClassificationMetrics",
+    "Collected",
+    "ConcatPlaceholder",
+    "Condition",
+    "ContainerSpec",
+    "Dataset",
+    "DslError",
+    "Elif",
+    "Else",
+    "ExitHandler",
+    "If",
+    "IfPresentPlaceholder",
+    "Input",
+    "InputPath",
+    "Markdown",
+    "Metrics",
+    "Model",
+    "OneOf",
+    "Output",
+    "OutputPath",
+    "ParallelFor",
+    "PipelineConfig",
+    "PipelineTask",
+    "PipelineTaskFinalStatus",
+    "SlicedClassificationMetrics",
+    "TypeMismatch",
+    "component",
+    "container_component",
+    "get_uri",
+    "importer",
+    "pipeline",
+]
+
+_REFUSED = {
+    "EmbeddedInput": "Put the files beside the pipeline file, in a package that it imports.",
+    "KubernetesWorkspaceConfig": "Hand files on as artifacts.",
+    "TaskConfig": "Configure the task itself: task.set_cpu_limit(...) and so on.",
+    "TaskConfigField": "Configure the task itself: task.set_cpu_limit(...) and so on.",
+    "TaskConfigPassthrough": "Configure the task itself: task.set_cpu_limit(...) and so on.",
+    "WorkspaceConfig": "Hand files on as artifacts.",
+    "notebook_component": "Put the notebook's code into a function decorated with @dsl.component.",
+    "run_notebook": "Put the notebook's code into a function decorated with @dsl.component.",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _REFUSED:
+        raise AttributeError(f"Kedge does not support dsl.{name}. {_REFUSED[name]}")
+    raise AttributeError(f"module 'kedge.dsl' has no attribute {name!r}")
+
+
+def _write(made: Component, filename: str) -> None:
+    """Write a component's IR; JSON is YAML too."""
+    with open(filename, "w", encoding="utf-8") as file:  # noqa: PTH123  # pathlib costs each step time
+        json.dump(compiling.compile(made).pipeline, file, indent=1)
+
+
+# Only names of both dialects: a source that uses others would not run elsewhere.
+_RUNTIME: List[str] = [name for name in __all__ if name not in ("DslError", "TypeMismatch")]
+components.RUNTIME_NAMES[:] = _RUNTIME
+components.on_write(_write)

@@ -66,12 +66,12 @@ else:
 
 
 def InputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
-    """Annotate a parameter that gets the path of an artifact: ``data: InputPath("Dataset")``."""
+    """The annotation of a parameter that gets the path of an artifact to read, such as ``Dataset``."""
     return Marked(INPUT_PATH, type)
 
 
 def OutputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
-    """Annotate a parameter that gets a path to write to: of a parameter (``OutputPath(str)``) or of an artifact (``OutputPath("Dataset")``)."""
+    """The annotation of a parameter that gets a path to write to: of a parameter (``str``) or of an artifact (``"Dataset"``)."""
     return Marked(OUTPUT_PATH, type)
 
 

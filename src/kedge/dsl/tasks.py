@@ -1,0 +1,428 @@
+"""Tasks: what calling a component in a pipeline gives, and how they are configured."""
+
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
+
+from .channels import Channel, FieldChannel, InputChannel, ItemChannel, OutputChannel
+from .errors import DslError, TypeMismatch, caller, names
+from .graph import Graph, Node, belongs
+from .groups import ExitHandler
+from .interface import MISSING, Interface, Port
+from .values import FINAL_STATUS, fits, literal_fits, plain, shown, type_of
+
+if TYPE_CHECKING:
+    from .components import Component
+
+Number = Union[int, float, str, Channel]
+_MEMORY_UNITS = ("E", "P", "T", "G", "M", "K", "k", "Ei", "Pi", "Ti", "Gi", "Mi", "Ki", "")
+
+
+class Argument(NamedTuple):
+    """What a task gets for one input.
+
+    Attributes:
+        value: A channel, or a constant in JSON's terms whose texts may hold markers.
+        marked: The channels whose markers the constant holds.
+    """
+
+    value: Any
+    marked: Tuple[Channel, ...] = ()
+
+
+class Retry(NamedTuple):
+    """How often a failed step is tried again, and when."""
+
+    times: int
+    duration: Optional[str] = None
+    factor: Optional[float] = None
+    max_duration: Optional[str] = None
+
+
+class _Outputs(Dict[str, Channel]):
+    def __init__(self, task: "PipelineTask") -> None:
+        super().__init__()
+        self._task = task
+        for name, port in task.interface.outputs.items():
+            self[name] = OutputChannel(task.graph, name, port.type, task)
+
+    def __missing__(self, name: str) -> Channel:
+        raise DslError(
+            f'Task "{self._task.name}" has no output "{name}".', why=f"Its outputs are {names(self)}.",
+            fix="Correct the name, or add the output to the component.",
+        )  # fmt: skip
+
+
+class PipelineTask(Node):
+    """One call of a component in a pipeline; made by the call. Its setters return the task.
+
+    Args:
+        graph: The pipeline.
+        component: What is called.
+        arguments: As given by keyword.
+    """
+
+    def __init__(self, graph: Graph, component: "Component", arguments: Dict[str, Any]) -> None:
+        self.interface: Interface = component.interface
+        super().__init__(graph, graph.unique(self.interface.name), graph.stack[-1], caller())
+        self.component = component
+        self.arguments = bind(self, arguments)
+        self.caching, self.cache_key = True, ""
+        self.retry: Optional[Retry] = None
+        self.ignores_failure = False
+        self.image: Optional[str] = None
+        self.resources: Dict[str, str] = {}
+        self.accelerator: Dict[str, str] = {}
+        self.env: Dict[str, str] = {}
+        # Channels that the settings above refer to.
+        self.settings: List[Channel] = []
+        self._outputs: Optional[Dict[str, Channel]] = None
+        graph.add(self)
+        graph.tasks.append(self)
+
+    @property
+    def outputs(self) -> Dict[str, Channel]:
+        """The task's outputs by name."""
+        if self._outputs is None:
+            self._outputs = _Outputs(self)
+        return self._outputs
+
+    @property
+    def output(self) -> Channel:
+        """The task's only output.
+
+        Raises:
+            DslError: It has none, or several.
+        """
+        if len(self.interface.outputs) != 1:
+            several = len(self.interface.outputs)
+            raise DslError(
+                f'Task "{self.name}" has {several or "no"} output{"s" if several else ""}, not one: .output is not defined.',
+                why=f"Its outputs are {names(self.interface.outputs)}.",
+                fix='Use task.outputs["…"].' if several else "Let the component return something, or order tasks with .after().",
+            )
+        return next(iter(self.outputs.values()))
+
+    @property
+    def inputs(self) -> Dict[str, Any]:
+        """The arguments as they were given, constants in JSON's terms."""
+        return {name: argument.value for name, argument in self.arguments.items()}
+
+    @property
+    def dependent_tasks(self) -> List[str]:
+        """The names of the tasks that `after` named."""
+        return [node.name for node in self.follows]
+
+    def after(self, *tasks: "Union[PipelineTask, ExitHandler]") -> "PipelineTask":
+        """Start only when these have succeeded, without taking anything from them."""
+        for task in tasks:
+            node: Any = task.group if isinstance(task, ExitHandler) else task
+            if not isinstance(node, Node):
+                raise DslError(
+                    f'Task "{self.name}" is told to run after {shown(task)}, which is no task.',
+                    fix="Pass what calling a component returned.",
+                )
+            if node.graph is not self.graph:
+                raise DslError(
+                    f'Task "{self.name}" is told to run after "{node.name}", which is in another pipeline.', fix="Remove it."
+                )
+            self.follows.append(node)
+        return self
+
+    def ignore_upstream_failure(self) -> "PipelineTask":
+        """Start when the tasks before have ended, whether they failed or not."""
+        for name, argument in self.arguments.items():
+            port = self.interface.inputs[name]
+            if isinstance(argument.value, Channel) and argument.value.producer is not None and not port.optional:
+                raise DslError(
+                    f'Task "{self.name}" ignores failures before it, but its input "{name}" comes from {argument.value.title} '
+                    "and has no default.",
+                    why="When that task fails there is no value to give.", fix=f'Give "{name}" a default in the component.',
+                )  # fmt: skip
+        self.ignores_failure = True
+        return self
+
+    def set_caching_options(
+        self,
+        enable_caching: bool,  # noqa: FBT001  # upstream's
+        cache_key: Optional[str] = None,
+    ) -> "PipelineTask":
+        """Say whether an earlier result for the same inputs may be used again.
+
+        Args:
+            enable_caching: Whether it may.
+            cache_key: Use this in place of the inputs to tell results apart.
+        """
+        if cache_key and not enable_caching:
+            raise self._error("has a cache key but caching is off", fix="Pass enable_caching=True, or no cache_key.")
+        self.caching, self.cache_key = bool(enable_caching), cache_key or ""
+        return self
+
+    def set_retry(
+        self, num_retries: int, backoff_duration: Optional[str] = None, backoff_factor: Optional[float] = None,
+        backoff_max_duration: Optional[str] = None,
+    ) -> "PipelineTask":  # fmt: skip
+        """Try again when the step fails.
+
+        Args:
+            num_retries: How often at most, beyond the first time.
+            backoff_duration: How long to wait before the first time, such as ``"30s"``.
+            backoff_factor: By how much the wait grows each time.
+            backoff_max_duration: The longest wait.
+        """
+        if type(num_retries) is not int or num_retries < 0:
+            raise self._error(f"is set to retry {shown(num_retries)} times", fix="Pass a whole number from 0.")
+        durations = [_duration(self, value) for value in (backoff_duration, backoff_max_duration)]
+        self.retry = Retry(num_retries, durations[0], backoff_factor, durations[1])
+        return self
+
+    def set_cpu_request(self, cpu: Number) -> "PipelineTask":
+        """The number of CPUs that the step is sure to get: ``"0.5"``, ``"500m"``."""
+        return self._resource("resourceCpuRequest", cpu, _cpu)
+
+    def set_cpu_limit(self, cpu: Number) -> "PipelineTask":
+        """The number of CPUs that the step gets at most."""
+        return self._resource("resourceCpuLimit", cpu, _cpu)
+
+    def set_memory_request(self, memory: Union[str, Channel]) -> "PipelineTask":
+        """The memory that the step is sure to get: ``"512Mi"``, ``"2G"``."""
+        return self._resource("resourceMemoryRequest", memory, _memory)
+
+    def set_memory_limit(self, memory: Union[str, Channel]) -> "PipelineTask":
+        """The memory that the step gets at most."""
+        return self._resource("resourceMemoryLimit", memory, _memory)
+
+    def set_accelerator_type(self, accelerator: Union[str, Channel]) -> "PipelineTask":
+        """The kind of accelerator: a resource name such as ``nvidia.com/gpu``."""
+        self._check_container()
+        self.accelerator["resourceType"] = self._text(accelerator)
+        return self
+
+    def set_accelerator_limit(self, limit: Union[int, str, Channel]) -> "PipelineTask":
+        """How many accelerators the step gets."""
+        self._check_container()
+        if not isinstance(limit, Channel) and not (str(limit).isdigit() or "{{" in str(limit)):
+            raise self._error(f"is given {shown(limit)} accelerators", fix="Pass a whole number.")
+        self.accelerator["resourceCount"] = self._text(limit)
+        return self
+
+    def set_gpu_limit(self, gpu: Union[int, str]) -> "PipelineTask":
+        """The old name of `set_accelerator_limit`."""
+        return self.set_accelerator_limit(gpu)
+
+    def add_node_selector_constraint(self, accelerator: str) -> "PipelineTask":
+        """The old name of `set_accelerator_type`."""
+        return self.set_accelerator_type(accelerator)
+
+    def set_env_variable(self, name: str, value: str) -> "PipelineTask":
+        """Set an environment variable of the step. The value is fixed when the pipeline is defined."""
+        self._check_container()
+        if not is_text(name) or not name or "=" in name:
+            raise self._error(f"is given an environment variable named {shown(name)}", fix="Use a name without `=`.")
+        if isinstance(value, Channel) or (is_text(value) and self.graph.marked_in(value)):
+            raise self._error(
+                f'takes environment variable "{name}" from a channel', why="The environment is fixed before the run.",
+                fix="Give the value to an input of the component, which may set os.environ itself.",
+            )  # fmt: skip
+        if not is_text(value):
+            raise self._error(
+                f'is given {shown(value)} for environment variable "{name}"', fix=f"Pass text: {shown(str(value))}."
+            )
+        self.env[name] = value
+        return self
+
+    def set_display_name(self, name: str) -> "PipelineTask":
+        """The name to show to people."""
+        self.display_name = str(name)
+        return self
+
+    def set_container_image(self, name: Union[str, Channel]) -> "PipelineTask":
+        """Run this task in another image than its component says."""
+        self._check_container()
+        self.image = self._text(name)
+        return self
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether the task's container differs from its component's."""
+        return bool(self.image or self.resources or self.accelerator or self.env)
+
+    def _resource(self, key: str, value: Number, check: Callable[[str], bool]) -> "PipelineTask":
+        self._check_container()
+        text = self._text(value)
+        if not isinstance(value, Channel) and "{{" not in text and not check(text):
+            what = "memory" if "Memory" in key else "CPU"
+            example = '"512Mi", "2G"' if what == "memory" else '"0.5", "2", "500m"'
+            raise self._error(f"is given {shown(value)} of {what}", fix=f"Write it as Kubernetes does: {example}.")
+        self.resources[key] = text
+        return self
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, Channel):
+            belongs(value, self.graph, f'Task "{self.name}"')
+        text = str(value)
+        self.settings += self.graph.marked_in(text)
+        return text
+
+    def _check_container(self) -> None:
+        if not self.component.has_container:
+            raise self._error(
+                f"is {self.component.title}, which has no container to configure",
+                fix="Set it on the tasks inside of that pipeline.",
+            )
+
+    def _error(self, says: str, *, why: str = "", fix: str = "") -> DslError:
+        return DslError(f'Task "{self.name}" {says}.', why=why, fix=fix)
+
+
+def is_text(value: object) -> bool:
+    """Whether a value that the user gave is a text, whatever the annotations promise."""
+    return isinstance(value, str)
+
+
+def _cpu(text: str) -> bool:
+    digits = text[:-1] if text.endswith("m") else text  # noqa: FURB188  # Python 3.8
+    return digits.replace(".", "", 1).isdigit() and not (text.endswith("m") and "." in digits)
+
+
+def _memory(text: str) -> bool:
+    digits = text.rstrip("EPTGMKki")
+    return digits.replace(".", "", 1).isdigit() and text[len(digits) :] in _MEMORY_UNITS
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+def _duration(task: PipelineTask, text: Optional[str]) -> Optional[str]:
+    if text is None:
+        return None
+    number, unit = str(text)[:-1], str(text)[-1:]
+    if unit not in _UNITS or not number.replace(".", "", 1).isdigit():
+        raise DslError(
+            f'Task "{task.name}" is set to retry after {shown(text)}.', why="It is a time.", fix='Write "30s", "5m" or "1h".'
+        )
+    seconds = float(number) * _UNITS[unit]
+    return f"{int(seconds) if seconds == int(seconds) else seconds}s"
+
+
+def bind(task: PipelineTask, given: Dict[str, Any]) -> Dict[str, Argument]:
+    """Check what a call gives against what the component takes.
+
+    Raises:
+        DslError: An argument is missing or unknown.
+        TypeMismatch: One has the wrong type.
+    """
+    inputs = task.interface.inputs
+    for name in given:
+        if name not in inputs:
+            raise DslError(
+                f'{_call(task)} has no input "{name}".', why=f"Its inputs are {names(inputs)}.",
+                fix=_nearest(name, inputs) or f'Remove "{name}", or add it to the component.', where=task.place,
+            )  # fmt: skip
+    bound: Dict[str, Argument] = {}
+    for name, port in inputs.items():
+        value = given.get(name, MISSING)
+        if value is None and port.optional:
+            continue
+        if value is not MISSING:
+            bound[name] = _argument(task, port, value)
+        elif not port.optional:
+            raise DslError(
+                f'{_call(task)} is missing the argument "{name}" ({port.type}).', why="It has no default.",
+                fix=f"Pass {name}=…, or give it a default in the component.", where=task.place,
+            )  # fmt: skip
+    return bound
+
+
+def _call(task: PipelineTask) -> str:
+    return f'Task "{task.name}" in pipeline "{task.graph.name}"'
+
+
+def _nearest(name: str, known: Dict[str, Port]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415  # only for the message
+
+    close = get_close_matches(name, known, 1)
+    return f'Did you mean "{close[0]}"?' if close else ""
+
+
+def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:
+    if isinstance(value, Channel):
+        belongs(value, task.graph, _call(task))
+        if not fits(value.type, port.type) or port.type == FINAL_STATUS:
+            raise _mismatch(task, port, f"{value.title}, which is a {value.type}")
+        return Argument(value)
+    if isinstance(value, (Node, ExitHandler)):
+        raise _mismatch(task, port, f'the task "{getattr(value, "name", "")}" itself', fix="Pass its .output or .outputs[…].")
+    if port.type.is_artifact:
+        fix = "Pass an output of another task; files from outside come in through dsl.importer(...)."
+        raise _mismatch(task, port, f"{shown(value)}, a constant {type(value).__name__}", fix=fix)
+    if port.type == FINAL_STATUS:
+        raise _mismatch(task, port, shown(value), fix="Leave it out: Kedge fills it in.")
+    if isinstance(value, type) or value is None or type_of(value) is None:
+        what = "None" if value is None else f"{shown(value)}, a {type(value).__name__}"
+        fix = "Pass a value, or annotate it Optional[...] in the component." if value is None else ""
+        raise _mismatch(task, port, what, fix=fix)
+    if not literal_fits(value, port.type):
+        raise _mismatch(task, port, f"{_without(task, value)}, which is a {type(value).__name__}")
+    marked: List[Channel] = []
+    try:
+        constant = plain(_marked(task, value, marked), port.type)
+    except TypeError as error:
+        raise _mismatch(task, port, f"a value that cannot be sent to a step: {error}") from None
+    if port.literals and constant not in port.literals:
+        allowed = names(port.literals)
+        raise _mismatch(task, port, f"{shown(value)}, which is not one of {allowed}", fix=f"Pass one of {allowed}.")
+    return Argument(constant, tuple({id(channel): channel for channel in marked}.values()))
+
+
+def _without(task: PipelineTask, value: Any) -> str:
+    return "a text with channels" if isinstance(value, str) and task.graph.marked_in(value) else shown(value)
+
+
+def _marked(task: PipelineTask, value: Any, found: List[Channel]) -> Any:
+    """The constant with markers in place of channels, which are added to `found`."""
+    if isinstance(value, Channel):
+        belongs(value, task.graph, _call(task))
+        value = str(value)
+    if isinstance(value, str):
+        found += task.graph.marked_in(value)
+        return value
+    if isinstance(value, dict):
+        if any(isinstance(key, str) and "{{channel:" in key for key in value):
+            raise TypeError("a key of a dict holds a channel, and keys are fixed before the run")
+        return {key: _marked(task, item, found) for key, item in value.items()}
+    return [_marked(task, item, found) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _mismatch(task: PipelineTask, port: Port, got: str, *, fix: str = "") -> TypeMismatch:
+    return TypeMismatch(
+        f'{_call(task)} gets {got} for the argument "{port.name}".',
+        why=f'"{port.name}" of {task.component.title} is a {port.type}.',
+        fix=fix or f'Pass a {port.type}, or change the annotation of "{port.name}".',
+        where=task.place,
+    )
+
+
+def output_of(value: Any, port: Port, graph: Graph, where: Any) -> Channel:
+    """Check what a pipeline returns for one of its outputs.
+
+    Raises:
+        TypeMismatch: It is no channel, or of another type.
+    """
+    what = f'Pipeline "{graph.name}" returns'
+    if not isinstance(value, Channel):
+        raise TypeMismatch(
+            f'{what} {shown(value)} as "{port.name}".', why="What a pipeline returns is known only when it has run.", where=where,
+            fix="Return an output of a task: `return task.output`.",
+        )  # fmt: skip
+    belongs(value, graph, what)
+    if isinstance(value, (InputChannel, ItemChannel, FieldChannel)):
+        raise TypeMismatch(
+            f'{what} {value.title} as "{port.name}".', why="No task makes it.", where=where, fix="Return an output of a task."
+        )
+    if not fits(value.type, port.type):
+        raise TypeMismatch(
+            f'{what} {value.title}, a {value.type}, as "{port.name}".',
+            why=f'"{port.name}" is annotated {port.type}.',
+            where=where,
+            fix="Change the return annotation of the pipeline, or return another output.",
+        )
+    return value
