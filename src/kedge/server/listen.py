@@ -69,6 +69,11 @@ class Listeners:
         self._servers: list[_Server] = []
         self._tasks: list[asyncio.Task[None]] = []
 
+    @property
+    def ports(self) -> Ports:
+        """The ports, once they are bound."""
+        return Ports(*(each.getsockname()[1] for each in self._sockets))
+
     def open(self) -> Ports:
         """Bind both ports.
 

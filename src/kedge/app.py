@@ -1,0 +1,198 @@
+"""The composition root: the only module that knows every part, and puts them together into a host.
+
+A host starts from the ground up (data directory, ports, keys, store, API), then what lives on the API (workloads, node,
+pipelines), then the listeners; ``host.json`` is written last, when clients can use it. It stops in the opposite order and leaves
+running steps to the supervisor.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+
+from kedge import __version__
+from kedge.artifacts.staging import PodIdentity
+from kedge.client import kubeconfig
+from kedge.client.local import LocalClient
+from kedge.config import Settings
+from kedge.errors import AlreadyExists, Unauthorized
+from kedge.home import Home
+from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
+from kedge.kube.core import KINDS, NAMESPACE
+from kedge.server import http as kubernetes
+from kedge.server import pki
+from kedge.server.api import Api
+from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, Authenticator
+from kedge.server.guard import LoopbackGuard
+from kedge.server.listen import LOOPBACK, Listeners
+from kedge.server.streams import Streams
+from kedge.server.tokens import Tokens
+from kedge.store.log import ObjectLog
+from kedge.workloads import running as workloads
+
+_log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings, *, http_port: int | None = None, https_port: int | None = None) -> None:
+    """Run a host in this process until it is told to stop by SIGTERM or SIGINT.
+
+    Args:
+        settings: Where and how.
+        http_port: Port of REST and pages; ``None`` for the one this data directory always had, or any.
+        https_port: Port of the Kubernetes API, likewise.
+
+    Raises:
+        StateError: The data directory cannot be used.
+        KedgeError: A port is in use.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    asyncio.run(_serve(settings, http_port, https_port))
+
+
+async def _serve(settings: Settings, http_port: int | None, https_port: int | None) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with host(settings, http_port=http_port, https_port=https_port) as failed:
+        # What was loaded and made so far stays: the collector need not look at it again, and forked memory stays shared.
+        gc.collect()
+        gc.freeze()
+        done, _ = await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failed in done:
+            failed.result()
+
+
+@asynccontextmanager
+async def host(
+    settings: Settings, *, http_port: int | None = None, https_port: int | None = None
+) -> AsyncGenerator["asyncio.Future[None]"]:
+    """Start a host; it runs until the block is left.
+
+    Yields:
+        Done, with an exception, when a part of the host has failed for good.
+    """
+    clock, ids = SystemClock(), SystemIds()
+    home = Home.acquire(settings.home, __version__)
+    try:
+        known = home.ports()
+        listeners = Listeners(known[0] if http_port is None else http_port, known[1] if https_port is None else https_port)
+        ports = listeners.open()
+        try:
+            home.remember_ports(ports.http, ports.https)
+            async with _parts(settings, home, listeners, (clock, ids)) as failed:
+                yield failed
+        finally:
+            listeners.close()
+    finally:
+        home.release()
+
+
+class _Background:
+    """The host's long-running parts: started together, ended together, and the first failure of any is the host's."""
+
+    def __init__(self) -> None:
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, name: str, part: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(part, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or self.failed.done() or (error := task.exception()) is None:
+            return
+        _log.error("%s has failed", task.get_name(), exc_info=error)
+        self.failed.set_exception(error)
+
+    async def stop(self) -> None:
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.failed.done():
+            self.failed.exception()  # looked at: it was logged when it happened
+
+
+class _Verifier:
+    """Says to the staging API which Pod a token is bound to."""
+
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
+
+    async def verify(self, token: str) -> PodIdentity:
+        user = self._authenticator.user(token, (KEDGE_AUDIENCE,))
+        if user.pod_uid is None:
+            raise Unauthorized("the token is bound to no Pod. Staging is for Pods, with their own projected token.")
+        return PodIdentity(user.name.split(":")[2], user.extra[POD_NAME][0], user.pod_uid)
+
+
+@asynccontextmanager
+async def _parts(
+    settings: Settings, home: Home, listeners: Listeners, sources: tuple[Clock, Ids]
+) -> AsyncGenerator["asyncio.Future[None]"]:
+    """Everything above the data directory and the bound ports."""
+    clock, ids = sources
+    ports = listeners.ports
+    http, https = (f"{scheme}://{LOOPBACK}:{port}" for scheme, port in (("http", ports.http), ("https", ports.https)))
+    keys = pki.ensure(home.path / "pki", clock)
+    tokens = Tokens(keys.load_signing_key(), https, clock, ids)
+    store = ObjectLog(home.path / "objects.db", synchronous=settings.synchronous)
+    kinds = KINDS
+    api = Api(store, kinds, clock, ids, tokens=tokens)
+    client = LocalClient(api)
+    owner_token = _owner_token(home.path / "pki" / "owner.token", ids)
+    authenticator = Authenticator(owner_token, tokens, api)
+    streams = Streams()
+    _ensure_namespaces(api)
+    background = _Background()
+    background.start("workloads", workloads.run(client, kinds, clock))
+    app = Starlette(routes=kubernetes.routes(api, authenticator, version=__version__, streams=streams))
+    try:
+        await listeners.start(LoopbackGuard(app), keys.certificate, keys.key)
+        access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
+        kubeconfig.write(home.path / "kubeconfig", access)
+        home.announce(
+            {
+                "version": __version__,
+                "pid": os.getpid(),
+                "http": http,
+                "https": https,
+                "token": owner_token,
+                "kubeconfig": str(home.path / "kubeconfig"),
+                "dataDir": str(home.path),
+                "startedAt": timestamp(clock.now()),
+            }
+        )
+        _log.info("ready: REST and pages at %s, Kubernetes API at %s", http, https)
+        yield background.failed
+    finally:
+        await listeners.stop(streams.close)
+        await background.stop()
+        store.close()
+
+
+def _ensure_namespaces(api: Api) -> None:
+    """Make the namespaces that every Kubernetes has."""
+    for name in ("default", "kube-system"):
+        with suppress(AlreadyExists):
+            api.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def _owner_token(path: Path, ids: Ids) -> str:
+    """The owner's token: made once, kept in a file that only the owner reads."""
+    if path.exists():
+        return path.read_text().strip()
+    token = ids.token()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(token)
+    return token
