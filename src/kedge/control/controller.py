@@ -110,6 +110,9 @@ class Controller(Generic[K]):
                 await self._one(key)
             finally:
                 self.queue.done(key)
+            if self.queue:
+                # A handler that never waits must not keep the event loop while a thousand keys are ready.
+                await asyncio.sleep(0)
 
     async def _one(self, key: K) -> None:
         try:

@@ -184,3 +184,21 @@ async def test_the_first_failure_is_told(clock: FakeClock, caplog: pytest.LogCap
         "loop full: the disk is full. Free some space. Trying again in 0.01 s.",
     ]
     assert [record.exc_info is not None for record in told if "bug:" in record.getMessage()] == [True]
+
+
+async def test_many_keys_leave_room_for_others(clock: FakeClock) -> None:
+    """Between two keys everybody else gets a turn, although the handler never waits."""
+    handled = list[int]()
+
+    async def handle(key: int) -> None:
+        handled.append(key)
+
+    controller = Controller[int]("loop", handle, clock)
+    for key in range(100):
+        controller.queue.add(key)
+    task = asyncio.create_task(controller.run())
+    await settle(10)
+    assert 0 < len(handled) <= 10
+    controller.queue.shutdown()
+    await task
+    assert handled == list(range(100))
