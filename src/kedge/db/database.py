@@ -52,6 +52,11 @@ class Database:
             self.close()
             raise
 
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._engine.dialect.name
+
     @contextmanager
     def transaction(self) -> Generator[Connection]:
         """All of what is written inside, or nothing.

@@ -92,6 +92,7 @@ runs = Table(
     Index("ix_runs_created", "created_at", "run_id"),
     Index("ix_runs_namespace", "namespace", "created_at", "run_id"),
     Index("ix_runs_experiment", "experiment_id", "created_at", "run_id"),
+    Index("ix_runs_live", "run_id", sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL")),
     Index("ix_runs_name", "name"),
     Index("ix_runs_display_name", "display_name"),
     Index("ix_runs_spec", "spec_digest"),
@@ -184,6 +185,6 @@ task_artifacts = Table(
     Column("direction", Text, primary_key=True),  # input or output
     Column("key", Text, primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("artifact_id", Text, ForeignKey("artifacts.artifact_id", ondelete="CASCADE"), nullable=False),
+    Column("artifact_id", Text, nullable=False),  # no foreign key: who read it is known after its maker's run was deleted
     Index("ix_task_artifacts_artifact", "artifact_id"),
 )

@@ -116,6 +116,14 @@ def _runs() -> None:
     op.create_index("ix_runs_created", "runs", ["created_at", "run_id"], unique=False)
     op.create_index("ix_runs_display_name", "runs", ["display_name"], unique=False)
     op.create_index("ix_runs_experiment", "runs", ["experiment_id", "created_at", "run_id"], unique=False)
+    op.create_index(
+        "ix_runs_live",
+        "runs",
+        ["run_id"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
     op.create_index("ix_runs_name", "runs", ["name"], unique=False)
     op.create_index("ix_runs_namespace", "runs", ["namespace", "created_at", "run_id"], unique=False)
     op.create_index("ix_runs_spec", "runs", ["spec_digest"], unique=False)
@@ -166,6 +174,21 @@ def _attempts() -> None:
     op.create_index("ix_attempts_pod", "attempts", ["pod_uid"], unique=True)
 
 
+def _task_artifacts() -> None:
+    op.create_table(
+        "task_artifacts",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("artifact_id", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("run_id", "task_id", "direction", "key", "position"),
+    )
+    op.create_index("ix_task_artifacts_artifact", "task_artifacts", ["artifact_id"], unique=False)
+
+
 def _tasks() -> None:
     op.create_table(
         "tasks",
@@ -206,22 +229,6 @@ def _tasks() -> None:
     )
 
 
-def _task_artifacts() -> None:
-    op.create_table(
-        "task_artifacts",
-        sa.Column("run_id", sa.Text(), nullable=False),
-        sa.Column("task_id", sa.Text(), nullable=False),
-        sa.Column("direction", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("artifact_id", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["artifact_id"], ["artifacts.artifact_id"], ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_id", "task_id", "direction", "key", "position"),
-    )
-    op.create_index("ix_task_artifacts_artifact", "task_artifacts", ["artifact_id"], unique=False)
-
-
 def upgrade() -> None:
     """Make them."""
     _experiments()
@@ -231,14 +238,14 @@ def upgrade() -> None:
     _runs()
     _artifacts()
     _attempts()
-    _tasks()
     _task_artifacts()
+    _tasks()
 
 
 def downgrade() -> None:
     """Drop them, and with them the history."""
-    op.drop_table("task_artifacts")
     op.drop_table("tasks")
+    op.drop_table("task_artifacts")
     op.drop_table("attempts")
     op.drop_table("artifacts")
     op.drop_table("runs")

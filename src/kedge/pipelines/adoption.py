@@ -1,0 +1,154 @@
+"""From a ``Run`` object to a record of the history: what it runs, under which names, with which arguments."""
+
+import msgspec
+
+from kedge.errors import PipelineError
+from kedge.kube.clock import Clock, parse_timestamp
+from kedge.kube.kinds import Obj
+from kedge.pipelines import documents, ir
+from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.history import History
+from kedge.pipelines.kinds import INLINE_LIMIT, RUN, TRACKING_FINALIZER
+from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.records import RunRecord, Spec
+from kedge.pipelines.spec import Pipeline
+
+_KEPT = 16
+
+
+class Registrar:
+    """Reads pipelines and takes runs into the history.
+
+    Args:
+        history: Where runs go.
+        catalog: Where experiments come from.
+        artifacts: Where runs put artifacts, when they do not say.
+        clock: For times.
+    """
+
+    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts, clock: Clock) -> None:
+        self._history = history
+        self._catalog = catalog
+        self._artifacts = artifacts
+        self._clock = clock
+        self._pipelines: dict[str, Pipeline] = {}
+
+    def pipeline(self, spec: Spec) -> Pipeline:
+        """Read a pipeline; runs of one share what was read.
+
+        Raises:
+            PipelineError: It is not valid.
+        """
+        found = self._pipelines.pop(spec.digest, None)
+        if found is None:
+            found = ir.read(documents.Document(spec.pipeline, spec.platforms))
+            check_platforms(spec)
+        self._pipelines[spec.digest] = found  # the youngest last
+        while len(self._pipelines) > _KEPT:
+            del self._pipelines[next(iter(self._pipelines))]
+        return found
+
+    def spec(self, obj: Obj) -> Spec:
+        """The documents of a Run object.
+
+        Raises:
+            PipelineError: It names a stored pipeline that is not there.
+        """
+        spec = obj["spec"]
+        if (inline := spec.get("pipelineSpec")) is not None:
+            platforms = (spec.get("platformSpec") or {}).get("platforms") or {}
+            return Spec.of(inline, platforms)
+        found = self._history.spec(spec.get("pipelineDigest", ""))
+        if found is None:
+            raise PipelineError(
+                f"pipelineDigest {spec.get('pipelineDigest')!r} names no stored pipeline. Submit the pipeline again."
+            )
+        return found
+
+    def adopt(self, obj: Obj) -> tuple[RunRecord, Spec]:
+        """Take a Run object into the history; one that is there already stays as it is.
+
+        Raises:
+            PipelineError: It cannot be read at all; then the history does not have it.
+            Unavailable: Not now; try again.
+        """
+        spec = self.spec(obj)
+        metadata, asked = obj["metadata"], obj["spec"]
+        namespace = metadata["namespace"]
+        known = self._history.run(metadata["uid"])
+        if known is not None:
+            return known, spec
+        now = self._clock.now()
+        name = spec.name or metadata["name"]
+        root = asked.get("pipelineRoot") or spec.pipeline.get("defaultPipelineRoot") or self._artifacts.root
+        record = RunRecord(
+            id=metadata["uid"],
+            namespace=namespace,
+            name=metadata["name"],
+            display_name=asked.get("displayName") or metadata["name"],
+            description=asked.get("description") or "",
+            experiment_id=asked.get("experimentId") or self._catalog.default_experiment(namespace).id,
+            pipeline_id=asked.get("pipelineId"),
+            pipeline_version_id=asked.get("pipelineVersionId"),
+            pipeline_name=name,
+            spec_digest=spec.digest,
+            parameters=asked.get("parameters") or {},
+            pipeline_root=f"{root.rstrip('/')}/{_segment(name)}",
+            service_account=asked.get("serviceAccountName") or "",
+            cache=asked.get("cache", True),
+            created_at=parse_timestamp(metadata["creationTimestamp"]) if "creationTimestamp" in metadata else now,
+        )
+        return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
+
+
+def run_object(spec: Spec, asked: dict[str, object], namespace: str, name: str) -> Obj:
+    """The Run object of a request.
+
+    Args:
+        spec: What it runs; inline when it is small.
+        asked: Other fields of its spec; empty ones are left out.
+        namespace: Where.
+        name: What its name begins with.
+    """
+    fields = {key: value for key, value in asked.items() if value not in (None, "", {})}
+    inline: dict[str, object] = {"pipelineSpec": spec.pipeline}
+    if spec.platforms:
+        inline["platformSpec"] = {"platforms": spec.platforms}
+    return {
+        "apiVersion": RUN.api_version,
+        "kind": RUN.kind,
+        "metadata": {"generateName": f"{name}-", "namespace": namespace, "finalizers": [TRACKING_FINALIZER]},
+        "spec": {**fields, **(inline if fits_inline(spec) else {"pipelineDigest": spec.digest})},
+    }
+
+
+def fits_inline(spec: Spec) -> bool:
+    """Whether the pipeline may travel inside its Run."""
+    return len(msgspec.json.encode((spec.pipeline, {"platforms": spec.platforms}))) <= INLINE_LIMIT
+
+
+def check_platforms(spec: Spec) -> None:
+    """Refuse platform options that would be passed over in silence.
+
+    Raises:
+        PipelineError: Names the option.
+    """
+    for name, options in spec.platforms.items():
+        if name == "kedge" or not options:
+            continue
+        if name != "kubernetes":
+            raise PipelineError(
+                f"platforms.{name}: is not known here; there are kubernetes and kedge. Remove it from the pipeline."
+            )
+        executors = ((options.get("deploymentSpec") or {}).get("executors")) or {}
+        used = sorted({key for executor in executors.values() for key in executor})
+        if used:
+            raise PipelineError(
+                f"platforms.kubernetes: {', '.join(used)}: Kubernetes options of steps are not carried out yet. "
+                f"Remove them from the pipeline."
+            )
+
+
+def _segment(name: str) -> str:
+    """A pipeline's name as one part of an address."""
+    return "".join(character if character.isalnum() or character in "-_." else "-" for character in name).strip(".") or "pipeline"

@@ -1,0 +1,261 @@
+"""Stored pipelines, their versions, and experiments: every statement about them."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kedge.db.database import Database
+from kedge.db.tables import experiments, pipeline_versions, pipelines, runs, specs
+from kedge.errors import AlreadyExists, Conflict, NotFound
+from kedge.kube.clock import Clock, Ids
+from kedge.pipelines import pages, rows
+from kedge.pipelines.history import upsert
+from kedge.pipelines.records import ExperimentRecord, PipelineRecord, Spec, VersionRecord
+
+DEFAULT_EXPERIMENT = "Default"
+
+_PIPELINES = pages.Listing(
+    pipelines,
+    pipelines.c.pipeline_id,
+    rows.read_pipeline,
+    {
+        "pipeline_id": pipelines.c.pipeline_id,
+        "id": pipelines.c.pipeline_id,
+        "name": pipelines.c.name,
+        "display_name": pipelines.c.display_name,
+        "created_at": pipelines.c.created_at,
+    },
+)
+_VERSIONS = pages.Listing(
+    pipeline_versions,
+    pipeline_versions.c.pipeline_version_id,
+    rows.read_version,
+    {
+        "pipeline_version_id": pipeline_versions.c.pipeline_version_id,
+        "id": pipeline_versions.c.pipeline_version_id,
+        "name": pipeline_versions.c.name,
+        "display_name": pipeline_versions.c.display_name,
+        "created_at": pipeline_versions.c.created_at,
+    },
+)
+_EXPERIMENTS = pages.Listing(
+    experiments,
+    experiments.c.experiment_id,
+    rows.read_experiment,
+    {
+        "experiment_id": experiments.c.experiment_id,
+        "id": experiments.c.experiment_id,
+        "name": experiments.c.display_name,
+        "display_name": experiments.c.display_name,
+        "storage_state": experiments.c.storage_state,
+        "created_at": experiments.c.created_at,
+        "last_run_created_at": experiments.c.last_run_created_at,
+    },
+)
+
+_one_pipeline = select(pipelines).where(pipelines.c.pipeline_id == bindparam("id"))
+_pipeline_named = select(pipelines).where(pipelines.c.namespace == bindparam("namespace"), pipelines.c.name == bindparam("name"))
+_one_version = select(pipeline_versions).where(pipeline_versions.c.pipeline_version_id == bindparam("id"))
+_newest_version = (
+    select(pipeline_versions)
+    .where(pipeline_versions.c.pipeline_id == bindparam("id"))
+    .order_by(pipeline_versions.c.created_at.desc(), pipeline_versions.c.pipeline_version_id.desc())
+    .limit(1)
+)
+_one_experiment = select(experiments).where(experiments.c.experiment_id == bindparam("id"))
+_experiment_named = select(experiments).where(
+    experiments.c.namespace == bindparam("namespace"), experiments.c.display_name == bindparam("name")
+)
+
+
+class Catalog:
+    """Pipelines by name and version, and experiments."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._keep_spec = upsert(specs, database.dialect, keep=True)
+
+    # ---- pipelines
+
+    def add_pipeline(self, pipeline: PipelineRecord, version: VersionRecord, spec: Spec) -> None:
+        """Store a pipeline with its first version.
+
+        Raises:
+            AlreadyExists: The namespace has a pipeline of that name.
+        """
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    insert(pipelines).values(
+                        pipeline_id=pipeline.id,
+                        namespace=pipeline.namespace,
+                        name=pipeline.name,
+                        display_name=pipeline.display_name,
+                        description=pipeline.description,
+                        tags=rows.text(pipeline.tags),
+                        created_at=rows.micros(pipeline.created_at),
+                    )
+                )
+                self._insert_version(connection, version, spec)
+        except IntegrityError as error:
+            raise AlreadyExists(
+                f"pipeline {pipeline.name!r} already exists in namespace {pipeline.namespace!r}. Upload a version of it, or "
+                f"choose another name."
+            ) from error
+
+    def add_version(self, version: VersionRecord, spec: Spec) -> None:
+        """Store another version of a pipeline.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            AlreadyExists: It has a version of that name.
+        """
+        self.pipeline(version.pipeline_id)
+        try:
+            with self._database.transaction() as connection:
+                self._insert_version(connection, version, spec)
+        except IntegrityError as error:
+            raise AlreadyExists(
+                f"pipeline {version.pipeline_id!r} already has a version {version.name!r}. Choose another name."
+            ) from error
+
+    def _insert_version(self, connection: Any, version: VersionRecord, spec: Spec) -> None:
+        connection.execute(self._keep_spec, rows.spec_row(spec, version.created_at))
+        connection.execute(
+            insert(pipeline_versions).values(
+                pipeline_version_id=version.id,
+                pipeline_id=version.pipeline_id,
+                name=version.name,
+                display_name=version.display_name,
+                description=version.description,
+                spec_digest=version.spec_digest,
+                tags=rows.text(version.tags),
+                created_at=rows.micros(version.created_at),
+            )
+        )
+
+    def pipeline(self, pipeline_id: str) -> PipelineRecord:
+        """One pipeline; raises `errors.NotFound`."""
+        with self._database.reading() as connection:
+            found = connection.execute(_one_pipeline, {"id": pipeline_id}).mappings().first()
+        if found is None:
+            raise NotFound(f"pipeline {pipeline_id!r} not found. kedge pipelines lists those that exist.")
+        return rows.read_pipeline(found)
+
+    def pipeline_named(self, name: str, namespace: str) -> PipelineRecord | None:
+        """The pipeline of that name, if there is one."""
+        with self._database.reading() as connection:
+            found = connection.execute(_pipeline_named, {"name": name, "namespace": namespace}).mappings().first()
+        return rows.read_pipeline(found) if found else None
+
+    def version(self, pipeline_id: str, version_id: str = "") -> VersionRecord:
+        """One version, the newest when none is named; raises `errors.NotFound`."""
+        with self._database.reading() as connection:
+            statement, key = (_one_version, version_id) if version_id else (_newest_version, pipeline_id)
+            found = connection.execute(statement, {"id": key}).mappings().first()
+        if found is None or (pipeline_id and found["pipeline_id"] != pipeline_id):
+            what = f"version {version_id!r} of pipeline" if version_id else "a version of pipeline"
+            raise NotFound(f"{what} {pipeline_id!r} not found. kedge pipelines lists those that exist.")
+        return rows.read_version(found)
+
+    def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> None:
+        """Forget a pipeline; its runs stay.
+
+        Raises:
+            NotFound: There is no such pipeline.
+            Conflict: It has versions and ``cascade`` is not set.
+        """
+        self.pipeline(pipeline_id)
+        with self._database.transaction() as connection:
+            if not cascade and connection.execute(_newest_version, {"id": pipeline_id}).first() is not None:
+                raise Conflict(f"pipeline {pipeline_id!r} still has versions. Delete them first, or ask for cascade=true.")
+            connection.execute(delete(pipelines).where(pipelines.c.pipeline_id == pipeline_id))
+
+    def delete_version(self, pipeline_id: str, version_id: str) -> None:
+        """Forget a version; raises `errors.NotFound`."""
+        self.version(pipeline_id, version_id)
+        with self._database.transaction() as connection:
+            connection.execute(delete(pipeline_versions).where(pipeline_versions.c.pipeline_version_id == version_id))
+
+    def list_pipelines(self, query: pages.Query, *, namespace: str = "") -> pages.Page[PipelineRecord]:
+        """One page of pipelines."""
+        where = [pipelines.c.namespace == namespace] if namespace else []
+        with self._database.reading() as connection:
+            return pages.page(connection, _PIPELINES, query, *where)
+
+    def list_versions(self, pipeline_id: str, query: pages.Query) -> pages.Page[VersionRecord]:
+        """One page of a pipeline's versions; raises `errors.NotFound`."""
+        self.pipeline(pipeline_id)
+        with self._database.reading() as connection:
+            return pages.page(connection, _VERSIONS, query, pipeline_versions.c.pipeline_id == pipeline_id)
+
+    # ---- experiments
+
+    def add_experiment(self, namespace: str, display_name: str, description: str = "") -> ExperimentRecord:
+        """Make an experiment; raises `errors.AlreadyExists`."""
+        made = ExperimentRecord(
+            id=self._ids.uid(),
+            namespace=namespace,
+            display_name=display_name,
+            description=description,
+            created_at=self._clock.now(),
+        )
+        try:
+            with self._database.transaction() as connection:
+                connection.execute(
+                    insert(experiments).values(
+                        experiment_id=made.id,
+                        namespace=namespace,
+                        display_name=display_name,
+                        description=description,
+                        created_at=rows.micros(made.created_at),
+                    )
+                )
+        except IntegrityError as error:
+            raise AlreadyExists(f"experiment {display_name!r} already exists in namespace {namespace!r}.") from error
+        return made
+
+    def default_experiment(self, namespace: str) -> ExperimentRecord:
+        """The experiment of runs that name none; made when it is first asked for."""
+        return self.experiment_named(DEFAULT_EXPERIMENT, namespace) or self.add_experiment(
+            namespace, DEFAULT_EXPERIMENT, "All runs started without a specified experiment are placed in it."
+        )
+
+    def experiment_named(self, display_name: str, namespace: str) -> ExperimentRecord | None:
+        """The experiment of that name, if there is one."""
+        with self._database.reading() as connection:
+            values = {"name": display_name, "namespace": namespace}
+            found = connection.execute(_experiment_named, values).mappings().first()
+        return rows.read_experiment(found) if found else None
+
+    def experiment(self, experiment_id: str) -> ExperimentRecord:
+        """One experiment; raises `errors.NotFound`."""
+        with self._database.reading() as connection:
+            found = connection.execute(_one_experiment, {"id": experiment_id}).mappings().first()
+        if found is None:
+            raise NotFound(f"experiment {experiment_id!r} not found. GET /apis/v2beta1/experiments lists those that exist.")
+        return rows.read_experiment(found)
+
+    def set_experiment_state(self, experiment_id: str, state: str) -> None:
+        """Archive or restore an experiment; raises `errors.NotFound`."""
+        self.experiment(experiment_id)
+        with self._database.transaction() as connection:
+            connection.execute(
+                update(experiments).where(experiments.c.experiment_id == experiment_id).values(storage_state=state)
+            )
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Forget an experiment; its runs stay and belong to none. Raises `errors.NotFound`."""
+        self.experiment(experiment_id)
+        with self._database.transaction() as connection:
+            connection.execute(update(runs).where(runs.c.experiment_id == experiment_id).values(experiment_id=None))
+            connection.execute(delete(experiments).where(experiments.c.experiment_id == experiment_id))
+
+    def list_experiments(self, query: pages.Query, *, namespace: str = "") -> pages.Page[ExperimentRecord]:
+        """One page of experiments."""
+        where = [experiments.c.namespace == namespace] if namespace else []
+        with self._database.reading() as connection:
+            return pages.page(connection, _EXPERIMENTS, query, *where)

@@ -1,0 +1,136 @@
+"""The run's side of staging: what a Pod is to do, and what it did.
+
+This is where an attempt becomes a success: the commit is one transaction that records the outputs and whatever they set off. It
+names the Pod by its UID, and is taken from the attempt's own Pod alone, once; asked again it answers the same.
+"""
+
+from collections.abc import Mapping
+
+from kedge.artifacts.staging import Assignment, StagedOutputs
+from kedge.errors import Conflict, Invalid, Unavailable
+from kedge.kube.clock import Clock
+from kedge.pipelines import observations
+from kedge.pipelines.controller import RunController
+from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted
+from kedge.pipelines.history import History
+from kedge.pipelines.live import LiveRun
+from kedge.pipelines.records import Attempt, derived_id
+
+
+class Commits:
+    """`kedge.artifacts.staging.Backend` for the steps of runs.
+
+    Args:
+        controller: Knows the runs that are not over.
+        history: Knows the others.
+        clock: For the times of commits.
+    """
+
+    def __init__(self, controller: RunController, history: History, clock: Clock) -> None:
+        self._controller = controller
+        self._history = history
+        self._clock = clock
+
+    async def begin(self, pod_uid: str) -> Assignment:
+        """Say what the Pod is to do.
+
+        Raises:
+            Conflict: Its attempt is not wanted any more, or never was one of ours.
+            Unavailable: Not now; ask again.
+        """
+        live, attempt = self._current(pod_uid)
+        task = live.engine.tasks[attempt.task]
+        plan = live.steps.plan(task.component, task.executor)
+        given = live.steps.executor_input(plan, attempt.task, attempt.number, task.inputs or Inputs())
+        return Assignment(given, str(live.spec.project.get("digest", "")))
+
+    async def commit(self, pod_uid: str, outputs: StagedOutputs) -> None:
+        """Record what the Pod did.
+
+        Raises:
+            Conflict: The attempt is not wanted any more.
+            Invalid: An output does not fit its declaration: the step's failure.
+            Unavailable: It could not be written now; try again.
+        """
+        if self._is_repeated(pod_uid):
+            return
+        live, attempt = self._current(pod_uid)
+        task = live.engine.tasks[attempt.task]
+        made = _outputs(live.record.id, attempt, outputs)
+        plan = live.steps.plan(task.component, task.executor)
+        worker = self._controller.worker(live.record.id)
+        if worker is None:
+            raise Conflict(_not_wanted(pod_uid))
+        pod = self._controller.pod(live.record.namespace, attempt.pod_name)
+        if plan.staged and not isinstance(
+            observations.judge(pod, "nothing") if pod is not None else None, observations.Succeeded
+        ):
+            # The sidecar is told to stop when the user's command has ended, however it ended: whether with 0 is not known yet.
+            live.stage(attempt, made)
+            if pod is not None:
+                worker.observe(pod, gone=False)
+            return
+        worker.feed([StepCommitted(self._clock.now(), attempt.task, attempt.number, made)])
+        if pod is not None:
+            worker.observe(pod, gone=False)  # so that it is let go
+        self._check(live, attempt)
+
+    def _check(self, live: LiveRun, attempt: Attempt) -> None:
+        task = live.engine.tasks[attempt.task]
+        if task.state is State.SUCCEEDED and task.attempt == attempt.number:
+            return
+        failure = task.failure
+        if failure is not None and failure.reason == "OutputInvalid":
+            raise Invalid(failure.message)
+        raise Conflict(_not_wanted(attempt.pod_uid or attempt.pod_name))
+
+    def _is_repeated(self, pod_uid: str) -> bool:
+        """Whether this Pod's commit is recorded already: the answer was lost on its way."""
+        found = self._controller.find(pod_uid)
+        if found is None:
+            known = self._history.attempt_of_pod(pod_uid)
+            return known is not None and known.state is State.SUCCEEDED
+        live = self._controller.live(found.run)
+        if live is not None and (found.task, found.attempt) in live.attempts:
+            return False
+        attempts = [a for a in self._history.attempts(found.run, found.task) if a.number == found.attempt]
+        if attempts and attempts[0].failure is not None and attempts[0].failure.reason == "OutputInvalid":
+            raise Invalid(attempts[0].failure.message)
+        return bool(attempts) and attempts[0].state is State.SUCCEEDED and attempts[0].pod_uid == pod_uid
+
+    def _current(self, pod_uid: str) -> tuple[LiveRun, Attempt]:
+        found = self._controller.find(pod_uid)
+        live = self._controller.live(found.run) if found is not None else None
+        if found is None or live is None:
+            raise Conflict(_not_wanted(pod_uid))
+        if live.broken:
+            raise Unavailable("the run's history cannot be written just now; try again.", retry_after=1)
+        live.seen(found.task, found.attempt, pod_uid)
+        attempt = live.attempts.get((found.task, found.attempt))
+        if attempt is None or attempt.pod_uid != pod_uid:
+            raise Conflict(_not_wanted(pod_uid))
+        return live, attempt
+
+
+def _not_wanted(pod: str) -> str:
+    return f"Pod {pod}: this attempt is not wanted any more. It was cancelled, or another took its place."
+
+
+def _outputs(run: str, attempt: Attempt, staged: StagedOutputs) -> Outputs:
+    """What a step said it made, as the engine takes it; each artifact gets its id."""
+    made: Mapping[str, list[Artifact]] = {
+        name: [
+            Artifact(
+                name=artifact.name or name,
+                uri=artifact.uri,
+                type=artifact.type,
+                metadata=artifact.metadata,
+                digest=artifact.digest,
+                size=artifact.size,
+                id=derived_id(run, attempt.task, attempt.number, name, position),
+            )
+            for position, artifact in enumerate(listed)
+        ]
+        for name, listed in staged.artifacts.items()
+    }
+    return Outputs(dict(staged.parameters), dict(made))

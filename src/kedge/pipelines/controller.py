@@ -1,0 +1,454 @@
+"""The run controller: `Run` objects and Pods in, progress and Pods out.
+
+What should run is a `Run` object; what has happened is in the history; this module keeps one worker for each run that is not
+over. It holds nothing that a restart would miss: it begins by reading the Runs and Pods that there are, gives each unfinished run
+its engine back, and lets it say again whatever may not have been done.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from datetime import timedelta
+from typing import Any
+
+from kedge.client.types import Client
+from kedge.control.informer import Informer
+from kedge.errors import ApiError, KedgeError, NotFound, PipelineError, Unavailable
+from kedge.kube.clock import Clock, parse_timestamp, timestamp
+from kedge.kube.core import POD
+from kedge.kube.kinds import Obj
+from kedge.kube.metadata import Key
+from kedge.pipelines import observations
+from kedge.pipelines.adoption import Registrar, run_object
+from kedge.pipelines.code import Launcher
+from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
+from kedge.pipelines.history import History
+from kedge.pipelines.kinds import RUN, RUN_LABEL, TRACKING_FINALIZER
+from kedge.pipelines.live import LiveRun
+from kedge.pipelines.pods import StepPods
+from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.records import LIVE_RUN_STATES, RunRecord, Spec
+from kedge.pipelines.steps import Surroundings
+from kedge.pipelines.timers import Timers
+from kedge.pipelines.worker import Room, Tools, Worker
+
+_log = logging.getLogger(__name__)
+_BY_RUN = "run"
+# A run's summary is for people who look at the object: the graph is in the history.
+_STATUS_INTERVAL = 1.0
+_RETRY = 1.0
+DEFAULT_TTL = 7 * 24 * 3600
+
+
+class RunController:
+    """Keeps every run going.
+
+    Args:
+        client: Where Runs and Pods are.
+        history: What has happened.
+        registrar: Takes runs into the history.
+        clock: For times.
+        artifacts: Where artifacts and project code lie.
+        launcher: The zipapp that Python steps run.
+        hub: Address of the hub's HTTP listener, as Pods reach it.
+        infra_retries: How often a step is tried again after failures that are not its own.
+        waiting_pods: How many Pods may wait for a node at once.
+        ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        history: History,
+        registrar: Registrar,
+        clock: Clock,
+        *,
+        artifacts: Artifacts,
+        launcher: bytes,
+        hub: str,
+        infra_retries: int = 3,
+        waiting_pods: int = 64,
+        ttl: int = DEFAULT_TTL,
+    ) -> None:
+        packed = Launcher.of(launcher)
+        self._client = client
+        self._history = history
+        self._registrar = registrar
+        self._clock = clock
+        self._surroundings = Surroundings(hub, packed.name)
+        self._infra_retries = infra_retries
+        self._ttl = ttl
+        self._timers = Timers(clock)
+        pods = StepPods(client, clock, packed, artifacts)
+        self._tools = Tools(clock, pods, artifacts, self._timers, Room(waiting_pods))
+        self._workers: dict[str, Worker] = {}
+        self._runs = Informer(client, RUN, clock).keeping(_keep_run)
+        self._pods = Informer(client, POD, clock, labels=RUN_LABEL).keeping(observations.keep)
+        self._pods.index(_BY_RUN, lambda pod: [pod["metadata"]["labels"][RUN_LABEL]])
+        self._attempts_by_pod: dict[str, observations.PodRef] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._ready = False
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Begin to follow; returns once every unfinished run has its worker."""
+        self._spawn(self._timers.run())
+        self._spawn(self._pods.run())
+        await self._pods.synced()
+        self._spawn(self._runs.run())
+        await self._runs.synced()
+        self._runs.on_change(self._run_changed)
+        self._ready = True
+        self._pods.on_change(self._pod_changed)
+        self._close_lost()
+
+    async def stop(self) -> None:
+        """Let go of everything in memory; what runs, runs on."""
+        self._ready = False
+        tasks = [*self._background, *(worker.task for worker in self._workers.values() if worker.task is not None)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._workers.clear()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    def _close_lost(self) -> None:
+        """Unfinished runs whose objects are gone (a lost object store): nothing can happen to them any more."""
+        there = {obj["metadata"]["uid"] for obj in self._runs.items()}
+        for run_id in self._history.live_runs():
+            if run_id not in there and run_id not in self._workers and (record := self._history.run(run_id)) is not None:
+                failure = Failure("infra", "RunLost", "The Run object is gone, and with it the run's Pods. Start it again.")
+                self._end_without_engine(record, failure)
+
+    def _end_without_engine(self, record: RunRecord, failure: Failure) -> RunRecord:
+        now = self._clock.now()
+        ended = record.moved("FAILED", now, failure=failure, finished_at=now)
+        self._history.end(ended, failure)
+        return ended
+
+    # ---- for the REST API
+
+    async def submit(self, spec: Spec, asked: dict[str, object], namespace: str, name: str) -> RunRecord:
+        """Create a Run object and begin it.
+
+        Args:
+            spec: What to run; already checked.
+            asked: Fields of the Run's spec.
+            namespace: Where.
+            name: What its name begins with.
+
+        Raises:
+            ApiError: The object was refused.
+        """
+        obj = run_object(spec, asked, namespace, name)
+        if "pipelineDigest" in obj["spec"]:
+            self._history.keep_spec(spec, self._clock.now())
+        made = await self._client.create(RUN, obj)
+        self._adopt(made)
+        record = self._history.run(made["metadata"]["uid"])
+        if record is None:
+            raise Unavailable("the run was created but could not be recorded yet; it will begin by itself. See kedge runs.")
+        return record
+
+    async def cancel(self, run_id: str, reason: str) -> None:
+        """Ask for a run's end; harmless when it is over.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        record = self._record(run_id)
+        if record.finished:
+            return
+        await self._client.patch(RUN, record.name, record.namespace, {"spec": {"terminate": True}})
+        worker = self._workers.get(run_id)
+        if worker is not None and not worker.live.broken:
+            worker.feed([CancelRequested(self._clock.now(), reason)])
+
+    async def delete(self, run_id: str) -> None:
+        """End a run and forget it, with its history.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        record = self._record(run_id)
+        worker = self._workers.get(run_id)
+        try:
+            found = await self._client.get(RUN, record.name, record.namespace)
+            if found["metadata"]["uid"] == run_id:
+                await self._client.delete(RUN, record.name, record.namespace, uid=run_id)
+        except NotFound:
+            pass
+        if worker is not None:
+            if not worker.live.broken:
+                worker.feed([CancelRequested(self._clock.now(), "The run was deleted.")])
+            if worker.task is not None:
+                await asyncio.wait({worker.task})
+        self._history.delete_run(run_id)
+
+    def live(self, run_id: str) -> LiveRun | None:
+        """The run's engine and attempts, while it is not over."""
+        worker = self._workers.get(run_id)
+        return None if worker is None or worker.over else worker.live
+
+    def worker(self, run_id: str) -> Worker | None:
+        """The run's worker, while it is not over."""
+        return self._workers.get(run_id)
+
+    def find(self, pod_uid: str) -> observations.PodRef | None:
+        """Which attempt a Pod is.
+
+        Raises:
+            Unavailable: Not all Pods are known yet.
+        """
+        found = self._attempts_by_pod.get(pod_uid)
+        if found is None and not self._ready:
+            raise Unavailable("the hub is starting; try again in a moment.", retry_after=1)
+        return found
+
+    def pod(self, namespace: str, name: str) -> Obj | None:
+        """A step's Pod as last seen."""
+        return self._pods.get(Key(namespace, name))
+
+    def _record(self, run_id: str) -> RunRecord:
+        record = self._history.run(run_id)
+        if record is None:
+            raise NotFound(f"run {run_id!r} not found. kedge runs lists those that exist.")
+        return record
+
+    # ---- Runs
+
+    def _run_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            if old is not None and (worker := self._workers.get(old["metadata"]["uid"])) is not None:
+                self._cancel_quietly(worker, "The Run object was deleted.")
+            return
+        run_id = new["metadata"]["uid"]
+        if (worker := self._workers.get(run_id)) is not None:
+            self._heed(worker, new)
+        elif _is_over(new):
+            self._after_end(new)
+        else:
+            self._adopt(new)
+
+    def _heed(self, worker: Worker, obj: Obj) -> None:
+        if obj["metadata"].get("deletionTimestamp"):
+            self._cancel_quietly(worker, "The Run object was deleted.")
+        elif obj["spec"].get("terminate"):
+            self._cancel_quietly(worker, "")
+
+    def _cancel_quietly(self, worker: Worker, reason: str) -> None:
+        if worker.live.broken or worker.live.record.cancel_reason is not None or worker.live.record.finished:
+            return
+        try:
+            worker.feed([CancelRequested(self._clock.now(), reason)])
+        except KedgeError as error:
+            _log.warning("run %s: %s It is cancelled as soon as that can be written.", worker.live.record.id, error)
+
+    def _adopt(self, obj: Obj) -> None:
+        """Give a Run its worker, or its end when it cannot begin."""
+        run_id = obj["metadata"]["uid"]
+        if run_id in self._workers:
+            return
+        try:
+            record, spec = self._registrar.adopt(obj)
+            live = None if record.finished else self._load(record, spec)
+        except PipelineError as error:
+            self._spawn(self._refuse(obj, str(error)))
+            return
+        except KedgeError as error:
+            _log.warning("run %s cannot begin yet: %s", run_id, error)
+            self._timers.after(_RETRY, ("adopt", run_id), lambda: self._adopt(obj))
+            return
+        except Exception:  # noqa: BLE001  # logged with its traceback
+            # A defect of ours must not end the watch that all other runs depend on.
+            _log.exception("run %s cannot begin because of a defect of Kedge. Please report this.", run_id)
+            self._spawn(
+                self._refuse(obj, "The run cannot begin because of a defect of Kedge; its log (hub.log) has the traceback.")
+            )
+            return
+        if live is None:
+            self._spawn(self._tell_end(record))
+            return
+        worker = self._workers[run_id] = Worker(live, self, self._tools)
+        worker.resume()
+        self._resume(worker, obj)
+        worker.task = asyncio.get_running_loop().create_task(worker.run())
+
+    def _load(self, record: RunRecord, spec: Spec) -> LiveRun:
+        pipeline = self._registrar.pipeline(spec)
+        return LiveRun(record, spec, pipeline, self._history, self._surroundings, infra_retries=self._infra_retries)
+
+    def _resume(self, worker: Worker, obj: Obj | None) -> None:
+        """Let the engine say what it owes; a failure to write it makes the worker load the run again."""
+        try:
+            worker.feed([Resumed(self._clock.now())])
+            if obj is not None:
+                self._heed(worker, obj)
+        except KedgeError as error:
+            _log.warning("run %s: %s", worker.live.record.id, error)
+
+    async def _refuse(self, obj: Obj, reason: str) -> None:
+        """A Run that cannot begin: its object says why, and so does the history where it can."""
+        record = self._history.run(obj["metadata"]["uid"])
+        if record is not None and not record.finished:
+            record = self._end_without_engine(record, Failure("user", "PipelineInvalid", reason))
+        now = timestamp(self._clock.now())
+        status = {"state": "FAILED", "message": reason, "startTime": now, "completionTime": now}
+        await self._patch_end(obj["metadata"]["namespace"], obj["metadata"]["name"], status)
+
+    def _after_end(self, obj: Obj) -> None:
+        """A Run that is over: let it go when it is being deleted, and delete it when its time has come."""
+        metadata = obj["metadata"]
+        if TRACKING_FINALIZER in (metadata.get("finalizers") or ()):
+            self._spawn(self._tools.pods.let_go(RUN, metadata["namespace"], metadata["name"]))
+        if metadata.get("deletionTimestamp"):
+            return
+        ttl = (obj.get("spec") or {}).get("ttlSecondsAfterFinished")
+        ended = (obj.get("status") or {}).get("completionTime")
+        if ended:
+            due = parse_timestamp(ended) + timedelta(seconds=self._ttl if ttl is None else ttl)
+            key = ("ttl", metadata["uid"])
+            self._timers.after((due - self._clock.now()).total_seconds(), key, lambda: self._expire(metadata))
+
+    def _expire(self, metadata: Obj) -> None:
+        async def delete() -> None:
+            try:
+                await self._client.delete(RUN, metadata["name"], metadata["namespace"], uid=metadata["uid"])
+            except ApiError as error:
+                _log.info("run %s could not be deleted after its time: %s", metadata["uid"], error)
+
+        self._spawn(delete())
+
+    # ---- Pods
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        pod = new or old
+        reference = observations.reference(pod) if pod is not None else None
+        if pod is None or reference is None:
+            return
+        if new is None:
+            self._attempts_by_pod.pop(reference.uid, None)
+        else:
+            self._attempts_by_pod[reference.uid] = reference
+        worker = self._workers.get(reference.run)
+        if worker is not None:
+            worker.observe(pod, gone=new is None)
+        elif new is not None and (observations.is_tracked(new) or not observations.is_over(new)):
+            self._orphan(new, reference)
+
+    def _orphan(self, pod: Obj, reference: observations.PodRef) -> None:
+        """A Pod whose run is over or unknown: end it unless it was a success, and let it go."""
+        if not self._ready or any(obj["metadata"]["uid"] == reference.run and not _is_over(obj) for obj in self._runs.items()):
+            return  # its run is about to be taken up
+        found = self._history.attempts(reference.run, reference.task)
+        wanted = any(attempt.number == reference.attempt and attempt.state is State.SUCCEEDED for attempt in found)
+        if observations.is_tracked(pod) or not (wanted or pod["metadata"].get("deletionTimestamp")):
+            self._settle_soon(pod, wanted=wanted)
+
+    def _settle_soon(self, pod: Obj, *, wanted: bool) -> None:
+        self._spawn(self._settle(pod, wanted=wanted))
+
+    async def _settle(self, pod: Obj, *, wanted: bool) -> None:
+        try:
+            await self._tools.pods.settle(pod, wanted=wanted)
+        except ApiError as error:
+            _log.warning("Pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error)
+            self._timers.after(_RETRY, ("settle", pod["metadata"]["uid"]), lambda: self._settle_soon(pod, wanted=wanted))
+
+    # ---- what workers ask
+
+    def pods_of(self, run_id: str) -> Iterable[Obj]:
+        """The Pods of a run, as last seen."""
+        return self._pods.find(_BY_RUN, run_id)
+
+    def reload(self, worker: Worker) -> LiveRun:
+        """Load the run again from the history."""
+        old = worker.live
+        record = self._history.run(old.record.id)
+        live = self._load(record or old.record, old.spec)
+        live.listeners = old.listeners
+        worker.live = live
+        obj = self._runs.get(Key(live.record.namespace, live.record.name))
+        self._resume(worker, obj if obj is not None and obj["metadata"]["uid"] == live.record.id else None)
+        return live
+
+    def changed(self, worker: Worker) -> None:
+        """Something of the run was written: its object will say so, at most once a second."""
+        key = ("status", worker.live.record.id)
+        if not self._timers.pending(key):
+            self._timers.after(_STATUS_INTERVAL, key, lambda: self._publish(worker))
+
+    def _publish(self, worker: Worker) -> None:
+        if not worker.over and not worker.live.record.finished:
+            self._spawn(self._tell(worker.live))
+
+    async def _tell(self, live: LiveRun) -> None:
+        try:
+            record = live.record
+            await self._client.patch(RUN, record.name, record.namespace, {"status": _status(live)}, subresource="status")
+        except ApiError as error:
+            _log.debug("run %s: its status could not be written: %s", live.record.id, error)
+
+    async def finish(self, worker: Worker) -> None:
+        """The run is over and recorded: tell its object, let everything go, forget it."""
+        live, run_id = worker.live, worker.live.record.id
+        self._timers.cancel(("status", run_id))
+        for pod in list(self.pods_of(run_id)):
+            reference = observations.reference(pod)
+            if reference is not None and (observations.is_tracked(pod) or not observations.is_over(pod)):
+                task = live.engine.tasks.get(reference.task)
+                wanted = task is not None and task.state is State.SUCCEEDED and task.attempt == reference.attempt
+                await self._tools.pods.settle(pod, wanted=wanted)
+        await self._patch_end(live.record.namespace, live.record.name, _status(live))
+        worker.over = True
+        self._workers.pop(run_id, None)
+        for listener in list(live.listeners):
+            listener(())
+
+    async def _tell_end(self, record: RunRecord) -> None:
+        """A run that was over before its object said so: the hub stopped between the two."""
+        await self._patch_end(record.namespace, record.name, _end_status(record))
+
+    async def _patch_end(self, namespace: str, name: str, status: Obj) -> None:
+        try:
+            await self._client.patch(RUN, name, namespace, {"status": status}, subresource="status")
+            await self._tools.pods.let_go(RUN, namespace, name)
+        except NotFound:
+            pass
+
+
+def _keep_run(obj: Obj) -> Obj:
+    """Finished Runs are held without their pipelines."""
+    if not _is_over(obj):
+        return obj
+    spec = obj.get("spec") or {}
+    return {**obj, "spec": {key: spec[key] for key in ("ttlSecondsAfterFinished", "terminate") if key in spec}}
+
+
+def _is_over(obj: Obj) -> bool:
+    state = (obj.get("status") or {}).get("state")
+    return state is not None and state not in LIVE_RUN_STATES
+
+
+def _end_status(record: RunRecord) -> Obj:
+    status: Obj = {"state": record.state, "pipeline": record.pipeline_name}
+    if record.started_at is not None:
+        status["startTime"] = timestamp(record.started_at)
+    if record.finished_at is not None:
+        status["completionTime"] = timestamp(record.finished_at)
+    if record.failure is not None:
+        status["message"] = record.failure.message
+    return status
+
+
+def _status(live: LiveRun) -> Obj:
+    counts = live.counts()
+    finished = sum(count for state, count in counts.items() if State(state).finished)
+    tasks = {"total": sum(counts.values()), "finished": finished, **{state.lower(): count for state, count in counts.items()}}
+    return {**_end_status(live.record), "tasks": tasks}

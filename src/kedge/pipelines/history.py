@@ -1,0 +1,269 @@
+"""The history of runs: every statement about runs, tasks, attempts and artifacts.
+
+A run's progress is written by `History.write` alone: whatever a batch of events changed, in one transaction, before anything is
+done about it. Rows are written whole and by key, so that writing one twice is writing it once.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Table, bindparam, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from kedge.db.database import Database
+from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_artifacts, tasks
+from kedge.pipelines import pages, rows
+from kedge.pipelines.engine.types import Failure, Task, Values
+from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
+
+RUN_LIST = pages.Listing(
+    runs,
+    runs.c.run_id,
+    rows.read_run,
+    {
+        "run_id": runs.c.run_id,
+        "id": runs.c.run_id,
+        "name": runs.c.display_name,  # what v1 clients call it
+        "display_name": runs.c.display_name,
+        "created_at": runs.c.created_at,
+        "finished_at": runs.c.finished_at,
+        "state": runs.c.state,
+        "storage_state": runs.c.storage_state,
+        "experiment_id": runs.c.experiment_id,
+        "namespace": runs.c.namespace,
+        "pipeline_version_id": runs.c.pipeline_version_id,
+    },
+)
+ARTIFACT_LIST = pages.Listing(
+    artifacts,
+    artifacts.c.artifact_id,
+    rows.read_artifact,
+    {
+        "artifact_id": artifacts.c.artifact_id,
+        "name": artifacts.c.name,
+        "type": artifacts.c.type,
+        "uri": artifacts.c.uri,
+        "run_id": artifacts.c.run_id,
+        "created_at": artifacts.c.created_at,
+    },
+)
+
+
+def upsert(table: Table, dialect: str, *, keep: bool = False) -> Any:
+    """A statement that writes a row, or replaces (``keep``: leaves) the one with its key."""
+    kind: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = kind(table)
+    keys = [column.name for column in table.primary_key]
+    if keep:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+_one_run = select(runs).where(runs.c.run_id == bindparam("run"))
+_live_runs = select(runs.c.run_id).where(runs.c.finished_at.is_(None))
+_one_spec = select(specs).where(specs.c.digest == bindparam("digest"))
+_tasks_of = select(tasks).where(tasks.c.run_id == bindparam("run"))
+_one_task = _tasks_of.where(tasks.c.task_id == bindparam("task"))
+_attempts_of = select(attempts).where(attempts.c.run_id == bindparam("run"))
+_attempts_of_task = _attempts_of.where(attempts.c.task_id == bindparam("task")).order_by(attempts.c.attempt)
+_attempt_of_pod = select(attempts).where(attempts.c.pod_uid == bindparam("uid"))
+_one_artifact = select(artifacts).where(artifacts.c.artifact_id == bindparam("artifact"))
+_artifact_at = select(artifacts).where(artifacts.c.uri == bindparam("uri")).order_by(artifacts.c.created_at.desc()).limit(50)
+_edges_of = select(task_artifacts).where(task_artifacts.c.run_id == bindparam("run"))
+# KFP's scope of the cache: pipelines of one name in one namespace; the newest wins.
+_cached = (
+    select(tasks.c.run_id, tasks.c.task_id, tasks.c.outputs)
+    .where(
+        tasks.c.cache_key == bindparam("key"),
+        tasks.c.cache_key != "",
+        tasks.c.state == "SUCCEEDED",
+        tasks.c.namespace == bindparam("namespace"),
+        tasks.c.pipeline_name == bindparam("pipeline"),
+    )
+    .order_by(tasks.c.finished_at.desc())
+    .limit(1)
+)
+
+
+class History:
+    """Runs and all that belongs to them.
+
+    Args:
+        database: Where they are kept. Its errors pass through: `errors.Unavailable` means that nothing was written and that the
+            same may be tried again.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._put_task = upsert(tasks, dialect)
+        self._put_attempt = upsert(attempts, dialect)
+        self._put_artifact = upsert(artifacts, dialect)
+        self._put_edge = upsert(task_artifacts, dialect)
+        self._put_run = upsert(runs, dialect)
+        self._keep_run = upsert(runs, dialect, keep=True)
+        self._keep_spec = upsert(specs, dialect, keep=True)
+        self._keep_experiment = upsert(experiments, dialect, keep=True)
+
+    # ---- what is written
+
+    def adopt(self, run: RunRecord, spec: Spec) -> RunRecord:
+        """Take a run into the history; one that is there already stays as it is.
+
+        Returns:
+            The run as the history now has it.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
+            connection.execute(self._keep_run, rows.run_row(run))
+            if run.experiment_id:
+                connection.execute(
+                    update(experiments)
+                    .where(experiments.c.experiment_id == run.experiment_id)
+                    .values(last_run_created_at=rows.micros(run.created_at))
+                )
+            found = connection.execute(_one_run, {"run": run.id}).mappings().one()
+            return rows.read_run(found)
+
+    def write(self, run: RunRecord, changes: Changes) -> None:
+        """Write all changes of one run in one transaction.
+
+        Args:
+            run: The run they belong to.
+            changes: What changed.
+
+        Raises:
+            Unavailable: Nothing was written.
+        """
+        with self._database.transaction() as connection:
+            if changes.run is not None:
+                connection.execute(self._put_run, rows.run_row(changes.run))
+            _many(connection, self._put_task, [rows.task_row(task, run) for task in changes.tasks.values()])
+            _many(connection, self._put_attempt, [rows.attempt_row(attempt) for attempt in changes.attempts.values()])
+            _many(connection, self._put_artifact, [rows.artifact_row(artifact) for artifact in changes.artifacts])
+            _many(connection, self._put_edge, [rows.edge_row(edge) for edge in changes.edges])
+
+    def end(self, run: RunRecord, failure: Failure) -> None:
+        """Write the end of a run that no engine ends, and of everything in it that was not over."""
+        live = ("PENDING", "RUNNING")
+        over = {"state": "CANCELED", "finished_at": rows.micros(run.finished_at)}
+        with self._database.transaction() as connection:
+            connection.execute(self._put_run, rows.run_row(run))
+            of_run = tasks.c.run_id == run.id
+            connection.execute(
+                update(tasks).where(of_run, tasks.c.state.in_(live)).values(failure=rows.text(failure), waiting=None, **over)
+            )
+            connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
+
+    def keep_spec(self, spec: Spec, now: datetime) -> None:
+        """Store a pipeline's documents, unless they are stored."""
+        with self._database.transaction() as connection:
+            connection.execute(self._keep_spec, rows.spec_row(spec, now))
+
+    def set_storage_state(self, run_id: str, state: str) -> bool:
+        """Archive or restore a run; ``False`` when there is no such run."""
+        with self._database.transaction() as connection:
+            return connection.execute(update(runs).where(runs.c.run_id == run_id).values(storage_state=state)).rowcount > 0
+
+    def delete_run(self, run_id: str) -> bool:
+        """Forget a run with its tasks, attempts and artifact records; ``False`` when there is no such run."""
+        with self._database.transaction() as connection:
+            return connection.execute(delete(runs).where(runs.c.run_id == run_id)).rowcount > 0
+
+    # ---- what is read
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """One run."""
+        found = self._first(_one_run, run=run_id)
+        return rows.read_run(found) if found else None
+
+    def live_runs(self) -> list[str]:
+        """Ids of the runs that are not over."""
+        return [row["run_id"] for row in self._all(_live_runs)]
+
+    def spec(self, digest: str) -> Spec | None:
+        """A pipeline's documents."""
+        found = self._first(_one_spec, digest=digest)
+        return rows.read_spec(found) if found else None
+
+    def tasks(self, run_id: str) -> list[Task]:
+        """Every task of a run, in no order."""
+        return [rows.read_task(row) for row in self._all(_tasks_of, run=run_id)]
+
+    def task(self, run_id: str, task_id: str) -> Task | None:
+        """One task."""
+        found = self._first(_one_task, run=run_id, task=task_id)
+        return rows.read_task(found) if found else None
+
+    def attempts(self, run_id: str, task_id: str | None = None) -> list[Attempt]:
+        """The attempts of a run, or of one of its tasks in order."""
+        if task_id is None:
+            return [rows.read_attempt(row) for row in self._all(_attempts_of, run=run_id)]
+        return [rows.read_attempt(row) for row in self._all(_attempts_of_task, run=run_id, task=task_id)]
+
+    def attempt_of_pod(self, pod_uid: str) -> Attempt | None:
+        """The attempt that a Pod is."""
+        found = self._first(_attempt_of_pod, uid=pod_uid)
+        return rows.read_attempt(found) if found else None
+
+    def cached(self, key: str, namespace: str, pipeline: str) -> tuple[Values, str] | None:
+        """The newest outputs kept under a cache key, and ``<run>/<task>`` of who made them."""
+        found = self._first(_cached, key=key, namespace=namespace, pipeline=pipeline)
+        if found is None:
+            return None
+        return rows.read_values(found["outputs"]) or Values(), f"{found['run_id']}/{found['task_id']}"
+
+    def artifact(self, artifact_id: str) -> ArtifactRecord | None:
+        """One artifact."""
+        found = self._first(_one_artifact, artifact=artifact_id)
+        return rows.read_artifact(found) if found else None
+
+    def artifacts_at(self, uri: str) -> list[ArtifactRecord]:
+        """The records of what lies at an address, newest first; at most 50."""
+        return [rows.read_artifact(row) for row in self._all(_artifact_at, uri=uri)]
+
+    def edges(self, run_id: str) -> list[Edge]:
+        """Which task of a run read or made which artifact."""
+        return [
+            Edge(row["run_id"], row["task_id"], row["direction"], row["key"], row["position"], row["artifact_id"])
+            for row in self._all(_edges_of, run=run_id)
+        ]
+
+    def list_runs(self, query: pages.Query, *, namespace: str = "", experiment_id: str = "") -> pages.Page[RunRecord]:
+        """One page of runs; raises `errors.BadRequest` for a query that cannot be answered."""
+        where = [runs.c.namespace == namespace] if namespace else []
+        if experiment_id:
+            where.append(runs.c.experiment_id == experiment_id)
+        with self._database.reading() as connection:
+            return pages.page(connection, RUN_LIST, query, *where)
+
+    def list_artifacts(self, query: pages.Query, *, namespace: str = "", run_id: str = "") -> pages.Page[ArtifactRecord]:
+        """One page of artifacts; raises `errors.BadRequest` for a query that cannot be answered."""
+        where = [artifacts.c.namespace == namespace] if namespace else []
+        if run_id:
+            where.append(artifacts.c.run_id == run_id)
+        with self._database.reading() as connection:
+            return pages.page(connection, ARTIFACT_LIST, query, *where)
+
+    def counts(self, run_id: str) -> dict[str, int]:
+        """How many tasks of a run are in each state."""
+        statement = select(tasks.c.state, func.count()).where(tasks.c.run_id == run_id).group_by(tasks.c.state)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(statement)}
+
+    def _first(self, statement: Any, **values: Any) -> rows.Row | None:
+        with self._database.reading() as connection:
+            return connection.execute(statement, values).mappings().first()
+
+    def _all(self, statement: Any, **values: Any) -> Sequence[rows.Row]:
+        with self._database.reading() as connection:
+            return connection.execute(statement, values).mappings().all()
+
+
+def _many(connection: Connection, statement: Any, values: Iterable[dict[str, Any]]) -> None:
+    found = list(values)
+    if found:  # an empty list would write one row of defaults
+        connection.execute(statement, found if len(found) > 1 else found[0])

@@ -1,0 +1,148 @@
+"""The ``Run`` kind, and the marks that a run leaves on the objects it owns.
+
+A Run is small: what it should do (its pipeline inline up to 64 kB, otherwise by digest of a stored one) and a summary of where
+it is. Its graph and history are in SQL. It owns its Pods and ConfigMaps, so that deleting it, or losing the database, leaves
+nothing behind without an owner.
+"""
+
+from typing import Any
+
+import msgspec
+
+from kedge.errors import Cause
+from kedge.kube.kinds import Column, Kind, Obj
+
+RUN_LABEL = "kedge.dev/run"
+"""On every Pod of a run: the run's UID."""
+PIPELINE_LABEL = "kedge.dev/pipeline"
+TASK_ANNOTATION = "kedge.dev/task"
+ATTEMPT_ANNOTATION = "kedge.dev/attempt"
+PYTHON_ANNOTATION = "kedge.dev/python"
+PROTOCOL_ANNOTATION = "kedge.dev/protocol"
+TRACKING_FINALIZER = "kedge.dev/tracking"
+"""On a Pod: its result is not recorded yet. On a Run: it may still have something running."""
+
+INLINE_LIMIT = 64 * 1024
+"""Bytes of JSON up to which a pipeline travels inside its Run."""
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "pipelineSpec": dict,
+    "platformSpec": dict,
+    "pipelineDigest": str,
+    "pipelineId": str,
+    "pipelineVersionId": str,
+    "experimentId": str,
+    "displayName": str,
+    "description": str,
+    "parameters": dict,
+    "pipelineRoot": str,
+    "serviceAccountName": str,
+    "terminate": bool,
+    "cache": bool,
+    "ttlSecondsAfterFinished": int,
+}
+_WORDS = {dict: "an object", str: "a string", bool: "true or false", int: "a whole number"}
+# What may still be changed once the run exists; the rest is history from its first moment.
+_MUTABLE = {"terminate", "ttlSecondsAfterFinished", "displayName", "description"}
+
+
+def _validate(new: Obj, old: Obj | None) -> list[Cause]:
+    spec = new.get("spec")
+    if not isinstance(spec, dict):
+        return [Cause("spec", "is required: give it a pipelineSpec", "FieldValueRequired")]
+    causes = [_unknown(name) for name in sorted(set(spec) - set(_FIELDS))]
+    for name, kind in _FIELDS.items():
+        value = spec.get(name)
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+            causes.append(Cause(f"spec.{name}", f"must be {_WORDS[kind]}, got {value!r:.60}", "FieldValueTypeInvalid"))  # pyright: ignore[reportArgumentType]
+    if causes:
+        return causes
+    causes = list(_pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {})
+    if (ttl := spec.get("ttlSecondsAfterFinished")) is not None and ttl < 0:
+        causes.append(Cause("spec.ttlSecondsAfterFinished", f"must be >= 0, got {ttl}. Leave it out for the default."))
+    return causes
+
+
+def _unknown(name: str) -> Cause:
+    known = ", ".join(sorted(_FIELDS))
+    return Cause(f"spec.{name}", f"is no field of a Run; there are {known}", "FieldValueNotSupported")
+
+
+def _pipeline_faults(spec: dict[str, Any]) -> list[Cause]:
+    inline, digest = spec.get("pipelineSpec"), spec.get("pipelineDigest")
+    if inline is None and digest is None:
+        return [Cause("spec.pipelineSpec", "is required (or pipelineDigest, of a pipeline that is stored)", "FieldValueRequired")]
+    if inline is not None and digest is not None:
+        return [Cause("spec.pipelineDigest", "may not be set together with pipelineSpec", "FieldValueForbidden")]
+    size = len(msgspec.json.encode((inline, spec.get("platformSpec"))))
+    if size > INLINE_LIMIT:
+        message = (
+            f"must be at most {INLINE_LIMIT} bytes with platformSpec, got {size}. Start the run with kedge run or the REST "
+            f"API, which store the pipeline and give the Run its pipelineDigest"
+        )
+        return [Cause("spec.pipelineSpec", message, "FieldValueTooLong")]
+    return []
+
+
+def _change_faults(new: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
+    changed = [name for name in sorted({*new, *old} - _MUTABLE) if new.get(name) != old.get(name)]
+    causes = [
+        Cause(f"spec.{name}", "may not be changed once the run exists. Start another run", "FieldValueForbidden")
+        for name in changed
+    ]
+    if old.get("terminate") and not new.get("terminate"):
+        causes.append(
+            Cause("spec.terminate", "may not be taken back: the run is ending. Start another run", "FieldValueForbidden")
+        )
+    return causes
+
+
+def _done(run: Obj) -> str:
+    tasks = run.get("status", {}).get("tasks") or {}
+    return f"{tasks.get('finished', 0)}/{tasks.get('total', 0)}"
+
+
+RUN = Kind(
+    "Run",
+    "runs",
+    group="kedge.dev",
+    version="v1",
+    short_names=("kr",),
+    categories=("all",),
+    subresources=("status",),
+    schema={
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "spec": {
+                "type": "object",
+                "description": "What to run. Only terminate, ttlSecondsAfterFinished and the texts may change later.",
+                "properties": {
+                    "pipelineSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "platformSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "pipelineDigest": {"type": "string"},
+                    "pipelineId": {"type": "string"},
+                    "pipelineVersionId": {"type": "string"},
+                    "experimentId": {"type": "string"},
+                    "displayName": {"type": "string"},
+                    "description": {"type": "string"},
+                    "parameters": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "pipelineRoot": {"type": "string"},
+                    "serviceAccountName": {"type": "string"},
+                    "terminate": {"type": "boolean"},
+                    "cache": {"type": "boolean"},
+                    "ttlSecondsAfterFinished": {"type": "integer", "minimum": 0},
+                },
+            },
+            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        },
+    },
+    field_selectors=("status.state",),
+    validate=_validate,
+    columns=(
+        Column("State", lambda run: run.get("status", {}).get("state") or "PENDING"),
+        Column("Tasks", _done, description="Finished and known tasks."),
+        Column("Pipeline", lambda run: run.get("status", {}).get("pipeline") or "", priority=1),
+        Column("Message", lambda run: run.get("status", {}).get("message") or "", priority=1),
+    ),
+)

@@ -1,0 +1,329 @@
+"""What a step's Pod says about its attempt: a plain function of the Pod, and the table of whose fault a failure is.
+
+Success is a commit, never a phase. For a step that commits over the network this module only ever finds failures; for one with
+nothing to stage out, or with a single parameter in its termination message, exit 0 of the container ``main`` is the commit.
+
+Whose fault: what the user's code, image or options brought about is the *user's* and uses up their retries. What happened to the
+Pod from outside (its node, an eviction, somebody's ``kubectl delete pod``, the registry) is the *infrastructure's* and has a
+budget of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from kedge.kube.kinds import Obj
+from kedge.pipelines.engine.types import Failure, Outputs
+from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER
+
+MAIN = "main"
+# The kubelet cuts the message there, without a word.
+TERMINATION_MESSAGE_LIMIT = 4096
+
+Expects = Literal["nothing", "message", "commit"]
+"""What makes the attempt a success: exit 0; exit 0 and one parameter in the termination message; a commit over the network."""
+
+# Reasons of a Pod (status.reason) that others brought about.
+_INFRA_POD = {
+    "Evicted": "was evicted from its node",
+    "NodeLost": "was lost with its node",
+    "NodeShutdown": "was ended by its node's shutdown",
+    "NodeAffinity": "no longer fits its node",
+    "Shutdown": "was ended by its node's shutdown",
+    "Terminated": "was ended by its node's shutdown",
+    "Preempting": "was ended for a more important one",
+    "Preempted": "was ended for a more important one",
+    "UnexpectedAdmissionError": "was refused by its node",
+    "OutOfcpu": "was refused by its node: no processor was free",
+    "OutOfmemory": "was refused by its node: no memory was free",
+    "OutOfpods": "was refused by its node: it has too many Pods",
+    "HostRestarted": "was lost when its node restarted",
+    "ExitStatusLost": "ended, and how is not known",
+    "EnvironmentUnavailable": "could not be given its Python environment",
+}
+# Reasons of a container (state.terminated.reason, or state.waiting.reason of one that never started) likewise.
+_INFRA_CONTAINER = {
+    "ContainerStatusUnknown": "ended, and how is not known",
+    "ExitStatusLost": "ended, and how is not known",
+    "HostRestarted": "was lost when its node restarted",
+    "EnvironmentUnavailable": "could not be given its Python environment",
+    "CreateContainerError": "could not be created by its node",
+    "RunContainerError": "could not be started by its node",
+}
+# Of a container that waits and will do so for ever: the user must change something, another try is no use.
+_HOPELESS = {
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageNotSupported",
+    "CreateContainerConfigError",
+    "EnvironmentFailed",
+}
+# What the launcher writes when the fault is not the step's: no hub, or one that took an attempt for another.
+_INFRA_ERRORS = {"HubUnreachable", "NotWanted"}
+
+
+@dataclass(frozen=True, slots=True)
+class PodRef:
+    """Which attempt a Pod is, from its labels and annotations."""
+
+    run: str
+    task: str
+    attempt: int
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The Pod runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The attempt is a success, with these outputs."""
+
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed."""
+
+    failure: Failure
+
+
+Verdict = Running | Succeeded | Failed
+
+
+class _Message(msgspec.Struct):
+    kedge: int
+    outputs: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+_messages = msgspec.json.Decoder(_Message)
+
+
+def reference(pod: Obj) -> PodRef | None:
+    """Which attempt a Pod is, or ``None`` when it is not a step's."""
+    metadata = pod["metadata"]
+    annotations = metadata.get("annotations") or {}
+    run = (metadata.get("labels") or {}).get(RUN_LABEL)
+    number = annotations.get(ATTEMPT_ANNOTATION, "")
+    if not run or TASK_ANNOTATION not in annotations or not number.isdecimal():
+        return None
+    return PodRef(run, annotations[TASK_ANNOTATION], int(number), metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def keep(pod: Obj) -> Obj:
+    """What the controller holds of a Pod: a thousand of them must not weigh on the hub."""
+    metadata = pod["metadata"]
+    annotations = metadata.get("annotations") or {}
+    kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")}
+    for name in ("deletionTimestamp", "finalizers"):
+        if name in metadata:
+            kept[name] = metadata[name]
+    kept["labels"] = {RUN_LABEL: (metadata.get("labels") or {}).get(RUN_LABEL)}
+    kept["annotations"] = {name: annotations[name] for name in (TASK_ANNOTATION, ATTEMPT_ANNOTATION) if name in annotations}
+    status = pod.get("status") or {}
+    wanted = ("phase", "reason", "message", "conditions", "containerStatuses", "initContainerStatuses")
+    return {"metadata": kept, "status": {name: status[name] for name in wanted if name in status}}
+
+
+def is_tracked(pod: Obj) -> bool:
+    """Whether the Pod waits for its result to be recorded."""
+    return TRACKING_FINALIZER in (pod["metadata"].get("finalizers") or ())
+
+
+def is_over(pod: Obj) -> bool:
+    """Whether nothing of the Pod runs any more."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def judge(pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bool = False) -> Verdict | None:
+    """Say what a Pod means for its attempt.
+
+    Args:
+        pod: The Pod; the last that was seen of it when it is gone.
+        expects: What makes the attempt a success.
+        staged: Outputs that its sidecar has committed; they count once ``main`` has ended with 0.
+        gone: Whether the Pod was deleted.
+
+    Returns:
+        ``None`` while the Pod waits to start.
+    """
+    status = pod.get("status") or {}
+    ended = _terminated(status.get("containerStatuses"), MAIN)
+    if (
+        ended is not None
+        and ended.get("exitCode") == 0
+        and (found := _outcome(pod, ended, expects, staged, gone=gone)) is not None
+    ):
+        return found
+    if ended is not None and ended.get("exitCode") != 0:
+        return Failed(_main_failure(pod, ended))
+    if gone:
+        return Failed(
+            Failure("infra", "PodDeleted", f"Pod {pod['metadata']['name']} was deleted before its result was recorded.")
+        )
+    if status.get("phase") in {"Failed", "Unknown"} or (ended is None and status.get("phase") == "Succeeded"):
+        return Failed(_pod_failure(pod))
+    if (waiting := _hopeless(status)) is not None:
+        return Failed(waiting)
+    return Running() if status.get("phase") == "Running" else None
+
+
+def _outcome(pod: Obj, ended: Obj, expects: Expects, staged: Outputs | None, *, gone: bool) -> Verdict | None:
+    """What exit 0 means; ``None`` while a commit may still come."""
+    if expects == "nothing":
+        return Succeeded(Outputs())
+    if expects == "message":
+        message = ended.get("message") or ""
+        if message:
+            return _from_message(message)
+    if staged is not None:
+        return Succeeded(staged)
+    if not (gone or is_over(pod)):
+        return None
+    sidecar = _terminated((pod.get("status") or {}).get("initContainerStatuses"), "stage-out")
+    if sidecar is not None and sidecar.get("exitCode"):
+        detail = _launcher_error(sidecar.get("message")) or f"exit code {sidecar['exitCode']}"
+        kind = "infra" if _is_infra_error(sidecar.get("message")) else "user"
+        return Failed(Failure(kind, "StageOutFailed", f"The step ended with 0, but its outputs could not be collected: {detail}"))
+    text = "The step ended with 0 without committing its outputs. Does it call os._exit, or replace itself by another program?"
+    return Failed(Failure("user", "OutputsNotCommitted", text, 0))
+
+
+def _from_message(message: str) -> Verdict:
+    if len(message.encode()) >= TERMINATION_MESSAGE_LIMIT:
+        text = (
+            f"The termination message has {TERMINATION_MESSAGE_LIMIT} bytes or more: it was cut. Let only the launcher write it."
+        )
+        return Failed(Failure("user", "OutputTruncated", text, 0))
+    try:
+        found = _messages.decode(message)
+    except msgspec.DecodeError:
+        found = None
+    if found is None or found.outputs is None:
+        text = f"The termination message is not the launcher's: {message[:200]!r}. Does the step write /dev/termination-log?"
+        return Failed(Failure("user", "OutputInvalid", text, 0))
+    return Succeeded(Outputs(parameters=found.outputs))
+
+
+def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table: one line for each cause
+    code = int(ended.get("exitCode", -1))
+    reason = str(ended.get("reason") or "")
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    if (infra := _disruption(pod)) is not None:
+        return infra
+    if reason in _INFRA_CONTAINER:
+        return Failure(
+            "infra", reason, _sentence(f"Pod {metadata['name']}: main {_INFRA_CONTAINER[reason]}", ended.get("message")), code
+        )
+    if status.get("reason") == "DeadlineExceeded":
+        return Failure("user", "DeadlineExceeded", _sentence("The step ran longer than it may", status.get("message")), code)
+    if reason == "OOMKilled":
+        text = "The step used more memory than it may, and was killed. Raise its limit with set_memory_limit, or use less."
+        return Failure("user", "OOMKilled", text, code)
+    if (error := _launcher_error(ended.get("message"))) is not None:
+        kind = "infra" if _is_infra_error(ended.get("message")) else "user"
+        return Failure(kind, "StepRaised" if kind == "user" else "StagingFailed", error, code)
+    signal = int(ended.get("signal") or 0) or (code - 128 if 128 < code < 160 else 0)
+    if signal:
+        return Failure("user", "Killed", f"The step was killed by signal {signal}{_SIGNALS.get(signal, '')}.", code)
+    if reason in {"StartError", "ContainerCannotRun"}:
+        return Failure("user", reason, _sentence("The step's command cannot be started", ended.get("message")), code)
+    return Failure("user", "ExitCode", f"The step ended with exit code {code}.", code)
+
+
+_SIGNALS = {
+    9: " (SIGKILL; often the kernel's answer when memory ran out)",
+    11: " (SIGSEGV; a fault in native code)",
+    15: " (SIGTERM)",
+    6: " (SIGABRT)",
+    2: " (SIGINT)",
+}
+
+
+def _pod_failure(pod: Obj) -> Failure:  # noqa: PLR0911  # likewise
+    """Why a Pod failed whose main container never ran, or says nothing."""
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    reason = str(status.get("reason") or "")
+    if (infra := _disruption(pod)) is not None:
+        return infra
+    if reason == "DeadlineExceeded":
+        return Failure("user", reason, _sentence("The step ran longer than it may", status.get("message")))
+    if (waiting := _hopeless(status)) is not None:
+        return waiting
+    for init in status.get("initContainerStatuses") or ():
+        ended = (init.get("state") or {}).get("terminated")
+        if ended is not None and ended.get("exitCode"):
+            detail = _launcher_error(ended.get("message")) or ended.get("message") or f"exit code {ended['exitCode']}"
+            staging = init.get("name") in {"stage-in", "stage-out"}
+            kind = "infra" if staging and _is_infra_error(ended.get("message")) else "user"
+            return Failure(kind, "InitFailed", f"Container {init.get('name')} failed: {detail}", int(ended["exitCode"]))
+    if status.get("phase") == "Unknown":
+        return Failure("infra", "NodeLost", f"Pod {name}: its node does not answer.")
+    if reason in _HOPELESS or reason:
+        return Failure("user", reason, _sentence(f"Pod {name} cannot run", status.get("message") or reason))
+    return Failure("infra", "PodFailed", _sentence(f"Pod {name} failed without saying why", status.get("message")))
+
+
+def _disruption(pod: Obj) -> Failure | None:
+    status, metadata = pod.get("status") or {}, pod["metadata"]
+    reason = str(status.get("reason") or "")
+    if reason in _INFRA_POD:
+        return Failure("infra", reason, _sentence(f"Pod {metadata['name']} {_INFRA_POD[reason]}", status.get("message")))
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            text = _sentence(f"Pod {metadata['name']} was ended from outside", condition.get("message"))
+            return Failure("infra", condition.get("reason") or "Disrupted", text)
+    if metadata.get("deletionTimestamp"):
+        return Failure("infra", "PodDeleted", f"Pod {metadata['name']} was deleted while it ran.")
+    return None
+
+
+def _hopeless(status: Obj) -> Failure | None:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason")
+        if reason in _HOPELESS:
+            return Failure("user", reason, _sentence(f"Container {container.get('name')} cannot start", waiting.get("message")))
+    return None
+
+
+def _terminated(statuses: Any, name: str) -> Obj | None:
+    for status in statuses or ():
+        if status.get("name") == name:
+            return (status.get("state") or {}).get("terminated")
+    return None
+
+
+def _launcher_error(message: Any) -> str | None:
+    """The error that the launcher left in the termination message, as text."""
+    error = _error(message)
+    if error is None:
+        return None
+    first = f"{error.get('type', 'Error')}: {error.get('message', '')}".rstrip(": ")
+    trace = str(error.get("traceback") or "").rstrip()
+    return f"{first}\n{trace}" if trace else first
+
+
+def _is_infra_error(message: Any) -> bool:
+    error = _error(message)
+    return error is not None and error.get("type") in _INFRA_ERRORS
+
+
+def _error(message: Any) -> dict[str, Any] | None:
+    if not isinstance(message, str) or not message.startswith("{"):
+        return None
+    try:
+        return _messages.decode(message).error
+    except msgspec.DecodeError:
+        return None
+
+
+def _sentence(text: str, detail: Any) -> str:
+    return f"{text}: {detail}" if detail else f"{text}."

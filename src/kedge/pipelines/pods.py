@@ -1,0 +1,158 @@
+"""Carrying out what the engine says: the only place where a run's Pods and ConfigMaps are made, stopped and let go.
+
+Every act may be done twice, because after a restart the engine says again what may not have been done: a Pod's name follows from
+its attempt, so that making it again finds it; deleting and letting go of what is gone are no errors.
+"""
+
+import asyncio
+import logging
+
+from kedge.client.types import Client
+from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound, PipelineError, Unavailable
+from kedge.kube.clock import Clock
+from kedge.kube.core import CONFIG_MAP, POD
+from kedge.kube.kinds import Kind, Obj
+from kedge.pipelines import code, observations
+from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
+from kedge.pipelines.kinds import RUN, RUN_LABEL, TRACKING_FINALIZER
+from kedge.pipelines.live import LiveRun
+from kedge.pipelines.ports import Artifacts
+
+_log = logging.getLogger(__name__)
+# A patch that names one value of the list: others may hold finalizers of their own on the Pod, and change them meanwhile.
+_LET_GO = {"metadata": {"$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
+
+
+class StepPods:
+    """Makes, stops and lets go of the Pods of all runs.
+
+    Args:
+        client: Where to.
+        clock: For the times of events.
+        launcher: What Python steps and staging containers run.
+        artifacts: Where project code goes.
+    """
+
+    def __init__(self, client: Client, clock: Clock, launcher: code.Launcher, artifacts: Artifacts) -> None:
+        self._client = client
+        self._clock = clock
+        self._launcher = launcher
+        self._artifacts = artifacts
+        self._equipped: set[str] = set()
+        self._equipping = asyncio.Lock()
+
+    async def start(self, live: LiveRun, start: StartStep) -> tuple[Obj | None, list[Event]]:
+        """Make the Pod of an attempt, or find it made.
+
+        Returns:
+            The Pod; or ``None`` and why there will be none.
+
+        Raises:
+            Unavailable: Not now; try again.
+        """
+        try:
+            await self._equip(live)
+            plan = live.steps.plan(start.component, start.executor)
+            pod = live.steps.pod(plan, start.task, start.attempt, start.inputs)
+        except PipelineError as error:
+            return None, [self._failed(start, Failure("user", "StepInvalid", str(error)))]
+        attempt = live.attempts.get((start.task, start.attempt))
+        if attempt is not None and attempt.pod_uid is not None:
+            return await self._find_again(live, start, pod["metadata"]["name"])
+        return await self._create(live, start, pod)
+
+    async def _create(self, live: LiveRun, start: StartStep, pod: Obj) -> tuple[Obj | None, list[Event]]:
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        try:
+            return await self._client.create(POD, pod), []
+        except AlreadyExists:
+            found = await self._client.get(POD, name, namespace)
+            if (found["metadata"].get("labels") or {}).get(RUN_LABEL) == live.record.id:
+                return found, []
+            text = f"Pod {namespace}/{name} is there and belongs to somebody else. Delete it."
+            return None, [self._failed(start, Failure("infra", "PodNameTaken", text))]
+        except (Invalid, BadRequest) as error:
+            return None, [self._failed(start, Failure("user", "PodRefused", f"The step's Pod was refused: {error}"))]
+        except (Forbidden, NotFound) as error:
+            return None, [self._failed(start, Failure("infra", "PodForbidden", f"The step's Pod was refused: {error}"))]
+
+    async def _find_again(self, live: LiveRun, start: StartStep, name: str) -> tuple[Obj | None, list[Event]]:
+        """An attempt whose Pod was seen once: when it is gone, making another would be a second try under one number."""
+        try:
+            return await self._client.get(POD, name, live.record.namespace), []
+        except NotFound:
+            failure = Failure("infra", "PodDeleted", f"Pod {name} was deleted before its result was recorded.")
+            return None, [self._failed(start, failure)]
+
+    def _failed(self, start: StartStep, failure: Failure) -> StepFailed:
+        return StepFailed(self._clock.now(), start.task, start.attempt, failure)
+
+    async def stop(self, namespace: str, name: str) -> None:
+        """End a Pod and let it go."""
+        try:
+            await self._client.delete(POD, name, namespace)
+        except NotFound:
+            return
+        await self.let_go(POD, namespace, name)
+
+    async def let_go(self, kind: Kind, namespace: str, name: str) -> None:
+        """Take our finalizer off an object; harmless when it, or the object, is gone."""
+        try:
+            if kind is RUN:
+                # Custom resources take no strategic patch on a real API server; nobody but us holds a Run.
+                await self._client.patch(kind, name, namespace, {"metadata": {"finalizers": None}})
+            else:
+                await self._client.patch(kind, name, namespace, _LET_GO, type="strategic")
+        except NotFound:
+            pass
+
+    async def settle(self, pod: Obj, *, wanted: bool) -> None:
+        """Let go of a Pod whose attempt is recorded; end it where nobody wants its result.
+
+        Args:
+            pod: As last seen.
+            wanted: Whether the attempt was a success (its process may still be on its way out).
+        """
+        metadata = pod["metadata"]
+        if not wanted and not observations.is_over(pod) and not metadata.get("deletionTimestamp"):
+            await self.stop(metadata["namespace"], metadata["name"])
+        elif observations.is_tracked(pod):
+            await self.let_go(POD, metadata["namespace"], metadata["name"])
+
+    async def _equip(self, live: LiveRun) -> None:
+        """Bring the launcher and the run's code to its namespace, once."""
+        if live.equipped:
+            return
+        async with self._equipping:  # two runs of one namespace, or two steps of one run, need it only once
+            namespace = live.record.namespace
+            if namespace not in self._equipped:
+                await self._keep(self._launcher.config_map(namespace))
+                self._equipped.add(namespace)
+            sources = await self._sources(live)
+            maps, places = code.config_maps(live.record, sources)
+            for made in maps:
+                await self._keep(made)
+            live.steps.place_code(places)
+            live.equipped = True
+
+    async def _sources(self, live: LiveRun) -> dict[str, str]:
+        project = live.spec.project
+        if not project:
+            return code.documents(live.pipeline, None)
+        digest = str(project.get("digest", ""))
+        uri = await self._artifacts.keep_project(digest, str(project.get("archive", "")))
+        return code.documents(live.pipeline, {"digest": digest, "uri": uri})
+
+    async def _keep(self, config_map: Obj) -> None:
+        metadata = config_map["metadata"]
+        try:
+            await self._client.create(CONFIG_MAP, config_map)
+        except AlreadyExists:
+            found = await self._client.get(CONFIG_MAP, metadata["name"], metadata["namespace"])
+            owners = found["metadata"].get("ownerReferences") or []
+            if [owner["uid"] for owner in owners] != [owner["uid"] for owner in metadata.get("ownerReferences", [])]:
+                # A run that was deleted had this name; the garbage collector is about to take its objects away.
+                await self._client.delete(CONFIG_MAP, metadata["name"], metadata["namespace"], uid=found["metadata"]["uid"])
+                raise Unavailable(f"ConfigMap {metadata['namespace']}/{metadata['name']} belongs to an earlier run.") from None
+        except NotFound as error:
+            raise PipelineError(f"namespace {metadata['namespace']!r} is gone: {error}") from error

@@ -1,0 +1,49 @@
+"""What pipelines need of their surroundings, as small protocols; `kedge.app` plugs the real things in."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from kedge.kube.kinds import Obj
+from kedge.server.logs import LogOptions
+
+
+class Artifacts(Protocol):
+    """Where artifacts lie."""
+
+    @property
+    def root(self) -> str:
+        """Address of the default store, such as ``file:///home/me/.local/share/kedge/artifacts``."""
+        ...
+
+    async def check_root(self, uri: str) -> None:
+        """Raise `errors.KedgeError` when runs cannot write below an address, saying why."""
+        ...
+
+    async def exists(self, uri: str) -> bool:
+        """Whether something lies at an address."""
+        ...
+
+    async def keep_project(self, digest: str, archive: str) -> str:
+        """Store a run's project code (a zip in base64) unless it is stored, and return its address.
+
+        Raises:
+            PipelineError: The archive is damaged, or a member of it leaves its folder.
+        """
+        ...
+
+    def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
+        """Yield the bytes of an artifact, or of one file of a folder.
+
+        Raises:
+            NotFound: There is nothing; raised before the first piece.
+            Invalid: The path leaves the artifact.
+        """
+        ...
+
+
+class StepLogs(Protocol):
+    """Reads the logs of a step's Pod; the server's `LogSource` is one."""
+
+    def read(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield the log in pieces."""
+        ...

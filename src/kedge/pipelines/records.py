@@ -1,0 +1,236 @@
+"""What the history keeps besides the engine's tasks: runs, attempts, artifacts and who read or made them."""
+
+import hashlib
+import uuid
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from kedge.pipelines.engine.types import Artifact, Failure, Outputs, RunInfo, State, Task
+
+# The namespace of ids that are a function of what they name, so that writing a record twice makes one record.
+_IDS = uuid.UUID("5f0c7d4e-95a2-4b43-9c3e-6b1f0f6b6c5a")
+
+RunState = Literal["PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED"]
+LIVE_RUN_STATES = frozenset({"PENDING", "RUNNING", "CANCELING", "PAUSED"})
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run, as the history keeps it.
+
+    Attributes:
+        id: UID of its Run object.
+        namespace: Of the Run object.
+        name: Of the Run object.
+        display_name: What people call it.
+        description: Free text.
+        experiment_id: The group it belongs to.
+        pipeline_id: The stored pipeline it was started from, if any.
+        pipeline_version_id: Likewise.
+        pipeline_name: ``pipelineInfo.name``; the scope of its cache.
+        spec_digest: Which pipeline, by content.
+        parameters: Arguments as they were given, by input name.
+        pipeline_root: Where its artifacts go.
+        service_account: Its Pods' ServiceAccount; ``""`` for the namespace's default.
+        cache: Whether finished tasks may be reused.
+        state: In KFP's words.
+        state_history: ``(state, time)`` in order.
+        storage_state: ``AVAILABLE`` or ``ARCHIVED``.
+        cancel_reason: Set once its end was asked for.
+        failure: Why it did not succeed.
+        outputs: The pipeline's own outputs.
+        created_at: When it was asked for.
+        started_at: When it began.
+        finished_at: When it was over.
+    """
+
+    id: str
+    namespace: str
+    name: str
+    display_name: str
+    description: str = ""
+    experiment_id: str | None = None
+    pipeline_id: str | None = None
+    pipeline_version_id: str | None = None
+    pipeline_name: str
+    spec_digest: str
+    parameters: dict[str, Any]
+    pipeline_root: str
+    service_account: str = ""
+    cache: bool = True
+    state: str = "PENDING"
+    state_history: tuple[tuple[str, datetime], ...] = ()
+    storage_state: str = "AVAILABLE"
+    cancel_reason: str | None = None
+    failure: Failure | None = None
+    outputs: Outputs | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more happens to the run."""
+        return self.state not in LIVE_RUN_STATES
+
+    def moved(self, state: str, now: datetime, **changes: Any) -> "RunRecord":
+        """The record in another state, which its history then lists too."""
+        history = self.state_history
+        if state != self.state or not history:
+            history = (*history, (state, now))
+        return msgspec.structs.replace(self, state=state, state_history=history, **changes)
+
+    def info(self, *, infra_retries: int = 3, project_digest: str = "") -> RunInfo:
+        """What the engine is told of the run."""
+        return RunInfo(
+            id=self.id,
+            name=self.name,
+            display_name=self.display_name,
+            parameters=self.parameters,
+            pipeline_root=self.pipeline_root,
+            created_at=self.created_at,
+            cache=self.cache,
+            infra_retries=infra_retries,
+            project_digest=project_digest,
+        )
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try of a step: one Pod.
+
+    Attributes:
+        run: The run's UID.
+        task: The task's id.
+        number: From 0.
+        pod_name: A function of run, task and number.
+        pod_uid: Known once the Pod was seen.
+        state: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``CANCELED``.
+        failure: Why it failed.
+        staged: Outputs that its sidecar committed before the main container's exit was seen.
+        created_at: When its Pod was asked for.
+        started_at: When the Pod was first seen running.
+        finished_at: When its result was recorded.
+    """
+
+    run: str
+    task: str
+    number: int
+    pod_name: str
+    pod_uid: str | None = None
+    state: State = State.PENDING
+    failure: Failure | None = None
+    staged: Outputs | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class ArtifactRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact, and who made it."""
+
+    id: str
+    namespace: str
+    artifact: Artifact
+    run: str | None
+    task: str | None
+    created_at: datetime
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """A task read or made an artifact under a name."""
+
+    run: str
+    task: str
+    direction: Literal["input", "output"]
+    key: str
+    position: int
+    artifact: str
+
+
+class Changes(msgspec.Struct):
+    """What one transaction writes; filled while events are handled, written before anything is done about them."""
+
+    run: RunRecord | None = None
+    tasks: dict[str, Task] = {}
+    attempts: dict[tuple[str, int], Attempt] = {}
+    artifacts: list[ArtifactRecord] = []
+    edges: list[Edge] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self.run or self.tasks or self.attempts or self.artifacts or self.edges)
+
+
+class PipelineRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored pipeline."""
+
+    id: str
+    namespace: str
+    name: str
+    display_name: str
+    description: str = ""
+    tags: dict[str, str] = {}
+    created_at: datetime
+
+
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a stored pipeline."""
+
+    id: str
+    pipeline_id: str
+    name: str
+    display_name: str
+    description: str = ""
+    spec_digest: str
+    tags: dict[str, str] = {}
+    created_at: datetime
+
+
+class ExperimentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A named group of runs."""
+
+    id: str
+    namespace: str
+    display_name: str
+    description: str = ""
+    storage_state: str = "AVAILABLE"
+    created_at: datetime
+    last_run_created_at: datetime | None = None
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """A pipeline's two documents and the digest of both."""
+
+    digest: str
+    pipeline: dict[str, Any]
+    platforms: dict[str, Any]
+
+    @classmethod
+    def of(cls, pipeline: dict[str, Any], platforms: dict[str, Any]) -> "Spec":
+        """Compute the digest: that of the JSON with sorted keys, so that YAML and JSON of one pipeline are one."""
+        content = msgspec.json.encode((pipeline, platforms), order="deterministic")
+        return cls(f"sha256:{hashlib.sha256(content).hexdigest()}", pipeline, platforms)
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str((self.pipeline.get("pipelineInfo") or {}).get("name", ""))
+
+    @property
+    def project(self) -> dict[str, Any]:
+        """The packed project code, ``{"digest", "archive"}``, or nothing."""
+        config = (self.platforms.get("kedge") or {}).get("config") or {}
+        project = config.get("project")
+        return project if isinstance(project, dict) else {}
+
+
+def derived_id(*parts: str | int) -> str:
+    """An id that is a function of its parts.
+
+    Examples:
+        >>> derived_id("run", "task", 0) == derived_id("run", "task", 0)
+        True
+    """
+    return str(uuid.uuid5(_IDS, "\0".join(map(str, parts))))

@@ -1,0 +1,340 @@
+"""One run's worker: observations in, instructions out, one at a time.
+
+The worker sleeps until there is something to look at or to do. What it has observed comes first, all of it in one transaction;
+then it carries out what is owed, looking up after every act. Runs do not wait for each other: each has a worker of its own.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from kedge.errors import ApiError, KedgeError
+from kedge.kube.clock import Clock
+from kedge.kube.kinds import Obj
+from kedge.pipelines import observations
+from kedge.pipelines.engine.types import (
+    CacheAnswered,
+    Event,
+    FinishRun,
+    Instruction,
+    LookupCache,
+    Outputs,
+    StartStep,
+    State,
+    StepCommitted,
+    StepFailed,
+    StepStarted,
+    StopStep,
+    TimerFired,
+    WakeAt,
+)
+from kedge.pipelines.live import LiveRun
+from kedge.pipelines.pods import StepPods
+from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.steps import pod_name
+from kedge.pipelines.timers import Timers
+
+_log = logging.getLogger(__name__)
+_FIRST_DELAY, _LAST_DELAY = 0.25, 30.0
+# How many Pods are made before others get a turn of the loop.
+_TURN = 8
+
+
+class Room:
+    """How many Pods may wait for their nodes at once, over all runs.
+
+    A loop over a thousand items makes its Pods as others begin to run: what only waits is a row, not an object that every watcher
+    of Pods has to hold. The bound is on waiting Pods alone, so that a large cluster still fills up.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._waiting: set[tuple[str, str]] = set()
+        self._starved: dict[str, Callable[[], None]] = {}
+
+    def free(self) -> bool:
+        """Whether another Pod may be made."""
+        return len(self._waiting) < self._limit
+
+    def take(self, namespace: str, name: str) -> None:
+        """A Pod was made."""
+        self._waiting.add((namespace, name))
+
+    def give(self, namespace: str, name: str) -> None:
+        """A Pod began, ended or is gone; harmless for others."""
+        before = len(self._waiting)
+        self._waiting.discard((namespace, name))
+        if len(self._waiting) < before:
+            starved, self._starved = self._starved, {}
+            for wake in starved.values():
+                wake()
+
+    def ask(self, run: str, wake: Callable[[], None]) -> None:
+        """Call once, when there is room again."""
+        self._starved[run] = wake
+
+
+class Host(Protocol):
+    """What a worker asks of the controller."""
+
+    def pods_of(self, run_id: str) -> Iterable[Obj]:
+        """The Pods of a run, as last seen."""
+        ...
+
+    def reload(self, worker: "Worker") -> LiveRun:
+        """Load the run again from the history."""
+        ...
+
+    async def finish(self, worker: "Worker") -> None:
+        """The run is over and recorded: tell its object, and forget it."""
+        ...
+
+    def changed(self, worker: "Worker") -> None:
+        """Something of the run was written."""
+        ...
+
+
+@dataclass(slots=True)
+class Tools:
+    """What all workers share."""
+
+    clock: Clock
+    pods: StepPods
+    artifacts: Artifacts
+    timers: Timers
+    room: Room
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One run's worker.
+
+    Attributes:
+        live: The run.
+        host: The controller.
+        tools: What all workers share.
+        todo: Instructions not yet carried out.
+        starts: Pods not yet made; they alone may have to wait for room.
+        seen: Pods that changed, with whether they are gone.
+        task: The loop.
+        over: Whether the run is over and everything about it is done.
+    """
+
+    live: LiveRun
+    host: Host
+    tools: Tools
+    todo: deque[Instruction] = field(default_factory=deque[Instruction])
+    starts: deque[StartStep] = field(default_factory=deque[StartStep])
+    seen: dict[str, tuple[Obj, bool]] = field(default_factory=dict[str, tuple[Obj, bool]])
+    settling: dict[str, tuple[Obj, bool]] = field(default_factory=dict[str, tuple[Obj, bool]])
+    task: "asyncio.Task[None] | None" = None
+    over: bool = False
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _failures: int = 0
+
+    def wake(self) -> None:
+        """There is something to look at, or to do."""
+        self._wake.set()
+
+    def observe(self, pod: Obj, *, gone: bool) -> None:
+        """Look at a Pod, soon."""
+        self.seen[pod["metadata"]["name"]] = (pod, gone)
+        self._wake.set()
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take in what has happened, now; what must be done about it is done soon.
+
+        Raises:
+            Unavailable: It could not be written. Nothing happened; the run is loaded again.
+        """
+        self._wake.set()
+        owed = self.live.advance(events)
+        for instruction in owed:
+            if isinstance(instruction, StartStep):
+                self.starts.append(instruction)
+            else:
+                self.todo.append(instruction)
+        self.host.changed(self)
+
+    async def run(self) -> None:
+        """Work until the run is over."""
+        while not self.over:
+            try:
+                await self._turn()
+            except (KedgeError, OSError) as error:
+                await self._pause(error)
+            except Exception:  # noqa: BLE001  # logged with its traceback
+                # A defect of ours must cost neither the run nor the other runs: what is written is right, so begin from that.
+                _log.exception("run %s: its worker failed; it is loaded again. Please report this.", self.live.record.id)
+                self.live.broken = True
+                await self._pause(None)
+
+    async def _pause(self, error: Exception | None) -> None:
+        delay = min(_FIRST_DELAY * 2.0 ** min(self._failures, 16), _LAST_DELAY)
+        self._failures += 1
+        if error is not None:
+            level = logging.WARNING if self._failures == 1 else logging.DEBUG
+            _log.log(level, "run %s waits %.2g s: %s", self.live.record.id, delay, error)
+            if not isinstance(error, ApiError):
+                self.live.broken = True
+        await self.tools.clock.sleep(delay)
+        self._wake.set()
+
+    async def _turn(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        if self.live.broken:
+            self._again()
+        made = 0
+        while not self.over and (self.seen or self.todo or self.settling or self._may_start()):
+            if self.seen:
+                self._look()
+            elif self.todo:
+                await self._perform(self.todo[0])
+                self.todo.popleft()
+            elif self._may_start():
+                await self._start(self.starts[0])
+                self.starts.popleft()
+            else:
+                # Last: the next step's Pod is worth more than this one's finalizer.
+                await self._settle()
+            made += 1
+            if made % _TURN == 0:
+                await asyncio.sleep(0)
+            if self.live.broken:
+                self._again()
+        self._failures = 0
+
+    def _may_start(self) -> bool:
+        if not self.starts:
+            return False
+        if self.tools.room.free():
+            return True
+        self.tools.room.ask(self.live.record.id, self.wake)
+        return False
+
+    def _again(self) -> None:
+        self.todo.clear()
+        self.starts.clear()
+        self.settling.clear()
+        self.live = self.host.reload(self)
+        self.resume()
+
+    def resume(self) -> None:
+        """Give the engine what it may have missed: its own instructions, and how every Pod is now."""
+        for pod in self.host.pods_of(self.live.record.id):
+            self.seen[pod["metadata"]["name"]] = (pod, False)
+
+    # ---- looking
+
+    def _look(self) -> None:
+        """Tell the engine of every Pod that changed, in one transaction."""
+        seen, self.seen = self.seen, {}
+        now = self.tools.clock.now()
+        events = [event for pod, gone in seen.values() if (event := self._event(pod, now, gone=gone)) is not None]
+        if events:
+            self.feed(events)
+        for name, (pod, gone) in seen.items():
+            self._consider(name, pod, gone=gone)
+
+    def _event(self, pod: Obj, now: datetime, *, gone: bool) -> Event | None:
+        """What a Pod says that the engine does not know yet."""
+        reference = observations.reference(pod)
+        if reference is None:
+            return None
+        task, number = reference.task, reference.attempt
+        attempt = self.live.attempts.get((task, number))
+        verdict = None
+        if attempt is not None:
+            self.live.seen(task, number, reference.uid)
+            row = self.live.engine.tasks[task]
+            expects = self.live.steps.plan(row.component, row.executor).expects
+            verdict = observations.judge(pod, expects, attempt.staged, gone=gone)
+        if gone or verdict is not None:
+            self.tools.room.give(reference.namespace, reference.name)
+        if isinstance(verdict, observations.Succeeded):
+            return StepCommitted(now, task, number, verdict.outputs)
+        if isinstance(verdict, observations.Failed):
+            return StepFailed(now, task, number, verdict.failure)
+        if verdict is not None and attempt is not None and attempt.state is State.PENDING:
+            return StepStarted(now, task, number)
+        return None
+
+    def _consider(self, name: str, pod: Obj, *, gone: bool) -> None:
+        """See whether a Pod's attempt is recorded, so that it can be let go."""
+        if gone:
+            self.settling.pop(name, None)
+            return
+        reference = observations.reference(pod)
+        if reference is None or (reference.task, reference.attempt) in self.live.attempts:
+            return
+        task = self.live.engine.tasks.get(reference.task)
+        if task is None or reference.attempt > task.attempt or (reference.attempt == task.attempt and not task.state.finished):
+            return  # made for an attempt that this history does not know yet: it will find its Pod there
+        self.tools.room.give(reference.namespace, reference.name)
+        wanted = task.state is State.SUCCEEDED and reference.attempt == task.attempt
+        if observations.is_tracked(pod) or not (wanted or observations.is_over(pod) or pod["metadata"].get("deletionTimestamp")):
+            self.settling[name] = (pod, wanted)
+
+    async def _settle(self) -> None:
+        name = next(iter(self.settling))
+        pod, wanted = self.settling[name]
+        await self.tools.pods.settle(pod, wanted=wanted)
+        if self.settling.get(name) == (pod, wanted):
+            del self.settling[name]
+
+    # ---- doing
+
+    async def _start(self, start: StartStep) -> None:
+        if (start.task, start.attempt) not in self.live.attempts:
+            return  # over before its turn came: the run was cancelled
+        pod, events = await self.tools.pods.start(self.live, start)
+        if pod is not None:
+            metadata = pod["metadata"]
+            self.live.seen(start.task, start.attempt, metadata["uid"])
+            if not (pod.get("status") or {}).get("containerStatuses"):
+                self.tools.room.take(metadata["namespace"], metadata["name"])
+        if events:
+            self.feed(events)
+
+    async def _perform(self, instruction: Instruction) -> None:
+        record = self.live.record
+        if isinstance(instruction, StopStep):
+            await self.tools.pods.stop(record.namespace, pod_name(record, instruction.task, instruction.attempt))
+        elif isinstance(instruction, WakeAt):
+            self._wake_at(instruction)
+        elif isinstance(instruction, LookupCache):
+            await self._look_up(instruction)
+        elif isinstance(instruction, FinishRun):
+            self.starts.clear()
+            while self.settling:
+                await self._settle()
+            await self.host.finish(self)
+
+    def _wake_at(self, instruction: WakeAt) -> None:
+        live, task = self.live, instruction.task
+
+        def fire() -> None:
+            if self.live is live and not live.broken and not self.over:
+                try:
+                    self.feed([TimerFired(self.tools.clock.now(), task)])
+                except KedgeError as error:
+                    _log.warning("run %s: %s", live.record.id, error)
+
+        delay = (instruction.at - self.tools.clock.now()).total_seconds()
+        self.tools.timers.after(delay, ("retry", live.record.id, task), fire)
+
+    async def _look_up(self, lookup: LookupCache) -> None:
+        """Answer from the history once the artifacts are known to be there; a hit whose artifacts are gone is a miss."""
+        found: tuple[Outputs, str] | None = self.live.cached(lookup.key)
+        if found is not None:
+            for listed in found[0].artifacts.values():
+                for artifact in listed:
+                    if found is not None and not await self.tools.artifacts.exists(artifact.uri):
+                        found = None
+        outputs, origin = found if found is not None else (None, "")
+        self.feed([CacheAnswered(self.tools.clock.now(), lookup.task, outputs, origin)])
