@@ -78,7 +78,8 @@ class Api:
 
     def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
         """Create an object, or post to a subresource of ``name``; only ``serviceaccounts/NAME/token`` takes that."""
-        namespace = obj.get("metadata", {}).get("namespace")
+        meta = obj.get("metadata")
+        namespace = meta.get("namespace") if isinstance(meta, dict) else None
         if subresource is None:
             return create(self.core, Target(kind, namespace), obj, WriteOptions())
         return self.create_subresource(_target(kind, namespace, name or "", subresource), obj)

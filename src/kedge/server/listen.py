@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE_SECONDS = 75
+_GOODBYE_SECONDS = 0.3
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,8 @@ class Listeners:
             KedgeError: A port is in use or not allowed; names it and says what to do.
         """
         try:
-            self._sockets = [_bind(self._wanted.http, "http"), _bind(self._wanted.https, "https")]
+            for port, scheme in ((self._wanted.http, "http"), (self._wanted.https, "https")):
+                self._sockets.append(_bind(port, scheme))
         except BaseException:
             self.close()
             raise
@@ -131,6 +134,16 @@ class Listeners:
             call()
         for server in self._servers:
             server.stop()
+        while any(server.server_state.tasks for server in self._servers):
+            if all(task.done() for task in self._tasks):
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+        # All answers are given. What is left waits for a client to say goodbye, which over TLS may take half a minute.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asyncio.gather(*self._tasks)), _GOODBYE_SECONDS)
+        for server in self._servers:
+            for connection in tuple(server.server_state.connections):
+                connection.transport.abort()
         await asyncio.gather(*self._tasks)
         self.close()
 

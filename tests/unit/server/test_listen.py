@@ -1,0 +1,57 @@
+"""The listeners: two ports, one application, a prompt and quiet end."""
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from kedge.errors import KedgeError
+from kedge.kube.clock import SystemClock
+from kedge.kube.core import CONFIG_MAP
+from kedge.server import pki
+from kedge.server.listen import Listeners
+
+
+async def test_both_ports_serve_and_stop_while_a_watch_is_open(served: Any, tmp_path: Path) -> None:
+    files = pki.ensure(tmp_path, SystemClock())
+    listeners = Listeners()
+    ports = listeners.open()
+    await listeners.start(served.app, files.certificate, files.key)
+    context = ssl.create_default_context(cafile=str(files.ca))
+    headers = {"authorization": "Bearer owner-token"}
+    url = f"https://127.0.0.1:{ports.https}"
+    async with httpx.AsyncClient(verify=context, headers=headers) as client:
+        assert (await client.get(f"{url}/version")).status_code == 200
+        assert (await client.get(f"http://localhost:{ports.http}/readyz")).text == "ok"
+        async with client.stream("GET", f"{url}/api/v1/configmaps?watch=true") as watch:
+            lines = watch.aiter_lines()
+            served.api.create(CONFIG_MAP, {"metadata": {"name": "c"}})
+            assert '"ADDED"' in await anext(lines)
+            begun = asyncio.get_running_loop().time()
+            await listeners.stop(served.streams.close)
+            assert asyncio.get_running_loop().time() - begun < 2
+            assert [line async for line in lines] == []
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", ports.http), 1)
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(KedgeError, match=f"port {port} \\(https\\) on 127.0.0.1: is in use by another process. Stop that"):
+            Listeners(0, port).open()
+
+
+def test_ports_that_were_wished_for() -> None:
+    first = Listeners()
+    wished = first.open()
+    first.close()
+    again = Listeners(wished.http, wished.https)
+    assert again.open() == wished
+    again.close()
