@@ -1,7 +1,8 @@
-"""A component's source: its function as it stands in the user's file, without decorators, and what its signature needs.
+"""A component's source: its function as it stands in the user's file, without decorators, and what it needs of that file.
 
-A step runs the function alone. Names in its annotations and defaults must mean there what they mean in the file, so the
-statements that define them (imports, classes, constants) travel along; what the function's body needs it imports itself.
+A step runs the function alone. Names in it must mean there what they mean in the file, so the top-level statements that define
+them (imports, classes, functions, constants) travel along. For the signature that must succeed, because the step cannot even
+begin otherwise; in the body a name that is not found is left to Python, as it may never be reached.
 """
 
 import ast
@@ -44,6 +45,7 @@ def build(function: Callable[..., Any], known: Iterable[str], others: Sequence[C
     for other in others:
         collected.add_function(other)
     collected.add_signature(function, node)
+    collected.add_body(function, node)
     return text + "".join(collected.blocks) + template.position(_short(place.filename), place.line) + _unindented(file, node)
 
 
@@ -61,7 +63,10 @@ class _Collected:
 
     def add_function(self, function: Callable[..., Any]) -> None:
         file, node = _find(function)
+        # A function of another file is understood by the definitions there.
+        here, self.file = self.file, file
         self.add_signature(function, node)
+        self.file = here
         place = template.position(_short(function.__code__.co_filename), node.lineno)
         self.blocks.append(place + _unindented(file, node) + "\n")
         self.known.add(function.__name__)
@@ -74,6 +79,13 @@ class _Collected:
             if part is not None:
                 for name in _names(part):
                     self.add_name(name, f"The signature of {function.__name__}()")
+
+    def add_body(self, function: Callable[..., Any], node: Function) -> None:
+        own = {*function.__code__.co_varnames, *function.__code__.co_cellvars, *function.__code__.co_freevars, function.__name__}
+        for statement in node.body:
+            for name in _names(statement):
+                if name not in own and name in self.file.definitions:
+                    self.add_name(name, f"{function.__name__}()")
 
     def add_name(self, name: str, user: str) -> None:
         if name in self.known:
@@ -92,13 +104,16 @@ class _Collected:
         for inner in _names(statement):
             if inner in self.file.definitions:
                 self.add_name(inner, repr(name))
-        first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", []))])
+        # Without decorators, as the function itself: they belong to the pipeline's side.
+        is_function = isinstance(statement, ast.FunctionDef)
+        decorators: List[ast.expr] = [] if is_function else getattr(statement, "decorator_list", [])
+        first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
         text = "".join(self.file.lines[first - 1 : statement.end_lineno])
         self.blocks.append(template.position(_short(self.place.filename), first) + text.rstrip("\n") + "\n\n")
 
 
 def _names(node: ast.AST) -> List[str]:
-    return [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+    return [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load)]
 
 
 def _import(statement: "Union[ast.Import, ast.ImportFrom]", name: str) -> str:
