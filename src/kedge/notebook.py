@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from kedge import host
+from kedge.cli.files import load
 from kedge.cli.progress import Progress, progress
 from kedge.cli.report import failed_step
 from kedge.config import Settings
@@ -238,4 +239,4 @@ def compile(pipeline: Any, path: str | Path) -> Path:  # noqa: A001  # the publi
 
 
 def _document(pipeline: Any) -> documents.Document:
-    return compiler.load_file(Path(pipeline)) if isinstance(pipeline, str | Path) else compiler.compile_pipeline(pipeline)
+    return load(Path(pipeline)) if isinstance(pipeline, str | Path) else compiler.compile_pipeline(pipeline)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from kedge.cli.files import load
 from kedge.pipelines import documents
-from kedge.pipelines.compiler import compile_file
 
 
 @click.command("compile")
@@ -23,7 +23,7 @@ def command(*, file: Path, output: Path | None, pipeline: str | None) -> None:
 
     The result is PipelineSpec IR, which Kubeflow Pipelines runs too.
     """
-    text = documents.write(compile_file(file, pipeline=pipeline))
+    text = documents.write(load(file, pipeline=pipeline))
     if str(output) == "-":
         sys.stdout.write(text)
         return

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from kedge.cli.files import load
 from kedge.cli.options import output_option, print_json, print_table
 from kedge.cli.session import connect
-from kedge.pipelines.compiler import load_file
 
 
 @click.group("pipelines")
@@ -53,7 +53,7 @@ def show(*, pipeline: str, output: str) -> None:
 @output_option
 def upload(*, file: Path, name: str, pipeline: str | None, output: str) -> None:
     """Store a pipeline, or a new version of one. FILE is as for `kedge run`."""
-    stored = connect(start=True).client.upload(load_file(file, pipeline=pipeline), name=name)
+    stored = connect(start=True).client.upload(load(file, pipeline=pipeline), name=name)
     if output == "json":
         print_json(stored)
     else:

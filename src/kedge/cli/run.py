@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from kedge.cli.files import load
 from kedge.cli.follow import Ended, follow
 from kedge.cli.options import output_option, print_json
 from kedge.cli.parameters import read_parameters
@@ -12,7 +13,6 @@ from kedge.cli.report import failed_step, print_failure, print_results
 from kedge.cli.session import connect
 from kedge.display.results import results
 from kedge.pipelines.client import Client
-from kedge.pipelines.compiler import load_file
 
 
 @click.command("run")
@@ -33,7 +33,7 @@ def command(
 
     Ctrl-C cancels the run. Exit status 1 when the run fails or is cancelled.
     """
-    document = load_file(file, pipeline=pipeline)
+    document = load(file, pipeline=pipeline)
     parameters = read_parameters(document.pipeline, texts)
     session = connect(start=True)
     run = session.client.run(document, parameters=parameters, name=name, cache=not no_cache)

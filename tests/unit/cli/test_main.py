@@ -1,0 +1,79 @@
+"""The command line as a whole: help, errors and exit statuses."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from kedge.cli import main as cli
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_table_of_commands_tells_what_each_says_of_itself(name: str) -> None:
+    group = cli.cli
+    assert isinstance(group, click.Group)
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    assert command.name == name
+    assert command.get_short_help_str(200).startswith(cli.COMMANDS[name].rstrip("."))
+
+
+def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
+        check=False, capture_output=True, text=True, env={"KEDGE_HOME": str(home), "HOME": str(home.parent)},
+    )  # fmt: skip
+
+
+def test_help_loads_no_command_and_nothing_heavy(tmp_path: Path) -> None:
+    heavy = ("httpx", "starlette", "rich", "sqlalchemy", "yaml", "msgspec", "asyncio")
+    program = (
+        "import sys; from kedge.cli.main import main; main(['--help']);"
+        f"print('LOADED', *(name for name in {heavy} if name in sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+    assert "Commands:" in shown
+    assert shown.splitlines()[-1] == "LOADED"
+
+
+def test_help_answers_quickly(tmp_path: Path) -> None:
+    # The budget (150 ms) is measured by bench/; this holds off something heavy that creeps in.
+    def seconds() -> float:
+        started = time.perf_counter()
+        run("--help", home=tmp_path)
+        return time.perf_counter() - started
+
+    assert min(seconds() for _ in range(3)) < 0.6
+
+
+def test_a_command_line_that_is_wrong_exits_2(tmp_path: Path) -> None:
+    result = run("runn", home=tmp_path)
+    assert result.returncode == 2
+    assert "No such command 'runn'" in result.stderr
+
+
+def test_an_error_is_one_message_on_standard_error_and_exits_1(tmp_path: Path) -> None:
+    result = run("runs", "list", home=tmp_path / "none")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        f"kedge: No host runs in {tmp_path / 'none'}. Start one with `kedge up --detach`, or set KEDGE_HOME to where one runs.\n"
+    )
+
+
+def test_status_says_that_no_host_runs_and_exits_1(tmp_path: Path) -> None:
+    result = run("status", home=tmp_path)
+    assert (result.returncode, result.stdout) == (1, f"No host runs in {tmp_path}. Start one with `kedge up --detach`.\n")
+
+
+def test_down_without_a_host_is_no_error(tmp_path: Path) -> None:
+    result = run("down", home=tmp_path)
+    assert (result.returncode, result.stdout) == (0, f"No host runs in {tmp_path}.\n")
+
+
+def test_doctor_answers_for_an_empty_directory(tmp_path: Path) -> None:
+    result = run("doctor", home=tmp_path / "new")
+    assert f"{tmp_path / 'new'} (not made yet)" in result.stdout
+    assert "ok    loopback" in result.stdout
