@@ -9,9 +9,9 @@ Grammar, loosest first::
     postfix  = primary {"." name | "[" or "]"}
     primary  = number | text | name | function "(" or ")" | "(" or ")"
 
-The names ``true``, ``false`` and ``null`` are constants. Functions: ``int double string bool size parseJson``. Variables: what the
-caller gives (``inputs.parameter_values['x']`` for conditions, ``string_value`` for selectors). Values are JSON values; ``1 == 1.0``
-is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error.
+The names ``true``, ``false`` and ``null`` are constants. Functions: ``int double string bool size parseJson``. Variables: what
+the caller gives (``inputs.parameter_values['x']`` for conditions, ``string_value`` for selectors). Values are JSON values:
+``1 == 1.0`` is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error.
 """
 
 import operator

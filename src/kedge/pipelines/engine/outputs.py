@@ -69,8 +69,8 @@ def of_dag(component: Component, tasks: Mapping[str, Task], prefix: str) -> Valu
 def of_loop(component: Component, iterations: Sequence[Task]) -> Values:
     """Put together a loop's outputs: lists in the order of iterations.
 
-    Parameters of loops in loops nest; artifacts are one flat list. An iteration without the output, because the branch that makes it
-    was not taken, has no place in its list.
+    Parameters of loops in loops nest; artifacts are one flat list. An iteration without the output, because the branch that
+    makes it was not taken, has no place in its list.
     """
     made = [task.outputs for task in iterations if task.outputs is not None]
     declared = component.output_definitions
