@@ -113,8 +113,8 @@ class Warm:
             self._child.refuse(given, error)
         for fd in fds[:2] + fds[3:]:
             os.close(fd)
-        os.environ.clear()  # noqa: TID251  # the step's environment replaces the interpreter's wholly
-        os.environ.update(spec["env"])  # noqa: TID251
+        os.environ.clear()  # the step's environment replaces the interpreter's wholly
+        os.environ.update(spec["env"])
         sys.argv = self._argv
         if not self._child.wait_for_go(given):
             return self._child.START_ERROR
@@ -151,7 +151,7 @@ def finish(code: int) -> NoReturn:
         threading = sys.modules.get("threading")
         if threading is not None:
             threading._shutdown()  # noqa: SLF001  # waits for threads that are no daemons; has no public name
-        import atexit  # noqa: PLC0415  # wanted at the end only
+        import atexit  # wanted at the end only
 
         atexit._run_exitfuncs()  # noqa: SLF001
     except BaseException as error:  # noqa: BLE001
@@ -187,7 +187,7 @@ def serve(fd: int, launcher: str, supervisor: str) -> None:
     """
     parts = _load(supervisor, "child"), _load(supervisor, "view")
     sys.path[0:0] = [launcher]
-    from kedge.launcher.__main__ import main  # noqa: PLC0415  # the launcher's own, found only now
+    from kedge.launcher.__main__ import main  # the launcher's own, found only now
 
     os.set_inheritable(fd, False)
     warm = Warm(socket.socket(fileno=fd), parts, main, [os.path.join(launcher, "__main__.py"), "run"])

@@ -1,0 +1,33 @@
+"""The launcher's command line: ``python3 launcher.pyz run|stage-in|stage-out``."""
+
+import sys
+from typing import List, Optional
+
+from .run import run
+
+_USAGE = "usage: launcher.pyz run | stage-in | stage-out\nIt is started in a step's Pod by Kedge and reads KEDGE_STEP."
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Do what a step's container was started for.
+
+    Args:
+        argv: The arguments after the program's name.
+
+    Returns:
+        The exit code: 0 done, 1 the step failed, 2 wrong arguments, 69 the hub could not be reached, 75 the step is not wanted
+        any more, else the user's own.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments == ["run"]:
+        return run()
+    if arguments in (["stage-in"], ["stage-out"]):
+        from . import carry  # steps of other images only
+
+        return carry.stage_in() if arguments == ["stage-in"] else carry.stage_out()
+    print(_USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""From an ExecutorInput to the arguments of the user's function."""
+
+import os
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+
+from kedge.dsl import artifacts as language
+from kedge.dsl.annotations import INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus
+
+from . import files
+from .errors import StepError
+from .shapes import Shape, annotations, artifact_class, shape
+from .step import Step, tmp
+from .values import argument
+
+_NOTHING: Any = object()
+
+
+class Binding:
+    """The arguments of one call, and what must be looked at after it.
+
+    Attributes:
+        arguments: By parameter name.
+        artifacts: The objects of the outputs, by name.
+        paths: Where the function writes output parameters, by name.
+        shapes: The annotations, by parameter name.
+        returned: The function's return annotation.
+    """
+
+    def __init__(self, function: Callable[..., Any], step: Step) -> None:
+        given = annotations(function)
+        self.returned = given.pop("return", None)
+        self.shapes: Dict[str, Shape] = {name: shape(value) for name, value in given.items()}
+        self.arguments: Dict[str, Any] = {}
+        self.artifacts: Dict[str, List[Any]] = {}
+        self.paths: Dict[str, str] = {}
+        self._step = step
+        self._inputs: Mapping[str, Any] = step.executor_input.get("inputs") or {}
+        self._outputs: Mapping[str, Any] = step.executor_input.get("outputs") or {}
+        self._bind(function)
+
+    def _bind(self, function: Callable[..., Any]) -> None:
+        for name, has_default in _parameters(function):
+            value = self._value(name, self.shapes.get(name) or Shape("", None))
+            if value is not _NOTHING:
+                self.arguments[name] = value
+            elif not has_default:
+                if not self.shapes.get(name, Shape("", None)).optional:
+                    raise StepError(f"input {name!r} was given no value, and the function has no default for it.", "InputMissing")
+                self.arguments[name] = None
+        # Outputs that the function returns as artifacts are no parameters; they need a place all the same.
+        for name in self._outputs.get("artifacts") or {}:
+            if name not in self.artifacts:
+                self._place_outputs(name, Shape(OUTPUT, None))
+
+    def _value(self, name: str, wanted: Shape) -> Any:  # noqa: PLR0911  # one place for the order in which a name is looked up
+        artifacts = self._inputs.get("artifacts") or {}
+        parameters = self._inputs.get("parameterValues") or {}
+        if name in (self._outputs.get("artifacts") or {}):
+            made = self._place_outputs(name, wanted)
+            if wanted.role == OUTPUT_PATH:
+                return made[0].path
+            return made if wanted.many else made[0]
+        if name in (self._outputs.get("parameters") or {}):
+            path = self._outputs["parameters"][name]["outputFile"]
+            files.make_parent(path)
+            self.paths[name] = path
+            return path
+        if name in artifacts:
+            objects = self._input_artifacts(name, artifacts[name].get("artifacts") or [], wanted)
+            if wanted.many:
+                return [one.path for one in objects] if wanted.role == INPUT_PATH else objects
+            if not objects:
+                return _NOTHING
+            return objects[0].path if wanted.role == INPUT_PATH else objects[0]
+        if name in parameters:
+            if wanted.type is PipelineTaskFinalStatus:
+                return final_status(parameters[name])
+            return argument(name, parameters[name], wanted.annotation)
+        return _NOTHING
+
+    def _input_artifacts(self, name: str, given: List[Dict[str, Any]], wanted: Shape) -> List[Any]:
+        grants = self._step.input_grants(name)
+        made = []
+        for index, value in enumerate(given):
+            one = language.from_runtime(value, artifact_class(wanted.type, _title(value)))
+            grant = grants[index] if index < len(grants) else {}
+            if grant.get("path"):
+                one.place(grant["path"])
+            elif grant.get("url"):
+                path = os.path.join(tmp(), "inputs", "artifacts", name, str(index), os.path.basename(one.uri) or name)
+                files.download(grant["url"], path, name)
+                one.place(path)
+            made.append(one)
+        return made
+
+    def _place_outputs(self, name: str, wanted: Shape) -> List[Any]:
+        grants = self._step.output_grants(name)
+        made = []
+        for index, value in enumerate(self._outputs["artifacts"][name].get("artifacts") or []):
+            one = language.from_runtime(value, artifact_class(wanted.type, _title(value)))
+            grant = grants[index] if index < len(grants) else {}
+            path = grant.get("path")
+            if not path and grant.get("url"):
+                path = os.path.join(tmp(), "outputs", "artifacts", name, str(index))
+            if path:
+                one.place(path)
+            files.make_parent(one.path)
+            made.append(one)
+        self.artifacts[name] = made
+        return made
+
+
+def _parameters(function: Callable[..., Any]) -> Iterator[Tuple[str, bool]]:
+    """``(name, has a default)`` of each parameter, without the eight milliseconds that importing `inspect` takes."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        import inspect
+
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+                yield name, parameter.default is not inspect.Parameter.empty
+        return
+    count = code.co_argcount
+    required = count - len(function.__defaults__ or ())  # type: ignore[attr-defined]  # it has code, so it is a function
+    for index, name in enumerate(code.co_varnames[: count + code.co_kwonlyargcount]):
+        yield name, required <= index < count or name in (function.__kwdefaults__ or ())  # type: ignore[attr-defined]
+
+
+def outputs_prefix(step: Step) -> str:
+    """The address below which `get_uri` makes its own: where the step's output artifacts go."""
+    outputs = step.executor_input.get("outputs") or {}
+    for listed in (outputs.get("artifacts") or {}).values():
+        for value in listed.get("artifacts") or []:
+            return str(value["uri"]).rpartition("/")[0]
+    return ""
+
+
+def final_status(value: Any) -> Any:
+    """The object of an exit task's ``PipelineTaskFinalStatus`` parameter, from its JSON."""
+    error = value.get("error") or {}
+    return PipelineTaskFinalStatus(
+        state=value.get("state", ""),
+        pipeline_job_resource_name=value.get("pipelineJobResourceName", ""),
+        pipeline_task_name=value.get("pipelineTaskName", ""),
+        error_code=error.get("code"),
+        error_message=error.get("message"),
+    )
+
+
+def _title(value: Mapping[str, Any]) -> str:
+    return str((value.get("type") or {}).get("schemaTitle", ""))

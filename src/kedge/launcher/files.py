@@ -1,0 +1,189 @@
+"""Files of artifacts: digests, folders with their manifests, copies, and transfers to and from signed addresses."""
+
+import json
+import os
+import time
+from typing import Any, Dict, List, Optional, Tuple
+
+from .errors import HubUnreachable, StepError
+from .report import encode
+
+MANIFEST = ".manifest.json"  # beside the folder that it describes, and written last
+_CHUNK = 1 << 20
+_TRIES = 6
+
+
+# `hashlib`, `shutil` and `urllib` take longer to import than a small step takes to run: only what needs them imports them.
+
+
+def describe(path: str, name: str) -> Tuple[str, Optional[int]]:
+    """Digest and size of an artifact that lies at a path; a folder gets its manifest written beside it.
+
+    Args:
+        path: A file or folder, or nothing.
+        name: The output's, for messages.
+
+    Returns:
+        ``("sha256:<hex>", bytes)``, or ``("", None)`` where nothing was written.
+
+    Raises:
+        StepError: A folder holds a link that leaves it, or something that is no file.
+    """
+    import hashlib
+
+    if os.path.isdir(path):
+        manifest = _manifest(path, name)
+        text = encode(manifest)
+        _replace(path + MANIFEST, text)
+        return "sha256:" + hashlib.sha256(text).hexdigest(), sum(entry["size"] for entry in manifest["files"])
+    if not os.path.exists(path):
+        return "", None
+    digest, size = _digest(path)
+    return "sha256:" + digest, size
+
+
+def copy(source: str, target: str) -> None:
+    """Put a copy of a file or folder at `target`, whole or not at all."""
+    import shutil
+
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    partial = target + ".partial"
+    _remove(partial)
+    if os.path.isdir(source):
+        shutil.copytree(source, partial, symlinks=True)
+    else:
+        shutil.copyfile(source, partial)
+    _remove(target)
+    os.rename(partial, target)
+
+
+def download(url: str, path: str, name: str) -> None:
+    """Fetch one file.
+
+    Raises:
+        HubUnreachable: The store did not answer, again and again.
+    """
+    import shutil
+    from urllib.request import urlopen
+
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+
+    def fetch() -> None:
+        with urlopen(url, timeout=60) as answer, open(path + ".partial", "wb") as file:  # noqa: S310  # an address that the hub made
+            shutil.copyfileobj(answer, file, _CHUNK)
+        os.replace(path + ".partial", path)
+
+    _retried(fetch, f"input {name!r} could not be fetched")
+
+
+def upload(path: str, url: str, name: str) -> None:
+    """Send one file.
+
+    Raises:
+        StepError: It is a folder, which such a grant cannot take.
+        HubUnreachable: The store did not answer, again and again.
+    """
+    from urllib.request import Request, urlopen
+
+    if os.path.isdir(path):
+        raise StepError(
+            f"output {name!r} is a folder, and its store takes only single files so far. Write one file (such as a zip), or use "
+            "a folder as artifact store.",
+            "Unsupported",
+        )
+
+    def send() -> None:
+        with open(path, "rb") as file:
+            headers = {"Content-Length": str(os.path.getsize(path)), "Content-Type": "application/octet-stream"}
+            with urlopen(Request(url, file, headers, method="PUT"), timeout=600):  # noqa: S310  # an address that the hub made
+                pass
+
+    _retried(send, f"output {name!r} could not be stored")
+
+
+def read_json(path: str) -> Any:
+    """Read a JSON file; None where there is none.
+
+    Raises:
+        StepError: It is no JSON.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError as error:
+        raise StepError(
+            f"the file {path} is not JSON: {error}. Write a JSON object there, or nothing.", "OutputInvalid"
+        ) from error
+
+
+def make_parent(path: str) -> None:
+    """Make the folder in which a file is about to be written."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+
+
+def _manifest(root: str, name: str) -> Dict[str, Any]:
+    files: List[Dict[str, Any]] = []
+    base = os.path.realpath(root)
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for entry in [*names, *(one for one in folders if os.path.islink(os.path.join(folder, one)))]:
+            path = os.path.join(folder, entry)
+            inner = os.path.relpath(path, root)
+            real = os.path.realpath(path)
+            if not real.startswith(base + os.sep) or not os.path.isfile(real):
+                raise StepError(
+                    f"output {name!r}: {inner!r} in its folder is a link that leads out of it, or no file. "
+                    "Only files in the folder itself are kept: copy what the link points at.",
+                    "OutputInvalid",
+                )
+            digest, size = _digest(path)
+            files.append({"path": inner.replace(os.sep, "/"), "size": size, "sha256": digest})
+    files.sort(key=lambda entry: entry["path"])
+    return {"version": 1, "files": files}
+
+
+def _digest(path: str) -> Tuple[str, int]:
+    import hashlib
+
+    total, size = hashlib.sha256(), 0
+    with open(path, "rb", buffering=0) as file:
+        while True:
+            chunk = file.read(_CHUNK)
+            if not chunk:
+                return total.hexdigest(), size
+            total.update(chunk)
+            size += len(chunk)
+
+
+def _replace(path: str, text: bytes) -> None:
+    with open(path + ".partial", "wb") as file:
+        file.write(text)
+    os.replace(path + ".partial", path)
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        import shutil
+
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def _retried(transfer: Any, what: str) -> None:
+    delay = 0.5
+    for number in range(_TRIES):
+        try:
+            transfer()
+        except OSError as error:  # urllib's errors are of this kind
+            code = getattr(error, "code", 500)
+            if number == _TRIES - 1 or (code < 500 and code not in (408, 429)):
+                raise HubUnreachable(
+                    f"{what}: {error}. The object store refused or did not answer; the step will be run again."
+                ) from error
+            time.sleep(delay)
+            delay *= 2
+        else:
+            return

@@ -1,0 +1,105 @@
+"""How a step says how it ended: the termination message, and a traceback that shows the user's lines only."""
+
+import json
+import os
+import sys
+from types import TracebackType
+from typing import Any, Dict, Optional
+
+from .errors import LauncherError
+
+# The kubelet cuts a termination message at 4,096 bytes; a cut one is no JSON any more.
+LIMIT = 4000
+_TRACEBACK, _MESSAGE = 3000, 800
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def message_path() -> str:
+    """The file whose content becomes the container's termination message."""
+    return os.environ.get("KEDGE_TERMINATION_LOG", "/dev/termination-log")
+
+
+def encode(value: Any) -> bytes:
+    """JSON as it is sent and written everywhere here: compact, UTF-8, and no NaN."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass")
+
+
+def write_output(name: str, value: Any) -> bool:
+    """Say what the only output is.
+
+    Returns:
+        Whether it fitted; if not, nothing was written.
+    """
+    text = encode({"kedge": 1, "outputs": {name: value}})
+    if len(text) > LIMIT:
+        return False
+    return _write(text)
+
+
+def fail(error: LauncherError) -> int:
+    """Print an error of the launcher, write it as the termination message, and return the exit code."""
+    print(f"kedge: {error.message}", file=sys.stderr)
+    write_error(error.kind, error.message, "")
+    return error.exit_code
+
+
+def fail_user(error: BaseException) -> int:
+    """Print what the user's function raised, in the user's lines, and return the exit code."""
+    import traceback  # only steps that fail need it
+
+    trace = user_frames(error.__traceback__)
+    _clean_chain(error)
+    text = "".join(traceback.format_exception(type(error), error, trace))
+    sys.stdout.flush()
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    write_error(type(error).__name__, _text(error), text)
+    return 1
+
+
+def write_error(kind: str, message: str, trace: str) -> None:
+    """Write the error as the termination message, cut to what fits."""
+    message = message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…"
+    keep = _TRACEBACK
+    while True:
+        body: Dict[str, Any] = {"type": kind, "message": message}
+        if trace and keep:
+            body["traceback"] = trace[-keep:]
+        text = encode({"kedge": 1, "error": body})
+        if len(text) <= LIMIT:
+            break
+        # Characters outside ASCII take several bytes, quotes and line breaks two.
+        keep, message = keep // 2, message if keep else message[: len(message) // 2]
+    _write(text)
+
+
+def user_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
+    """The traceback from the first frame that is not the launcher's."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_HERE):
+        trace = trace.tb_next
+    return trace
+
+
+def _clean_chain(error: BaseException) -> None:
+    seen = set()
+    chained: Optional[BaseException] = error
+    while chained is not None and id(chained) not in seen:
+        seen.add(id(chained))
+        chained.__traceback__ = user_frames(chained.__traceback__)
+        chained = chained.__cause__ or chained.__context__
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # a user's __str__ may raise anything; the traceback still tells
+        return ""
+
+
+def _write(text: bytes) -> bool:
+    try:
+        with open(message_path(), "wb") as file:
+            file.write(text)
+    except OSError:
+        return False  # outside of a Pod, or a full disk: the exit code and the log still tell
+    return True

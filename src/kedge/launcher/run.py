@@ -1,0 +1,108 @@
+"""One Python step, from the variable that describes it to the commit of what it made."""
+
+import io
+import os
+import sys
+from typing import Any, Callable, Dict
+
+from kedge.dsl import artifacts as language
+
+from . import function, report
+from .arguments import Binding, outputs_prefix
+from .errors import LauncherError, NotWanted
+from .outputs import collect
+from .step import Code, Step, read_code, read_step
+
+
+def run() -> int:
+    """Run the step of this Pod; returns the exit code."""
+    try:
+        step = read_step()
+        code = read_code(step)
+        return execute(step, code)
+    except NotWanted as error:
+        print(f"kedge: {error.message}", file=sys.stderr)
+        return error.exit_code
+    except LauncherError as error:
+        return report.fail(error)
+
+
+def execute(step: Step, code: Code) -> int:
+    """Run a step's function and commit its outputs.
+
+    Raises:
+        LauncherError: What is wrong around the function. What the function itself raises is reported here.
+    """
+    hub = _hub() if step.begin else None
+    if hub is not None:
+        step.begun(hub.begin())
+    _prepare(step, code)
+    outputs = call(step, code)
+    if isinstance(outputs, int):
+        return outputs
+    if not step.commit or not _anything(step):
+        return 0
+    only = step.termination_output
+    if only is not None and only in outputs["parameters"] and report.write_output(only, outputs["parameters"][only]):
+        return 0
+    (hub or _hub()).commit(outputs)
+    return 0
+
+
+def call(step: Step, code: Code) -> Any:
+    """Call the function: returns its outputs, or the exit code when it did not return."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # or `kedge logs -f` would show nothing for a long time
+    language.set_outputs(outputs_prefix(step) or None)
+    try:
+        loaded = function.load(code)
+    except LauncherError:
+        raise
+    except SystemExit as error:
+        return _exit(error.code)
+    except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
+        return report.fail_user(error)
+    binding = Binding(loaded, step)
+    try:
+        returned: Any = _debug(loaded, binding.arguments) if os.environ.get("KEDGE_DEBUG") == "1" else loaded(**binding.arguments)
+    except SystemExit as error:
+        if error.code is not None and error.code != 0:
+            return _exit(error.code)
+        returned = None  # it ended well; whether it owes an output is seen below
+    except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
+        return report.fail_user(error)
+    return collect(step, binding, returned)
+
+
+def _exit(code: object) -> int:
+    """The exit code that the interpreter would end with."""
+    if isinstance(code, int):
+        report.write_error("SystemExit", f"the function called sys.exit({code})", "")
+        return code & 0xFF or 1
+    print(code, file=sys.stderr)
+    report.write_error("SystemExit", str(code), "")
+    return 1
+
+
+def _prepare(step: Step, code: Code) -> None:
+    if code.project or code.packages:
+        from . import surroundings
+
+        surroundings.prepare(step, code)
+
+
+def _debug(loaded: Callable[..., Any], arguments: Dict[str, Any]) -> Any:
+    import pdb  # noqa: T100  # this is what the user asked for
+
+    return pdb.Pdb(skip=["kedge.launcher.*"]).runcall(loaded, **arguments)
+
+
+def _anything(step: Step) -> bool:
+    outputs = step.executor_input.get("outputs") or {}
+    return bool(outputs.get("parameters") or outputs.get("artifacts"))
+
+
+def _hub() -> Any:
+    from .hub import Hub  # a step with one parameter in and one out never speaks to the hub
+
+    return Hub()

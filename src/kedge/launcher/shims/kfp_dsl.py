@@ -1,0 +1,59 @@
+"""The name ``kfp.dsl`` inside a step.
+
+A step's source begins with ``from kfp.dsl import *``: that gives it the names that functions are annotated with and no more,
+because the rest of the language, which only modules of the project may want, takes longer to import than a small step takes to run.
+"""
+
+from typing import Any
+
+from kedge.dsl.annotations import Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus
+from kedge.dsl.artifacts import HTML, Artifact, Dataset, Markdown, Model, get_uri
+from kedge.dsl.metrics import ClassificationMetrics, Metrics, SlicedClassificationMetrics
+from kedge.dsl.placeholders import (
+    PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER,
+    PIPELINE_JOB_ID_PLACEHOLDER,
+    PIPELINE_JOB_NAME_PLACEHOLDER,
+    PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
+    PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
+    PIPELINE_ROOT_PLACEHOLDER,
+    PIPELINE_TASK_ID_PLACEHOLDER,
+    PIPELINE_TASK_NAME_PLACEHOLDER,
+)
+
+__all__ = [
+    "HTML",
+    "PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER",
+    "PIPELINE_JOB_ID_PLACEHOLDER",
+    "PIPELINE_JOB_NAME_PLACEHOLDER",
+    "PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER",
+    "PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER",
+    "PIPELINE_ROOT_PLACEHOLDER",
+    "PIPELINE_TASK_ID_PLACEHOLDER",
+    "PIPELINE_TASK_NAME_PLACEHOLDER",
+    "Artifact",
+    "ClassificationMetrics",
+    "Dataset",
+    "Input",
+    "InputPath",
+    "Markdown",
+    "Metrics",
+    "Model",
+    "Output",
+    "OutputPath",
+    "PipelineTaskFinalStatus",
+    "SlicedClassificationMetrics",
+    "get_uri",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    import kedge.dsl
+
+    try:
+        return getattr(kedge.dsl, name)
+    except AttributeError:
+        raise AttributeError(
+            f"kfp.dsl.{name} is not there inside a step on Kedge. If kfp itself has it, do this outside of the step."
+        ) from None

@@ -1,0 +1,62 @@
+"""What a step's function may import: packages, where no node installed them, and the modules beside the pipeline file."""
+
+import os
+import subprocess
+import sys
+from typing import List
+
+from . import files
+from .errors import LauncherError, StepError
+from .step import Code, Step, tmp
+
+
+def prepare(step: Step, code: Code) -> None:
+    """Put everything that the function imports on ``sys.path``.
+
+    Raises:
+        StepError: A package cannot be installed; carries the installer's own words.
+        LauncherError: The project's code is not there.
+    """
+    if code.packages and os.environ.get("KEDGE_PACKAGES_INSTALLED") != "1":
+        sys.path.insert(0, _install(code))
+    if code.project:
+        sys.path.insert(0, _project(step))
+
+
+def _project(step: Step) -> str:
+    grant = step.grants.get("project") or {}
+    if grant.get("path"):
+        return str(grant["path"])
+    if grant.get("url"):
+        path = os.path.join(tmp(), "project.zip")
+        files.download(grant["url"], path, "project")
+        return path  # Python imports from a zip file
+    raise LauncherError(
+        "this step imports modules of its project, but the hub gave no access to them. Submit the pipeline again."
+    )
+
+
+def _install(code: Code) -> str:
+    target = os.path.join(tmp(), "packages")
+    argv: List[str] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--target",
+        target,
+    ]
+    for number, url in enumerate(code.index_urls):
+        argv += ["--extra-index-url" if number else "--index-url", url]
+    for host in code.trusted_hosts:
+        argv += ["--trusted-host", host]
+    done = subprocess.run([*argv, *code.packages], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        said = done.stdout.decode("utf-8", "replace").strip()
+        raise StepError(
+            f"the step's packages ({', '.join(code.packages)}) could not be installed: {said}", "PackagesNotInstalled"
+        )
+    return target
