@@ -5,8 +5,8 @@
     python bench/run.py steps compile   those modules
 
 Every module of this folder that has ``run() -> list[dict]`` is a benchmark. A row is ``name``, ``value``, ``unit``,
-``limit`` (the budget; ``None`` where there is none) and ``floor`` (what the same run measured as the least possible; ``None`` where
-there is none).
+``limit`` (the budget; ``None`` where there is none) and ``floor`` (what the same run measured as the least possible, or
+``None``).
 
 Exit status 1 when a budget is not kept, 2 when a benchmark could not be run.
 """

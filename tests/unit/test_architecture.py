@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_files_name_no(what: str) -> None:
             continue
         found += [f"{path.relative_to(ROOT)}:{number}" for number, line in enumerate(text.splitlines(), 1) if guilty(line)]
     assert not found
+
+
+def test_every_dependency_is_used() -> None:
+    """What is installed with Kedge is imported by it, but for what is loaded by name."""
+    loaded_by_name = {"uv": "a program", "python-multipart": "starlette loads it to read uploads"}
+    named = {"pyyaml": "yaml"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.split(r"[<>=~! ]", line)[0] for line in project["dependencies"]}
+    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", "\n".join(path.read_text() for path in SOURCES), flags=re.MULTILINE))
+    assert {name for name in wanted - loaded_by_name.keys() if named.get(name, name) not in imported} == set()
 
 
 def test_every_module_says_what_it_is() -> None:
