@@ -37,10 +37,10 @@ def problems(spec: PipelineSpec) -> Iterator[str]:
         yield from _executor(executor, f"deploymentSpec.executors.{label}")
     if spec.root.dag is None:
         yield "root.dag: a pipeline's root must be a DAG of tasks. Compile a pipeline, not a component"
+    yield from _recursion(spec)
     yield from _component(spec, spec.root, "root")
     for name, component in spec.components.items():
         yield from _component(spec, component, f"components.{name}")
-    yield from _recursion(spec)
 
 
 def duration(text: str) -> float | None:
@@ -152,7 +152,7 @@ def _dag(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> Itera
     yield from _outputs(spec, component, dag, path)
     cycle = find_cycle({name: [d for d in upstream(task) if d in dag.tasks] for name, task in dag.tasks.items()})
     if cycle:
-        yield f"{path}.tasks: the tasks wait for each other: {' → '.join(cycle)}. Remove one of these dependencies"
+        yield f"{path}.tasks: the tasks wait for each other: {_round(cycle)}. Remove one of these dependencies"
 
 
 def upstream(task: TaskSpec) -> list[str]:
@@ -195,6 +195,10 @@ def find_cycle(graph: Mapping[str, Sequence[str]]) -> list[str]:
     return []
 
 
+def _round(cycle: Sequence[str]) -> str:
+    return " → ".join(cycle if len(cycle) <= 10 else [*cycle[:5], "…", *cycle[-4:]])
+
+
 def _recursion(spec: PipelineSpec) -> Iterator[str]:
     def uses(component: Component) -> list[str]:
         tasks = component.dag.tasks.values() if component.dag else ()
@@ -202,7 +206,7 @@ def _recursion(spec: PipelineSpec) -> Iterator[str]:
 
     cycle = find_cycle({name: uses(component) for name, component in spec.components.items()})
     if cycle:
-        yield f"components: they contain each other: {' → '.join(cycle)}. A pipeline cannot call itself"
+        yield f"components: they contain each other: {_round(cycle)}. A pipeline cannot call itself"
 
 
 def _outputs(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> Iterator[str]:

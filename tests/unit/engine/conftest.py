@@ -175,7 +175,7 @@ class World:
         self, spec: Json, behaviour: Behaviour | None = None, kill: Callable[[], bool] | None = None, **run: Any
     ) -> None:
         self.pipeline = ir.read(documents.document(spec))
-        self.run = RunInfo(id="run-1", name="run-1", created_at=START, **run)
+        self.run = replace(RunInfo(id="run-1", name="run-1", created_at=START), **run)
         self.behaviour: Behaviour = behaviour or (lambda step: Values({"out": 1}))
         self.kill = kill or (lambda: False)
         self.now = START

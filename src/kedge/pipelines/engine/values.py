@@ -125,7 +125,7 @@ def _as_float(value: float) -> float:
     try:
         return float(value)
     except OverflowError as error:
-        raise MismatchError(f"expected a number, got an integer too large for one ({value:e})") from error
+        raise MismatchError("expected a number, got an integer too large for one") from error
 
 
 def conform_input(value: Any, definition: InputParameter, *, parse: bool = True) -> Any:
