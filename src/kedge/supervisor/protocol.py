@@ -22,8 +22,9 @@ message``.
 SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``log {path, limit,
 masks}``; ``private`` (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as
 ``/tmp``), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]``;
-``warm {python, launcher}`` to fork from an interpreter that is ready. ``view`` in the answer to ``hello`` says why private views cannot be made here; empty when they
-can.
+``warm {python, launcher}`` to fork from an interpreter that is ready.
+
+``view`` in the answer to ``hello`` says why private views cannot be made here; it is empty when they can.
 """
 
 import json

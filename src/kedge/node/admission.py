@@ -1,0 +1,152 @@
+"""Who may run now: requests against what the machine has, and a number of Pods, first come first served.
+
+Plain bookkeeping: a queued Pod costs one small entry. A Pod that would not fit an empty machine is refused at once; one that does
+not fit now waits, and those behind it wait too, so that a large one is not starved by small ones.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kedge.kube import quantities
+from kedge.kube.kinds import Obj
+from kedge.node.lifecycle import is_sidecar
+
+# Rounding of sums of floats must not refuse the last Pod that fits.
+_CPU_SLACK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a Pod asks for, or what a machine has.
+
+    Attributes:
+        cpu: Processors.
+        memory: Bytes.
+        other: Further resources by name, such as ``nvidia.com/gpu``.
+    """
+
+    cpu: float
+    memory: int
+    other: tuple[tuple[str, float], ...] = ()
+
+
+class Admission:
+    """The queue in front of the node.
+
+    Args:
+        capacity: What the machine has.
+        max_pods: How many Pods may run at once.
+    """
+
+    def __init__(self, capacity: Size, max_pods: int) -> None:
+        self._capacity = capacity
+        self._max_pods = max(1, max_pods)
+        self._running: dict[str, Size] = {}
+        self._queue: OrderedDict[str, Size] = OrderedDict()
+        self._cpu = 0.0
+        self._memory = 0
+
+    @property
+    def queued(self) -> int:
+        """How many wait."""
+        return len(self._queue)
+
+    def misfit(self, size: Size) -> tuple[str, str]:
+        """Reason and message why a Pod can never run here; empty when it can."""
+        have = dict(self._capacity.other)
+        for name, amount in size.other:
+            if amount > have.get(name, 0.0):
+                return f"OutOf{name}", f"the Pod asks for {amount:g} {name}, and this machine has {have.get(name, 0.0):g}."
+        if size.cpu > self._capacity.cpu + _CPU_SLACK:
+            text = (
+                f"the Pod asks for {size.cpu:g} processors, and this machine has {self._capacity.cpu:g}. Lower its cpu request."
+            )
+            return "OutOfcpu", text
+        if size.memory > self._capacity.memory:
+            has = self._capacity.memory
+            text = f"the Pod asks for {size.memory} bytes of memory, and this machine has {has}. Lower its memory request."
+            return "OutOfmemory", text
+        return "", ""
+
+    def queue(self, uid: str, size: Size) -> None:
+        """Put a Pod at the end of the queue, if it is not known."""
+        if uid not in self._running and uid not in self._queue:
+            self._queue[uid] = size
+
+    def force(self, uid: str, size: Size) -> None:
+        """Count a Pod that runs already."""
+        self._queue.pop(uid, None)
+        if uid not in self._running:
+            self._count(uid, size)
+
+    def release(self, uid: str) -> None:
+        """Forget a Pod: it has ended, or is not wanted any more."""
+        self._queue.pop(uid, None)
+        size = self._running.pop(uid, None)
+        if size is not None:
+            self._cpu -= size.cpu
+            self._memory -= size.memory
+
+    def next(self) -> str | None:
+        """The Pod at the head of the queue, which from now on counts as running; ``None`` when it does not fit yet."""
+        if not self._queue or len(self._running) >= self._max_pods:
+            return None
+        uid, size = next(iter(self._queue.items()))
+        if self._cpu + size.cpu > self._capacity.cpu + _CPU_SLACK or self._memory + size.memory > self._capacity.memory:
+            return None
+        del self._queue[uid]
+        self._count(uid, size)
+        return uid
+
+    def _count(self, uid: str, size: Size) -> None:
+        self._running[uid] = size
+        self._cpu += size.cpu
+        self._memory += size.memory
+
+
+def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
+    """What a Pod asks for, as the scheduler adds it up: its containers and sidecars together, or its largest init container.
+
+    Args:
+        spec: The Pod's spec.
+        default_cpu: Processors for a main container without a request.
+        default_memory: Bytes, likewise.
+
+    Examples:
+        >>> size_of({"containers": [{"resources": {"requests": {"cpu": "500m"}}}]}, default_cpu=0.25, default_memory=64)
+        Size(cpu=0.5, memory=64, other=())
+    """
+    total: dict[str, float] = {}
+    for container in spec["containers"]:
+        _add(total, _requests(container, {"cpu": default_cpu, "memory": float(default_memory)}))
+    sidecars: dict[str, float] = {}
+    largest: dict[str, float] = {}
+    for container in spec.get("initContainers") or ():
+        wanted = _requests(container, {})
+        if is_sidecar(container):
+            _add(sidecars, wanted)
+            continue
+        for name, amount in wanted.items():
+            largest[name] = max(largest.get(name, 0.0), amount + sidecars.get(name, 0.0))
+    _add(total, sidecars)
+    for name, amount in largest.items():
+        total[name] = max(total.get(name, 0.0), amount)
+    other = tuple(sorted((name, amount) for name, amount in total.items() if _is_counted(name) and amount))
+    return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other)
+
+
+def _is_counted(name: str) -> bool:
+    # Disk is not handed out here; devices are, and this machine has none that it could hand out yet.
+    return name not in {"cpu", "memory", "ephemeral-storage"} and not name.startswith("hugepages-")
+
+
+def _requests(container: Obj, default: Mapping[str, float]) -> dict[str, float]:
+    resources = container.get("resources") or {}
+    stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+    return {**default, **{name: float(quantities.parse(amount)) for name, amount in stated.items()}}
+
+
+def _add(total: dict[str, float], more: Mapping[str, float]) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, 0.0) + amount

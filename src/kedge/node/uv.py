@@ -1,0 +1,78 @@
+"""Calls ``uv``, which finds and installs interpreters and builds environments."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import uv
+
+# What a person has set for pip is meant for any installer.
+_FROM_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
+_UNREACHABLE = re.compile(
+    r"error sending request|dns error|timed out|Could not connect|Connection (refused|reset)|Request failed after|No space left",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a call went.
+
+    Attributes:
+        ok: Whether it succeeded.
+        out: Standard output.
+        err: Standard error, without progress.
+    """
+
+    ok: bool
+    out: str
+    err: str
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether it failed for want of a network or a disk, not because what was asked for does not exist."""
+        return not self.ok and bool(_UNREACHABLE.search(self.err)) and "no solution" not in self.err.lower()
+
+
+class Uv:
+    """The program.
+
+    Args:
+        environ: The environment that Kedge was started with: proxies, indexes, certificates.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = {
+            name: value for name, value in environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "CONDA"))
+        }
+        for theirs, ours in _FROM_PIP.items():
+            if theirs in environ:
+                self._environ.setdefault(ours, environ[theirs])
+        self._environ |= {"UV_NO_PROGRESS": "1", "UV_NO_CONFIG": "1", "NO_COLOR": "1"}
+
+    async def __call__(self, *arguments: str) -> Answer:
+        """Run one command to its end."""
+        process = await asyncio.create_subprocess_exec(
+            uv.find_uv_bin(),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environ,
+            start_new_session=sys.platform != "win32",
+        )
+        try:
+            out, err = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        return Answer(process.returncode == 0, out.decode("utf-8", "replace").strip(), err.decode("utf-8", "replace").strip())
