@@ -23,7 +23,7 @@ REGISTRIES = [
         ("crates", "io"),
     )
 ]
-MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|Users/\w+)/")
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:work|root)/")
 
 
 def tracked() -> list[Path]:
@@ -42,8 +42,8 @@ def test_each_floor_imports_only_floors_below_it() -> None:
 
 
 def test_first_party_imports_are_not_hidden_in_functions() -> None:
-    """Except in the lazy facades: the package itself, and commands that load all of Kedge only when they serve."""
-    allowed = {"__init__.py", "cli"}
+    """Except in the lazy facades (the package, commands) and in the launcher, where every import costs a step its time."""
+    allowed = {"__init__.py", "cli", "launcher"}
     hidden = [
         f"{path.relative_to(ROOT)}:{inner.lineno}"
         for path in SOURCES

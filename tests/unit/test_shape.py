@@ -21,6 +21,7 @@ MANY_PARAMETERS: dict[str, str] = {
     "cli/": "a command's parameters are its options, filled in by name",
     "client/types.py": "the client's contract follows the Kubernetes API",
     "notebook.py": "the public call's own options",
+    "server/api.py:__init__": "the parts it is composed of, each once, by app.py",
 }
 
 FILES = sorted((ROOT / "src" / "kedge").rglob("*.py"))
