@@ -39,14 +39,25 @@ class Registrar:
         Raises:
             PipelineError: It is not valid.
         """
-        found = self._pipelines.pop(spec.digest, None)
-        if found is None:
-            found = ir.read(documents.Document(spec.pipeline, spec.platforms))
-            check_platforms(spec)
-        self._pipelines[spec.digest] = found  # the youngest last
+        found = self._pipelines.get(spec.digest) or self.read(spec)
+        self.remember(spec, found)
+        return found
+
+    def read(self, spec: Spec) -> Pipeline:
+        """Read a pipeline anew; may be called on any thread.
+
+        Raises:
+            PipelineError: It is not valid.
+        """
+        check_platforms(spec)
+        return ir.read(documents.Document(spec.pipeline, spec.platforms))
+
+    def remember(self, spec: Spec, pipeline: Pipeline) -> None:
+        """Keep a pipeline that was read, for its next run."""
+        self._pipelines.pop(spec.digest, None)
+        self._pipelines[spec.digest] = pipeline  # the youngest last
         while len(self._pipelines) > _KEPT:
             del self._pipelines[next(iter(self._pipelines))]
-        return found
 
     def spec(self, obj: Obj) -> Spec:
         """The documents of a Run object.

@@ -8,6 +8,7 @@ its engine back, and lets it say again whatever may not have been done.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -37,7 +38,21 @@ _BY_RUN = "run"
 # A run's summary is for people who look at the object: the graph is in the history.
 _STATUS_INTERVAL = 1.0
 _RETRY = 1.0
-DEFAULT_TTL = 7 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much, how often, how long.
+
+    Attributes:
+        infra_retries: How often a step is tried again after failures that are not its own.
+        waiting_pods: How many Pods may wait for a node at once, over all runs.
+        ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
+    """
+
+    infra_retries: int = 3
+    waiting_pods: int = 64
+    ttl: int = 7 * 24 * 3600
 
 
 class RunController:
@@ -47,40 +62,23 @@ class RunController:
         client: Where Runs and Pods are.
         history: What has happened.
         registrar: Takes runs into the history.
-        clock: For times.
         artifacts: Where artifacts and project code lie.
-        launcher: The zipapp that Python steps run.
-        hub: Address of the hub's HTTP listener, as Pods reach it.
-        infra_retries: How often a step is tried again after failures that are not its own.
-        waiting_pods: How many Pods may wait for a node at once.
-        ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
+        clock: For times.
+        limits: How much at once.
     """
 
     def __init__(
-        self,
-        client: Client,
-        history: History,
-        registrar: Registrar,
-        clock: Clock,
-        *,
-        artifacts: Artifacts,
-        launcher: bytes,
-        hub: str,
-        infra_retries: int = 3,
-        waiting_pods: int = 64,
-        ttl: int = DEFAULT_TTL,
+        self, client: Client, history: History, *, registrar: Registrar, artifacts: Artifacts, clock: Clock, limits: Limits
     ) -> None:
-        packed = Launcher.of(launcher)
         self._client = client
         self._history = history
         self._registrar = registrar
         self._clock = clock
-        self._surroundings = Surroundings(hub, packed.name)
-        self._infra_retries = infra_retries
-        self._ttl = ttl
+        self._limits = limits
+        self._surroundings = Surroundings("", "")
         self._timers = Timers(clock)
-        pods = StepPods(client, clock, packed, artifacts)
-        self._tools = Tools(clock, pods, artifacts, self._timers, Room(waiting_pods))
+        pods = StepPods(client, clock, artifacts)
+        self._tools = Tools(clock, pods, artifacts, self._timers, Room(limits.waiting_pods))
         self._workers: dict[str, Worker] = {}
         self._runs = Informer(client, RUN, clock).keeping(_keep_run)
         self._pods = Informer(client, POD, clock, labels=RUN_LABEL).keeping(observations.keep)
@@ -91,8 +89,16 @@ class RunController:
 
     # ---- life
 
-    async def start(self) -> None:
-        """Begin to follow; returns once every unfinished run has its worker."""
+    async def start(self, launcher: bytes, hub: str) -> None:
+        """Begin to follow; returns once every unfinished run has its worker.
+
+        Args:
+            launcher: The zipapp that Python steps run.
+            hub: Address of the hub's HTTP listener, as Pods reach it.
+        """
+        packed = Launcher.of(launcher)
+        self._tools.pods.launcher = packed
+        self._surroundings = Surroundings(hub, packed.name)
         self._spawn(self._timers.run())
         self._spawn(self._pods.run())
         await self._pods.synced()
@@ -282,7 +288,7 @@ class RunController:
 
     def _load(self, record: RunRecord, spec: Spec) -> LiveRun:
         pipeline = self._registrar.pipeline(spec)
-        return LiveRun(record, spec, pipeline, self._history, self._surroundings, infra_retries=self._infra_retries)
+        return LiveRun(record, spec, pipeline, self._history, self._surroundings, infra_retries=self._limits.infra_retries)
 
     def _resume(self, worker: Worker, obj: Obj | None) -> None:
         """Let the engine say what it owes; a failure to write it makes the worker load the run again."""
@@ -312,7 +318,7 @@ class RunController:
         ttl = (obj.get("spec") or {}).get("ttlSecondsAfterFinished")
         ended = (obj.get("status") or {}).get("completionTime")
         if ended:
-            due = parse_timestamp(ended) + timedelta(seconds=self._ttl if ttl is None else ttl)
+            due = parse_timestamp(ended) + timedelta(seconds=self._limits.ttl if ttl is None else ttl)
             key = ("ttl", metadata["uid"])
             self._timers.after((due - self._clock.now()).total_seconds(), key, lambda: self._expire(metadata))
 

@@ -29,14 +29,16 @@ class StepPods:
     Args:
         client: Where to.
         clock: For the times of events.
-        launcher: What Python steps and staging containers run.
         artifacts: Where project code goes.
+
+    Attributes:
+        launcher: What Python steps and staging containers run.
     """
 
-    def __init__(self, client: Client, clock: Clock, launcher: code.Launcher, artifacts: Artifacts) -> None:
+    def __init__(self, client: Client, clock: Clock, artifacts: Artifacts) -> None:
         self._client = client
         self._clock = clock
-        self._launcher = launcher
+        self.launcher = code.Launcher.of(b"")
         self._artifacts = artifacts
         self._equipped: set[str] = set()
         self._equipping = asyncio.Lock()
@@ -126,7 +128,7 @@ class StepPods:
         async with self._equipping:  # two runs of one namespace, or two steps of one run, need it only once
             namespace = live.record.namespace
             if namespace not in self._equipped:
-                await self._keep(self._launcher.config_map(namespace))
+                await self._keep(self.launcher.config_map(namespace))
                 self._equipped.add(namespace)
             sources = await self._sources(live)
             maps, places = code.config_maps(live.record, sources)

@@ -20,7 +20,7 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.commits import Commits
-from kedge.pipelines.controller import RunController
+from kedge.pipelines.controller import Limits, RunController
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.records import RunRecord, Spec
@@ -120,13 +120,11 @@ async def hub(world: World, wrap: Callable[[Client, Database], tuple[Client, Dat
     clock = SystemClock()
     history, catalog = History(database), Catalog(database, clock, SystemIds())
     registrar = Registrar(history, catalog, world.artifacts, clock)
-    controller = RunController(
-        client, history, registrar, clock, artifacts=world.artifacts, launcher=b"launcher", hub="http://127.0.0.1:1"
-    )
+    controller = RunController(client, history, registrar=registrar, artifacts=world.artifacts, clock=clock, limits=Limits())
     commits = Commits(controller, history, clock)
     node = asyncio.create_task(StandInNode(node_client, clock, world.machine, commits.commit).run())
     try:
-        await controller.start()
+        await controller.start(b"launcher", "http://127.0.0.1:1")
         yield Hub(world, api, client, history, catalog, controller, commits, database)
     finally:
         node.cancel()

@@ -1,0 +1,164 @@
+"""How the REST API reads requests and answers: strict bodies, JSON, and errors in the shape that KFP's clients expect."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, PipelineError, StateError, TooLarge
+from kedge.pipelines import pages
+from kedge.server.auth import Authenticator
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+BODY_LIMIT = 64 << 20
+"""Bytes of a request: a pipeline of ten thousand tasks has some twenty million."""
+_encoder = msgspec.json.Encoder()
+# HTTP status to google.rpc.Code, as grpc-gateway pairs them.
+_RPC = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 410: 9, 413: 8, 422: 3, 429: 8, 500: 13, 501: 12, 503: 14}
+
+
+def answer(body: Any, code: int = 200) -> Response:
+    """Answer with JSON."""
+    return Response(_encoder.encode(body), code, media_type="application/json")
+
+
+def refusal(error: Exception) -> Response:
+    """Answer with an error: ``{"error", "code", "message", "details"}``."""
+    headers: dict[str, str] = {}
+    message, code = str(error), 500
+    if isinstance(error, ApiError):
+        code = 400 if error.code == 422 else error.code  # KFP knows no 422: what is invalid is a bad request there
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        if code == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(error, PipelineError):
+        code = 400
+    elif isinstance(error, StateError):
+        code = 503
+    elif isinstance(error, KedgeError):
+        code = 400
+    rpc = _RPC.get(code, 2)
+    details = [{"@type": "type.googleapis.com/google.rpc.Status", "code": rpc, "message": message}]
+    body = {"error": message, "code": rpc, "message": message, "details": details}
+    return Response(_encoder.encode(body), code, headers, media_type="application/json")
+
+
+def guarded(endpoint: Endpoint, authenticator: Authenticator | None) -> Endpoint:
+    """Let only the owner in, and answer errors; without an authenticator everyone is let in.
+
+    Args:
+        endpoint: What to do.
+        authenticator: Who asks.
+    """
+
+    async def guarded_endpoint(request: Request) -> Response:
+        try:
+            if authenticator is not None:
+                _admit(request, authenticator)
+            return await endpoint(request)
+        except KedgeError as error:
+            return refusal(error)
+        except Exception as error:  # noqa: BLE001  # a defect is logged here and answered as one
+            _log.exception("%s %s failed because of a defect", request.method, request.url.path)
+            return refusal(_defect(error))
+
+    return guarded_endpoint
+
+
+def _admit(request: Request, authenticator: Authenticator) -> None:
+    if not authenticator.bearer(request.headers.get("authorization", "")).is_owner:
+        raise Forbidden("only the host's owner may use the pipelines API. Use the token that `kedge status` shows.")
+
+
+def _defect(error: Exception) -> Exception:
+    del error
+    return ApiError("the server failed because of a defect of its own; its log (hub.log) has the traceback. Please report it.")
+
+
+async def content(request: Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        TooLarge: It is over the limit.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > BODY_LIMIT:
+            raise TooLarge(f"the body is larger than {BODY_LIMIT >> 20} MiB. Put data into artifacts, not into the pipeline.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def decode(body: bytes, kind: type[T], what: str) -> T:
+    """Read a body of a known shape.
+
+    Raises:
+        BadRequest: It is not JSON, has a field that is not known, or one of another type; the message names it.
+    """
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind)) if issubclass(kind, msgspec.Struct) else ""
+        hint = f" Fields of {what}: {known}." if "unknown field" in str(error) else ""
+        raise BadRequest(f"{what}: {error}.{hint}") from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{what}: the body is not JSON: {error}.") from error
+
+
+def query(request: Request, *known: str) -> dict[str, str]:
+    """The query parameters.
+
+    Raises:
+        BadRequest: One is not known.
+    """
+    found = dict(request.query_params)
+    for name in found:
+        if name not in known:
+            raise BadRequest(f"query parameter {name!r} is not known here; there are {', '.join(known) or 'none'}.")
+    return found
+
+
+LISTING = ("page_size", "page_token", "sort_by", "filter")
+
+
+def listing(found: dict[str, str]) -> pages.Query:
+    """The query of a list.
+
+    Raises:
+        BadRequest: ``page_size`` is no number.
+    """
+    size = found.get("page_size") or "0"
+    try:
+        number = int(size)
+    except ValueError as error:
+        raise BadRequest(f"page_size: {size!r} is no whole number.") from error
+    return pages.Query(number, found.get("page_token", ""), found.get("sort_by", ""), found.get("filter", ""))
+
+
+def flag(found: dict[str, str], name: str, *, default: bool = False) -> bool:
+    """A query parameter that is true or false.
+
+    Raises:
+        BadRequest: It is neither.
+    """
+    text = found.get(name, "").lower()
+    if text in {"", "1", "true", "0", "false"}:
+        return default if not text else text in {"1", "true"}
+    raise BadRequest(f"{name}: must be true or false, got {text!r}.")
+
+
+def listed(name: str, items: list[Any], found: pages.Page[Any]) -> Response:
+    """Answer with one page."""
+    body: dict[str, Any] = {name: items, "total_size": found.total}
+    if found.next_token:
+        body["next_page_token"] = found.next_token
+    return answer(body)

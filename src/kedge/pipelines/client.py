@@ -1,0 +1,309 @@
+"""`kedge.Client`: runs, tasks, logs and pipelines of a host, over its REST API.
+
+Everything is a plain call that returns what the API answered, as dicts; what has no end (`Client.watch`, `Client.logs`) is an
+iterator. Errors are the classes of `kedge.errors`, by meaning.
+"""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from kedge.errors import NotFound, PipelineError, Unavailable, api_error
+from kedge.pipelines.documents import Document
+
+_PREFIX = "/apis/v2beta1"
+_TIMEOUT = httpx.Timeout(60, connect=5)
+# A run may be silent for as long as its longest step.
+_ENDLESS = httpx.Timeout(None, connect=5)
+Json = dict[str, Any]
+Many = list[Json]
+
+
+class Client:
+    """Speaks to a host.
+
+    Args:
+        host: Its HTTP address, as ``kedge status`` shows it.
+        token: Its token, likewise.
+
+    Examples:
+        >>> client = Client("http://127.0.0.1:8080", "token")   # doctest: +SKIP
+        >>> run = client.run(document, parameters={"x": 1})     # doctest: +SKIP
+        >>> client.wait(run["run_id"])["state"]                 # doctest: +SKIP
+        'SUCCEEDED'
+    """
+
+    def __init__(self, host: str, token: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._host = host.rstrip("/")
+        # Never through a proxy of the environment: the host is on this machine, or named outright.
+        self._http = httpx.Client(base_url=self._host, headers=headers, timeout=_TIMEOUT, trust_env=False)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # ---- runs
+
+    def run(
+        self,
+        pipeline: Document | Mapping[str, Any],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        name: str = "",
+        cache: bool = True,
+    ) -> Json:
+        """Start a run.
+
+        Args:
+            pipeline: What to run: a document, or a PipelineSpec as plain JSON.
+            parameters: Arguments by input name.
+            name: What people call the run; the host finds one when empty.
+            cache: ``False`` runs every step, even those whose result is known.
+
+        Returns:
+            The run; its id is ``run_id``.
+
+        Raises:
+            PipelineError: The pipeline or an argument is not valid; the message says which and why.
+        """
+        body: Json = {"pipeline_spec": _document(pipeline), "runtime_config": {"parameters": dict(parameters or {})}}
+        if name:
+            body["display_name"] = name
+        return self._call("POST", "/runs", query={} if cache else {"cache": "false"}, json=body)
+
+    def run_stored(
+        self, pipeline_id: str, version_id: str = "", *, parameters: Mapping[str, Any] | None = None, name: str = ""
+    ) -> Json:
+        """Start a run of a stored pipeline; the newest version when none is named."""
+        reference = {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}
+        body: Json = {"pipeline_version_reference": reference, "runtime_config": {"parameters": dict(parameters or {})}}
+        if name:
+            body["display_name"] = name
+        return self._call("POST", "/runs", json=body)
+
+    def get(self, run: str) -> Json:
+        """Read a run.
+
+        Args:
+            run: Its id, or what it is called; the newest of that name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        try:
+            return self._call("GET", f"/runs/{_part(run)}")
+        except NotFound:
+            found = self.list(page_size=1, filter=_named(run))
+            if not found:
+                raise
+            return self._call("GET", f"/runs/{found[0]['run_id']}")
+
+    def list(self, *, page_size: int = 20, page_token: str = "", sort_by: str = "", filter: str = "") -> Many:  # noqa: A002  # the API's word
+        """Read one page of runs, newest first.
+
+        Args:
+            page_size: At most so many; up to 200.
+            page_token: Of the page before.
+            sort_by: Such as ``created_at asc``.
+            filter: JSON of predicates, as KFP has them.
+        """
+        query = {"page_size": str(page_size), "page_token": page_token, "sort_by": sort_by, "filter": filter}
+        return self._call("GET", "/runs", query=query).get("runs", [])
+
+    def wait(self, run_id: str) -> Json:
+        """Wait until a run is over, and return it."""
+        for change in self.watch(run_id):
+            if "run" in change:
+                return change["run"]
+        return self.get(run_id)
+
+    def cancel(self, run_id: str) -> None:
+        """Stop what runs and start nothing new; harmless when the run is over."""
+        self._call("POST", f"/runs/{_part(run_id)}:terminate")
+
+    def delete(self, run_id: str) -> None:
+        """Forget a run with its history; one that still runs is cancelled first."""
+        self._call("DELETE", f"/runs/{_part(run_id)}")
+
+    # ---- tasks
+
+    def tasks(self, run_id: str) -> Many:
+        """Read all tasks of a run, with their attempts."""
+        return self._call("GET", f"/runs/{_part(run_id)}/tasks")["tasks"]
+
+    def task(self, run_id: str, task_id: str) -> Json:
+        """Read one task."""
+        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}")
+
+    def watch(self, run_id: str) -> Iterator[Json]:
+        """Yield every task as it is, then each that changes, and at the end ``{"run": …}``.
+
+        When the host stops meanwhile the iterator ends without it, or raises `errors.Unavailable`.
+        """
+        with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
+            for line in response.iter_lines():
+                if line:
+                    yield msgspec.json.decode(line)
+
+    def logs(self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:
+        """Yield the lines that a step wrote; nothing when there is no log.
+
+        Args:
+            run_id: The run.
+            task_id: The step, such as ``train`` or ``for-loop-1.3.train``.
+            follow: Go on until it ends.
+            attempt: Which try, from 0; the last when not given.
+        """
+        query = {"follow": "true" if follow else "", "attempt": "" if attempt is None else str(attempt)}
+        try:
+            with self._stream(f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/logs", query) as response:
+                yield from response.iter_lines()
+        except NotFound:
+            return
+
+    # ---- artifacts
+
+    def artifacts(self, run_id: str) -> Many:
+        """Read the artifacts that a run made."""
+        found: Many = []
+        token = ""
+        while True:
+            page = self._call("GET", "/artifacts", query={"run_id": run_id, "page_size": "200", "page_token": token})
+            found += page["artifacts"]
+            token = page.get("next_page_token", "")
+            if not token:
+                return found
+
+    def read_artifact(self, artifact_id: str, path: str = "") -> bytes:
+        """Read the bytes of an artifact, or of one file of a folder."""
+        with self._stream(f"/artifacts/{_part(artifact_id)}/content", {"path": path}) as response:
+            return response.read()
+
+    # ---- pipelines
+
+    def pipelines(self) -> Many:
+        """Read all stored pipelines, newest first."""
+        return self._all("/pipelines", "pipelines")
+
+    def pipeline(self, pipeline: str) -> Json:
+        """Read a stored pipeline by its id or name; raises `errors.NotFound`."""
+        try:
+            return self._call("GET", f"/pipelines/{_part(pipeline)}")
+        except NotFound:
+            return self._call("GET", f"/pipelines/names/{_part(pipeline)}")
+
+    def versions(self, pipeline_id: str) -> Many:
+        """Read the versions of a stored pipeline, newest first."""
+        return self._all(f"/pipelines/{_part(pipeline_id)}/versions", "pipeline_versions")
+
+    def upload(self, pipeline: Document | Mapping[str, Any], *, name: str = "") -> Json:
+        """Store a pipeline, or a new version of the one that has its name.
+
+        Args:
+            pipeline: A document, or a PipelineSpec as plain JSON.
+            name: The pipeline's name; as it calls itself when empty.
+
+        Returns:
+            The stored pipeline.
+
+        Raises:
+            PipelineError: The pipeline is not valid.
+        """
+        document = _document(pipeline)
+        info = document.get("pipeline_spec", document).get("pipelineInfo") or {}
+        name = name or str(info.get("name", ""))
+        files = {"uploadfile": ("pipeline.json", msgspec.json.encode(document), "application/json")}
+        try:
+            known = self._call("GET", f"/pipelines/names/{_part(name)}")
+        except NotFound:
+            return self._call("POST", "/pipelines/upload", query={"name": name}, files=files)
+        self._call("POST", "/pipelines/upload_version", query={"pipelineid": known["pipeline_id"]}, files=files)
+        return known
+
+    def delete_pipeline(self, pipeline_id: str) -> None:
+        """Forget a stored pipeline with its versions; its runs stay."""
+        self._call("DELETE", f"/pipelines/{_part(pipeline_id)}", query={"cascade": "true"})
+
+    # ---- the wire
+
+    def _all(self, path: str, key: str) -> Many:
+        found: Many = []
+        token = ""
+        while True:
+            page = self._call("GET", path, query={"page_size": "200", "page_token": token})
+            found += page.get(key, [])
+            token = page.get("next_page_token", "")
+            if not token:
+                return found
+
+    def _call(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, json: Any = None, files: Any = None
+    ) -> Any:
+        content = msgspec.json.encode(json) if json is not None else None
+        headers = {"Content-Type": "application/json"} if content is not None else None
+        params = {key: value for key, value in (query or {}).items() if value}
+        with self._reached():
+            response = self._http.request(method, _PREFIX + path, params=params, content=content, headers=headers, files=files)
+        _raise(response)
+        return msgspec.json.decode(response.content) if response.content else {}
+
+    @contextmanager
+    def _stream(self, path: str, query: Mapping[str, str]) -> Generator[httpx.Response]:
+        params = {key: value for key, value in query.items() if value}
+        with self._reached(), self._http.stream("GET", _PREFIX + path, params=params, timeout=_ENDLESS) as response:
+            if response.is_error:
+                response.read()
+                _raise(response)
+            yield response
+
+    @contextmanager
+    def _reached(self) -> Generator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The host at {self._host} does not answer ({type(error).__name__}: {error}). Is it running? See `kedge status`."
+            ) from error
+
+
+def _document(pipeline: Document | Mapping[str, Any]) -> Json:
+    if isinstance(pipeline, Document):
+        if pipeline.platforms:
+            return {"pipeline_spec": pipeline.pipeline, "platform_spec": {"platforms": pipeline.platforms}}
+        return pipeline.pipeline
+    return dict(pipeline)
+
+
+def _part(text: str) -> str:
+    """One segment of a path, whatever is in it."""
+    return quote(text, safe="")
+
+
+def _named(name: str) -> str:
+    predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
+    return msgspec.json.encode({"predicates": [predicate]}).decode()
+
+
+def _raise(response: httpx.Response) -> None:
+    if not response.is_error:
+        return
+    try:
+        message = str(msgspec.json.decode(response.content)["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        message = f"{response.request.method} {response.request.url.path}: {response.status_code} {response.text[:200]}"
+    if response.status_code == 400 and response.request.method == "POST":
+        raise PipelineError(message)
+    retry = response.headers.get("Retry-After")
+    raise api_error(response.status_code, "", message, retry_after=float(retry) if retry and retry.isdecimal() else None)

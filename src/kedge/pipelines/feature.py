@@ -1,0 +1,115 @@
+"""Pipelines as a whole: what `kedge.app` starts, mounts and stops."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from kedge.client.types import Client
+from kedge.db.database import Database, open_sqlite
+from kedge.kube.clock import Clock, Ids
+from kedge.launcher import bundle
+from kedge.pipelines import rest
+from kedge.pipelines.adoption import Registrar
+from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.commits import Commits
+from kedge.pipelines.controller import Limits, RunController
+from kedge.pipelines.history import History
+from kedge.pipelines.kinds import RUN
+from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.rest_pipelines import ArtifactEndpoints, Experiments, Pipelines
+from kedge.pipelines.rest_runs import Runs
+from kedge.server.auth import Authenticator
+
+KINDS = (RUN,)
+"""The kinds that this feature brings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What pipelines are given.
+
+    Attributes:
+        client: The Kubernetes API.
+        artifacts: Where artifacts lie.
+        logs: Reads the logs of Pods; ``None`` where there are none.
+        hub: Address of the HTTP listener, as Pods reach it.
+        clock: For times.
+        ids: For ids.
+    """
+
+    client: Client
+    artifacts: Artifacts
+    logs: StepLogs | None
+    hub: str
+    clock: Clock
+    ids: Ids
+
+
+class Feature:
+    """Pipelines, their runs and their REST API.
+
+    Args:
+        database: The history; closed by `stop`.
+        given: What pipelines are given.
+        limits: How much at once.
+
+    Attributes:
+        staging: Answers ``begin`` and ``commit`` of steps; for `kedge.artifacts`.
+        controller: Keeps runs going.
+    """
+
+    def __init__(self, database: Database, given: Surroundings, limits: "Limits | None" = None) -> None:
+        self._database = database
+        self._given = given
+        self.history = History(database)
+        self._catalog = Catalog(database, given.clock, given.ids)
+        self._registrar = Registrar(self.history, self._catalog, given.artifacts, given.clock)
+        self.controller = RunController(
+            given.client,
+            self.history,
+            registrar=self._registrar,
+            artifacts=given.artifacts,
+            clock=given.clock,
+            limits=limits or Limits(),
+        )
+        self.staging = Commits(self.controller, self.history, given.clock)
+        self._runs = Runs(
+            self.controller,
+            self.history,
+            catalog=self._catalog,
+            registrar=self._registrar,
+            artifacts=given.artifacts,
+            pods=(given.client, given.logs),
+        )
+
+    def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
+        """The routes of the HTTP listener; they stand before those of the Kubernetes API."""
+        given = self._given
+        return rest.routes(
+            self._runs,
+            Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
+            experiments=Experiments(self._catalog),
+            artifacts=ArtifactEndpoints(self.history, given.artifacts),
+            authenticator=authenticator,
+            version=version,
+        )
+
+    async def start(self) -> None:
+        """Take up every unfinished run; returns when all of them have been."""
+        await self.controller.start(bundle.build(), self._given.hub)
+
+    def close_streams(self) -> None:
+        """End watches and followed logs, so that the listener can stop."""
+        self._runs.close()
+
+    async def stop(self) -> None:
+        """Let go of everything; what runs, runs on."""
+        self.close_streams()
+        await self.controller.stop()
+        self._database.close()
+
+
+def open_history(path: Path, *, synchronous: str = "NORMAL") -> Database:
+    """Open the history of an embedded host; see `kedge.db.database.open_sqlite`."""
+    return open_sqlite(path, synchronous=synchronous)

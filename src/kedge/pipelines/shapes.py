@@ -1,0 +1,225 @@
+"""Records as the REST API shows them: KFP v2beta1's names where it has them, snake_case, RFC 3339, empty fields left out."""
+
+from datetime import datetime
+from typing import Any
+
+from kedge.kube.clock import micro_timestamp
+from kedge.pipelines.engine.types import Artifact, Failure, Kind, State, Task, Values
+from kedge.pipelines.records import (
+    ArtifactRecord,
+    Attempt,
+    ExperimentRecord,
+    PipelineRecord,
+    RunRecord,
+    Spec,
+    VersionRecord,
+)
+
+Json = dict[str, Any]
+
+# google.rpc.Code, which KFP's errors carry.
+_CODES = {"user": 3, "infra": 14, "upstream": 9, "canceled": 1}
+_TYPES = {Kind.DAG: "DAG", Kind.LOOP: "LOOP", Kind.STEP: "CONTAINER", Kind.IMPORTER: "IMPORTER"}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else micro_timestamp(moment)
+
+
+def _kept(body: Json) -> Json:
+    """Without what is empty, as protobuf's JSON leaves it out."""
+    return {key: value for key, value in body.items() if value not in (None, "", [], {})}
+
+
+def run(record: RunRecord, spec: Spec | None = None) -> Json:
+    """A run.
+
+    Args:
+        record: The run.
+        spec: Its documents, to be shown with it.
+    """
+    body = {
+        "run_id": record.id,
+        "display_name": record.display_name,
+        "description": record.description,
+        "experiment_id": record.experiment_id,
+        "namespace": record.namespace,
+        "name": record.name,
+        "pipeline_name": record.pipeline_name,
+        "storage_state": record.storage_state,
+        "service_account": record.service_account,
+        "runtime_config": _kept({"parameters": record.parameters, "pipeline_root": record.pipeline_root}),
+        "created_at": _time(record.created_at),
+        "scheduled_at": _time(record.created_at),
+        "started_at": _time(record.started_at),
+        "finished_at": _time(record.finished_at),
+        "state": record.state,
+        "state_history": [{"update_time": _time(at), "state": state} for state, at in record.state_history],
+        "error": error(record.failure),
+        "outputs": values(record.outputs),
+    }
+    if record.pipeline_version_id:
+        body["pipeline_version_reference"] = {
+            "pipeline_id": record.pipeline_id,
+            "pipeline_version_id": record.pipeline_version_id,
+        }
+    elif spec is not None:
+        body["pipeline_spec"] = documents(spec)
+    return _kept(body)
+
+
+def documents(spec: Spec) -> Json:
+    """A pipeline's documents as KFP nests them."""
+    if spec.platforms:
+        return {"pipeline_spec": spec.pipeline, "platform_spec": {"platforms": spec.platforms}}
+    return spec.pipeline
+
+
+def error(failure: Failure | None) -> Json | None:
+    """Why something failed, as ``google.rpc.Status`` with our own details."""
+    if failure is None:
+        return None
+    details = _kept({"kind": failure.kind, "reason": failure.reason, "exit_code": failure.exit_code, "task": failure.task})
+    return {"code": _CODES[failure.kind], "message": failure.message, "details": [details]}
+
+
+def values(found: Values | None) -> Json:
+    """Parameters and artifacts by name."""
+    if found is None:
+        return {}
+    artifacts = {name: [artifact(item) for item in listed] for name, listed in found.artifacts.items()}
+    return _kept({"parameters": found.parameters, "artifacts": artifacts})
+
+
+def artifact(found: Artifact) -> Json:
+    """One artifact inside a task."""
+    body = {
+        "artifact_id": found.id,
+        "name": found.name,
+        "type": found.type,
+        "uri": found.uri,
+        "metadata": found.metadata,
+        "digest": found.digest,
+    }
+    return {**_kept(body), **({"size": found.size} if found.size is not None else {})}
+
+
+def artifact_record(record: ArtifactRecord) -> Json:
+    """One artifact by itself."""
+    own = {
+        "artifact_id": record.id,
+        "namespace": record.namespace,
+        "run_id": record.run,
+        "task_id": record.task,
+        "created_at": _time(record.created_at),
+    }
+    return {**artifact(record.artifact), **_kept(own)}
+
+
+def task(found: Task, run_id: str, attempts: list[Attempt] | None = None) -> Json:
+    """One task of a run.
+
+    Args:
+        found: The task.
+        run_id: Its run.
+        attempts: Its attempts, to be shown with it.
+    """
+    failure = found.failure
+    body: Json = {
+        "name": found.name,
+        "display_name": found.name,
+        "run_id": run_id,
+        "type": "LOOP_ITERATION" if found.iteration is not None else _TYPES[found.kind],
+        "kind": found.kind.value,
+        "state": found.state.value,
+        "waiting": found.waiting.value if found.waiting else None,
+        "iterations": found.iterations,
+        "create_time": _time(found.created_at),
+        "start_time": _time(found.started_at),
+        "end_time": _time(found.finished_at),
+        "started_at": _time(found.started_at),
+        "finished_at": _time(found.finished_at),
+        "retry_at": _time(found.retry_at),
+        "inputs": values(found.inputs),
+        "outputs": values(found.outputs),
+        "error": error(failure),
+        "cache_fingerprint": found.cache_key,
+        "cached": True if found.state is State.CACHED else None,
+        "cached_from": found.cached_from,
+    }
+    if failure is not None:
+        body["failure"] = _kept(
+            {
+                "kind": failure.kind,
+                "reason": failure.reason,
+                "message": failure.message,
+                "exit_code": failure.exit_code,
+                "task": failure.task,
+            }
+        )
+    if attempts:
+        body["attempts"] = [attempt(one) for one in attempts]
+    # The root's id is the empty text, and attempt 0 is one: these are never left out.
+    made = {"task_id": found.id, "id": found.id, "attempt": found.attempt, **_kept(body)}
+    if found.parent is not None:
+        made["parent_task_id"] = made["parent"] = found.parent
+    if found.iteration is not None:
+        made["iteration_index"] = found.iteration
+    return made
+
+
+def attempt(found: Attempt) -> Json:
+    """One try of a step."""
+    body = {
+        "pod_name": found.pod_name,
+        "pod_uid": found.pod_uid,
+        "state": found.state.value,
+        "create_time": _time(found.created_at),
+        "start_time": _time(found.started_at),
+        "end_time": _time(found.finished_at),
+        "error": error(found.failure),
+    }
+    return {"attempt": found.number, **_kept(body)}
+
+
+def pipeline(record: PipelineRecord) -> Json:
+    """A stored pipeline."""
+    body = {
+        "pipeline_id": record.id,
+        "name": record.name,
+        "display_name": record.display_name,
+        "description": record.description,
+        "namespace": record.namespace,
+        "tags": record.tags,
+        "created_at": _time(record.created_at),
+    }
+    return _kept(body)
+
+
+def version(record: VersionRecord, spec: Spec | None = None) -> Json:
+    """A version of a stored pipeline."""
+    body = {
+        "pipeline_id": record.pipeline_id,
+        "pipeline_version_id": record.id,
+        "name": record.name,
+        "display_name": record.display_name,
+        "description": record.description,
+        "tags": record.tags,
+        "created_at": _time(record.created_at),
+        "pipeline_spec": documents(spec) if spec is not None else None,
+    }
+    return _kept(body)
+
+
+def experiment(record: ExperimentRecord) -> Json:
+    """An experiment."""
+    body = {
+        "experiment_id": record.id,
+        "display_name": record.display_name,
+        "description": record.description,
+        "namespace": record.namespace,
+        "storage_state": record.storage_state,
+        "created_at": _time(record.created_at),
+        "last_run_created_at": _time(record.last_run_created_at or record.created_at),
+    }
+    return _kept(body)
