@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from kedge import host
 from kedge.cli.files import load
+from kedge.cli.follow import changes
 from kedge.cli.progress import Progress, progress
 from kedge.cli.report import failed_step
 from kedge.config import Settings
@@ -125,7 +126,7 @@ class Run:
         return self
 
     def _watch(self, shown: Progress) -> None:
-        for change in self._client.watch(self.id):
+        for change in changes(self._client, self.id):
             if "run" in change:
                 self._body = change["run"]
                 return

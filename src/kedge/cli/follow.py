@@ -4,7 +4,9 @@ Ctrl-C cancels the run: what was started in the foreground ends with the foregro
 that. To start a run and leave it alone, there is ``kedge run --no-wait``; commands that only look on never cancel.
 """
 
-from collections.abc import Mapping
+import select
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ import click
 
 from kedge.cli.progress import Progress, progress
 from kedge.display.tasks import TaskView
+from kedge.errors import Unavailable
 from kedge.pipelines.client import Client
 
 
@@ -59,10 +62,37 @@ def follow(client: Client, run: Mapping[str, Any], *, quiet: bool = False, cance
 
 
 def _watch(client: Client, run_id: str, tasks: dict[str, TaskView], shown: Progress) -> Ended:
-    for change in client.watch(run_id):
+    for change in changes(client, run_id):
         if "run" in change:
             return Ended(change["run"], tasks)
         task = TaskView.from_json(change)
         tasks[task.id] = task
         shown.update(task)
     return Ended(client.get(run_id), tasks)
+
+
+def changes(client: Client, run_id: str, *, patience: float = 120.0) -> Iterator[Mapping[str, Any]]:
+    """Yield every task, each change, and at the end ``{"run": …}``, also when the host is stopped and started meanwhile.
+
+    Args:
+        client: Of the host.
+        run_id: The run.
+        patience: Seconds to wait for a host that does not answer. Steps go on without it, so there is something to wait for.
+
+    Raises:
+        Unavailable: It did not come back.
+    """
+    last_seen = time.monotonic()
+    while True:
+        try:
+            for change in client.watch(run_id):
+                last_seen = time.monotonic()
+                yield change
+                if "run" in change:
+                    return
+        except Unavailable as error:
+            if time.monotonic() - last_seen > patience:
+                raise Unavailable(
+                    f"{error} The run is not lost: `kedge up --detach`, then `kedge runs show {run_id} -f`."
+                ) from error
+        select.select([], [], [], 0.2)
