@@ -284,7 +284,7 @@ class _Task:
         elif source.task_final_status is not None:
             if source.task_final_status.producer_task not in self.dag.tasks:
                 yield f"{where}: there is no task {source.task_final_status.producer_task!r} in this DAG"
-        elif source.runtime_value is not None:
+        else:
             yield from self._constant(source, declared, where)
         if declared.kind is ParameterType.TASK_FINAL_STATUS and source.task_final_status is None:
             yield f"{where}: takes a task's final status only. Use it in the exit task of an ExitHandler"

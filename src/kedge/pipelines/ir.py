@@ -84,9 +84,10 @@ def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[
 
 def _located(pipeline: dict[str, Any], message: str) -> str:
     """Rewrite msgspec's message: the path first, dots for keys, and the key's name where msgspec only says that there was one."""
-    match = re.fullmatch(r"(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?", message, re.DOTALL)
-    problem, template = (match[1], match[2] or "") if match else (message, "")
-    path = _path(pipeline, template, message)
+    problem, _, place = message.partition(" - at ")
+    if place.startswith("`key` in "):
+        problem += " as a name"
+    path = _path(pipeline, place.partition("$")[2].strip(".`"), message)
     problem = re.sub(r"^Object contains unknown field `(.*)`$", r"there is no field \1 in PipelineSpec 2.1.0", problem)
     problem = re.sub(r"^Object missing required field `(.*)`$", r"the field \1 is missing", problem)
     problem = problem[0].lower() + problem[1:]
@@ -101,30 +102,20 @@ def _path(pipeline: dict[str, Any], template: str, message: str) -> str:
         if part != "[...]":
             done.append(part)
             continue
-        candidates = _at(pipeline, done)
-        keys: list[Any] = list(candidates) if isinstance(candidates, dict) else []
-        key = next((k for k in keys if _fails_alike(_with(pipeline, done, {k: candidates[k]}), message)), None)
-        if key is not None:
-            pipeline = _with(pipeline, done, {key: candidates[key]})
-        done.append("…" if key is None else str(key))
+        candidates = pipeline
+        for outer in done:
+            candidates = candidates[outer]
+        alone = ((key, _with(pipeline, done, {key: value})) for key, value in candidates.items())
+        key, pipeline = next((key, rest) for key, rest in alone if _fails_alike(rest, message))
+        done.append(str(key))
     return ".".join(done).replace(".[", "[")
 
 
-def _at(value: Any, path: list[str]) -> Any:
-    for part in path:
-        value = value[int(part[1:-1])] if part.startswith("[") else value[part]
-    return value
-
-
 def _with(value: Any, path: list[str], replacement: Any) -> Any:
-    """A copy of the value in which the part at the path is replaced and every sibling list and mapping is kept."""
+    """A copy of the value in which the part at the path is replaced and everything beside it is kept."""
     if not path:
         return replacement
-    head, rest = path[0], path[1:]
-    if head.startswith("["):
-        index = int(head[1:-1])
-        return [_with(v, rest, replacement) if i == index else v for i, v in enumerate(value)]
-    return {k: _with(v, rest, replacement) if k == head else v for k, v in value.items()}
+    return {k: _with(v, path[1:], replacement) if k == path[0] else v for k, v in value.items()}
 
 
 def _fails_alike(pipeline: Any, message: str) -> bool:

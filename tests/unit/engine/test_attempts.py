@@ -81,6 +81,21 @@ def test_the_users_failures_back_off_by_the_policy(build: Any, world: Any) -> No
     assert waits == [10, 30, 60, 60, 60]
 
 
+def test_a_backoff_that_grows_out_of_bounds_is_capped_at_an_hour(build: Any, world: Any) -> None:
+    policy = {
+        "retryPolicy": {"maxRetryCount": 1000, "backoffDuration": "1s", "backoffFactor": 1e300, "backoffMaxDuration": "999999s"}
+    }
+    spec = build.pipeline(build.dag({"a": build.task("c", **policy)}), {"c": build.step()})
+    run = world(spec)
+    run.tell(RunStarted(run.now))
+    waits = []
+    for attempt in range(3):
+        (wake,) = run.tell(StepFailed(run.now, "a", attempt, USER))
+        waits.append((wake.at - run.now).total_seconds())
+        run.tell(TimerFired(wake.at, "a"))
+    assert waits == [1, 3600, 3600]
+
+
 def test_the_infrastructures_failures_back_off_shortly_and_the_old_attempt_is_stopped(build: Any, world: Any) -> None:
     spec = build.pipeline(build.dag({"a": build.task("c")}), {"c": build.step()})
     run = world(spec, sequence(INFRA), infra_retries=7)

@@ -189,6 +189,7 @@ def test_news_of_tasks_that_are_over_or_of_other_attempts_change_nothing(build: 
     ):
         assert engine.handle(event) == nothing
     assert run["a"].outputs == Values({"out": 1})
+    assert engine.tasks == run.rows
     assert not engine.wants("a", 0)
 
 

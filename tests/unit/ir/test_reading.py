@@ -1,6 +1,6 @@
 """Reading pipelines: what is refused, where it is, and what to do about it."""
 
-import copy
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -205,6 +205,11 @@ BAD: dict[str, tuple[Callable[[Json], None], str]] = {
         put(f"{COMP}/executorLabel", "e"),
         "comp-make.executorLabel: there is no executor 'e' (there is exec-import, exec-make)",
     ),
+    "old-artifact-properties": (
+        put(f"{COMP}/outputDefinitions/artifacts/data/customProperties", {}),
+        "comp-make.outputDefinitions.artifacts.data: properties are the older spelling and not supported. Use metadata.",
+    ),
+    "number-as-name": (lambda spec: spec["components"].update({1: {}}), "components: expected `str`, got `int` as a name."),
     "single-platform": (put(f"{COMP}/singlePlatformSpecs", []), "comp-make.singlePlatformSpecs: not supported here."),
     "old-input-type": (
         put(f"{COMP}/inputDefinitions/parameters/n", {"type": "INT"}),
@@ -229,7 +234,7 @@ BAD: dict[str, tuple[Callable[[Json], None], str]] = {
     # DAGs
     "no-such-component": (
         put(f"{MAKE}/componentRef/name", "c"),
-        "root.dag.tasks.make.componentRef.name: there is no component 'c' (there is comp-exit, comp-import, comp-loop, comp-make).",
+        "root.dag.tasks.make.componentRef.name: there is no component 'c' (there is comp-exit, comp-import, ",
     ),
     "bad-task-name": (
         put(f"{ROOT}/a.b", {"componentRef": {"name": "comp-make"}}),
@@ -245,10 +250,7 @@ BAD: dict[str, tuple[Callable[[Json], None], str]] = {
         "make.dependentTasks[0]: there is no task 'nope' in this DAG (there is again, exit, imp, loop, make).",
     ),
     "output-undeclared": (
-        put(
-            "components/comp-loop/dag/outputs/parameters/more",
-            {"valueFromParameter": {"producerSubtask": "inner", "outputParameterKey": "out"}},
-        ),
+        put("components/comp-loop/dag/outputs/parameters/more", {"valueFromOneof": {}}),
         "comp-loop.dag.outputs.parameters.more: the component declares no such output (there is outs).",
     ),
     "output-artifact-undeclared": (
@@ -391,12 +393,42 @@ BAD: dict[str, tuple[Callable[[Json], None], str]] = {
 def test_what_is_refused(case: str) -> None:
     """Each error names the file and the field's path, and says what to do."""
     change, message = BAD[case]
-    spec = copy.deepcopy(sample())
+    spec = json.loads(json.dumps(sample()))  # no two parts of it are one object
     change(spec)
     with pytest.raises(PipelineError) as error:
         read(spec)
     assert message in str(error.value)
     assert all(line.startswith("p.yaml: ") and line.endswith(".") for line in str(error.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            put(f"{MAKE}/inputs/parameters/kind", {"runtimeValue": {"constant": None}}), id="null-for-an-optional-input"
+        ),
+        pytest.param(
+            put(f"{MAKE}/inputs/parameters/kind", {"runtimeValue": {"constant": "{{$.pipeline_root}}"}}), id="placeholder"
+        ),
+        pytest.param(
+            put(
+                f"{MAKE}/inputs/parameters/n",
+                {"runtimeValue": {"constant": "[1]"}, "parameterExpressionSelector": "parseJson(string_value)[0]"},
+            ),
+            id="selector-over-a-constant",
+        ),
+        pytest.param(put(f"{COMP}/inputDefinitions/parameters/c", {"parameterType": "TASK_CONFIG"}), id="task-configuration"),
+        pytest.param(put(f"{COMP}/inputDefinitions/parameters/c", {"isOptional": True}), id="no-stated-type"),
+        pytest.param(put(f"{COMP}/taskConfigPassthroughs", [{"field": "ENV", "applyToTask": True}]), id="passthroughs"),
+        pytest.param(put(f"{EXEC}/exec-import/importer/artifactUri", {"constant": "s3://b"}), id="importer-of-a-constant"),
+        pytest.param(put(f"{EXEC}/exec-import/importer/downloadToWorkspace", True), id="importer-into-the-workspace"),
+        pytest.param(put(f"{MAKE}/cachingOptions/cacheKey", "k"), id="cache-key"),
+    ],
+)
+def test_what_is_accepted(change: Callable[[Json], None]) -> None:
+    spec = json.loads(json.dumps(sample()))
+    change(spec)
+    read(spec)
 
 
 def test_up_to_five_problems_are_reported_at_once() -> None:
@@ -449,5 +481,5 @@ def test_a_long_chain_is_checked_without_recursion() -> None:
         tasks[f"t{number}"] = {"componentRef": {"name": "comp-make"}, "inputs": constant, **upstream}
     read(spec)
     tasks["t4999"]["dependentTasks"] = ["t0"]
-    with pytest.raises(PipelineError, match="wait for each other"):
+    with pytest.raises(PipelineError, match="wait for each other: t0 → t1 → t2 → t3 → t4 → … → t4997 → t4998 → t4999 → t0"):
         read(spec)

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET
 
 from kedge.pipelines.engine.types import Artifact, Values
-from kedge.pipelines.spec import Component, Executor, Pipeline
+from kedge.pipelines.spec import Component, Container, Executor, Pipeline
 
 _VERSION = 1
 # Options of kfp.kubernetes that decide where and how a Pod runs, but not what it sees.
@@ -69,9 +69,7 @@ def custom_key(component_name: str, component: Component, key: str) -> str:
 
 
 def _container(executor: Executor) -> Any:
-    container = executor.container
-    if container is None:
-        return None
+    container = executor.container or Container()  # only containers are cached
     env = {variable.name: variable.value for variable in container.env}
     return {"image": container.image, "command": container.command, "args": container.args, "env": env}
 

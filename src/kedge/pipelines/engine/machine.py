@@ -127,7 +127,7 @@ class Engine:
                 self._run_started(event)
             case CancelRequested():
                 self._cancel_requested(event)
-            case Resumed():
+            case _:
                 self._resumed(event)
 
     def _run_started(self, event: RunStarted) -> None:
