@@ -82,17 +82,17 @@ def changes(client: Client, run_id: str, *, patience: float = 120.0) -> Iterator
     Raises:
         Unavailable: It did not come back.
     """
-    last_seen = time.monotonic()
+    lost: float | None = None
     while True:
         try:
             for change in client.watch(run_id):
-                last_seen = time.monotonic()
+                lost = None
                 yield change
                 if "run" in change:
                     return
         except Unavailable as error:
-            if time.monotonic() - last_seen > patience:
-                raise Unavailable(
-                    f"{error} The run is not lost: `kedge up --detach`, then `kedge runs show {run_id} -f`."
-                ) from error
+            lost = time.monotonic() if lost is None else lost
+            if time.monotonic() - lost > patience:
+                hint = f"The run is not lost: `kedge up --detach`, then `kedge runs show {run_id} --follow`."
+                raise Unavailable(f"{error} {hint}") from error
         select.select([], [], [], 0.2)
