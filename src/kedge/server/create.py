@@ -1,5 +1,6 @@
 """The verb ``create``."""
 
+from kedge.errors import MethodNotAllowed
 from kedge.kube.kinds import Obj
 from kedge.server import metadata
 from kedge.server.core import Core, Target, WriteOptions, accept, require_verb
@@ -19,10 +20,13 @@ def create(core: Core, target: Target, obj: Obj, options: WriteOptions) -> Obj:
         BadRequest: The object contradicts the request.
         Forbidden: The namespace is being terminated, or an admission hook refused.
         Invalid: The object breaks a rule.
+        MethodNotAllowed: The kind is a review, which is never stored.
         NotFound: There is no such namespace.
     """
     kind = target.kind
     require_verb(kind, "create")
+    if "get" not in kind.verbs:
+        raise MethodNotAllowed(f"{kind.resource} are answered, not stored: ask over HTTP, or the authenticator in process.")
     new = accept(target, obj, options)
     if "status" in kind.subresources:
         new.pop("status", None)

@@ -193,7 +193,7 @@ class Kubernetes:
             await request.answer(self._api.create_subresource(target, obj), 201)
         elif target.name:
             raise MethodNotAllowed(f"objects are created in their collection: POST {target.kind.path(target.namespace)}.")
-        elif target.kind.verbs == ("create",):
+        elif "get" not in target.kind.verbs:
             found = review(self._core, target, obj, request.user, self._authenticator)
             await request.answer(found, 201)
         else:

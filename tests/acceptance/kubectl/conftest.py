@@ -42,6 +42,7 @@ class Kubectl:
             "PATH": Settings.from_environment().environ.get("PATH", ""),
             "HOME": str(self.home),
             "KUBECONFIG": str(self.home / "kubeconfig"),
+            "KUBE_EDITOR": "sed -i s/size:.3/size:\\ 4/",
         }
         return subprocess.Popen(
             [self.program, *arguments],

@@ -84,6 +84,13 @@ def test_apply_removes_what_is_no_longer_in_the_file(kubectl: Any) -> None:
     kubectl("delete", "cm", "c")
 
 
+def test_edit(kubectl: Any) -> None:
+    kubectl.apply(OBJECTS["Widget"][1])
+    assert "edited" in kubectl("edit", "widget", "w")
+    assert kubectl.json("get", "widget", "w")["spec"]["size"] == 4
+    kubectl("delete", "widget", "w")
+
+
 def test_a_mistyped_field_is_refused(kubectl: Any) -> None:
     widget = {**OBJECTS["Widget"][1], "spec": {"sizes": 3}}
     assert 'unknown field "spec.sizes"' in kubectl.apply(widget, fails=True)

@@ -7,7 +7,7 @@ import pytest
 
 from kedge import errors
 from kedge.client.types import WatchEvent
-from kedge.kube.core import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT
+from kedge.kube.core import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT, TOKEN_REVIEW
 from kedge.kube.kinds import Kind, Obj
 from kedge.server.api import Api
 from kedge.server.core import Admission
@@ -370,6 +370,11 @@ def test_a_token_is_only_given_to_an_account(api: Api) -> None:
     assert api.create(SERVICE_ACCOUNT, spec, name="default", subresource="token")["status"]["token"].count(".") == 2
     with pytest.raises(errors.MethodNotAllowed, match="pods have no subresource 'token'"):
         api.create(POD, spec, name="default", subresource="token")
+
+
+def test_a_review_is_never_stored(api: Api) -> None:
+    with pytest.raises(errors.MethodNotAllowed, match="are answered, not stored"):
+        api.create(TOKEN_REVIEW, {"spec": {"token": "x"}})
 
 
 def test_a_pod_is_created_and_seen_in_well_under_a_millisecond(api: Api, make_pod: Any) -> None:
