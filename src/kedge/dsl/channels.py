@@ -123,7 +123,7 @@ class OutputChannel(Channel):
 
 
 class ItemChannel(Channel):
-    """The item of a loop. Fields of a dict are attributes: ``item.rate`` (or ``item["rate"]``).
+    """The item of a loop; people handle it as an `Item`.
 
     Args:
         loop: The loop.
@@ -149,12 +149,8 @@ class ItemChannel(Channel):
         """How messages call it."""
         return f'the item of loop "{self.producer.name}"'
 
-    def __getattr__(self, name: str) -> "FieldChannel":
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self[name]
-
-    def __getitem__(self, name: str) -> "FieldChannel":
+    def get(self, name: str) -> "FieldChannel":
+        """A field of the item, which must be a dict."""
         if self.type.is_artifact or self.type.name not in ("STRUCT", "", "STRING"):
             raise TypeMismatch(
                 f'{self.sentence} is a {self.type} and has no field "{name}".',
@@ -169,6 +165,70 @@ class ItemChannel(Channel):
             known = self._fields[name] if self._fields is not None else field_type(self.type)
             self._made[name] = FieldChannel(self, name, known)
         return self._made[name]
+
+
+class Item:
+    """The item of a loop, as the pipeline's function sees it: its fields are attributes: ``item.rate`` (or ``item["rate"]``).
+
+    It has no attributes of its own, so that a field may have any name.
+
+    Args:
+        channel: The item.
+    """
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: ItemChannel) -> None:
+        self._channel = channel
+
+    def __getattr__(self, name: str) -> "FieldChannel":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._channel.get(name)
+
+    def __getitem__(self, name: str) -> "FieldChannel":
+        return self._channel.get(name)
+
+    def __str__(self) -> str:
+        return str(self._channel)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._channel, spec)
+
+    def __repr__(self) -> str:
+        return repr(self._channel)
+
+    def __hash__(self) -> int:
+        return hash(self._channel)
+
+    def __bool__(self) -> bool:
+        return bool(self._channel)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._channel)
+
+    def __eq__(self, other: object) -> "Comparison":  # type: ignore[override]
+        return Comparison(self._channel, "==", other)
+
+    def __ne__(self, other: object) -> "Comparison":  # type: ignore[override]
+        return Comparison(self._channel, "!=", other)
+
+    def __lt__(self, other: object) -> "Comparison":
+        return Comparison(self._channel, "<", other)
+
+    def __le__(self, other: object) -> "Comparison":
+        return Comparison(self._channel, "<=", other)
+
+    def __gt__(self, other: object) -> "Comparison":
+        return Comparison(self._channel, ">", other)
+
+    def __ge__(self, other: object) -> "Comparison":
+        return Comparison(self._channel, ">=", other)
+
+
+def unwrapped(value: Any) -> Any:
+    """The channel in place of an `Item`; anything else as it is."""
+    return value._channel if isinstance(value, Item) else value  # noqa: SLF001  # it has no attributes for others
 
 
 class FieldChannel(Channel):
@@ -205,6 +265,7 @@ class OneOf(Channel):
     producer: "Group"
 
     def __init__(self, *channels: Channel) -> None:
+        channels = tuple(unwrapped(channel) for channel in channels)
         if not channels or not all(is_channel(channel) for channel in channels):
             raise DslError(
                 f"dsl.OneOf got {', '.join(shown(channel) for channel in channels) or 'nothing'}.",
@@ -273,6 +334,7 @@ class Collected(Channel):
     """
 
     def __init__(self, output: Channel) -> None:
+        output = unwrapped(output)
         if not is_channel(output) or isinstance(output, Collected) or output.producer is None:
             title = output.title if is_channel(output) else shown(output)
             raise DslError(
@@ -311,6 +373,7 @@ class Comparison:
     """
 
     def __init__(self, left: Channel, operator: str, right: Any) -> None:
+        right = unwrapped(right)
         self.left, self.operator, self.right = left, operator, right
         given = _operand_type(right)
         if (

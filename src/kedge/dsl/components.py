@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Typ
 from . import template
 from .annotations import Marked
 from .artifacts import Artifact, is_artifact_class
-from .channels import Channel
+from .channels import Channel, unwrapped
 from .errors import DslError, Place, TypeMismatch
 from .graph import current, needed
 from .interface import Interface, Port, read
@@ -346,6 +346,7 @@ def importer(
         raise TypeMismatch(f"dsl.importer got artifact_class={shown(artifact_class)}.", fix="Pass a class, such as dsl.Dataset.")
     if download_to_workspace:
         raise DslError("dsl.importer got download_to_workspace=True.", why="Kedge has no workspace volume.", fix="Leave it out.")
+    artifact_uri = unwrapped(artifact_uri)
     if isinstance(artifact_uri, Channel):
         uri_type = artifact_uri.type
         if uri_type.is_artifact or uri_type.name not in ("STRING", ""):
@@ -367,6 +368,7 @@ def importer(
 
 def _metadata(value: Any, inputs: Dict[str, Port], given: Dict[str, Any]) -> Any:
     """The metadata, with an input of the importer in place of each text that holds a channel."""
+    value = unwrapped(value)
     if isinstance(value, dict):
         return {str(key): _metadata(item, inputs, given) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Optional, Union
 
-from .channels import PREFIX, Channel, Comparison, ItemChannel
+from .channels import PREFIX, Channel, Comparison, Item, ItemChannel, unwrapped
 from .errors import DslError, Place, TypeMismatch, caller
 from .graph import BRANCHES, CONDITION, EXIT_HANDLER, LOOP, Graph, Group, Node, belongs, needed
 from .values import UNKNOWN, ValueType, field_type, plain, same_type, shown, type_of
@@ -50,6 +50,7 @@ class If(_Block):
 
     def __init__(self, condition: Any, name: Optional[str] = None) -> None:
         super().__init__(name)
+        condition = unwrapped(condition)
         if not isinstance(condition, Comparison):
             is_channel = isinstance(condition, Channel)
             raise DslError(
@@ -159,7 +160,8 @@ class ParallelFor(_Block):
                 fix="Use a whole number from 1, or leave it out for no limit.",
             )  # fmt: skip
         self.parallelism = parallelism or 0
-        self.items = self._channel(items) if isinstance(items, Channel) else self._constants(items)
+        given = unwrapped(items)
+        self.items = self._channel(given) if isinstance(given, Channel) else self._constants(given)
 
     def _channel(self, items: Channel) -> Channel:
         belongs(items, self.graph, "dsl.ParallelFor")
@@ -204,7 +206,7 @@ class ParallelFor(_Block):
                 shared = [key for key in self.items[0] if all(key in value for value in self.items)]
                 fields = {key: same_type([value[key] for value in self.items]) for key in shared}
             group.item = ItemChannel(group, f"loop-item-param-{group.name.rpartition('-')[2]}", item, fields)
-        return group.item
+        return Item(group.item)
 
 
 def field_or_item(type_: ValueType) -> ValueType:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
-from .channels import Channel, FieldChannel, InputChannel, ItemChannel, OutputChannel
+from .channels import Channel, FieldChannel, InputChannel, ItemChannel, OutputChannel, unwrapped
 from .errors import DslError, TypeMismatch, caller, names
 from .graph import Graph, Node, belongs
 from .groups import ExitHandler
@@ -199,7 +199,7 @@ class PipelineTask(Node):
     def set_accelerator_limit(self, limit: Union[int, str, Channel]) -> "PipelineTask":
         """How many accelerators the step gets."""
         self._check_container()
-        if not isinstance(limit, Channel) and not (str(limit).isdigit() or "{{" in str(limit)):
+        if not (str(limit).isdigit() or "{{" in str(limit)):
             raise self._error(f"is given {shown(limit)} accelerators", fix="Pass a whole number.")
         self.accelerator["resourceCount"] = self._text(limit)
         return self
@@ -217,7 +217,7 @@ class PipelineTask(Node):
         self._check_container()
         if not is_text(name) or not name or "=" in name:
             raise self._error(f"is given an environment variable named {shown(name)}", fix="Use a name without `=`.")
-        if isinstance(value, Channel) or (is_text(value) and self.graph.marked_in(value)):
+        if isinstance(unwrapped(value), Channel) or (is_text(value) and self.graph.marked_in(value)):
             raise self._error(
                 f'takes environment variable "{name}" from a channel', why="The environment is fixed before the run.",
                 fix="Give the value to an input of the component, which may set os.environ itself.",
@@ -248,7 +248,7 @@ class PipelineTask(Node):
     def _resource(self, key: str, value: Number, check: Callable[[str], bool]) -> "PipelineTask":
         self._check_container()
         text = self._text(value)
-        if not isinstance(value, Channel) and "{{" not in text and not check(text):
+        if "{{" not in text and not check(text):
             what = "memory" if "Memory" in key else "CPU"
             example = '"512Mi", "2G"' if what == "memory" else '"0.5", "2", "500m"'
             raise self._error(f"is given {shown(value)} of {what}", fix=f"Write it as Kubernetes does: {example}.")
@@ -256,6 +256,7 @@ class PipelineTask(Node):
         return self
 
     def _text(self, value: Any) -> str:
+        value = unwrapped(value)
         if isinstance(value, Channel):
             belongs(value, self.graph, f'Task "{self.name}"')
         text = str(value)
@@ -344,6 +345,7 @@ def _nearest(name: str, known: Dict[str, Port]) -> str:
 
 
 def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:
+    value = unwrapped(value)
     if isinstance(value, Channel):
         belongs(value, task.graph, _call(task))
         if not fits(value.type, port.type) or port.type == FINAL_STATUS:
@@ -379,6 +381,7 @@ def _without(task: PipelineTask, value: Any) -> str:
 
 def _marked(task: PipelineTask, value: Any, found: List[Channel]) -> Any:
     """The constant with markers in place of channels, which are added to `found`."""
+    value = unwrapped(value)
     if isinstance(value, Channel):
         belongs(value, task.graph, _call(task))
         value = str(value)
@@ -408,6 +411,7 @@ def output_of(value: Any, port: Port, graph: Graph, where: Any) -> Channel:
         TypeMismatch: It is no channel, or of another type.
     """
     what = f'Pipeline "{graph.name}" returns'
+    value = unwrapped(value)
     if not isinstance(value, Channel):
         raise TypeMismatch(
             f'{what} {shown(value)} as "{port.name}".', why="What a pipeline returns is known only when it has run.", where=where,

@@ -1,0 +1,100 @@
+"""What Kedge compiles is what `kfp` compiles: the unmodified package loads it, and means the same by the same source."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from environments import client_environment
+from ir_meaning import meaning
+
+from kedge.pipelines import documents
+from kedge.pipelines.compiler import compile_file
+
+KFP = "kfp==2.17.0"
+PIPELINES = sorted((Path(__file__).parent / "pipelines").glob("*.py"))
+NAMES = [path.stem for path in PIPELINES]
+
+# Runs under kfp's interpreter. Arguments: a folder of sources and Kedge's YAML; it adds what kfp makes of each, as JSON.
+CLIENT = '''
+import json, pathlib, runpy, sys, traceback, warnings
+
+warnings.simplefilter("ignore")
+import yaml
+from google.protobuf import json_format
+from kfp import compiler, components
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+
+def documents(path):
+    found = list(yaml.safe_load_all(path.read_text()))
+    return {"pipeline": found[0], "platforms": found[1]["platforms"] if len(found) > 1 else {}}
+
+
+def compiled(source):
+    target = source.with_suffix(".kfp.yaml")
+    compiler.Compiler().compile(runpy.run_path(str(source))["pipeline"], str(target))
+    return documents(target)
+
+
+def loaded(text, target):
+    """Loaded by kfp, and compiled by it again."""
+    json_format.ParseDict(yaml.safe_load(text.split("\\n---\\n")[0]), pipeline_spec_pb2.PipelineSpec())
+    compiler.Compiler().compile(components.load_component_from_text(text), str(target))
+    return documents(target)
+
+
+answers = {}
+for source in sorted(pathlib.Path(sys.argv[1]).glob("*.py")):
+    answers[source.stem] = answer = {}
+    for what, make in {
+        "compiled": lambda: compiled(source),
+        "loaded": lambda: loaded(source.with_suffix(".yaml").read_text(), source.with_suffix(".loaded.yaml")),
+    }.items():
+        try:
+            answer[what] = make()
+        except Exception:
+            answer[what] = traceback.format_exc()
+json.dump(answers, sys.stdout)
+'''
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[str, documents.Document]:
+    """Every pipeline, compiled by Kedge."""
+    return {path.stem: compile_file(path) for path in PIPELINES}
+
+
+@pytest.fixture(scope="module")
+def theirs(ours: dict[str, documents.Document], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the unmodified kfp makes of each: of our YAML, and of the source with the import line changed."""
+    folder = tmp_path_factory.mktemp("kfp")
+    for path in PIPELINES:
+        (folder / path.name).write_text(path.read_text().replace("from kedge", "from kfp"))
+        (folder / f"{path.stem}.yaml").write_text(documents.write(ours[path.stem]))
+    python = client_environment("kfp", [KFP])
+    done = subprocess.run([python, "-c", CLIENT, str(folder)], check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_kfp_loads_what_kedge_compiled_and_means_the_same(
+    name: str, ours: dict[str, documents.Document], theirs: dict[str, Any]
+) -> None:
+    loaded = theirs[name]["loaded"]
+    assert isinstance(loaded, dict), loaded
+    assert meaning(_plain(loaded["pipeline"]))["steps"] == meaning(_plain(ours[name].pipeline))["steps"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_changing_the_import_line_changes_nothing(name: str, ours: dict[str, documents.Document], theirs: dict[str, Any]) -> None:
+    compiled = theirs[name]["compiled"]
+    assert isinstance(compiled, dict), compiled
+    assert meaning(_plain(ours[name].pipeline)) == meaning(_plain(compiled["pipeline"]))
+    assert ours[name].platforms == compiled["platforms"]
+
+
+def _plain(pipeline: dict[str, Any]) -> dict[str, Any]:
+    return msgspec.json.decode(msgspec.json.encode(pipeline))
