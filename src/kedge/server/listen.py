@@ -10,9 +10,8 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
@@ -27,8 +26,7 @@ _GOODBYE_SECONDS = 0.3
 _POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(NamedTuple):
     """Where the listeners are bound."""
 
     http: int
