@@ -1,0 +1,194 @@
+"""The command line against a real host."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kedge.testing.host import RunningHost, running_host
+
+PIPELINE = """
+from kedge import dsl
+
+@dsl.component
+def double(n: int) -> int:
+    print(f"doubling {n}")
+    return 2 * n
+
+@dsl.component
+def fail(text: str):
+    print("about to fail")
+    raise ValueError(text)
+
+@dsl.component
+def wait(path: str):
+    import pathlib, time
+    pathlib.Path(path).touch()
+    time.sleep(600)
+
+@dsl.pipeline
+def good(n: int = 20, items: list = [1, 2, 3]) -> int:
+    first = double(n=n)
+    with dsl.ParallelFor(items) as item:
+        double(n=item)
+    return double(n=first.output).output
+
+@dsl.pipeline
+def bad(text: str = "on purpose"):
+    fail(text=text)
+
+@dsl.pipeline
+def slow(path: str):
+    wait(path=path)
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pipeline") / "pipeline.py"
+    path.write_text(PIPELINE)
+    return path
+
+
+def test_status_gives_scripts_what_they_need(kedge_host: RunningHost) -> None:
+    shown = json.loads(kedge_host.cli("status", "-o", "json", check=True).stdout)
+    assert shown["running"] is True
+    assert {"http", "https", "token", "kubeconfig", "dataDir", "pid", "version"} <= shown.keys()
+    assert shown["dataDir"] == str(kedge_host.home)
+    assert Path(shown["kubeconfig"]).stat().st_mode & 0o777 == 0o600
+
+
+def test_up_says_that_a_host_runs_already(kedge_host: RunningHost) -> None:
+    result = kedge_host.cli("up", "--detach")
+    assert result.returncode == 0
+    assert f"A host already runs in {kedge_host.home}" in result.stdout
+
+
+def test_a_second_host_in_the_directory_is_refused_by_name(kedge_host: RunningHost) -> None:
+    result = kedge_host.cli("up")
+    assert result.returncode == 1
+    assert f"kedge: {kedge_host.home}: another host uses this data directory (process {kedge_host.host.pid})" in result.stderr
+
+
+def test_a_port_in_use_is_an_error_that_names_it() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, running_host(start=False) as kedge:
+        port = taken.getsockname()[1]
+        result = kedge.cli("up", "--detach", "--http-port", str(port))
+    assert result.returncode == 1
+    assert str(port) in result.stderr
+    assert "--http-port" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_run_is_followed_in_lines_where_there_is_no_terminal(kedge_host: RunningHost, file: Path) -> None:
+    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "n=4")
+    assert result.returncode == 0, result.stderr
+    told = {tuple(line.split()[1:3]) for line in result.stdout.splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)}
+    assert ("SUCCEEDED", "double") in told
+    assert ("SUCCEEDED", "for-loop-1.2.double-2") in told
+
+
+def test_a_run_as_json_is_one_document_for_scripts(kedge_host: RunningHost, file: Path) -> None:
+    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "n=5", "-o", "json")
+    assert result.returncode == 0, result.stderr
+    run = json.loads(result.stdout)
+    assert run["state"] == "SUCCEEDED"
+    assert next(task for task in run["tasks"] if task["id"] == "")["outputs"]["parameters"] == {"Output": 20}
+
+
+def test_a_failed_run_exits_1_and_shows_the_steps_error_and_last_lines(kedge_host: RunningHost, file: Path) -> None:
+    result = kedge_host.cli("run", str(file), "--pipeline", "bad", "--name", "failing")
+    assert result.returncode == 1
+    assert "fail failed" in result.stderr
+    assert "ValueError: on purpose" in result.stderr
+    assert "| about to fail" in result.stderr
+    line = next(n for n, text in enumerate(PIPELINE.splitlines(), 1) if "raise ValueError" in text)
+    assert f'{file}", line {line}, in fail' in result.stderr
+    again = kedge_host.cli("runs", "show", "failing")
+    assert "ValueError: on purpose" in again.stderr + again.stdout
+
+
+def test_a_bad_parameter_is_refused_before_anything_starts(kedge_host: RunningHost, file: Path) -> None:
+    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "m=4")
+    assert (result.returncode, result.stderr) == (
+        1,
+        "kedge: --param m: pipeline 'good' has no such parameter. It has: items, n.\n",
+    ) or "Did you mean" in result.stderr
+
+
+def test_logs_list_cancel_and_delete(kedge_host: RunningHost, file: Path, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    run_id = kedge_host.cli(
+        "run", str(file), "--pipeline", "slow", "--name", "slow one", "--param", f"path={started}", "--no-wait", check=True
+    ).stdout.strip()
+    assert run_id in kedge_host.cli("runs", "list", check=True).stdout
+    kedge_host.cli("cancel", run_id, check=True)
+    shown = kedge_host.cli("runs", "show", run_id, "--follow", "-o", "json", check=True)
+    assert json.loads(shown.stdout)["state"] == "CANCELED"
+    kedge_host.cli("runs", "delete", run_id, check=True)
+    assert run_id not in kedge_host.cli("runs", "list", check=True).stdout
+
+
+def test_logs_are_printed_by_step_and_for_all(kedge_host: RunningHost, file: Path) -> None:
+    kedge_host.cli("run", str(file), "--pipeline", "good", "--name", "logged", "--no-cache", check=True)
+    assert kedge_host.cli("logs", "logged", "double", check=True).stdout == "doubling 20\n"
+    assert "for-loop-1.0.double-2 | doubling 1\n" in kedge_host.cli("logs", "logged", check=True).stdout
+    missing = kedge_host.cli("logs", "logged", "treble")
+    assert missing.returncode == 1
+    assert "has no task 'treble'. It has: double, " in missing.stderr
+
+
+def test_debug_runs_a_step_again_with_its_inputs(kedge_host: RunningHost, file: Path) -> None:
+    kedge_host.cli("run", str(file), "--pipeline", "bad", "--name", "to debug", "--param", "text=look closer")
+    result = kedge_host.cli("debug", "to debug", "fail", "--no-debugger")
+    assert result.returncode == 1
+    assert "about to fail" in result.stdout
+    assert "ValueError: look closer" in result.stderr
+
+
+def test_pipelines_are_stored_under_their_name(kedge_host: RunningHost, file: Path) -> None:
+    kedge_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
+    kedge_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
+    assert len(json.loads(kedge_host.cli("pipelines", "show", "good", "-o", "json", check=True).stdout)["versions"]) == 2
+    kedge_host.cli("pipelines", "delete", "good", check=True)
+    assert json.loads(kedge_host.cli("pipelines", "list", "-o", "json", check=True).stdout) == []
+
+
+def test_compile_writes_what_run_reads(kedge_host: RunningHost, file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "good.yaml"
+    kedge_host.cli("compile", str(file), "--pipeline", "good", "-o", str(target), check=True)
+    result = kedge_host.cli("run", str(target), "--param", "n=7", "-o", "json")
+    assert json.loads(result.stdout)["state"] == "SUCCEEDED", result.stderr
+
+
+def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    with running_host(start=False) as kedge:
+        result = kedge.cli("run", str(file), "--pipeline", "slow", "--param", f"path={started}", "--no-wait")
+        assert "Started a host in" in result.stderr
+        status = json.loads(kedge.cli("status", "-o", "json", check=True).stdout)
+        assert "has stopped, and its steps with it" in kedge.cli("down", check=True).stdout
+        assert kedge.cli("status").returncode == 1
+        listed = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True).stdout
+        assert str(kedge.home) not in listed
+        assert not Path(f"/proc/{status['pid']}").exists() or sys.platform != "linux"
+
+
+def test_kedge_run_in_a_script_needs_no_server(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import kedge\nfrom kedge import dsl\n\n"
+        "@dsl.component\ndef add(a: int, b: int) -> int:\n    return a + b\n\n"
+        "run = kedge.run(add, a=2, b=3)\n"
+        "print('RESULT', run.state, run.outputs, sorted(run.tasks))\n"
+        "assert run._repr_html_().count('<svg') == 1\n"
+    )
+    with running_host(start=False) as kedge:
+        environ = {**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)}
+        done = subprocess.run([sys.executable, script], env=environ, check=False, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "RESULT SUCCEEDED {'Output': 5} ['', 'add']" in done.stdout
