@@ -11,21 +11,26 @@ import logging
 import os
 import signal
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 
 from kedge import __version__
+from kedge.artifacts import staging
 from kedge.artifacts.staging import PodIdentity
+from kedge.artifacts.store import ArtifactStore
 from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
 from kedge.errors import AlreadyExists, Unauthorized
 from kedge.home import Home
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
-from kedge.kube.core import KINDS, NAMESPACE
+from kedge.kube.core import KINDS, NAMESPACE, POD
+from kedge.kube.kinds import Kind, Obj
+from kedge.node.agent import NodeAgent
+from kedge.pipelines import feature as pipelines
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
@@ -38,6 +43,9 @@ from kedge.store.log import ObjectLog
 from kedge.workloads import running as workloads
 
 _log = logging.getLogger(__name__)
+
+NODE = "this-machine"
+"""The name of the embedded host's only node."""
 
 
 def serve(settings: Settings, *, http_port: int | None = None, https_port: int | None = None) -> None:
@@ -141,43 +149,63 @@ async def _parts(
 ) -> AsyncGenerator["asyncio.Future[None]"]:
     """Everything above the data directory and the bound ports."""
     clock, ids = sources
-    ports = listeners.ports
-    http, https = (f"{scheme}://{LOOPBACK}:{port}" for scheme, port in (("http", ports.http), ("https", ports.https)))
+    http, https = (f"{scheme}://{LOOPBACK}:{port}" for scheme, port in zip(("http", "https"), listeners.ports, strict=True))
     keys = pki.ensure(home.path / "pki", clock)
     tokens = Tokens(keys.load_signing_key(), https, clock, ids)
-    store = ObjectLog(home.path / "objects.db", synchronous=settings.synchronous)
-    kinds = KINDS
-    api = Api(store, kinds, clock, ids, tokens=tokens)
-    client = LocalClient(api)
     owner_token = _owner_token(home.path / "pki" / "owner.token", ids)
-    authenticator = Authenticator(owner_token, tokens, api)
-    streams = Streams()
-    _ensure_namespaces(api)
+    kinds = (*KINDS, *pipelines.KINDS)
     background = _Background()
-    background.start("workloads", workloads.run(client, kinds, clock))
-    app = Starlette(routes=kubernetes.routes(api, authenticator, version=__version__, streams=streams))
-    try:
-        await listeners.start(LoopbackGuard(app), keys.certificate, keys.key)
-        access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
-        kubeconfig.write(home.path / "kubeconfig", access)
-        home.announce(
-            {
-                "version": __version__,
-                "pid": os.getpid(),
-                "http": http,
-                "https": https,
-                "token": owner_token,
-                "kubeconfig": str(home.path / "kubeconfig"),
-                "dataDir": str(home.path),
-                "startedAt": timestamp(clock.now()),
-            }
+    with closing(ObjectLog(home.path / "objects.db", synchronous=settings.synchronous)) as store:
+        api = Api(store, kinds, clock, ids, admission=(_bind,), tokens=tokens)
+        client = LocalClient(api)
+        _ensure_namespaces(api)
+        authenticator = Authenticator(owner_token, tokens, api)
+        streams = Streams()
+        node = NodeAgent(client, settings, clock, ids, node_name=NODE)
+        api.logs = node.logs
+        artifacts = ArtifactStore(home.path / "artifacts", home.path / "projects")
+        feature = pipelines.Feature(
+            pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
+            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids),
+            pipelines.Limits(infra_retries=settings.infra_retries),
         )
-        _log.info("ready: REST and pages at %s, Kubernetes API at %s", http, https)
-        yield background.failed
-    finally:
-        await listeners.stop(streams.close)
-        await background.stop()
-        store.close()
+        routes = [
+            *feature.routes(authenticator, __version__),
+            *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
+            *kubernetes.routes(api, authenticator, version=__version__, streams=streams),
+        ]
+        try:
+            background.start("workloads", workloads.run(client, kinds, clock))
+            await node.start()
+            await feature.start()
+            await listeners.start(LoopbackGuard(Starlette(routes=routes)), keys.certificate, keys.key)
+            access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
+            kubeconfig.write(home.path / "kubeconfig", access)
+            home.announce(
+                {
+                    "version": __version__,
+                    "pid": os.getpid(),
+                    "http": http,
+                    "https": https,
+                    "token": owner_token,
+                    "kubeconfig": str(home.path / "kubeconfig"),
+                    "dataDir": str(home.path),
+                    "startedAt": timestamp(clock.now()),
+                }
+            )
+            _log.info("ready: REST and pages at %s, Kubernetes API at %s", http, https)
+            yield background.failed
+        finally:
+            await listeners.stop(streams.close, feature.close_streams)
+            await feature.stop()
+            await node.stop()
+            await background.stop()
+
+
+def _bind(verb: str, kind: Kind, new: Obj, old: Obj | None) -> None:
+    """This machine is the only node: Pods are bound to it as they are made, which saves a write for each."""
+    if verb == "create" and kind is POD and old is None:
+        new["spec"].setdefault("nodeName", NODE)
 
 
 def _ensure_namespaces(api: Api) -> None:
