@@ -4,7 +4,7 @@ This is where an attempt becomes a success: the commit is one transaction that r
 names the Pod by its UID, and is taken from the attempt's own Pod alone, once; asked again it answers the same.
 """
 
-from collections.abc import Mapping
+from typing import Any
 
 from kedge.artifacts.staging import Assignment, StagedOutputs
 from kedge.errors import Conflict, Invalid, Unavailable
@@ -12,9 +12,11 @@ from kedge.kube.clock import Clock
 from kedge.pipelines import observations
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted
+from kedge.pipelines.engine.values import MismatchError, conform
 from kedge.pipelines.history import History
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.records import Attempt, derived_id
+from kedge.pipelines.spec import Component, OutputParameter, ParameterType
 
 
 class Commits:
@@ -56,8 +58,8 @@ class Commits:
             return
         live, attempt = self._current(pod_uid)
         task = live.engine.tasks[attempt.task]
-        made = _outputs(live.record.id, attempt, outputs)
         plan = live.steps.plan(task.component, task.executor)
+        made = _outputs(live.record.id, attempt, plan.component, outputs)
         worker = self._controller.worker(live.record.id)
         if worker is None:
             raise Conflict(_not_wanted(pod_uid))
@@ -116,9 +118,9 @@ def _not_wanted(pod: str) -> str:
     return f"Pod {pod}: this attempt is not wanted any more. It was cancelled, or another took its place."
 
 
-def _outputs(run: str, attempt: Attempt, staged: StagedOutputs) -> Outputs:
+def _outputs(run: str, attempt: Attempt, component: Component, staged: StagedOutputs) -> Outputs:
     """What a step said it made, as the engine takes it; each artifact gets its id."""
-    made: Mapping[str, list[Artifact]] = {
+    made = {
         name: [
             Artifact(
                 name=artifact.name or name,
@@ -133,4 +135,15 @@ def _outputs(run: str, attempt: Attempt, staged: StagedOutputs) -> Outputs:
         ]
         for name, listed in staged.artifacts.items()
     }
-    return Outputs(dict(staged.parameters), dict(made))
+    texts = {name: _parsed(text, component.output_definitions.parameters.get(name)) for name, text in staged.texts.items()}
+    return Outputs({**staged.parameters, **texts}, made)
+
+
+def _parsed(text: str, definition: OutputParameter | None) -> Any:
+    """The value that a file of text spells; what does not is left as it is, and refused with its type by the engine."""
+    if definition is None or definition.kind is ParameterType.STRING:
+        return text
+    try:
+        return conform(text.strip(), definition.kind, parse=True)
+    except MismatchError:
+        return text

@@ -7,14 +7,15 @@ its engine back, and lets it say again whatever may not have been done.
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from kedge.client.types import Client
 from kedge.control.informer import Informer
-from kedge.errors import ApiError, KedgeError, NotFound, PipelineError, Unavailable
+from kedge.errors import ApiError, Conflict, KedgeError, NotFound, PipelineError, Unavailable
 from kedge.kube.clock import Clock, parse_timestamp, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -123,6 +124,23 @@ class RunController:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+    def _insist(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do something now, and again after a while for as long as the server cannot take it.
+
+        Args:
+            key: What it is about; only the last word on it is repeated.
+            work: Safe to do twice.
+        """
+
+        async def attempt() -> None:
+            try:
+                await work()
+            except KedgeError as error:
+                _log.warning("%s: %s Trying again.", key, error)
+                self._timers.after(_RETRY, key, lambda: self._insist(key, work))
+
+        self._spawn(attempt())
 
     def _close_lost(self) -> None:
         """Unfinished runs whose objects are gone (a lost object store): nothing can happen to them any more."""
@@ -265,7 +283,8 @@ class RunController:
             record, spec = self._registrar.adopt(obj)
             live = None if record.finished else self._load(record, spec)
         except PipelineError as error:
-            self._spawn(self._refuse(obj, str(error)))
+            reason = str(error)
+            self._insist(("refuse", run_id), lambda: self._refuse(obj, reason))
             return
         except KedgeError as error:
             _log.warning("run %s cannot begin yet: %s", run_id, error)
@@ -279,7 +298,7 @@ class RunController:
             )
             return
         if live is None:
-            self._spawn(self._tell_end(record))
+            self._insist(("end", run_id), lambda: self._tell_end(record))
             return
         worker = self._workers[run_id] = Worker(live, self, self._tools)
         worker.resume()
@@ -312,7 +331,8 @@ class RunController:
         """A Run that is over: let it go when it is being deleted, and delete it when its time has come."""
         metadata = obj["metadata"]
         if TRACKING_FINALIZER in (metadata.get("finalizers") or ()):
-            self._spawn(self._tools.pods.let_go(RUN, metadata["namespace"], metadata["name"]))
+            place = metadata["namespace"], metadata["name"]
+            self._insist(("let go", metadata["uid"]), lambda: self._tools.pods.let_go(RUN, *place))
         if metadata.get("deletionTimestamp"):
             return
         ttl = (obj.get("spec") or {}).get("ttlSecondsAfterFinished")
@@ -324,12 +344,10 @@ class RunController:
 
     def _expire(self, metadata: Obj) -> None:
         async def delete() -> None:
-            try:
+            with suppress(NotFound, Conflict):  # somebody else did, and perhaps made another of that name
                 await self._client.delete(RUN, metadata["name"], metadata["namespace"], uid=metadata["uid"])
-            except ApiError as error:
-                _log.info("run %s could not be deleted after its time: %s", metadata["uid"], error)
 
-        self._spawn(delete())
+        self._insist(("expire", metadata["uid"]), delete)
 
     # ---- Pods
 
@@ -355,17 +373,7 @@ class RunController:
         found = self._history.attempts(reference.run, reference.task)
         wanted = any(attempt.number == reference.attempt and attempt.state is State.SUCCEEDED for attempt in found)
         if observations.is_tracked(pod) or not (wanted or pod["metadata"].get("deletionTimestamp")):
-            self._settle_soon(pod, wanted=wanted)
-
-    def _settle_soon(self, pod: Obj, *, wanted: bool) -> None:
-        self._spawn(self._settle(pod, wanted=wanted))
-
-    async def _settle(self, pod: Obj, *, wanted: bool) -> None:
-        try:
-            await self._tools.pods.settle(pod, wanted=wanted)
-        except ApiError as error:
-            _log.warning("Pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error)
-            self._timers.after(_RETRY, ("settle", pod["metadata"]["uid"]), lambda: self._settle_soon(pod, wanted=wanted))
+            self._insist(("settle", pod["metadata"]["uid"]), lambda: self._tools.pods.settle(pod, wanted=wanted))
 
     # ---- what workers ask
 
@@ -405,12 +413,7 @@ class RunController:
         """The run is over and recorded: tell its object, let everything go, forget it."""
         live, run_id = worker.live, worker.live.record.id
         self._timers.cancel(("status", run_id))
-        for pod in list(self.pods_of(run_id)):
-            reference = observations.reference(pod)
-            if reference is not None and (observations.is_tracked(pod) or not observations.is_over(pod)):
-                task = live.engine.tasks.get(reference.task)
-                wanted = task is not None and task.state is State.SUCCEEDED and task.attempt == reference.attempt
-                await self._tools.pods.settle(pod, wanted=wanted)
+        await self._settle_all(run_id)
         await self._patch_end(live.record.namespace, live.record.name, _status(live))
         worker.over = True
         self._workers.pop(run_id, None)
@@ -419,7 +422,19 @@ class RunController:
 
     async def _tell_end(self, record: RunRecord) -> None:
         """A run that was over before its object said so: the hub stopped between the two."""
+        await self._settle_all(record.id)
         await self._patch_end(record.namespace, record.name, _end_status(record))
+
+    async def _settle_all(self, run_id: str) -> None:
+        """Let go of every Pod of a run that is over, and end those that nobody wants."""
+        held = [pod for pod in self.pods_of(run_id) if observations.is_tracked(pod) or not observations.is_over(pod)]
+        if not held:
+            return
+        good = {(found.task, found.number) for found in self._history.attempts(run_id) if found.state is State.SUCCEEDED}
+        for pod in held:
+            reference = observations.reference(pod)
+            if reference is not None:
+                await self._tools.pods.settle(pod, wanted=(reference.task, reference.attempt) in good)
 
     async def _patch_end(self, namespace: str, name: str, status: Obj) -> None:
         try:

@@ -140,15 +140,22 @@ class StandInNode:
         uid = pod["metadata"]["uid"]
         try:
             if uid not in self._machine.ended:
-                await self._status(pod, {"phase": "Running", "containerStatuses": [_main({"running": {"startedAt": self._now()}})]})
+                await self._status(
+                    pod, {"phase": "Running", "containerStatuses": [_main({"running": {"startedAt": self._now()}})]}
+                )
                 if uid not in self._machine.started:
                     self._machine.started.append(uid)
-                self._machine.ended[uid] = await self._machine.behaviour(Step(pod, _told(pod), lambda made: self._stage(uid, made)))
+                self._machine.ended[uid] = await self._machine.behaviour(
+                    Step(pod, _told(pod), lambda made: self._stage(uid, made))
+                )
             ended = self._machine.ended[uid]
             terminated: Obj = {"exitCode": ended.code, "reason": ended.reason or ("Completed" if not ended.code else "Error")}
             if ended.message:
                 terminated["message"] = ended.message
-            status: Obj = {"phase": "Failed" if ended.code else "Succeeded", "containerStatuses": [_main({"terminated": terminated})]}
+            status: Obj = {
+                "phase": "Failed" if ended.code else "Succeeded",
+                "containerStatuses": [_main({"terminated": terminated})],
+            }
             if ended.pod_reason:
                 status["reason"] = ended.pod_reason
             await self._status(pod, status)
