@@ -171,6 +171,8 @@ def _read(filename: str) -> Optional[_File]:
 
 
 def _defined(statement: ast.stmt) -> List[str]:
+    if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+        return []
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
     if isinstance(statement, (ast.ClassDef, ast.FunctionDef)):

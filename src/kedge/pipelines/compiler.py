@@ -21,6 +21,7 @@ from kedge.dsl.components import Component
 from kedge.dsl.errors import DslError
 from kedge.dsl.pipelines import Pipeline
 from kedge.errors import PipelineError
+from kedge.pipelines import garbage
 from kedge.pipelines.documents import Document
 from kedge.pipelines.project import pack
 
@@ -50,7 +51,7 @@ def compile_file(
     file = Path(path).resolve()
     if not file.is_file():
         raise PipelineError(f"{path}: there is no such file. Give the path of a Python file that defines a @dsl.pipeline.")
-    with _importing, _imported(file) as module:
+    with _importing, garbage.paused(), _imported(file) as module:
         found = _pipeline(module, file, pipeline_name)
         return compile_pipeline(found, display_name=display_name, parameters=parameters, folder=file.parent)
 
@@ -74,7 +75,8 @@ def compile_pipeline(
         PipelineError: The pipeline is wrong, or its project code cannot be packed.
     """
     try:
-        compiled = compiling.compile(pipeline, display_name=display_name, parameters=parameters)
+        with garbage.paused():
+            compiled = compiling.compile(pipeline, display_name=display_name, parameters=parameters)
     except DslError as error:
         raise PipelineError(str(error)) from error
     platforms: dict[str, Any] = dict(compiled.platforms)
