@@ -3,7 +3,7 @@
 from typing import Any
 
 from kedge.client.types import PatchType
-from kedge.errors import UnsupportedMediaType
+from kedge.errors import BadRequest, UnsupportedMediaType
 from kedge.kube import patches
 from kedge.kube.kinds import Obj
 from kedge.server.core import Core, Target, WriteOptions, accept, clone, copy, require_verb
@@ -35,5 +35,9 @@ def patch(core: Core, target: Target, change: Any, how: PatchType, options: Writ
         )
     record = core.find(target)
     # The patch's own values end up in the object: cloned, so that the two share nothing.
-    patched = patches.apply(copy(record), clone(change), how, kind.merge_keys)
+    try:
+        patched = patches.apply(copy(record), clone(change), how, kind.merge_keys)
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
+        # A patch is any JSON at all: what its language does not foresee is the sender's mistake.
+        raise BadRequest(f"the {how} patch cannot be applied: {error}. Check the types of what it holds.") from error
     return commit(core, target, record, accept(target, patched, options), options)

@@ -102,7 +102,11 @@ def _row(kind: Kind, obj: Obj, now: datetime, include: str) -> Obj:
 
 
 def _cell(column: Column, obj: Obj, now: datetime) -> Any:
-    value = column.value(obj)
+    try:
+        value = column.value(obj)
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError):
+        # An open schema lets anything stand there; one odd object must not hide the others.
+        return "<invalid>"
     return age(value, now) if column.type == "date" else value
 
 
