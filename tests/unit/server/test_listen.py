@@ -44,7 +44,7 @@ def test_a_port_in_use_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(KedgeError, match=f"port {port} \\(https\\) on 127.0.0.1: is in use by another process. Stop it, or choose"):
+        with pytest.raises(KedgeError, match=f"port {port} \\(https\\) on 127.0.0.1: is in use by another process. Stop it"):
             Listeners(0, port).open()
 
 
