@@ -1,7 +1,7 @@
 """Python environments, by what they hold: built once by ``uv``, shared by all steps that want the same.
 
-An environment is built beside its place and renamed into it, under a lock that other processes respect, so nobody sees half of one
-and two hosts on one machine share what either has built. The second run installs nothing.
+An environment is built beside its place and renamed into it, under a lock that other processes respect, so nobody sees half of
+one and two hosts on one machine share what either has built. The second run installs nothing.
 """
 
 import asyncio
@@ -55,16 +55,20 @@ def wanted(version: str, pod: Obj) -> Wanted:
     if not text:
         return Wanted(version)
     try:
-        found: Any = json.loads(text)
-        lists = [found.get(key) or [] for key in ("packages", "indexUrls", "trustedHosts")]
-        if not all(isinstance(each, list) and all(isinstance(item, str) for item in each) for each in lists):
-            raise TypeError("its fields must be lists of strings")
+        lists = [_strings(json.loads(text), key) for key in ("packages", "indexUrls", "trustedHosts")]
     except (ValueError, TypeError, AttributeError) as error:
         message = (
             f'metadata.annotations[{PYTHON_ANNOTATION}]: cannot be read: {error}. Its form is {{"packages": ["pandas==2.2"]}}.'
         )
         raise Refusal("EnvironmentFailed", message) from error
     return Wanted(version, tuple(lists[0]), tuple(lists[1]), tuple(lists[2]))
+
+
+def _strings(found: Any, key: str) -> list[str]:
+    values = found.get(key) or []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{key} must be a list of strings")
+    return values
 
 
 class Environments:
@@ -170,10 +174,13 @@ class Environments:
 
     async def _add_pip(self, interpreter: str, python: Sequence[str]) -> None:
         """Install the pip that comes with the interpreter, so that steps which call it find it; without it they do not."""
-        version = Path(interpreter).resolve().parent.parent / "lib"
-        for bundled in sorted(version.glob("python3*/ensurepip/_bundled")):
+        bundled = await asyncio.to_thread(_bundled, interpreter)
+        if bundled is not None:
             await self._uv("pip", "install", "--quiet", *python, "--no-index", "--find-links", str(bundled), "pip")
-            return
+
+
+def _bundled(interpreter: str) -> Path | None:
+    return next(Path(interpreter).resolve().parent.parent.glob("lib/python3*/ensurepip/_bundled"), None)
 
 
 def _replace(aside: Path, path: Path) -> None:

@@ -1,7 +1,7 @@
 """When a Python step may be forked from a warm interpreter, as a table: everything else is started anew.
 
-A forked step shares what the interpreter and the loader have read at their start. So whatever would have changed that start must be
-absent, or the step would behave otherwise than in a container.
+A forked step shares what the interpreter and the loader have read at their start. So whatever would have changed that start
+must be absent, or the step would behave otherwise than in a container.
 """
 
 from collections.abc import Callable, Iterable

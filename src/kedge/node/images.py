@@ -1,8 +1,8 @@
 """What an image's name means on a host without a container runtime: a table from names to Python versions or to plain Linux.
 
-``python:3.12`` is a promise about the interpreter, kept by running under that very version. ``debian``, ``alpine``… are taken for
-"some Linux with a shell", and get this machine's root as a read-only private view. Everything else is refused by name: running it as
-something that it is not would fail later and less clearly.
+``python:3.12`` is a promise about the interpreter, kept by running under that very version. ``debian``, ``alpine``… are taken
+for "some Linux with a shell", and get this machine's root as a read-only private view. Everything else is refused by name:
+running it as something that it is not would fail later and less clearly.
 """
 
 import json
@@ -69,9 +69,9 @@ class ImageTable:
         known = ", ".join(["python:X.Y", *sorted(self.linux)])
         raise Refusal(
             "ImageNotSupported",
-            f"{path}: image {image!r} cannot be run: this host has no container runtime, and knows only {known}. Use one of these "
-            f'(for a Python step with packages_to_install), say in {self.file} what it is (such as {{"python": {{"{name}": "3.12"}}}}), '
-            "or run it on a Kubernetes cluster.",
+            f"{path}: image {image!r} cannot be run: this host has no container runtime, and knows only {known}. "
+            "Use one of these (for a Python step with packages_to_install), "
+            f'say in {self.file} what it is (such as {{"python": {{"{name}": "3.12"}}}}), or run it on a Kubernetes cluster.',
         )
 
 
@@ -125,4 +125,4 @@ def _version_of(tag: str) -> str | None:
     match = _VERSION.fullmatch(tag)
     if match:
         return ".".join(part for part in match.groups() if part)
-    return "3" if tag.split("-")[0] in {"latest", "slim", "alpine", "bookworm", "bullseye", "trixie"} else None
+    return "3" if tag.partition("-")[0] in {"latest", "slim", "alpine", "bookworm", "bullseye", "trixie"} else None

@@ -69,7 +69,7 @@ class Interpreters:
             text = f"Python {version} is not on this machine and could not be installed: {answer.err}"
             fix = f"Install it (pyenv install {version}, or your system's package), or use an image of a version that is here."
             raise Refusal(reason, f"{text}\n{fix}")
-        return os.path.realpath(answer.out.splitlines()[-1])
+        return await asyncio.to_thread(os.path.realpath, answer.out.splitlines()[-1])
 
 
 def _fits(version: str, numbers: tuple[int, ...]) -> bool:

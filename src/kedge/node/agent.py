@@ -1,0 +1,314 @@
+"""The node's agent: watches the Pods of this node and has a worker for each that runs.
+
+It may die and start again at any time: the supervisor keeps the containers. On start it compares what runs with what should,
+adopts what it finds, uses exits that happened meanwhile, and has the processes of Pods that are gone killed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+from kedge.client.types import Client, WatchEvent
+from kedge.config import Settings
+from kedge.errors import ApiError, Conflict, Gone, NotFound
+from kedge.kube.clock import Clock, Ids
+from kedge.kube.core import POD
+from kedge.kube.kinds import Obj
+from kedge.node import admission, capacity, images
+from kedge.node.admission import Admission
+from kedge.node.environments import Environments
+from kedge.node.events import Events
+from kedge.node.interpreters import Interpreters
+from kedge.node.launchers import Launchers
+from kedge.node.logs import NodeLogs, Shown
+from kedge.node.objects import Objects
+from kedge.node.pods import PodWorker, Tools
+from kedge.node.preparing import Preparation, clean
+from kedge.node.specs import Machine
+from kedge.node.supervisor_client import Supervisor
+from kedge.node.uv import Uv
+from kedge.node.volumes import VolumeMaker
+
+_log = logging.getLogger(__name__)
+_ENDED = frozenset({"Succeeded", "Failed"})
+# Cancelled Pods that a new agent finds still running have this long, whatever their grace period.
+_HURRY_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
+
+
+class NodeAgent:
+    """Runs the Pods of one node.
+
+    Args:
+        client: The Kubernetes API.
+        settings: How Kedge was started.
+        clock: The time.
+        ids: Names of events.
+        node_name: Whose Pods.
+    """
+
+    def __init__(self, client: Client, settings: Settings, clock: Clock, ids: Ids, *, node_name: str = "localhost") -> None:
+        self._client = client
+        self._settings = settings
+        self._clock = clock
+        self._node_name = node_name
+        self._directory = settings.home / "node"
+        self._pods = self._directory / "pods"
+        self._supervisor = Supervisor(self._directory, self._heard, self._lost_supervisor)
+        self._events = Events(client, clock, ids, node_name)
+        self._uv = Uv(settings.environ)
+        self._interpreters = Interpreters(self._uv, settings.environ)
+        self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
+        self._admission = Admission(capacity.of_machine(), settings.max_pods)
+        self._workers: dict[str, PodWorker] = {}
+        self._queued: dict[str, tuple[str, str]] = {}
+        self._fresh: Obj | None = None  # the newest in the queue, which mostly need not wait at all
+        self._tools: Tools | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._starting: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._idle = asyncio.Event()
+        self.logs = NodeLogs(self._pods, clock, self._shown)
+
+    async def start(self) -> None:
+        """Connect to the supervisor, adopt what runs, and go on in the background.
+
+        Raises:
+            KedgeError: The supervisor cannot be started, or ``images.json`` cannot be read.
+        """
+        for place in (self._directory, self._pods, self._directory / "config"):
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        table = images.read(self._settings.home / "images.json")
+        hello = await self._supervisor.connect()
+        launchers = Launchers(self._settings.cache / "launchers")
+        machine = Machine(self._settings, launchers, hello["view"])
+        objects = Objects(self._client)
+        maker = VolumeMaker(self._client, objects, self._directory / "config")
+        preparation = Preparation(machine, table, self._environments, objects, maker, self._pods)
+        self._tools = Tools(
+            self._client, self._supervisor, self._clock, preparation, self._events, self._settings.log_limit, self._over
+        )
+        resource_version = await self._adopt(hello["containers"])
+        self._tasks.append(asyncio.create_task(self._watch(resource_version), name="node"))
+
+    async def stop(self) -> None:
+        """Let go of everything; steps run on."""
+        self._stopping = True
+        tasks = [*self._tasks, *self._starting]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.close() for worker in self._workers.values()))
+        await self._environments.close()
+        await self._events.close()
+        self._supervisor.close()
+
+    async def stop_all(self, grace: float = 5.0) -> None:
+        """End every Pod, then stop, the supervisor too: for ``kedge down``.
+
+        Args:
+            grace: Seconds that containers have.
+        """
+        self._queued.clear()
+        for worker in list(self._workers.values()):
+            worker.end(grace, "NodeShutdown", "The host was stopped while the Pod ran.")
+        self._idle.clear()
+        if self._workers:
+            try:
+                await asyncio.wait_for(self._idle.wait(), grace + 5)
+            except TimeoutError:
+                _log.warning("%d pods did not end in time", len(self._workers))
+        self._supervisor.quit()
+        await self.stop()
+
+    # -- Pods -----------------------------------------------------------------------------------------------------------
+
+    async def _adopt(self, records: Iterable[Obj]) -> str:
+        """Compare what runs with the Pods that there are; returns where to watch from."""
+        page = await self._client.list(POD, fields=f"spec.nodeName={self._node_name}")
+        by_pod: dict[str, list[Obj]] = {}
+        for record in records:
+            by_pod.setdefault(record["id"].split("/")[0], []).append(record)
+        known: set[str] = set()
+        for pod in page.items:
+            uid = pod["metadata"]["uid"]
+            known.add(uid)
+            self._see(pod, by_pod.get(uid, []), hurry=_HURRY_SECONDS)
+        for uid, strays in by_pod.items():
+            if uid not in known:
+                self._end_strays(strays)
+        await asyncio.to_thread(_sweep, self._pods, known)
+        self._admit()
+        return page.resource_version
+
+    def _end_strays(self, records: Iterable[Obj]) -> None:
+        """Kill containers of Pods that are not there any more, or are over."""
+        for record in records:
+            if record["state"] == "exited":
+                self._supervisor.forget(record["id"])
+            else:
+                self._supervisor.stop(record["id"], 0)
+
+    async def _watch(self, resource_version: str) -> None:
+        fields = f"spec.nodeName={self._node_name}"
+        while True:
+            try:
+                async for event in self._client.watch(POD, resource_version=resource_version, fields=fields):
+                    resource_version = event.object["metadata"]["resourceVersion"]
+                    if event.type != "BOOKMARK":
+                        self._hear_of(event)
+            except Gone:
+                resource_version = await self._list_again()
+            except ApiError as error:
+                _log.warning("watching pods: %s", error)
+                await self._clock.sleep(_RETRY_SECONDS)
+
+    async def _list_again(self) -> str:
+        """Catch up after a watch that fell behind."""
+        page = await self._client.list(POD, fields=f"spec.nodeName={self._node_name}")
+        there = {pod["metadata"]["uid"] for pod in page.items}
+        for uid in [*self._workers, *self._queued]:
+            if uid not in there:
+                self._forget(uid)
+        for pod in page.items:
+            self._see(pod)
+        self._admit()
+        return page.resource_version
+
+    def _hear_of(self, event: WatchEvent) -> None:
+        if event.type == "DELETED":
+            self._forget(event.object["metadata"]["uid"])
+        else:
+            self._see(event.object)
+        self._admit()
+
+    def _forget(self, uid: str) -> None:
+        """A Pod is gone from the API."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.vanish()
+            return
+        if self._queued.pop(uid, None):
+            self._admission.release(uid)
+        asyncio.get_running_loop().run_in_executor(None, lambda: clean(self._pods / uid, keep_logs=False))
+
+    def _see(self, pod: Obj, records: Iterable[Obj] = (), *, hurry: float | None = None) -> None:
+        """A Pod is there, as it is."""
+        meta = pod["metadata"]
+        uid = meta["uid"]
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+            return
+        status = pod.get("status") or {}
+        records = list(records)
+        if status.get("phase") in _ENDED:
+            self._end_strays(records)
+            if meta.get("deletionGracePeriodSeconds"):
+                self._soon(self._release(pod))
+            return
+        size = admission.size_of(
+            pod["spec"], default_cpu=self._settings.default_cpu, default_memory=self._settings.default_memory
+        )
+        if records or meta.get("deletionTimestamp") or status.get("startTime"):
+            # It runs already, or it only has to end: it does not wait in the queue.
+            self._queued.pop(uid, None)
+            self._admission.force(uid, size)
+            self._work(pod, records, hurry=hurry)
+            return
+        reason, message = self._admission.misfit(size)
+        if reason:
+            self._admission.force(uid, size)
+            self._work(pod).end(0, reason, message)
+            return
+        if uid not in self._queued:
+            self._queued[uid] = (meta["namespace"], meta["name"])
+            self._admission.queue(uid, size)
+            self._fresh = pod
+
+    def _admit(self) -> None:
+        """Let Pods in as long as they fit."""
+        fresh, self._fresh = self._fresh, None
+        while not self._stopping and (uid := self._admission.next()) is not None:
+            namespace, name = self._queued.pop(uid)
+            if fresh is not None and fresh["metadata"]["uid"] == uid:
+                self._work(fresh)
+            else:
+                # A queued Pod is not kept in memory: it is read when its turn has come.
+                self._soon(self._fetch(uid, namespace, name))
+
+    async def _fetch(self, uid: str, namespace: str, name: str) -> None:
+        try:
+            pod = await self._client.get(POD, name, namespace)
+        except NotFound:
+            pod = None
+        if pod is None or pod["metadata"]["uid"] != uid:
+            self._admission.release(uid)
+            self._admit()
+            return
+        if uid not in self._workers:
+            self._work(pod)
+
+    def _work(self, pod: Obj, records: Iterable[Obj] = (), *, hurry: float | None = None) -> PodWorker:
+        assert self._tools is not None  # noqa: S101  # made in `start`, before anything is seen
+        worker = PodWorker(pod, self._tools, records, hurry=hurry)
+        self._workers[worker.uid] = worker
+        worker.wake()
+        return worker
+
+    def _over(self, uid: str) -> None:
+        self._workers.pop(uid, None)
+        self._admission.release(uid)
+        if not self._workers:
+            self._idle.set()
+        self._admit()
+
+    async def _release(self, pod: Obj) -> None:
+        meta = pod["metadata"]
+        try:
+            await self._client.delete(POD, meta["name"], meta["namespace"], uid=meta["uid"], grace_period=0)
+        except (NotFound, Conflict):
+            return
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    # -- the supervisor -------------------------------------------------------------------------------------------------
+
+    def _heard(self, record: Obj) -> None:
+        uid = record["id"].split("/")[0]
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.heard(record)
+        elif record["state"] == "exited":
+            self._supervisor.forget(record["id"])
+
+    def _lost_supervisor(self) -> None:
+        if not self._stopping:
+            _log.warning("the supervisor has died; starting another")
+            self._tasks.append(asyncio.create_task(self._reconnect(), name="supervisor"))
+
+    async def _reconnect(self) -> None:
+        hello = await self._supervisor.connect()
+        by_pod: dict[str, list[Obj]] = {}
+        for record in hello["containers"]:
+            by_pod.setdefault(record["id"].split("/")[0], []).append(record)
+        for uid, worker in self._workers.items():
+            worker.compare(by_pod.pop(uid, []))
+        for strays in by_pod.values():
+            self._end_strays(strays)
+
+    def _shown(self, uid: str, container: str) -> Shown | None:
+        worker = self._workers.get(uid)
+        return worker.shown(container) if worker is not None else None
+
+
+def _sweep(directory: Path, known: set[str]) -> None:
+    """Remove what Pods that are not there any more have left."""
+    for place in directory.iterdir():
+        if place.name not in known:
+            clean(place, keep_logs=False)

@@ -1,0 +1,175 @@
+"""A container's environment variables: what the Pod says, with references looked up and ``$(NAME)`` expanded."""
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kedge.kube import quantities
+from kedge.kube.kinds import Obj
+from kedge.node.objects import Objects
+from kedge.node.refusals import Refusal
+
+_REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
+_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+
+
+class MissingError(Exception):
+    """Something that a Pod refers to is not there (yet); the Pod waits for it."""
+
+
+@dataclass(slots=True)
+class Environment:
+    """What a Pod's container is given.
+
+    Attributes:
+        values: The variables.
+        secrets: Values that came from Secrets, to be masked in logs.
+    """
+
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    secrets: list[str] = field(default_factory=list[str])
+
+
+def expand(text: str, values: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` by its value; ``$$`` is a dollar, and an unknown name stays as it is.
+
+    Examples:
+        >>> expand("$(A)-$$(A)-$(B)", {"A": "1"})
+        '1-$(A)-$(B)'
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return "$" if name is None else values.get(name, match.group())
+
+    return _REFERENCE.sub(replace, text) if "$" in text else text
+
+
+async def of_container(pod: Obj, container: Obj, objects: Objects) -> Environment:
+    """Work out what a container's ``envFrom`` and ``env`` say.
+
+    Args:
+        pod: The Pod, for ``fieldRef``.
+        container: The container.
+        objects: Reads ConfigMaps and Secrets.
+
+    Raises:
+        MissingError: A ConfigMap, Secret or key is not there.
+        Refusal: A reference is of a kind that is not carried out here.
+    """
+    found = Environment()
+    for source in container.get("envFrom") or ():
+        await _from(pod, source, objects, found)
+    for variable in container.get("env") or ():
+        name = variable["name"]
+        if variable.get("valueFrom"):
+            value = await _reference(pod, container, variable, objects, found)
+            if value is not None:
+                found.values[name] = value
+        else:
+            found.values[name] = expand(variable.get("value") or "", found.values)
+    return found
+
+
+async def _from(pod: Obj, source: Obj, objects: Objects, found: Environment) -> None:
+    prefix, namespace = source.get("prefix") or "", pod["metadata"]["namespace"]
+    reference = source.get("configMapRef") or source.get("secretRef") or {}
+    is_secret = bool(source.get("secretRef"))
+    obj = await (objects.secret if is_secret else objects.config_map)(namespace, reference["name"])
+    if obj is None:
+        if reference.get("optional"):
+            return
+        raise MissingError(f'{"secret" if is_secret else "configmap"} "{reference["name"]}" not found')
+    for key, value in sorted(texts(obj).items()):
+        name = prefix + key
+        if _NAME.fullmatch(name):
+            found.values[name] = value
+            if is_secret:
+                found.secrets.append(value)
+
+
+async def _reference(pod: Obj, container: Obj, variable: Obj, objects: Objects, found: Environment) -> str | None:
+    source, namespace = variable["valueFrom"], pod["metadata"]["namespace"]
+    if field_ref := source.get("fieldRef"):
+        return field_of(pod, field_ref["fieldPath"])
+    if resource := source.get("resourceFieldRef"):
+        return resource_of(pod, container, resource)
+    for kind, read in (("configMapKeyRef", objects.config_map), ("secretKeyRef", objects.secret)):
+        if not (reference := source.get(kind)):
+            continue
+        obj = await read(namespace, reference["name"])
+        value = texts(obj).get(reference["key"]) if obj is not None else None
+        if value is None and not reference.get("optional"):
+            what = "secret" if kind == "secretKeyRef" else "configmap"
+            missing = f'{what} "{reference["name"]}" not found'
+            raise MissingError(
+                missing if obj is None else f"couldn't find key {reference['key']} in {what} {namespace}/{reference['name']}"
+            )
+        if value and kind == "secretKeyRef":
+            found.secrets.append(value)
+        return value
+    kinds = ", ".join(source) or "nothing"
+    raise Refusal(
+        "UnsupportedField", f"env {variable['name']}: valueFrom.{kinds} is not carried out on this host. Give a value instead."
+    )
+
+
+def texts(obj: Obj) -> dict[str, str]:
+    """The data of a ConfigMap or Secret as text; what is no text is left out."""
+    return {key: value.decode("utf-8", "surrogateescape") for key, value in content(obj).items()}
+
+
+def content(obj: Obj) -> dict[str, bytes]:
+    """The data of a ConfigMap or Secret as bytes."""
+    if obj.get("kind") == "Secret":
+        return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
+    plain = {key: value.encode("utf-8", "surrogateescape") for key, value in (obj.get("data") or {}).items()}
+    return plain | {key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}
+
+
+def field_of(pod: Obj, path: str) -> str:
+    """The value of a ``fieldRef``.
+
+    Raises:
+        Refusal: The field is not one that the downward API has.
+
+    Examples:
+        >>> field_of({"metadata": {"name": "x", "labels": {"a": "b"}}}, "metadata.labels['a']")
+        'b'
+    """
+    meta, spec = pod["metadata"], pod.get("spec") or {}
+    if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path):
+        return (meta.get(match.group(1)) or {}).get(match.group(2), "")
+    if path in {"metadata.labels", "metadata.annotations"}:
+        entries = meta.get(path.partition(".")[2]) or {}
+        return "\n".join(f'{key}="{_escaped(value)}"' for key, value in sorted(entries.items()))
+    simple = {
+        "metadata.name": meta.get("name"),
+        "metadata.namespace": meta.get("namespace"),
+        "metadata.uid": meta.get("uid"),
+        "spec.nodeName": spec.get("nodeName"),
+        "spec.serviceAccountName": spec.get("serviceAccountName", "default"),
+        "status.hostIP": "127.0.0.1",
+        "status.podIP": "127.0.0.1",
+        "status.hostIPs": "127.0.0.1",
+        "status.podIPs": "127.0.0.1",
+    }
+    if path not in simple:
+        raise Refusal("UnsupportedField", f"fieldPath {path!r} is not one of the downward API: {', '.join(sorted(simple))}.")
+    return simple[path] or ""
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def resource_of(pod: Obj, container: Obj, reference: Obj) -> str:
+    """The value of a ``resourceFieldRef``, divided by its divisor and rounded up; 0 when nothing is stated."""
+    name = reference.get("containerName")
+    all_containers = [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
+    owner = next((each for each in all_containers if each["name"] == name), container) if name else container
+    section, _, resource = reference["resource"].partition(".")
+    stated = ((owner.get("resources") or {}).get(section) or {}).get(resource, 0)
+    divisor = quantities.parse(reference.get("divisor") or 1) or 1
+    return str(int(-(-quantities.parse(stated) // divisor)))

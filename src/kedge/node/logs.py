@@ -1,0 +1,242 @@
+"""Reads what the supervisor has written of containers' output: `kedge.server.logs.LogSource`.
+
+A log has two files, the older one with ``.1`` appended. While one is followed it may be renamed and replaced; the open file is
+read to its end before the new one is opened, so no line is lost or shown twice.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kedge.errors import BadRequest
+from kedge.kube.clock import Clock, parse_timestamp
+from kedge.kube.kinds import Obj
+from kedge.node.specs import log_path
+from kedge.server.logs import LogOptions
+
+_CHUNK = 1 << 16
+_LOOK_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A container's attempt as far as its log is concerned.
+
+    Attributes:
+        attempt: Its number.
+        running: Whether it may still write.
+    """
+
+    attempt: int
+    running: bool
+
+
+class NodeLogs:
+    """The logs of a node.
+
+    Args:
+        directory: Where Pods' directories are.
+        clock: Waits between looks at a log that is followed.
+        live: Says what is known of a container right now, by Pod uid and name; ``None`` when its Pod does not run.
+    """
+
+    def __init__(self, directory: Path, clock: Clock, live: Callable[[str, str], Shown | None]) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._live = live
+
+    async def read(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield a container's log; see `LogSource`."""
+        uid = pod["metadata"]["uid"]
+        path = self._find(pod, container, options)
+        chooser = _Chooser(options)
+        if options.tail is not None:
+            lines, offset = await asyncio.to_thread(_tail, path, options.tail, chooser)
+            yield b"".join(lines)
+            reader = _Reader(path, offset)
+        else:
+            reader = _Reader(path, None)
+        try:
+            while not chooser.full:
+                # Asked before reading: what a container wrote before it ended is there when it is seen to have ended.
+                goes_on = options.follow and not options.previous and self._writes(uid, container, path)
+                piece = reader.read()
+                if piece:
+                    if text := chooser.take(piece):
+                        yield text
+                    await asyncio.sleep(0)
+                elif not goes_on:
+                    return
+                else:
+                    await self._clock.sleep(_LOOK_SECONDS)
+        finally:
+            reader.close()
+
+    def _find(self, pod: Obj, container: str, options: LogOptions) -> Path:
+        name = pod["metadata"]["name"]
+        directory = self._directory / pod["metadata"]["uid"]
+        known = self._live(pod["metadata"]["uid"], container)
+        attempts = sorted(
+            int(path.name.split(".")[-2]) for path in directory.glob(f"{container}.*.log") if path.name.split(".")[-2].isdecimal()
+        )
+        if not attempts:
+            raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {_waiting(pod, container)}')
+        current = known.attempt if known and known.attempt in attempts else attempts[-1]
+        if options.previous:
+            current -= 1
+            if current not in attempts:
+                raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
+        return log_path(directory, container, current)
+
+    def _writes(self, uid: str, container: str, path: Path) -> bool:
+        known = self._live(uid, container)
+        return known is not None and known.running and path.name == f"{container}.{known.attempt}.log"
+
+
+def _waiting(pod: Obj, container: str) -> str:
+    status = pod.get("status") or {}
+    for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        if each["name"] == container:
+            waiting = (each.get("state") or {}).get("waiting") or {}
+            return waiting.get("message") or waiting.get("reason") or "ContainerCreating"
+    return "ContainerCreating"
+
+
+class _Chooser:
+    """Turns stored lines into what was asked for."""
+
+    def __init__(self, options: LogOptions) -> None:
+        self._options = options
+        self._left = options.limit_bytes
+        self._waits = options.since is not None
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self._left is not None and self._left <= 0
+
+    def wanted(self, line: bytes) -> bool:
+        """Whether a stored line is late enough."""
+        since = self._options.since
+        if since is None or not self._waits:
+            return True
+        if _time_of(line) < since:
+            return False
+        self._waits = False  # lines are in order: all that follow are late enough
+        return True
+
+    def take(self, lines: bytes) -> bytes:
+        """What to show of whole stored lines."""
+        out: list[bytes] = []
+        for line in lines.splitlines(keepends=True):
+            if self.wanted(line) and len(parts := line.split(b" ", 3)) == 4:
+                text = parts[3] if parts[2] == b"F" else parts[3].removesuffix(b"\n")
+                out.append(parts[0] + b" " + text if self._options.timestamps else text)
+        text = b"".join(out)
+        if self._left is not None:
+            text = text[: self._left]
+            self._left -= len(text)
+        return text
+
+
+def _time_of(line: bytes) -> datetime:
+    # Nanoseconds are more than datetime reads before Python 3.11; the last three digits do not matter here.
+    return parse_timestamp(line[:26].decode("ascii") + "Z")
+
+
+class _Reader:
+    """Reads whole lines of a log through its rotations.
+
+    Args:
+        path: The newer file.
+        offset: Where to start in it; ``None`` for the beginning of the older one, if there is one.
+    """
+
+    def __init__(self, path: Path, offset: int | None) -> None:
+        self._path = path
+        self._rest = b""
+        self._fd = -1
+        if offset is None:
+            self._open(path.with_name(path.name + ".1"))
+        if self._fd < 0:
+            self._open(path)
+        if offset and self._fd >= 0:
+            os.lseek(self._fd, offset, os.SEEK_SET)
+
+    def read(self) -> bytes:
+        """The next lines; empty when there are none now."""
+        while True:
+            data = os.read(self._fd, _CHUNK) if self._fd >= 0 else b""
+            if data:
+                lines, newline, self._rest = (self._rest + data).rpartition(b"\n")
+                if newline:
+                    return lines + newline
+                continue
+            if not self._next():
+                return b""
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _next(self) -> bool:
+        """Go on with the newer file when this one is not it, and all of it has been read."""
+        try:
+            current = self._path.stat()
+        except FileNotFoundError:
+            return False
+        if self._fd >= 0:
+            here = os.fstat(self._fd)
+            if (here.st_dev, here.st_ino) == (current.st_dev, current.st_ino):
+                return False
+            if os.lseek(self._fd, 0, os.SEEK_CUR) < here.st_size:
+                return True  # written between the read and the rotation
+        self.close()
+        self._open(self._path)
+        return self._fd >= 0
+
+    def _open(self, path: Path) -> None:
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self._fd = -1
+
+
+def _tail(path: Path, count: int, chooser: _Chooser) -> tuple[list[bytes], int]:
+    """The last lines, ready to show, and where in the newer file they end."""
+    kept: deque[bytes] = deque(maxlen=count)
+    for line in _lines(path.with_name(path.name + ".1")):
+        if chooser.wanted(line):
+            kept.append(line)
+    offset = 0
+    for line in _lines(path):
+        offset += len(line)
+        if chooser.wanted(line):
+            kept.append(line)
+    return [chooser.take(line) for line in kept], offset
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from (line for line in file if line.endswith(b"\n"))
+    except FileNotFoundError:
+        return
+
+
+def last_lines(path: Path, *, size: int = 2048, count: int = 80) -> str:
+    """The end of a log as a termination message: at most so many bytes and lines.
+
+    Args:
+        path: The newer file.
+        size: Bytes.
+        count: Lines.
+    """
+    shown, _ = _tail(path, count, _Chooser(LogOptions()))
+    return b"".join(shown)[-size:].decode("utf-8", "replace")

@@ -1,0 +1,468 @@
+"""One Pod on this node: carries out what `lifecycle` decides and reports what it sees.
+
+Level-triggered: whatever happens (the Pod changes, a container starts or ends, a time has come) only wakes it, and it looks at
+everything again. One task a Pod at most, and none while nothing happens.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from kedge.client.types import Client
+from kedge.errors import ApiError, Conflict, KedgeError, NotFound
+from kedge.kube.clock import Clock, parse_timestamp
+from kedge.kube.core import POD
+from kedge.kube.kinds import Obj
+from kedge.node.env import MissingError
+from kedge.node.events import Events
+from kedge.node.lifecycle import Container, Ending, Exit, Plan, Seen, decide
+from kedge.node.logs import Shown, last_lines
+from kedge.node.preparing import Preparation, clean
+from kedge.node.refusals import Refusal
+from kedge.node.specs import Prepared, log_path, with_files
+from kedge.node.status import MESSAGE_LIMIT, Notes, status_of
+from kedge.node.supervisor_client import Supervisor
+
+_log = logging.getLogger(__name__)
+# A container that ends sooner than this is reported once, ended, rather than twice.
+_COALESCE_SECONDS = 0.025
+# A container that runs longer than this is worth an event.
+_LASTING_SECONDS = 1.0
+_FIRST_RETRY = 0.5
+_LONGEST_RETRY = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What Pods of a node share.
+
+    Attributes:
+        client: The Kubernetes API.
+        supervisor: Starts and stops containers.
+        clock: The time.
+        preparation: Gets Pods ready.
+        events: Tells people.
+        log_limit: Bytes of log for each container.
+        on_over: Called with a Pod's uid once nothing of it runs and all is reported.
+    """
+
+    client: Client
+    supervisor: Supervisor
+    clock: Clock
+    preparation: Preparation
+    events: Events
+    log_limit: int
+    on_over: Callable[[str], None]
+
+
+class PodWorker:
+    """One Pod.
+
+    Args:
+        pod: As it was last seen.
+        tools: What it shares with others.
+        records: What the supervisor has of its containers, when it is taken over from an agent before this one.
+        hurry: Seconds of grace at most: cancelled Pods must be gone soon after a restart.
+    """
+
+    def __init__(self, pod: Obj, tools: Tools, records: Iterable[Obj] = (), *, hurry: float | None = None) -> None:
+        self.pod = pod
+        self.uid: str = pod["metadata"]["uid"]
+        self._tools = tools
+        self._hurry = hurry
+        self._seen = Seen()
+        self._notes = Notes()
+        self._prepared: Prepared | None = None
+        self._known_ids: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._building: asyncio.Task[Prepared] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._dirty = False
+        self._gone = False
+        self._over = False
+        self._retry = _FIRST_RETRY
+        self._retry_at: datetime | None = None
+        self._lasting: set[str] = set()
+        self._written: Obj = pod.get("status") or {}
+        self._adopt(records)
+
+    # -- what happens to it -------------------------------------------------------------------------------------------
+
+    def update(self, pod: Obj) -> None:
+        """The Pod has changed."""
+        self.pod = pod
+        if self._deleting:
+            if self._building is not None:
+                self._building.cancel()
+            self.wake()
+
+    def vanish(self) -> None:
+        """The Pod is gone from the API: end what runs, report nothing."""
+        self._gone = True
+        self._seen.ending = Ending(self._tools.clock.now(), 0.0, "Deleted", "")
+        for container in self._seen.containers.values():
+            container.stopping = False
+        if self._building is not None:
+            self._building.cancel()
+        self.wake()
+
+    def end(self, grace: float, reason: str, message: str) -> None:
+        """End the Pod for a reason of the node's."""
+        if self._seen.ending is None:
+            self._seen.ending = Ending(self._tools.clock.now(), grace, reason, message)
+            if self._building is not None:
+                self._building.cancel()
+            self.wake()
+
+    def heard(self, record: Obj) -> None:
+        """The supervisor says that a container has started or ended."""
+        name, attempt = _name_of(record)
+        container = self._seen.of(name)
+        self._known_ids.add(record["id"])
+        if attempt != container.attempt or container.exit is not None:
+            return
+        container.asked = True
+        container.started_at = _moment(record["startedAt"])
+        container.how = record["how"]
+        if record["state"] == "exited":
+            container.exit = self._exit(name, attempt, record)
+        self.wake()
+
+    def compare(self, records: Iterable[Obj]) -> None:
+        """The connection to the supervisor is new: what it does not know of has been lost, or was never asked for."""
+        by_id = {record["id"]: record for record in records}
+        for name, container in self._seen.containers.items():
+            record = by_id.get(f"{self.uid}/{name}/{container.attempt}")
+            if record is not None:
+                self.heard(record)
+            elif container.running:
+                container.exit = _lost(container, self._tools.clock.now())
+            elif container.alive:
+                container.asked = False
+            container.stopping = False
+        self.wake()
+
+    def shown(self, name: str) -> Shown | None:
+        """What is known of a container's log."""
+        container = self._seen.containers.get(name)
+        if container is None or not container.asked:
+            return None
+        return Shown(container.attempt, container.exit is None)
+
+    async def close(self) -> None:
+        """Stop looking after it; what runs goes on."""
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in (self._task, self._building):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    # -- its loop -----------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look at everything again."""
+        self._dirty = True
+        if self._task is None and not self._over:
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            while self._dirty and not self._over:
+                self._dirty = False
+                try:
+                    await self._look()
+                except (ApiError, OSError, KedgeError) as error:
+                    _log.warning("pod %s: %s", self.pod["metadata"]["name"], error)
+                    self._later(self._tools.clock.now() + timedelta(seconds=self._back_off()))
+        finally:
+            self._task = None
+
+    async def _look(self) -> None:
+        seen, spec, now = self._seen, self.pod["spec"], self._tools.clock.now()
+        if seen.started_at is None:
+            seen.started_at = now
+        self._see_deletion(now)
+        plan = decide(spec, seen, now)
+        if plan.start:
+            await self._start(plan, now)
+        for stop in plan.stop:
+            container = seen.of(stop.name)
+            container.stopping = True
+            self._tools.supervisor.stop(f"{self.uid}/{stop.name}/{container.attempt}", stop.grace)
+        if self._dirty:
+            return  # what was awaited has changed things; look before writing
+        await self._report(plan)
+        if plan.over:
+            await self._finish()
+            return
+        await self._renew_tokens()
+        for moment in (plan.wake_at, self._retry_at):
+            if moment is not None:
+                self._later(moment)
+
+    @property
+    def _deleting(self) -> bool:
+        return bool(self.pod["metadata"].get("deletionTimestamp"))
+
+    def _see_deletion(self, now: datetime) -> None:
+        if self._deleting and (self._seen.ending is None or self._seen.ending.reason):
+            meta = self.pod["metadata"]
+            grace = float(meta.get("deletionGracePeriodSeconds") or 0)
+            left = min(grace, max(0.0, (parse_timestamp(meta["deletionTimestamp"]) - now).total_seconds()))
+            if self._seen.ending is None:
+                self._seen.ending = Ending(now, left if self._hurry is None else min(left, self._hurry))
+
+    async def _start(self, plan: Plan, now: datetime) -> None:
+        if self._retry_at is not None and now < self._retry_at:
+            plan.start.clear()
+            return
+        self._retry_at = None
+        try:
+            if self._prepared is None:
+                self._prepared = await self._prepare()
+            for name in plan.start:
+                await self._start_one(name)
+            self._retry = _FIRST_RETRY
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except MissingError as error:
+            self._notes.waiting = ("CreateContainerConfigError" if self._prepared else "ContainerCreating", str(error))
+            self._tools.events.emit(self.pod, "FailedMount" if self._prepared is None else "Failed", str(error), warning=True)
+            self._retry_at = now + timedelta(seconds=self._back_off())
+        except asyncio.CancelledError:
+            if self._building is None or (self._seen.ending is None and not self._deleting):
+                raise  # not the build but this task was cancelled
+            self._building = None
+            self._dirty = True
+
+    async def _prepare(self) -> Prepared:
+        preparation = self._tools.preparation
+        preparation.check(self.pod)
+        what = preparation.unbuilt(self.pod)
+        if not what:
+            return await preparation.prepare(self.pod)
+        began = self._tools.clock.monotonic()
+        self._notes.waiting = ("ContainerCreating", f"building {what}")
+        self._tools.events.emit(self.pod, "BuildingEnvironment", f"Building {what}.")
+        await self._report(decide(self.pod["spec"], self._seen, self._tools.clock.now()))
+        self._building = asyncio.create_task(preparation.prepare(self.pod))
+        prepared = await self._building
+        self._building = None
+        self._notes.waiting = ("ContainerCreating", "")
+        seconds = self._tools.clock.monotonic() - began
+        self._tools.events.emit(self.pod, "BuiltEnvironment", f"Built {what} in {seconds:.1f} seconds.")
+        return prepared
+
+    async def _start_one(self, name: str) -> None:
+        prepared, tools, spec = self._prepared, self._tools, self.pod["spec"]
+        assert prepared is not None  # noqa: S101  # see `_start`
+        container = next(each for each in (*(spec.get("initContainers") or ()), *spec["containers"]) if each["name"] == name)
+        request, environment = await tools.preparation.request(self.pod, container, prepared)
+        if self._deleting or self._seen.ending is not None:
+            self._dirty = True
+            return
+        known = self._seen.of(name)
+        if known.exit is not None:
+            self._tools.supervisor.forget(f"{self.uid}/{name}/{known.attempt - 1}")
+            self._seen.containers[name] = known = Container(known.attempt + 1, last=known.exit)
+        known.asked = True
+        masks = [*environment.secrets, *prepared.volumes.secrets]
+        sent = with_files(request, container, prepared, attempt=known.attempt, limit=tools.log_limit, masks=masks)
+        identity = f"{self.uid}/{name}/{known.attempt}"
+        self._known_ids.add(identity)
+        tools.supervisor.start(identity, sent)
+        self._note(name, request.spawned, readonly=bool(sent.get("readonly")))
+
+    def _note(self, name: str, spawned: tuple[str, str], *, readonly: bool) -> None:
+        refusal = self._tools.preparation.machine.view_refusal
+        if refusal:
+            self._notes.view = (False, "Shared", f"The Pod shares this machine's file system: {refusal}.")
+        elif readonly:
+            self._notes.view = (True, "ReadOnlyRoot", "The image is this machine's own root, as a read-only private view.")
+        elif self._notes.view is None:
+            self._notes.view = (True, "Private", "")
+        if spawned[0]:
+            self._notes.started = (f"Exec{spawned[0]}", f"container {name} was started anew: {spawned[1]}")
+        elif self._notes.started is None:
+            self._notes.started = ("Fork", "")
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._notes.refusal = (refusal.reason, refusal.message)
+        self._building = None
+        self._tools.events.emit(self.pod, refusal.reason, refusal.message, warning=True)
+        self._seen.ending = Ending(self._tools.clock.now(), 0.0, refusal.reason, refusal.message)
+        self._dirty = True
+
+    # -- what it reports ----------------------------------------------------------------------------------------------
+
+    async def _report(self, plan: Plan) -> None:
+        if self._gone or (not plan.over and self._too_soon()):
+            return
+        started = [container.how for container in self._seen.containers.values() if container.how]
+        if started and self._notes.started is not None and self._notes.started[0] == "Fork" and "exec" in started:
+            self._notes.started = ("ExecFallback", "no warm interpreter was there")
+        status = status_of(self.pod, self._seen, plan, notes=self._notes, now=self._tools.clock.now())
+        if status == self._written:
+            return
+        meta = self.pod["metadata"]
+        patch: Obj = {"metadata": {"uid": self.uid}, "status": status}
+        if started:
+            how = "exec" if "exec" in started else "fork"
+            patch["metadata"]["annotations"] = {"kedge.dev/started": how}
+        try:
+            written = await self._tools.client.patch(POD, meta["name"], meta["namespace"], patch, subresource="status")
+        except (NotFound, Conflict):
+            self._gone = True
+            return
+        self._written = status
+        self.pod = written if written["metadata"]["uid"] == self.uid else self.pod
+        self._tell_lasting()
+
+    def _too_soon(self) -> bool:
+        """Whether a container has started so recently that its end is awaited before anything is written."""
+        now = self._tools.clock.now()
+        for container in self._seen.containers.values():
+            if container.alive and (container.started_at is None or not container.stopping):
+                since = container.started_at or now
+                until = since + timedelta(seconds=_COALESCE_SECONDS)
+                if now < until:
+                    self._later(until)
+                    return True
+        return False
+
+    def _tell_lasting(self) -> None:
+        now = self._tools.clock.now()
+        for name, container in self._seen.containers.items():
+            key = f"{name}/{container.attempt}"
+            if not container.running or container.started_at is None or key in self._lasting:
+                continue
+            due = container.started_at + timedelta(seconds=_LASTING_SECONDS)
+            if now >= due:
+                self._lasting.add(key)
+                self._tools.events.emit(self.pod, "Started", f"Started container {name} ({container.how}).")
+
+    async def _finish(self) -> None:
+        """Nothing runs, and that is written: let go of everything."""
+        for identity in self._known_ids:
+            self._tools.supervisor.forget(identity)
+        meta = self.pod["metadata"]
+        if self._deleting and not self._gone:
+            with contextlib.suppress(NotFound, Conflict):
+                await self._tools.client.delete(POD, meta["name"], meta["namespace"], uid=self.uid, grace_period=0)
+        if self._prepared is not None:
+            self._tools.preparation.volumes.release(self._prepared.volumes)
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        place = self._tools.preparation.place(self.uid)
+        asyncio.get_running_loop().run_in_executor(None, lambda: clean(place, keep_logs=not self._gone))
+        self._tools.on_over(self.uid)
+
+    async def _renew_tokens(self) -> None:
+        if self._prepared is None or not self._prepared.volumes.tokens:
+            return
+        volumes, now = self._prepared.volumes, self._tools.clock.now()
+        if any(token.renew_at <= now for token in volumes.tokens):
+            await self._tools.preparation.volumes.renew(self.pod, volumes, now)
+        self._later(min(token.renew_at for token in volumes.tokens))
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _later(self, moment: datetime) -> None:
+        """Wake up at a time, if not earlier anyway."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(0.0, (moment - self._tools.clock.now()).total_seconds())
+        if self._timer is not None and not self._timer.cancelled() and loop.time() < self._timer.when() <= when:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self.wake)
+
+    def _back_off(self) -> float:
+        delay, self._retry = self._retry, min(self._retry * 2, _LONGEST_RETRY)
+        return delay
+
+    def _exit(self, name: str, attempt: int, record: Obj) -> Exit:
+        started, finished = _moment(record["startedAt"]), _moment(record["finishedAt"])
+        if record["reason"] == "Lost":
+            return Exit(137, 0, "ExitStatusLost", record["message"], started, finished)
+        place = self._tools.preparation.place(self.uid)
+        message = record.get("message") or _read_message(place / f"{name}.{attempt}.message")
+        if not message and record["code"] and self._policy(name) == "FallbackToLogsOnError":
+            message = last_lines(log_path(place, name, attempt))
+        return Exit(record["code"], record["signal"], record["reason"], message, started, finished)
+
+    def _policy(self, name: str) -> str:
+        spec = self.pod["spec"]
+        for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
+            if container["name"] == name:
+                return container.get("terminationMessagePolicy", "File")
+        return "File"
+
+    def _adopt(self, records: Iterable[Obj]) -> None:
+        """Take over what an agent before this one has written and what the supervisor knows."""
+        status = self.pod.get("status") or {}
+        if status.get("startTime"):
+            self._seen.started_at = parse_timestamp(status["startTime"])
+        for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+            self._adopt_status(each)
+        for record in sorted(records, key=lambda record: _name_of(record)[1]):
+            name, attempt = _name_of(record)
+            self._known_ids.add(record["id"])
+            known = self._seen.of(name)
+            if attempt > known.attempt or not known.asked or known.exit is None or known.exit.reason == "ExitStatusLost":
+                last = known.exit if attempt > known.attempt else known.last
+                self._seen.containers[name] = known = Container(attempt, asked=True, last=last)
+                known.started_at, known.how = _moment(record["startedAt"]), record["how"]
+                if record["state"] == "exited":
+                    known.exit = self._exit(name, attempt, record)
+
+    def _adopt_status(self, status: Obj) -> None:
+        state, known = status.get("state") or {}, self._seen.of(status["name"])
+        known.attempt = status.get("restartCount", 0)
+        if ended := (status.get("lastState") or {}).get("terminated"):
+            known.last = _exit_of(ended)
+        if ended := state.get("terminated"):
+            known.asked, known.exit = True, _exit_of(ended)
+            known.started_at = known.exit.started_at
+        elif running := state.get("running"):
+            known.asked, known.started_at = True, parse_timestamp(running["startedAt"])
+            # Unless the supervisor knows better: its records come next.
+            known.exit = _lost(known, self._tools.clock.now())
+        elif (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff" and known.last:
+            known.asked, known.exit, known.started_at = True, known.last, known.last.started_at
+
+
+def _name_of(record: Obj) -> tuple[str, int]:
+    _, name, attempt = record["id"].split("/")
+    return name, int(attempt)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _exit_of(ended: Obj) -> Exit:
+    started = parse_timestamp(ended["startedAt"]) if ended.get("startedAt") else datetime.fromtimestamp(0, UTC)
+    finished = parse_timestamp(ended["finishedAt"]) if ended.get("finishedAt") else started
+    code: Any = ended.get("exitCode", 0)
+    return Exit(int(code), ended.get("signal", 0), ended.get("reason", ""), ended.get("message", ""), started, finished)
+
+
+def _lost(container: Container, now: datetime) -> Exit:
+    message = "The container is not there any more, and nobody saw how it ended: the machine or its supervisor was started anew."
+    return Exit(137, 0, "ExitStatusLost", message, container.started_at or now, now)
+
+
+def _read_message(path: Any) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(MESSAGE_LIMIT).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,105 @@
+"""Gets a Pod ready to start: refuses what cannot be run, builds environments, makes volumes."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kedge.kube.kinds import Obj
+from kedge.node import environments, refusals
+from kedge.node.env import Environment, of_container
+from kedge.node.environments import Environments
+from kedge.node.images import Image, ImageTable
+from kedge.node.objects import Objects
+from kedge.node.specs import Machine, Prepared, Request, request_of
+from kedge.node.volumes import VolumeMaker
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Everything that getting a Pod ready takes.
+
+    Attributes:
+        machine: What this machine is.
+        images: Which images mean what.
+        environments: Python environments.
+        objects: ConfigMaps and Secrets.
+        volumes: Makes volumes.
+        directory: Where Pods' directories are.
+    """
+
+    machine: Machine
+    images: ImageTable
+    environments: Environments
+    objects: Objects
+    volumes: VolumeMaker
+    directory: Path
+
+    def place(self, uid: str) -> Path:
+        """A Pod's own directory."""
+        return self.directory / uid
+
+    def unbuilt(self, pod: Obj) -> str:
+        """What has to be built before a Pod can start, in words; empty when nothing has to be."""
+        for image in self._images(pod).values():
+            if image:
+                spec = environments.wanted(image, pod)
+                if self.environments.ready(spec) is None:
+                    packages = f" with {', '.join(spec.packages)}" if spec.packages else ""
+                    return f"the Python {spec.version} environment{packages}"
+        return ""
+
+    def check(self, pod: Obj) -> None:
+        """Raise `Refusal` for what this node can never run."""
+        refusals.check(pod["spec"], os.geteuid())
+        self._images(pod)
+
+    def _images(self, pod: Obj) -> dict[str, str]:
+        """Python version of each container; empty for plain Linux."""
+        return {name: image.python for name, image in _resolve(pod, self.images).items()}
+
+    async def prepare(self, pod: Obj) -> Prepared:
+        """Get a Pod ready.
+
+        Raises:
+            MissingError: Something that it refers to is not there yet.
+            Refusal: It cannot run here.
+        """
+        prepared = Prepared(self.place(pod["metadata"]["uid"]), images=_resolve(pod, self.images))
+        for name in ("", "tmp", "home"):
+            (prepared.directory / name).mkdir(mode=0o700, exist_ok=True)
+        for name, image in prepared.images.items():
+            if image.python:
+                prepared.environments[name] = await self.environments.get(environments.wanted(image.python, pod))
+        prepared.volumes = await self.volumes.make(pod, prepared.directory)
+        return prepared
+
+    async def request(self, pod: Obj, container: Obj, prepared: Prepared) -> tuple[Request, Environment]:
+        """Make the request for one container; raises as `prepare` does."""
+        environment = await of_container(pod, container, self.objects)
+        return request_of(pod, container, environment, prepared, self.machine), environment
+
+
+def _resolve(pod: Obj, table: ImageTable) -> dict[str, Image]:
+    found: dict[str, Image] = {}
+    for field in ("initContainers", "containers"):
+        for index, container in enumerate(pod["spec"].get(field) or ()):
+            found[container["name"]] = table.resolve(container["image"], f"spec.{field}[{index}].image")
+    return found
+
+
+def clean(directory: Path, *, keep_logs: bool) -> None:
+    """Remove a Pod's directory, or all of it but its logs.
+
+    Args:
+        directory: The Pod's own.
+        keep_logs: Whether its logs are still wanted.
+    """
+    if not keep_logs:
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    for entry in directory.iterdir() if directory.is_dir() else ():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        elif ".log" not in entry.name:
+            entry.unlink(missing_ok=True)

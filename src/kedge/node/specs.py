@@ -1,0 +1,229 @@
+"""Turns a container of a Pod into what the supervisor starts."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kedge.config import Settings
+from kedge.kube.kinds import Obj
+from kedge.node import environments, forking, launchers
+from kedge.node.env import Environment, expand
+from kedge.node.images import Image
+from kedge.node.launchers import Launchers
+from kedge.node.refusals import Refusal
+from kedge.node.volumes import Volumes, mounts_of
+
+_MESSAGE_PATH = "/dev/termination-log"
+_LINUX_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What reaches a step from the environment that Kedge was started in: how to get out of this machine.
+_PASSED = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+)
+# Where the launcher looks on nodes that cannot give a Pod its own view, by the path that it has where they can.
+_MOVED = {"/kedge/code": "KEDGE_CODE", "/kedge/staging": "KEDGE_STAGING"}
+_TOKEN_DIRECTORY = "/var/run/secrets/kedge.dev"  # noqa: S105  # a directory
+_TMP = "/tmp"  # noqa: S108  # a Pod's own
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Everything that a Pod's containers need before they can start.
+
+    Attributes:
+        directory: The Pod's own directory.
+        volumes: Its volumes.
+        images: What each container runs in, by container name.
+        environments: Python environment of each container that has one, by container name.
+    """
+
+    directory: Path
+    volumes: Volumes = field(default_factory=Volumes)
+    images: dict[str, Image] = field(default_factory=dict[str, Image])
+    environments: dict[str, Path] = field(default_factory=dict[str, Path])
+
+    def log(self, container: str, attempt: int) -> Path:
+        """The newer file of an attempt's log."""
+        return log_path(self.directory, container, attempt)
+
+    def message(self, container: str, attempt: int) -> Path:
+        """The file behind an attempt's termination message."""
+        return self.directory / f"{container}.{attempt}.message"
+
+
+def log_path(directory: Path, container: str, attempt: int) -> Path:
+    """The newer file of the log of a container's attempt, in its Pod's directory."""
+    return directory / f"{container}.{attempt}.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine is.
+
+    Attributes:
+        settings: How Kedge was started.
+        launchers: Expanded launchers.
+        view_refusal: Why Pods cannot have their own view of the file system here; empty when they can.
+    """
+
+    settings: Settings
+    launchers: Launchers
+    view_refusal: str = ""
+
+    @property
+    def keep(self) -> list[str]:
+        """Directories that must stay visible should they lie under ``/tmp``."""
+        places = (self.settings.home, self.settings.cache, Path(sys.base_prefix), Path(sys.prefix))
+        return sorted({str(path) for path in places if str(path).startswith(_TMP + "/") and path.exists()})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the supervisor is asked for.
+
+    Attributes:
+        spec: See `kedge.supervisor.protocol`.
+        spawned: Name and text of the condition that forbade a fork; empty when a fork was asked for.
+    """
+
+    spec: Obj
+    spawned: tuple[str, str]
+
+
+def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Prepared, machine: Machine) -> Request:
+    """Make the request that starts a container.
+
+    Args:
+        pod: The Pod.
+        container: One of its containers.
+        environment: Its variables as the Pod has them.
+        prepared: The Pod's volumes, images and environments.
+        machine: Where it runs.
+
+    Raises:
+        Refusal: It needs something that this machine cannot do.
+    """
+    name, private = container["name"], not machine.view_refusal
+    image, python = prepared.images[name], prepared.environments.get(name)
+    plain = not image.python
+    launcher = launchers.recognise(pod, container)
+    expanded = machine.launchers.expand(prepared.volumes, launcher) if launcher and python else None
+    mounts = mounts_of(container, prepared.volumes, environment.values)
+    if not private and (plain or (mounts and expanded is None)):
+        what = f"image {image.name!r}" if plain else "volumeMounts"
+        text = f"container {name}: {what} needs a private view of the file system. None can be made here: {machine.view_refusal}."
+        raise Refusal("ViewNotSupported", f"{text} Run it on Linux with user namespaces allowed, or on a Kubernetes cluster.")
+    values = _variables(pod, environment, prepared, machine, python)
+    argv = _argv(container, values, image)
+    spawned = _spawned(container, environment.values, machine, launcher=expanded is not None)
+    spec: Obj = {"cwd": container.get("workingDir") or ("/" if plain else values["HOME"]), "private": private, "mounts": mounts}
+    if python and expanded:
+        argv = [str(python / "bin" / "python"), str(expanded / "__main__.py"), *argv[2:]]
+        if not spawned[0]:
+            spec["warm"] = {"python": argv[0], "launcher": str(expanded)}
+    if private:
+        spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": plain}
+        _private_places(spec, container, prepared, values)
+    return Request({**spec, "argv": argv, "env": values}, spawned)
+
+
+def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, launcher: bool) -> tuple[str, str]:
+    security = container.get("securityContext") or {}
+    start = forking.Start(
+        platform=sys.platform,
+        allowed=machine.settings.warm,
+        launcher=launcher and container.get("args") == ["run"],
+        variables=variables,
+        user="runAsUser" in security or "runAsGroup" in security,
+    )
+    return forking.why_not(start)
+
+
+def _private_places(spec: Obj, container: Obj, prepared: Prepared, values: Mapping[str, str]) -> None:
+    """Add places that every container has: a ``/tmp``, a home that can be written, a working directory that is there."""
+    mounts: list[Obj] = spec["mounts"]
+    taken = {mount["target"] for mount in mounts}
+    tmp = next((mount for mount in mounts if mount["target"] == _TMP), None)
+    if tmp is not None:  # the Pod brings its own /tmp
+        mounts.remove(tmp)
+        spec["tmp"] = tmp["source"]
+    if spec["readonly"]:
+        mounts.append({"source": values["HOME"], "target": values["HOME"], "readonly": False})
+    place = container.get("workingDir")
+    if (
+        place
+        and not any(place == target or place.startswith(target + "/") for target in (*taken, _TMP))
+        and not Path(place).is_dir()
+    ):
+        work = prepared.directory / "work"
+        work.mkdir(exist_ok=True)
+        mounts.append({"source": str(work), "target": place, "readonly": False})
+
+
+def _variables(pod: Obj, environment: Environment, prepared: Prepared, machine: Machine, python: Path | None) -> dict[str, str]:
+    given = machine.settings.environ
+    values = {name: given[name] for upper in _PASSED for name in (upper, upper.lower()) if name in given}
+    private = not machine.view_refusal
+    values |= {
+        "PATH": given.get("PATH", os.defpath) if python else _LINUX_PATH,
+        "HOME": str(prepared.directory / "home"),
+        "TMPDIR": _TMP if private else str(prepared.directory / "tmp"),
+        "LANG": "C.UTF-8",
+        "HOSTNAME": pod["metadata"]["name"],
+    }
+    if not private:
+        values |= _moved(pod, prepared)
+    values |= environment.values
+    if python:
+        values |= environments.variables(python, values)
+        values["KEDGE_PACKAGES_INSTALLED"] = "1"
+    return values
+
+
+def _moved(pod: Obj, prepared: Prepared) -> dict[str, str]:
+    """Tell the launcher where its places are when they cannot be mounted."""
+    values = {"KEDGE_TMP": str(prepared.directory / "tmp" / "kedge"), "KEDGE_POD_UID": pod["metadata"]["uid"]}
+    for container in pod["spec"]["containers"]:
+        for mount in container.get("volumeMounts") or ():
+            source = prepared.volumes.paths[mount["name"]]
+            if mount["mountPath"] in _MOVED:
+                values[_MOVED[mount["mountPath"]]] = str(source)
+            elif mount["mountPath"] == _TOKEN_DIRECTORY:
+                values["KEDGE_TOKEN"] = str(source / "token")
+    return values
+
+
+def _argv(container: Obj, values: Mapping[str, str], image: Image) -> list[str]:
+    words = [expand(word, values) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
+    return words or (["python3"] if image.python else ["sh"])
+
+
+def with_files(request: Request, container: Obj, prepared: Prepared, *, attempt: int, limit: int, masks: list[str]) -> Obj:
+    """Add an attempt's own files to a request: its log and its termination message.
+
+    Args:
+        request: What `request_of` made.
+        container: The container.
+        prepared: Its Pod's places.
+        attempt: Number of the attempt.
+        limit: Bytes of log to keep.
+        masks: What must not appear in it.
+    """
+    name = container["name"]
+    message = prepared.message(name, attempt)
+    message.touch()
+    spec = {**request.spec, "log": {"path": str(prepared.log(name, attempt)), "limit": limit, "masks": masks}}
+    target = container.get("terminationMessagePath") or _MESSAGE_PATH
+    if spec["private"]:
+        spec["mounts"] = [*spec["mounts"], {"source": str(message), "target": target, "readonly": False}]
+    else:
+        spec["env"] = {**spec["env"], "KEDGE_TERMINATION_LOG": str(message)}
+    return spec
