@@ -28,6 +28,11 @@ from kedge.pipelines.spec import (
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
+# Inputs that compilers add to a task so that its constants, resources and variables can refer to other values.
+_ADDED = "pipelinechannel--"
+# kfp compiles f"{item.a}" to an input of that name, which it passes down from the root, where nothing is. The engine takes it
+# from the item.
+ITEM_PART = "-subvar-"
 _ALTERNATIVES = "taskOutputParameter, runtimeValue, componentInputParameter, taskFinalStatus"
 
 
@@ -265,12 +270,14 @@ class _Task:
         declared = self.component.input_definitions.parameters
         for key, source in self.task.inputs.parameters.items():
             where = f"{self.path}.inputs.parameters.{key}"
-            if key not in declared:
+            if key in declared:
+                yield from self._source(source, declared[key], where)
+            elif key.startswith(_ADDED):
+                yield from self._source(source, InputParameter(is_optional=True), where)
+            else:
                 yield f"{where}: the component has no such input (there is {_known(declared)}). Remove the argument"
-                continue
-            yield from self._source(source, declared[key], where)
 
-    def _source(self, source: ParameterSource, declared: InputParameter, where: str) -> Iterator[str]:  # noqa: C901  # a table
+    def _source(self, source: ParameterSource, declared: InputParameter, where: str) -> Iterator[str]:
         given = (source.task_output_parameter, source.runtime_value, source.component_input_parameter, source.task_final_status)
         if sum(g is not None for g in given) != 1:
             yield f"{where}: must have one of {_ALTERNATIVES}"
@@ -279,7 +286,7 @@ class _Task:
             yield from _produced(self.spec, self.dag, (output.producer_task, output.output_parameter_key, "parameters"), where)
         elif source.component_input_parameter is not None:
             outer = self.parent.input_definitions.parameters
-            if source.component_input_parameter not in outer:
+            if source.component_input_parameter not in outer and ITEM_PART not in source.component_input_parameter:
                 yield f"{where}: the surrounding DAG has no input {source.component_input_parameter!r} (there is {_known(outer)})"
         elif source.task_final_status is not None:
             if source.task_final_status.producer_task not in self.dag.tasks:

@@ -19,6 +19,8 @@ import msgspec
 import yaml
 
 from kedge.errors import PipelineError
+from kedge.pipelines import garbage
+from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 
 SCHEMA_VERSION = "2.1.0"
 
@@ -26,8 +28,6 @@ _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
 _MAX_VALUES = 5_000_000
-# libyaml composes by recursion in C: nesting without end would end the process, not raise.
-_MAX_DEPTH = 500
 _WRAPPERS = {"pipeline_spec": "platform_spec", "pipelineSpec": "platformSpec"}
 
 
@@ -98,6 +98,8 @@ def document(value: Any, source: str = "the pipeline") -> Document:
     Raises:
         PipelineError: As `read`.
     """
+    if not is_shallow(value):
+        raise PipelineError(f"{source}: not a pipeline: it is nested more than {MAX_DEPTH} levels deep.")
     return _from_values([value], source)
 
 
@@ -106,7 +108,8 @@ def write(pipeline: Document) -> str:
     values = [pipeline.pipeline]
     if pipeline.platforms:
         values.append({"platforms": pipeline.platforms})
-    return yaml.dump_all(values, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=2**31 - 1)
+    with garbage.paused():
+        return yaml.dump_all(values, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=2**31 - 1)
 
 
 def _decoded(text: str | bytes, source: str) -> str:
@@ -122,8 +125,8 @@ def _decoded(text: str | bytes, source: str) -> str:
 
 def _load(text: str, source: str) -> list[Any]:
     try:
-        if _depth(text) > _MAX_DEPTH:
-            raise PipelineError(f"{source}: not a pipeline: it is nested more than {_MAX_DEPTH} levels deep.")
+        if _depth(text) > MAX_DEPTH:
+            raise PipelineError(f"{source}: not a pipeline: it is nested more than {MAX_DEPTH} levels deep.")
         values = list(yaml.load_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -143,13 +146,16 @@ def _load(text: str, source: str) -> list[Any]:
 
 
 def _depth(text: str) -> int:
-    """How deeply the text nests; libyaml's event parser does not recurse, so this look is safe (a tenth of the reading)."""
+    """How deeply the text nests: libyaml composes by recursion in C, where nesting without end would end the process.
+
+    Its event parser does not recurse, so this look is safe; it takes a tenth of the time of reading.
+    """
     depth = deepest = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             deepest = max(deepest, depth)
-            if deepest > _MAX_DEPTH:
+            if deepest > MAX_DEPTH:
                 break
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

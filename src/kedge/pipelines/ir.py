@@ -16,11 +16,13 @@ from kedge.errors import PipelineError
 from kedge.pipelines import checks
 from kedge.pipelines.documents import Document
 from kedge.pipelines.engine import values
-from kedge.pipelines.spec import Component, Executor, Pipeline, PipelineSpec, TaskSpec
+from kedge.pipelines.spec import Component, Executor, InputParameter, Pipeline, PipelineSpec, TaskSpec
 
 __all__ = ["Component", "Executor", "Pipeline", "PipelineSpec", "TaskSpec", "check_parameters", "read"]
 
 _REPORTED = 5
+# Fields that hold values of the user's.
+_CONSTANTS = frozenset({"constant", "defaultValue", "literals", "metadata"})
 
 
 def read(document: Document, source: str = "the pipeline") -> Pipeline:
@@ -33,10 +35,13 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
     Raises:
         PipelineError: It is not valid; one line for each problem.
     """
+    given = document.pipeline
+    if str(given.get("sdkVersion", "")).startswith("kfp"):
+        given = _whole_numbers(given)
     try:
-        spec = msgspec.convert(document.pipeline, PipelineSpec)
+        spec = msgspec.convert(given, PipelineSpec)
     except msgspec.ValidationError as error:
-        raise PipelineError(f"{source}: {_located(document.pipeline, str(error))}") from error
+        raise PipelineError(f"{source}: {_located(given, str(error))}") from error
     found = list(itertools.islice(checks.problems(spec), _REPORTED))
     if found:
         raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
@@ -61,25 +66,48 @@ def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[
     ]
     resolved: dict[str, Any] = {}
     for name, definition in declared.items():
-        value = parameters.get(name)
-        if value is None:
-            if definition.default_value is not UNSET:
-                value = definition.default_value
-            elif not definition.is_optional:
-                said = "is null" if name in parameters else "is missing"
-                found.append(f"{pipeline.name}: the parameter {name!r} {said}. Give it a value, such as --param {name}=…")
-        if value is not None:
-            try:
-                value = values.conform_input(value, definition, parse=False)
-            except values.MismatchError as error:
-                found.append(f"{pipeline.name}: the parameter {name!r}: {error}")
-        resolved[name] = value
+        try:
+            resolved[name] = _argument(name, definition, parameters)
+        except values.MismatchError as error:
+            found.append(f"{pipeline.name}: the parameter {name!r}{error}")
     for name, artifact in pipeline.root.input_definitions.artifacts.items():
         if not artifact.is_optional:
             found.append(f"{pipeline.name}: the input artifact {name!r} cannot be given to a run. Import it in the pipeline")
     if found:
         raise PipelineError("\n".join(f"{problem}." for problem in found))
     return resolved
+
+
+def _argument(name: str, definition: InputParameter, parameters: Mapping[str, Any]) -> Any:
+    value = parameters.get(name)
+    if value is None and definition.default_value is not UNSET:
+        value = definition.default_value
+    if value is None:
+        if definition.may_be_absent:
+            return None
+        said = "is null" if name in parameters else "is missing"
+        raise values.MismatchError(f" {said}. Give it a value, such as --param {name}=…")
+    if not values.is_shallow(value):
+        raise values.MismatchError(f": nested more than {values.MAX_DEPTH} levels deep")
+    try:
+        return values.conform_input(value, definition, parse=False)
+    except values.MismatchError as error:
+        raise values.MismatchError(f": {error}") from error
+
+
+def _whole_numbers(value: Any, *, inside: bool = False) -> Any:
+    """Undo what kfp's compiler does to integers: all its numbers are doubles, it writes the list ``[1, 2]`` as ``[1.0, 2.0]``.
+
+    Kubeflow's backend gives steps ``[1, 2]`` in both cases, so a whole double is taken for an integer. An input that is declared
+    a double gets its double back where the value is fitted to the declaration.
+    """
+    if isinstance(value, dict):
+        return {key: _whole_numbers(inner, inside=inside or key in _CONSTANTS) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(inner, inside=inside) for inner in value]
+    if inside and isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int(value)
+    return value
 
 
 def _located(pipeline: dict[str, Any], message: str) -> str:

@@ -128,6 +128,15 @@ def test_outputs_that_do_not_fit_are_the_users_failure(build: Any, world: Any, m
     assert message in run["a"].failure.message
 
 
+def test_outputs_without_bottom_are_the_users_failure(build: Any, world: Any) -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    spec = build.pipeline(build.dag({"a": build.task("c")}), {"c": build.step({}, {"out": "STRING"})})
+    run = world(spec, sequence(Values({"out": deep}))).go()
+    assert run["a"].failure.message == "the output parameter 'out': nested more than 100 levels deep. Write an artifact"
+
+
 def test_whole_numbers_stay_whole(build: Any, world: Any) -> None:
     spec = build.pipeline(build.dag({"a": build.task("c")}), {"c": build.step()})
     made = world(spec, sequence(Values({"out": 11.0}))).go()["a"].outputs.parameters["out"]

@@ -28,6 +28,8 @@ P = "inputs.parameter_values"
         ("!true", False),
         ("!!true", True),
         ("(1)", 1),
+        ("'it's' == 'it\\'s'", True),
+        ("'a'=='a'&&'b'=='b'", True),
         ("1 == 1.0", True),
         ("true == 1", False),
         ("'1' == 1", False),

@@ -115,6 +115,22 @@ class TestLoops:
         assert [run[f"loop.{i}.work"].inputs.parameters for i in range(2)] == [{"a": 1}, {"a": 2}]
         assert run["loop.2.work"].failure.message == "the input 'a': there is no 'b' (there is nothing)"
 
+    @pytest.mark.parametrize("kind", ["STRUCT", "STRING"])
+    def test_parts_of_an_item_in_an_f_string_as_kfp_compiles_them(self, build: Any, world: Any, kind: str) -> None:
+        """An input that nothing gives is passed down from the root; what it stands for is a part of the item."""
+        part = "pipelinechannel--item-subvar-b"
+        inside = {"s": build.const(f"b={{{{$.inputs.parameters['{part}']}}}}"), part: build.outer(part)}
+        inputs = {"pipelinechannel--item": kind, part: "NUMBER_INTEGER"}
+        components = {"one": build.step({"s": "STRING"}), "body": build.dag({"work": build.task("one", inside)}, inputs)}
+        loop = build.task(
+            "body", {part: build.outer("item-subvar-b")}, **build.over([{"b": "x"}, {"c": 1}, "[", 3], "pipelinechannel--item")
+        )
+        run = world(build.pipeline(build.dag({"loop": loop}), components)).go()
+        assert run["loop.0.work"].inputs.parameters == {"s": "b=x", part: "x"}
+        bad = "stands for the input 'pipelinechannel--item-subvar-b', which has no value"
+        if kind == "STRING":
+            assert [bad in run[f"loop.{i}.work"].failure.message for i in (1, 2, 3)] == [True] * 3
+
     def test_loops_in_loops_collect_nested_lists_and_flat_artifacts(self, build: Any, world: Any, make_artifact: Any) -> None:
         step = build.step({"a": "NUMBER_INTEGER", "b": "NUMBER_INTEGER"}, {"out": "NUMBER_INTEGER", "@data": "system.Dataset"})
         both = {"out": "LIST", "@data": {"artifactType": {"schemaTitle": "system.Dataset"}, "isArtifactList": True}}
@@ -330,6 +346,15 @@ class TestParameters:
         task = self.go(build, world, "STRING", build.const(constant), {"other": build.const(7)}, **facts)
         assert task.inputs.parameters["v"] == resolved
 
+    def test_inputs_that_the_compiler_added_have_the_type_of_what_they_are_given(self, build: Any, world: Any) -> None:
+        """An f-string, or a resource that comes from a parameter, refers to them; the component does not declare them."""
+        added = {"pipelinechannel--n": build.outer("n"), "pipelinechannel--o": build.outer("o")}
+        tasks = {"a": build.task("c", {"v": build.const("n={{$.inputs.parameters['pipelinechannel--n']}}"), **added})}
+        optional = {"parameterType": "STRING", "isOptional": True}
+        spec = build.pipeline(build.dag(tasks, {"n": "NUMBER_INTEGER", "o": optional}), {"c": build.step({"v": "STRING"})})
+        run = world(spec, parameters={"n": 3}).go()
+        assert run["a"].inputs.parameters == {"v": "n=3", "pipelinechannel--n": 3}
+
     def test_a_tasks_uuid_is_its_own_and_lasting(self, build: Any, world: Any) -> None:
         one, two = (self.go(build, world, "STRING", build.const("{{$.pipeline_task_uuid}}")).inputs for _ in range(2))
         assert one == two
@@ -355,7 +380,8 @@ class TestParameters:
         spec = build.pipeline(build.dag(tasks, {"p": {"parameterType": "STRING", "isOptional": True}}), {"c": build.step(inputs)})
         run = world(spec).go()
         assert (
-            run["a"].failure.message == "the input 'v': {{$.inputs.parameters['o']}} stands for the input 'o', which has no value"
+            run["a"].failure.message
+            == "the input 'v': {{$.inputs.parameters['o']}} stands for the input 'o', which has no value. Give it one"
         )
 
     @pytest.mark.parametrize(

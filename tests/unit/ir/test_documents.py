@@ -97,8 +97,16 @@ def test_what_is_said_of_the_rest(text: str | bytes, message: str) -> None:
     "text", ["[" * 200_000 + "]" * 200_000, "- " * 50_000 + "a", '["]",' * 50_000, '{"a":' * 20_000 + "1" + "}" * 20_000]
 )
 def test_nesting_without_end_is_an_error_and_not_the_end_of_the_process(text: str) -> None:
-    with pytest.raises(PipelineError, match="nested more than 500 levels deep"):
+    with pytest.raises(PipelineError, match="nested more than 100 levels deep"):
         documents.read(text)
+
+
+def test_deep_values_that_were_read_by_others_are_refused_too() -> None:
+    value: Any = 1
+    for _ in range(150):
+        value = [value, {"a": value}] if isinstance(value, int) else [value]
+    with pytest.raises(PipelineError, match="the pipeline: not a pipeline: it is nested more than 100 levels deep"):
+        documents.document({**SPEC, "x": value})
 
 
 def test_a_laughing_billion_is_refused() -> None:

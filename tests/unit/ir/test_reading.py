@@ -431,6 +431,20 @@ def test_what_is_accepted(change: Callable[[Json], None]) -> None:
     read(spec)
 
 
+@pytest.mark.parametrize(("sdk", "whole"), [("kfp-2.17.0", int), ("kedge-0.1.0", float)])
+def test_whole_numbers_of_kfp_are_integers(sdk: str, whole: type) -> None:
+    """Its compiler writes every number as a double; inputs that are declared doubles are doubles all the same."""
+    spec = sample()
+    spec["sdkVersion"] = sdk
+    spec["root"]["inputDefinitions"]["parameters"] |= {
+        "l": {"parameterType": "LIST", "defaultValue": [1.0, {"a": 2.0}, 0.5, 1e300, "1.0", True]},
+        "d": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 1.0},
+    }
+    found = ir.check_parameters(read(spec), {})
+    assert [type(v) for v in (found["l"][0], found["l"][1]["a"], found["l"][2], found["l"][3])] == [whole, whole, float, float]
+    assert type(found["d"]) is float
+
+
 def test_up_to_five_problems_are_reported_at_once() -> None:
     spec = sample()
     spec["root"]["dag"]["tasks"]["make"]["dependentTasks"] = [f"x{i}" for i in range(9)]
@@ -454,6 +468,16 @@ def test_the_path_is_found_among_many_alike() -> None:
 )
 def test_arguments_of_a_run(given: Json, resolved: Json) -> None:
     assert ir.check_parameters(read(sample()), given) == resolved
+
+
+def test_arguments_without_bottom() -> None:
+    spec = sample()
+    spec["root"]["inputDefinitions"]["parameters"]["l"] = {"parameterType": "LIST"}
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(PipelineError, match="the parameter 'l': nested more than 100 levels deep"):
+        ir.check_parameters(read(spec), {"l": deep})
 
 
 def test_bad_arguments_of_a_run() -> None:

@@ -11,7 +11,8 @@ Grammar, loosest first::
 
 The names ``true``, ``false`` and ``null`` are constants. Functions: ``int double string bool size parseJson``. Variables: what
 the caller gives (``inputs.parameter_values['x']`` for conditions, ``string_value`` for selectors). Values are JSON values:
-``1 == 1.0`` is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error.
+``1 == 1.0`` is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error. One thing is read
+that is not CEL: ``'it's'``, which kfp writes for the text ``it's`` (no expression goes on with a letter right after a quote).
 """
 
 import operator
@@ -29,7 +30,7 @@ _Code: TypeAlias = Callable[[Variables], Any]
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+(?:[eE][+-]?\d+)?)
-    | (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    | (?P<text>"(?:[^"\\]|\\.|"(?=\w))*"|'(?:[^'\\]|\\.|'(?=\w))*')
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<op>\|\||&&|==|!=|<=|>=|[<>!().,\[\]-])
     )""",

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from kedge.pipelines.checks import duration, upstream
+from kedge.pipelines.checks import ITEM_PART, duration, upstream
 from kedge.pipelines.engine import cache, cel, placeholders
 from kedge.pipelines.engine.types import Kind
 from kedge.pipelines.spec import (
@@ -25,11 +25,16 @@ _MAX_BACKOFF = 3600.0
 
 
 class ParameterInput:
-    """One input parameter of a task: where its value comes from and what it must be."""
+    """One input parameter of a task: where its value comes from and what it must be.
+
+    Attributes:
+        definition: ``None`` for an input that the compiler added and the component does not declare: it is there so that
+            constants, resources and variables of the task can refer to it, and has the type of whatever it is given.
+    """
 
     __slots__ = ("constant", "definition", "name", "open", "selector", "source")
 
-    def __init__(self, name: str, source: ParameterSource, definition: InputParameter) -> None:
+    def __init__(self, name: str, source: ParameterSource, definition: InputParameter | None) -> None:
         self.name = name
         self.source = source
         self.definition = definition
@@ -37,6 +42,11 @@ class ParameterInput:
         # An open constant has placeholders, so it is filled in after the inputs that it may refer to.
         self.open = self.constant is not UNSET and placeholders.in_value(self.constant)
         self.selector = cel.Expression(source.parameter_expression_selector) if source.parameter_expression_selector else None
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether the task can run without it."""
+        return self.definition is None or self.definition.may_be_absent or ITEM_PART in self.name
 
 
 class ArtifactInput:
@@ -105,7 +115,7 @@ class Node:
         self.upstream: tuple[str, ...] = tuple(upstream(spec))
         self.dependents: list[int] = []
         declared = self.component.input_definitions
-        self.parameters = [ParameterInput(k, s, declared.parameters[k]) for k, s in spec.inputs.parameters.items()]
+        self.parameters = [ParameterInput(k, s, declared.parameters.get(k)) for k, s in spec.inputs.parameters.items()]
         self.parameters.sort(key=lambda parameter: parameter.open)
         self.artifacts = [ArtifactInput(k, s, declared.artifacts[k]) for k, s in spec.inputs.artifacts.items()]
         self.condition = cel.Expression(spec.trigger_policy.condition) if spec.trigger_policy.condition else None

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from kedge.pipelines.engine import cel, placeholders, values
 from kedge.pipelines.engine.graph import ArtifactInput, Node, ParameterInput
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, RunInfo, State, Task, Values
-from kedge.pipelines.spec import InputParameter, TaskOutputArtifact, TaskOutputParameter
+from kedge.pipelines.spec import TaskOutputArtifact, TaskOutputParameter
 
 # google.rpc.Code.FAILED_PRECONDITION: what a final status says where the step left no exit code.
 _FAILED = 9
@@ -71,14 +71,14 @@ class Resolver:
             text = value if isinstance(value, str) else values.as_text(value)
             value = item.selector.evaluate({"string_value": text})
         if value is not None:
-            known[item.name] = values.conform_input(value, item.definition)
-        elif not item.definition.may_be_absent:
+            known[item.name] = value if item.definition is None else values.conform_input(value, item.definition)
+        elif not item.may_be_absent:
             raise values.MismatchError("it is null, and the component needs a value. Give one, or declare the input Optional")
 
     def _value(self, node: Node, item: ParameterInput, known: dict[str, Any]) -> Any:
         source = item.source
         if source.task_output_parameter is not None:
-            return self._output(node, source.task_output_parameter, item.definition)
+            return self._output(node, item, source.task_output_parameter)
         if source.component_input_parameter is not None:
             return self._outer.parameters.get(source.component_input_parameter)
         if source.task_final_status is not None:
@@ -89,11 +89,11 @@ class Resolver:
             return placeholders.resolve(item.constant, facts, known)
         return item.constant
 
-    def _output(self, node: Node, source: TaskOutputParameter, definition: InputParameter) -> Any:
+    def _output(self, node: Node, item: ParameterInput, source: TaskOutputParameter) -> Any:
         producer = self._tasks[self._prefix + source.producer_task]
         if producer.outputs is not None and source.output_parameter_key in producer.outputs.parameters:
             return producer.outputs.parameters[source.output_parameter_key]
-        if definition.may_be_absent:
+        if item.may_be_absent:
             return None
         raise self._not_produced(node, producer, source.output_parameter_key)
 

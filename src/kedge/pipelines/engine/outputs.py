@@ -38,6 +38,10 @@ def conform(component: Component, outputs: Values) -> Values:
             raise OutputError(
                 f"the output parameter {name!r} was not written. Return a value for it, or write its output file, in every case"
             )
+        if not values.is_shallow(outputs.parameters[name]):
+            raise OutputError(
+                f"the output parameter {name!r}: nested more than {values.MAX_DEPTH} levels deep. Write an artifact"
+            )
         try:
             fitted[name] = values.conform(outputs.parameters[name], definition.kind)
         except values.MismatchError as error:

@@ -128,7 +128,7 @@ def _nested(value: Any, known: Mapping[str, str], inputs: Mapping[str, Any]) -> 
 def _input(match: re.Match[str], inputs: Mapping[str, Any]) -> Any:
     name = match[1] or match[2] or ""
     if name not in inputs:
-        raise PlaceholderError(f"{{{{${match[0]}}}}} stands for the input {name!r}, which has no value")
+        raise PlaceholderError(f"{{{{${match[0]}}}}} stands for the input {name!r}, which has no value. Give it one")
     return inputs[name]
 
 

@@ -1,10 +1,12 @@
 """What the machine keeps of a DAG or a loop while it runs: counters, so that no event has to look for its consequences."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from kedge.pipelines.checks import ITEM_PART
 from kedge.pipelines.engine import values
 from kedge.pipelines.engine.graph import Graph, Node
 from kedge.pipelines.engine.inputs import InputError
@@ -87,16 +89,28 @@ class Loop:
         name, item = self.node.item_input, self._items[number]
         if isinstance(item, Artifact):
             return Values({}, {name: [item]})
-        definition = self.node.component.input_definitions.parameters[name]
+        declared = self.node.component.input_definitions.parameters
         if item is not None:
-            return Values({name: values.conform_input(item, definition)})
-        if not definition.may_be_absent:
+            return Values({name: values.conform_input(item, declared[name]), **_parts(name, item, declared)})
+        if not declared[name].may_be_absent:
             raise values.MismatchError("it is null, and the loop's body needs a value. Leave it out of the list")
         return Values({name: None})
 
     def with_item(self, item: Values) -> Values:
         """All inputs of an iteration."""
         return Values({**self.inputs.parameters, **item.parameters}, {**self.inputs.artifacts, **item.artifacts})
+
+
+def _parts(name: str, item: Any, declared: Iterable[str]) -> dict[str, Any]:
+    """Inputs that stand for parts of the item (see `checks.ITEM_PART`)."""
+    start = name + ITEM_PART
+    wanted = [one for one in declared if one.startswith(start)]
+    if not wanted:
+        return {}
+    if isinstance(item, str):
+        with suppress(msgspec.DecodeError, RecursionError):  # then it has no parts
+            item = msgspec.json.decode(item)
+    return {one: item[one[len(start) :]] for one in wanted if isinstance(item, dict) and one[len(start) :] in item}
 
 
 def items_of(node: Node, inputs: Values) -> list[Any]:

@@ -4,6 +4,7 @@ Whole numbers stay whole: upstream sends every number as a double and so hands `
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -41,6 +42,10 @@ _EXAMPLES = {
     ParameterType.LIST: "[1, 2]",
     ParameterType.STRUCT: '{"a": 1}',
 }
+
+
+# Nesting beyond this is no data that a step would pass on; it would exhaust the stack of whoever writes it as JSON.
+MAX_DEPTH = 100
 
 
 class MismatchError(Exception):
@@ -139,6 +144,20 @@ def conform_input(value: Any, definition: InputParameter, *, parse: bool = True)
         allowed = ", ".join(as_text(literal) for literal in definition.literals)
         raise MismatchError(f"expected one of {allowed}, got {shown(value)}")
     return fitted
+
+
+def is_shallow(value: Any) -> bool:
+    """Whether a JSON value nests no deeper than `MAX_DEPTH`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _inside(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def same(left: Any, right: Any) -> bool:
