@@ -14,6 +14,7 @@ import psutil
 
 from kedge import dsl
 from kedge.kube.clock import parse_timestamp
+from kedge.pipelines import compiler
 from kedge.testing.host import RunningHost, running_host
 
 CHAIN = 200
@@ -84,8 +85,8 @@ def run() -> list[dict[str, Any]]:
 
 def submit(kedge: RunningHost, pipeline: Any) -> Any:
     """Run a pipeline to its end and return the run."""
-    run = kedge.client.run(dsl.compile(pipeline))
-    return kedge.client.wait(run["run_id"], timeout=300)
+    run = kedge.client.run(compiler.compile_pipeline(pipeline))
+    return kedge.client.wait(run["run_id"])
 
 
 def per_step(kedge: RunningHost, pipeline: Any) -> float:
