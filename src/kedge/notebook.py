@@ -15,7 +15,7 @@ from kedge import host
 from kedge.cli.files import load
 from kedge.cli.follow import changes
 from kedge.cli.progress import Progress, progress
-from kedge.cli.report import failed_step
+from kedge.cli.report import failed_step, told
 from kedge.config import Settings
 from kedge.display.results import place
 from kedge.display.svg import svg
@@ -141,7 +141,7 @@ class Run:
             return f"Run {self.name} ({self.id}) ended as {str(self._body.get('state', '')).lower()}. {message}".strip()
         log = list(self._client.logs(self.id, step.id))[-_LOG_LINES:]
         written = "\nThe last lines of its log:\n" + "\n".join(f"  | {line}" for line in log) if log else ""
-        return f"Run {self.name} ({self.id}): step {step.id} failed: {step.message.strip()}{written}"
+        return f"Run {self.name} ({self.id}): step {step.id} failed: {told(step.message, log)}{written}"
 
     def __repr__(self) -> str:
         return f"<kedge.Run {self.name} {self.id} {self._body.get('state', 'PENDING')}>"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kedge import host as hosts
 from kedge.testing.host import RunningHost, running_host
 
 PIPELINE = """
@@ -25,9 +26,8 @@ def fail(text: str):
     raise ValueError(text)
 
 @dsl.component
-def wait(path: str):
-    import pathlib, time
-    pathlib.Path(path).touch()
+def wait():
+    import time
     time.sleep(600)
 
 @dsl.pipeline
@@ -42,8 +42,8 @@ def bad(text: str = "on purpose"):
     fail(text=text)
 
 @dsl.pipeline
-def slow(path: str):
-    wait(path=path)
+def slow():
+    wait()
 """
 
 
@@ -107,24 +107,19 @@ def test_a_failed_run_exits_1_and_shows_the_steps_error_and_last_lines(kedge_hos
     assert "ValueError: on purpose" in result.stderr
     assert "| about to fail" in result.stderr
     line = next(n for n, text in enumerate(PIPELINE.splitlines(), 1) if "raise ValueError" in text)
-    assert f'{file}", line {line}, in fail' in result.stderr
+    assert result.stderr.count(f'File "pipeline.py", line {line}, in fail') == 1
     again = kedge_host.cli("runs", "show", "failing")
     assert "ValueError: on purpose" in again.stderr + again.stdout
 
 
 def test_a_bad_parameter_is_refused_before_anything_starts(kedge_host: RunningHost, file: Path) -> None:
     result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "m=4")
-    assert (result.returncode, result.stderr) == (
-        1,
-        "kedge: --param m: pipeline 'good' has no such parameter. It has: items, n.\n",
-    ) or "Did you mean" in result.stderr
+    message = "kedge: --param m: pipeline 'good' has no such parameter. It has: n, items.\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", message)
 
 
-def test_logs_list_cancel_and_delete(kedge_host: RunningHost, file: Path, tmp_path: Path) -> None:
-    started = tmp_path / "started"
-    run_id = kedge_host.cli(
-        "run", str(file), "--pipeline", "slow", "--name", "slow one", "--param", f"path={started}", "--no-wait", check=True
-    ).stdout.strip()
+def test_runs_are_listed_cancelled_and_deleted(kedge_host: RunningHost, file: Path) -> None:
+    run_id = kedge_host.cli("run", str(file), "--pipeline", "slow", "--name", "slow one", "--no-wait", check=True).stdout.strip()
     assert run_id in kedge_host.cli("runs", "list", check=True).stdout
     kedge_host.cli("cancel", run_id, check=True)
     shown = kedge_host.cli("runs", "show", run_id, "--follow", "-o", "json", check=True)
@@ -165,17 +160,16 @@ def test_compile_writes_what_run_reads(kedge_host: RunningHost, file: Path, tmp_
     assert json.loads(result.stdout)["state"] == "SUCCEEDED", result.stderr
 
 
-def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path, tmp_path: Path) -> None:
-    started = tmp_path / "started"
+def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path) -> None:
     with running_host(start=False) as kedge:
-        result = kedge.cli("run", str(file), "--pipeline", "slow", "--param", f"path={started}", "--no-wait")
+        result = kedge.cli("run", str(file), "--pipeline", "slow", "--no-wait")
         assert "Started a host in" in result.stderr
         status = json.loads(kedge.cli("status", "-o", "json", check=True).stdout)
         assert "has stopped, and its steps with it" in kedge.cli("down", check=True).stdout
         assert kedge.cli("status").returncode == 1
         listed = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True).stdout
         assert str(kedge.home) not in listed
-        assert not Path(f"/proc/{status['pid']}").exists() or sys.platform != "linux"
+        assert hosts.wait_for_exit(status["pid"], 0)
 
 
 def test_kedge_run_in_a_script_needs_no_server(tmp_path: Path) -> None:

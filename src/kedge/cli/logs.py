@@ -7,6 +7,10 @@ from kedge.display.tasks import TaskView
 from kedge.errors import NotFound
 
 
+def _order(step: TaskView) -> tuple[str, str]:
+    return str(step.started or step.finished or ""), step.id
+
+
 @click.command("logs")
 @click.argument("run")
 @click.argument("task", required=False)
@@ -21,7 +25,7 @@ def command(*, run: str, task: str | None, follow: bool, attempt: int | None) ->
     run_id = str(client.get(run)["run_id"])
     tasks = [TaskView.from_json(body) for body in client.tasks(run_id)]
     if task is None:
-        steps = sorted((t for t in tasks if t.kind == "step" and t.started), key=lambda t: (str(t.started), t.id))
+        steps = sorted((t for t in tasks if t.kind == "step" and t.state not in {"PENDING", "SKIPPED", "CACHED"}), key=_order)
         for step in steps:
             for line in client.logs(run_id, step.id, follow=follow):
                 click.echo(f"{click.style(step.id, fg='cyan')} | {line}")

@@ -53,6 +53,12 @@ def failed_step(tasks: Iterable[TaskView]) -> TaskView | None:
     return min(failed, key=lambda task: task.finished.timestamp() if task.finished else 0.0, default=None)
 
 
+def told(message: str, log: Sequence[str]) -> str:
+    """A failure's message, without the traceback when the log shows it too."""
+    message = message.strip()
+    return message.partition("\nTraceback (")[0].rstrip() if any(line.startswith("Traceback (") for line in log) else message
+
+
 def print_failure(run_id: str, task: TaskView, log: Sequence[str]) -> None:
     """Say on standard error which step failed, why, and the last lines it wrote."""
     click.echo(err=True)
@@ -60,7 +66,7 @@ def print_failure(run_id: str, task: TaskView, log: Sequence[str]) -> None:
         click.style(f"{task.id} failed", fg="red", bold=True) + (f" (attempt {task.attempt + 1})" if task.attempt else ""),
         err=True,
     )
-    for line in task.message.strip().splitlines():
+    for line in told(task.message, log).splitlines():
         click.echo(f"  {line}", err=True)
     if log:
         click.echo(f"The last lines of its log (`kedge logs {run_id} {task.id}` prints all):", err=True)

@@ -70,9 +70,9 @@ def report(client: Client, ended: Ended, *, results_shown: bool = True) -> int:
     if step:
         run_id = str(ended.run["run_id"])
         print_failure(run_id, step, list(client.logs(run_id, step.id)))
+    if state == "canceled":
+        click.echo("\nThe run was cancelled.", err=True)
+        return 1
     message = (ended.run.get("error") or {}).get("message", "")
-    click.echo(
-        f"\nThe run {'was cancelled' if state == 'canceled' else state}." + (f" {message}" if message and not step else ""),
-        err=True,
-    )
+    click.echo(f"\nThe run {state}." + (f" {message}" if message and not step else ""), err=True)
     return 1

@@ -133,7 +133,8 @@ def tree(tasks: Iterable[TaskView], *, room: int = 40) -> list[Line]:
 
 
 def _order(task: TaskView) -> tuple[float, tuple[int, str]]:
-    began = task.started.timestamp() if task.started else float("inf")
+    first = task.started or task.finished
+    began = first.timestamp() if first else float("inf")
     if task.name.isdigit():
         return 0.0, (int(task.name), "")
     return began, (0, task.name)
