@@ -50,10 +50,9 @@ def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, i
         Exception: What ``enter`` raises.
     """
     os.setsid()
-    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(null, 0)
-    os.dup2(_unbreakable(fds.out), 1)
-    os.dup2(_unbreakable(fds.err), 2)
+    for number, fd in enumerate((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _unbreakable(fds.out), _unbreakable(fds.err))):
+        os.dup2(fd, number)
+        os.close(fd)
     os.umask(0o022)
     if spec.get("private"):
         enter(fds.view, spec)
@@ -84,7 +83,7 @@ def refuse(fds: Descriptors, error: BaseException) -> NoReturn:
 def _unbreakable(fd: int) -> int:
     """Reopen a pipe for both directions, so that writing works while no supervisor reads: a new one finds the pipe in /proc."""
     if not sys.platform.startswith("linux"):
-        return fd
+        return os.dup(fd)
     return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
 

@@ -168,14 +168,15 @@ class Keeper:
         """A container's main process has ended: record, clean up, and tell once its output is complete."""
         self._end(container, containers.exit_of(status, container.complaint()))
 
-    def _end(self, container: Container, how: Message) -> None:
+    def _end(self, container: Container, how: Message, *, kill: bool = True) -> None:
         if container.exit:
             return
         container.exit = how | {"state": "exited", "finishedAt": identity.now()}
         self._records.write(container.record(self._boot))
         self._by_pid.pop(container.pid, None)
-        container.kill(signal.SIGKILL)
-        self._kill_leftovers()
+        if kill:
+            container.kill(signal.SIGKILL)
+            self._kill_leftovers()
         for name, fd in list(container.streams.items()):
             if fd >= 0:
                 self._drain(container, name)
@@ -277,7 +278,8 @@ class Keeper:
                 self._by_pid[container.pid] = container
                 self._attach(container)
             else:
-                self._end(container, _lost())
+                # Its number may be another process's by now, so nothing is killed.
+                self._end(container, _lost(), kill=False)
 
     def _attach(self, container: Container) -> None:
         """Find the pipes of a process that another supervisor started, and watch for its end."""

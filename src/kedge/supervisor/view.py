@@ -17,6 +17,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 CLONE_NEWNS = 0x00020000
@@ -88,16 +89,26 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
     placed: list[str] = []
     tmp = spec.get("tmp")
     if tmp:
-        for path in spec.get("keep") or ():
-            if path.startswith("/tmp/"):  # noqa: S108
-                _bind(path, tmp + path[4:], placed=[tmp])
-        _bind(tmp, "/tmp", placed=placed, writable=writable)  # noqa: S108  # its own /tmp is the point
+        _own_tmp(tmp, spec.get("keep") or (), writable=writable)
         placed.append("/tmp")  # noqa: S108
     for entry in sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/")):
         target = entry["target"]
         _bind(entry["source"], target, placed=placed, readonly=bool(entry.get("readonly")), writable=writable)
         placed.append(target)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def _own_tmp(source: str, keep: Iterable[str], *, writable: bool) -> None:
+    """Cover ``/tmp``, and show in it what must stay visible of the machine's: the data directory of a test lies there."""
+    kept = [path for path in keep if path.startswith("/tmp/")]  # noqa: S108
+    behind = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in kept]
+    try:
+        _bind(source, "/tmp", placed=[], writable=writable)  # noqa: S108
+        for fd, path in zip(behind, kept):  # noqa: B905  # strict is newer than Python 3.8
+            _bind(f"/proc/self/fd/{fd}", path, placed=["/tmp"])  # noqa: S108
+    finally:
+        for fd in behind:
+            os.close(fd)
 
 
 def _bind(source: str, target: str, *, placed: list[str], readonly: bool = False, writable: bool = False) -> None:

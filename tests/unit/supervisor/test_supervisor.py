@@ -1,0 +1,276 @@
+"""The supervisor's promises, with real processes."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.supervisor.conftest import Client, wait_until
+
+from kedge.supervisor import identity, protocol
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces and /proc are Linux'")
+
+
+def test_a_container_runs_and_its_exit_is_told(supervisor: Client) -> None:
+    """Start, output, exit code: the whole way."""
+    ended = supervisor.run("u/main/0", "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (ended["code"], ended["signal"], ended["reason"], ended["how"]) == (3, 0, "Error", "exec")
+    assert sorted(supervisor.log("u/main/0")) == ["stderr F err", "stdout F out"]
+
+
+def test_the_exit_is_on_disk_before_it_is_told(supervisor: Client) -> None:
+    """A hub that dies on hearing it finds it there."""
+    supervisor.run("u/main/0", "true")
+    record = json.loads((supervisor.directory / "containers" / protocol.file_name("u/main/0")).read_text())
+    assert (record["state"], record["code"], record["reason"]) == ("exited", 0, "Completed")
+
+
+def test_an_exit_is_kept_until_it_is_forgotten(supervisor: Client) -> None:
+    supervisor.run("u/main/0", "true")
+    assert [record["id"] for record in supervisor.ask("list", op="list")["containers"]] == ["u/main/0"]
+    supervisor.send(op="forget", id="u/main/0")
+    assert supervisor.ask("list", op="list")["containers"] == []
+    assert list((supervisor.directory / "containers").iterdir()) == []
+
+
+def test_a_second_start_of_one_id_starts_nothing(supervisor: Client) -> None:
+    """An agent that asks again after a restart gets the answer that there is."""
+    supervisor.run("u/main/0", "sh", "-c", "echo once")
+    supervisor.run("u/main/0", "sh", "-c", "echo twice")
+    assert supervisor.output("u/main/0") == "once\n"
+
+
+def test_a_killed_container_says_which_signal(supervisor: Client) -> None:
+    ended = supervisor.run("u/main/0", "sh", "-c", "kill -9 $$")
+    assert (ended["code"], ended["signal"]) == (137, 9)
+
+
+@pytest.mark.parametrize(
+    ("argv", "spec", "message"),
+    [
+        pytest.param(["no-such-program"], {}, "no-such-program: no such program in PATH=", id="no program"),
+        pytest.param(["/etc/passwd"], {}, "/etc/passwd: Permission denied", id="not executable"),
+        pytest.param(["true"], {"cwd": "/no/such/place"}, "workingDir /no/such/place: No such file", id="no working directory"),
+    ],
+)
+def test_what_cannot_start_says_why(supervisor: Client, argv: list[str], spec: dict[str, str], message: str) -> None:
+    ended = supervisor.run("u/main/0", *argv, **spec)
+    assert (ended["code"], ended["reason"]) == (128, "StartError")
+    assert message in ended["message"]
+
+
+def test_stopping_asks_first_and_kills_after_the_grace_period(supervisor: Client) -> None:
+    """SIGTERM to the group; SIGKILL to those that do not listen."""
+    supervisor.start("u/polite/0", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done")
+    supervisor.start("u/deaf/0", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    wait_until(lambda: "ready" in supervisor.output("u/polite/0") + " " and "ready" in supervisor.output("u/deaf/0"))
+    supervisor.send(op="stop", id="u/polite/0", grace=10)
+    assert supervisor.hear("exited", "u/polite/0")["code"] == 7
+    supervisor.send(op="stop", id="u/deaf/0", grace=0.1)
+    assert supervisor.hear("exited", "u/deaf/0")["signal"] == signal.SIGKILL
+
+
+@linux
+def test_nothing_of_a_container_is_left_after_its_end(supervisor: Client) -> None:
+    """Neither its process group nor what has left it with setsid."""
+    script = "sleep 1000 & echo $!; setsid sleep 1000 & echo $!; sleep 0.2"
+    supervisor.run("u/main/0", "sh", "-c", script)
+    pids = [int(line) for line in supervisor.output("u/main/0").split()]
+    assert len(pids) == 2
+    wait_until(lambda: not any(identity.start_time(pid) for pid in pids))
+
+
+@linux
+def test_a_daemon_of_a_container_that_runs_is_left_alone(supervisor: Client) -> None:
+    """Only the end of its own container ends it."""
+    supervisor.start("u/keeper/0", "sh", "-c", "(setsid sleep 1000 & echo $!); sleep 1000")
+    wait_until(lambda: supervisor.output("u/keeper/0").strip())
+    daemon = int(supervisor.output("u/keeper/0"))
+    supervisor.run("u/other/0", "sh", "-c", "setsid sleep 1000 & sleep 0.1")
+    assert identity.start_time(daemon)
+    supervisor.send(op="stop", id="u/keeper/0", grace=0)
+    supervisor.hear("exited", "u/keeper/0")
+    wait_until(lambda: not identity.start_time(daemon))
+
+
+def test_fifty_megabytes_of_output_do_not_hurt(supervisor: Client) -> None:
+    """Read as fast as it comes, kept within the limit, and the end is kept."""
+    line = "x" * 99
+    program = f"import sys; [sys.stdout.write('{line}\\n' * 1000) for _ in range(500)]; print('the end')"
+    began = time.monotonic()
+    ended = supervisor.run("u/main/0", sys.executable, "-c", program)
+    assert ended["code"] == 0
+    assert time.monotonic() - began < 20
+    place = supervisor.place("u/main/0")
+    assert sum(path.stat().st_size for path in place.glob("log*")) <= 1 << 20
+    assert supervisor.log("u/main/0")[-1] == "stdout F the end"
+
+
+@linux
+class TestItsOwnView:
+    """What a container sees of the file system."""
+
+    def test_tmp_is_its_own(self, supervisor: Client) -> None:
+        supervisor.run("a/main/0", "sh", "-c", "echo a > /tmp/file; ls /tmp/file")
+        supervisor.run("b/main/0", "sh", "-c", "ls /tmp/file")
+        assert "No such file" in supervisor.output("b/main/0")
+        assert (supervisor.place("a/main/0") / "tmp" / "file").read_text() == "a\n"
+
+    @pytest.mark.parametrize(
+        "target",
+        ["/kedge/code", "/data", "/var/run/secrets/kedge.dev", "/usr/share/kedge-test/deep/er", "/tmp/inside"],  # noqa: S108
+    )
+    def test_a_mount_path_need_not_exist_on_the_machine(self, supervisor: Client, tmp_path: Path, target: str) -> None:
+        """And making it leaves no trace on the machine."""
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "file").write_text("seen")
+        mounts = [{"source": str(source), "target": target, "readonly": True}]
+        ended = supervisor.run("u/main/0", "sh", "-c", f"cat {target}/file; echo; echo x > {target}/other", mounts=mounts)
+        assert "stdout F seen" in supervisor.log("u/main/0")
+        assert "Read-only file system" in supervisor.output("u/main/0")
+        assert ended["code"] != 0
+        assert not Path(target).exists()
+
+    def test_a_file_can_be_mounted(self, supervisor: Client, tmp_path: Path) -> None:
+        """The termination message, where the machine has no such file."""
+        message = tmp_path / "message"
+        message.touch()
+        mounts = [{"source": str(message), "target": "/dev/termination-log"}]
+        supervisor.run("u/main/0", "sh", "-c", "echo done > /dev/termination-log; echo x > /dev/null", mounts=mounts)
+        assert message.read_text() == "done\n"
+
+    def test_the_rest_of_usr_is_still_there_beside_a_new_mount(self, supervisor: Client, tmp_path: Path) -> None:
+        (tmp_path / "source").mkdir()
+        mounts = [{"source": str(tmp_path / "source"), "target": "/usr/kedge-test"}]
+        supervisor.run("u/main/0", "sh", "-c", "ls /usr/kedge-test /usr/bin/env", mounts=mounts)
+        assert "/usr/bin/env" in supervisor.output("u/main/0")
+
+    def test_a_readonly_root_cannot_be_written_but_tmp_can(self, supervisor: Client) -> None:
+        script = "for p in / /etc /usr /var/tmp; do touch $p/kedge-test 2>/dev/null && echo $p; done; touch /tmp/x && echo tmp"
+        supervisor.run("u/main/0", "sh", "-c", script, readonly=True)
+        assert supervisor.output("u/main/0") == "tmp\n"
+
+    def test_a_mount_that_cannot_be_made_says_which(self, supervisor: Client) -> None:
+        ended = supervisor.run("u/main/0", "true", mounts=[{"source": "/no/such/source", "target": "/x"}])
+        assert (ended["reason"], ended["message"]) == (
+            "StartError",
+            "mountPath /x: mount /no/such/source on /x: No such file or directory",
+        )
+
+
+def test_a_secret_is_masked(supervisor: Client) -> None:
+    """Also where it is printed in two pieces."""
+    log = {"path": str(supervisor.place("u/main/0") / "log"), "limit": 1 << 20, "masks": ["hunter2-hunter2"]}
+    supervisor.run("u/main/0", "sh", "-c", "printf 'a hunter2'; sleep 0.05; echo '-hunter2 b'; echo done", log=log)
+    assert supervisor.output("u/main/0") == "a *** b\ndone\n"
+
+
+class TestItOutlivesOthers:
+    """The hub may die, and so may the supervisor."""
+
+    def test_the_end_of_the_hub_ends_no_container(self, supervisor: Client) -> None:
+        started = supervisor.start("u/main/0", "sh", "-c", "sleep 1000")
+        supervisor.close()
+        supervisor.connect()
+        [record] = supervisor.hello["containers"]
+        assert (record["id"], record["pid"], record["start"]) == ("u/main/0", started["pid"], started["start"])
+        assert identity.is_running(record["pid"], record["start"])
+
+    def test_an_exit_while_nobody_listens_is_told_later(self, supervisor: Client) -> None:
+        started = supervisor.start("u/main/0", "sh", "-c", "sleep 0.1; exit 5")
+        supervisor.close()
+        wait_until(lambda: not identity.start_time(started["pid"]))
+        supervisor.connect()
+        [record] = supervisor.hello["containers"]
+        assert (record["state"], record["code"]) == ("exited", 5)
+
+    def test_it_ends_by_itself_when_it_has_nothing_to_do(self, supervisor: Client) -> None:
+        supervisor.close()
+        wait_until(lambda: not identity.start_time(supervisor.pid))
+        assert not (supervisor.directory / "supervisor.sock").exists()
+        supervisor.connect()
+
+    def test_a_second_supervisor_of_one_directory_does_not_start(self, supervisor: Client) -> None:
+        first = supervisor.pid
+        other = Client(supervisor.directory)
+        assert other.pid == first
+        other.close()
+
+    @linux
+    def test_killed_and_started_anew_it_finds_its_containers(self, supervisor: Client) -> None:
+        """The container goes on, its output too; how it ends cannot be known, and that is said."""
+        started = supervisor.start(
+            "u/main/0", "sh", "-c", "echo one; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo two; exit 4"
+        )
+        wait_until(lambda: supervisor.log("u/main/0"))
+        supervisor.kill_supervisor()
+        assert identity.is_running(started["pid"], started["start"])
+        supervisor.connect()
+        [record] = supervisor.hello["containers"]
+        assert (record["state"], record["pid"]) == ("running", started["pid"])
+        (supervisor.place("u/main/0") / "tmp" / "go").touch()
+        ended = supervisor.hear("exited", "u/main/0")
+        assert (ended["code"], ended["reason"]) == (None, "Lost")
+        assert supervisor.output("u/main/0") == "one\ntwo\n"
+
+    @linux
+    def test_containers_that_ended_meanwhile_are_lost(self, supervisor: Client) -> None:
+        started = supervisor.start("u/main/0", "sh", "-c", "sleep 1000")
+        supervisor.kill_supervisor()
+        os.kill(started["pid"], signal.SIGKILL)
+        wait_until(lambda: not identity.start_time(started["pid"]))
+        supervisor.connect()
+        [record] = supervisor.hello["containers"]
+        assert (record["state"], record["reason"]) == ("exited", "Lost")
+
+    @linux
+    def test_a_found_container_can_be_stopped(self, supervisor: Client) -> None:
+        started = supervisor.start("u/main/0", "sh", "-c", "sleep 1000")
+        supervisor.kill_supervisor()
+        supervisor.connect()
+        supervisor.send(op="stop", id="u/main/0", grace=0)
+        supervisor.hear("exited", "u/main/0")
+        wait_until(lambda: not identity.start_time(started["pid"]))
+
+    def test_another_process_of_the_same_number_is_not_taken_for_a_container(self, supervisor: Client) -> None:
+        """The record names when the process started, and in which life of the machine."""
+        supervisor.close()
+        wait_until(lambda: not identity.start_time(supervisor.pid))
+        record = {
+            "id": "u/main/0",
+            "state": "running",
+            "pid": os.getpid(),
+            "start": "1",
+            "boot": identity.boot_id(),
+            "how": "exec",
+        }
+        record |= {"startedAt": 0.0, "log": {"path": str(supervisor.pods / "log"), "limit": 1000, "masks": []}}
+        (supervisor.directory / "containers" / protocol.file_name("u/main/0")).write_text(json.dumps(record))
+        supervisor.connect()
+        [found] = supervisor.hello["containers"]
+        assert (found["state"], found["reason"]) == ("exited", "Lost")
+
+
+def test_a_long_path_is_no_obstacle(tmp_path: Path) -> None:
+    """A socket's address has room for 108 bytes; a data directory may be deeper."""
+    client = Client(tmp_path / ("d" * 100) / ("e" * 100))
+    assert client.run("u/main/0", "true")["code"] == 0
+    client.end()
+
+
+def test_its_directory_is_its_owners_alone(supervisor: Client) -> None:
+    assert supervisor.directory.stat().st_mode & 0o777 == 0o700
+    assert (supervisor.directory / "supervisor.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_request_that_is_not_understood_is_refused_and_the_rest_goes_on(supervisor: Client) -> None:
+    other = Client(supervisor.directory)
+    other.send(op="dance")
+    assert "dance" in other.hear("refused")["message"]
+    other.close()
+    assert supervisor.run("u/main/0", "true")["code"] == 0
