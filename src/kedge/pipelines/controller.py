@@ -122,8 +122,13 @@ class RunController:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a part of the run controller has failed: %s", task.get_coro(), exc_info=error)
 
     def _insist(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something now, and again after a while for as long as the server cannot take it.
