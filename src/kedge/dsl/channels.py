@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from .errors import DslError, TypeMismatch, names
-from .values import INTEGER, UNKNOWN, ValueType, field_type, list_of, shown, type_of
+from .values import INTEGER, UNKNOWN, ValueType, a, field_type, list_of, shown, type_of
 
 if TYPE_CHECKING:
     from .graph import Graph, Group, Node
@@ -153,7 +153,7 @@ class ItemChannel(Channel):
         """A field of the item, which must be a dict."""
         if self.type.is_artifact or self.type.name not in ("STRUCT", "", "STRING"):
             raise TypeMismatch(
-                f'{self.sentence} is a {self.type} and has no field "{name}".',
+                f'{self.sentence} is {a(self.type)} and has no field "{name}".',
                 fix="Use the item itself, or loop over a list of dicts.",
             )
         if self._fields is not None and name not in self._fields:
@@ -277,7 +277,7 @@ class OneOf(Channel):
         different = next((c for c in channels if c.type[:4] != first.type[:4]), None)
         if different is not None:
             raise TypeMismatch(
-                f"dsl.OneOf got {first.title}, a {first.type}, and {different.title}, a {different.type}.",
+                f"dsl.OneOf got {first.title}, {a(first.type)}, and {different.title}, {a(different.type)}.",
                 why="Whatever reads it must know its type.", fix="Let all branches give the same type.",
             )  # fmt: skip
         branches.choices += 1
@@ -383,7 +383,7 @@ class Comparison:
             or given.name not in _PRIMITIVE
             or given.is_artifact
         ):
-            bad = f"{left.title}, a {left.type}," if left.type.name not in _PRIMITIVE or left.type.is_artifact else _spelt(right)
+            bad = f"{left.title}, {a(left.type)}," if left.type.name not in _PRIMITIVE or left.type.is_artifact else _spelt(right)
             raise TypeMismatch(
                 f"A condition compares {left.title} {operator} {_spelt(right)}; {bad} cannot be compared.",
                 why="Conditions compare text, numbers and booleans.",
@@ -392,8 +392,8 @@ class Comparison:
         both = {left.type.name, given.name} - {""}
         if len(both) > 1 and not both <= set(_NUMBERS):
             raise TypeMismatch(
-                f"A condition compares {left.title}, a {left.type}, {operator} {_spelt(right)}, a {given}.",
-                why="They are of different types and would never be equal.", fix=f"Compare with a {left.type}.",
+                f"A condition compares {left.title}, {a(left.type)}, {operator} {_spelt(right)}, {a(given)}.",
+                why="They are of different types and would never be equal.", fix=f"Compare with {a(left.type)}.",
             )  # fmt: skip
 
     def __bool__(self) -> bool:

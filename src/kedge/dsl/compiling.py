@@ -14,7 +14,7 @@ from .graph import LOOP, Graph, Group, Node
 from .interface import MISSING, Interface, Port, component_name
 from .pipelines import GraphComponent, of_component
 from .tasks import PipelineTask
-from .values import literal_fits, outline, plain, shown
+from .values import a, literal_fits, outline, plain, shown
 from .wiring import Wires, Wiring
 
 SCHEMA_VERSION = "2.1.0"
@@ -88,9 +88,9 @@ def _with_defaults(graph: GraphComponent, parameters: Mapping[str, Any]) -> Inte
                 fix="Correct the name.",
             )  # fmt: skip
         if not literal_fits(value, port.type) or (port.literals and value not in port.literals):
-            wanted = f"one of {names(port.literals)}" if port.literals else f"a {port.type}"
+            wanted = f"one of {names(port.literals)}" if port.literals else f"{a(port.type)}"
             raise TypeMismatch(
-                f'Parameter "{name}" of pipeline "{graph.name}" was given {shown(value)}, a {type(value).__name__}.',
+                f'Parameter "{name}" of pipeline "{graph.name}" was given {shown(value)}, {a(type(value).__name__)}.',
                 where=graph.place, why=f"It is {wanted}.", fix=f"Pass {wanted}.",
             )  # fmt: skip
         inputs[name] = port._replace(default=plain(value, port.type), optional=True)

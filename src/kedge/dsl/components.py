@@ -20,7 +20,7 @@ from .interface import Interface, Port, read
 from .placeholders import ArtifactReference, Placeholder, Reference
 from .source import build
 from .tasks import PipelineTask
-from .values import STRING, artifact_type, plain, shown, type_of
+from .values import STRING, a, artifact_type, plain, shown, type_of
 
 DEFAULT_IMAGE = "python:3.11"
 
@@ -104,15 +104,16 @@ class FunctionComponent(Component):
 
     Args:
         function: The user's.
+        returns: Whether what it returns are outputs.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, returns: bool = True) -> None:
         if not hasattr(function, "__code__"):
             raise DslError(
                 f"{shown(function)} is no function.", why="A component is made of one.", fix="Decorate a function (def)."
             )
         code = function.__code__
-        super().__init__(read(function), Place(code.co_filename, code.co_firstlineno))
+        super().__init__(read(function, returns=returns), Place(code.co_filename, code.co_firstlineno))
         self.python_func = function
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
         self.__wrapped__ = function
@@ -252,13 +253,9 @@ class ContainerComponent(FunctionComponent):
     kind = "container component"
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
+        super().__init__(function, returns=False)
         ports = {**self.interface.inputs, **self.interface.outputs}
-        if any(port.returned for port in ports.values()):
-            # The annotation says what the function returns, not what the step gives.
-            outputs = {name: port for name, port in self.interface.outputs.items() if not port.returned}
-            self.interface = self.interface._replace(outputs=outputs)
-        spec = function(**{name: self._placeholder(port) for name, port in ports.items() if not port.returned})
+        spec = function(**{name: self._placeholder(port) for name, port in ports.items()})
         if not isinstance(spec, ContainerSpec):
             raise DslError(
                 f"{function.__name__}() returned {shown(spec)}.", where=self.place, why="It says which command line to run.",
@@ -350,7 +347,7 @@ def importer(
     if isinstance(artifact_uri, Channel):
         uri_type = artifact_uri.type
         if uri_type.is_artifact or uri_type.name not in ("STRING", ""):
-            raise TypeMismatch(f"dsl.importer got {artifact_uri.title}, a {uri_type}, as artifact_uri.", fix="Pass a str.")
+            raise TypeMismatch(f"dsl.importer got {artifact_uri.title}, {a(uri_type)}, as artifact_uri.", fix="Pass a str.")
     inputs = {"uri": Port("uri", STRING)}
     given: Dict[str, Any] = {"uri": artifact_uri}
     dynamic = isinstance(artifact_uri, Channel) or bool(graph.marked_in(str(artifact_uri)))

@@ -1,11 +1,11 @@
 """Control flow: branches, loops and exit handlers, as ``with`` blocks around the tasks that they are about."""
 
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, List, Optional, Sequence, Union
 
 from .channels import PREFIX, Channel, Comparison, Item, ItemChannel, unwrapped
 from .errors import DslError, Place, TypeMismatch, caller
 from .graph import BRANCHES, CONDITION, EXIT_HANDLER, LOOP, Graph, Group, Node, belongs, needed
-from .values import UNKNOWN, ValueType, field_type, plain, same_type, shown, type_of
+from .values import UNKNOWN, ValueType, a, field_type, plain, same_type, shown, type_of
 
 
 class _Block:
@@ -150,7 +150,7 @@ class ParallelFor(_Block):
     kind = LOOP
 
     def __init__(
-        self, items: Union[List[Union[int, float, str, bool, Dict[str, Any]]], Channel], name: Optional[str] = None,
+        self, items: Union[Sequence[Any], Channel], name: Optional[str] = None,
         parallelism: Optional[int] = None,
     ) -> None:  # fmt: skip
         super().__init__(name)
@@ -167,7 +167,7 @@ class ParallelFor(_Block):
         belongs(items, self.graph, "dsl.ParallelFor")
         if not (items.type.is_list or items.type.name in ("LIST", "")):
             raise TypeMismatch(
-                f"dsl.ParallelFor loops over {items.title}, which is a {items.type}.", why="It needs a list.",
+                f"dsl.ParallelFor loops over {items.title}, which is {a(items.type)}.", why="It needs a list.",
                 fix="Annotate that output or input as a list, such as List[str] or List[Dataset].",
             )  # fmt: skip
         return items
@@ -175,7 +175,7 @@ class ParallelFor(_Block):
     def _constants(self, items: Any) -> List[Any]:
         if not isinstance(items, (list, tuple)):
             raise TypeMismatch(
-                f"dsl.ParallelFor got {shown(items)}, which is a {type(items).__name__}.", why="It needs a list.",
+                f"dsl.ParallelFor got {shown(items)}, which is {a(type(items).__name__)}.", why="It needs a list.",
                 fix="Pass a list, or a channel that carries one.",
             )  # fmt: skip
         if not items:
@@ -183,7 +183,7 @@ class ParallelFor(_Block):
         for index, item in enumerate(items):
             if type_of(item) is None:
                 raise TypeMismatch(
-                    f"Item {index} of dsl.ParallelFor is {shown(item)}, a {type(item).__name__}.",
+                    f"Item {index} of dsl.ParallelFor is {shown(item)}, {a(type(item).__name__)}.",
                     why="Items travel as JSON.", fix="Use text, numbers, booleans, lists or dicts.",
                 )  # fmt: skip
         try:

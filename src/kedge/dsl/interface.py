@@ -18,6 +18,7 @@ from .values import (
     STRING,
     STRUCT,
     ValueType,
+    a,
     artifact_type,
     literal_fits,
     plain,
@@ -101,12 +102,13 @@ def component_name(text: str) -> str:
     return "-".join(words) or "unnamed"
 
 
-def read(function: Callable[..., Any], *, pipeline: bool = False) -> Interface:
+def read(function: Callable[..., Any], *, pipeline: bool = False, returns: bool = True) -> Interface:
     """Read a function's signature.
 
     Args:
         function: The component's or the pipeline's function.
         pipeline: A pipeline hands artifacts on, but writes none of its own.
+        returns: Whether what the function returns are outputs.
 
     Raises:
         DslError: A parameter without annotation, or one that no component can have.
@@ -141,7 +143,7 @@ def read(function: Callable[..., Any], *, pipeline: bool = False) -> Interface:
                 f'is called "{RETURNED}".', why="That is the name of a component's returned value.", fix="Rename it."
             )
         (outputs if reader.is_output else inputs)[name] = port
-    for port in _returned(function, hints.get("return"), where):
+    for port in _returned(function, hints.get("return") if returns else None, where):
         if port.name in outputs:
             raise DslError(f'{function.__name__}() has two outputs named "{port.name}".', where=where, fix="Rename one of them.")
         outputs[port.name] = port
@@ -206,7 +208,7 @@ class _Reader:
             default = self._default(default, meaning)
         by_path = meaning.role in (annotations.INPUT_PATH, annotations.OUTPUT_PATH)
         if meaning.role == annotations.INPUT_PATH and not type_.is_artifact:
-            raise self.error(f"is the path of a {type_}.", why="Parameters come by value.", fix=f"Write {name}: {type_}.")
+            raise self.error(f"is the path of {a(type_)}.", why="Parameters come by value.", fix=f"Write {name}: {type_}.")
         return Port(name, type_, default, optional, meaning.literals, by_path=by_path)
 
     def _default(self, default: Any, meaning: _Meaning) -> Any:
@@ -215,7 +217,7 @@ class _Reader:
             return MISSING
         if not literal_fits(default, meaning.type):
             raise self.error(
-                f"has the default {shown(default)}, which is a {type(default).__name__}, but its type is {meaning.type}.",
+                f"has the default {shown(default)}, which is {a(type(default).__name__)}, but its type is {meaning.type}.",
                 fix="Change the default or the annotation.", cls=TypeMismatch,
             )  # fmt: skip
         if meaning.literals and default not in meaning.literals:

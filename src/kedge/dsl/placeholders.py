@@ -19,7 +19,8 @@ PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER = "{{$.pipeline_job_create_time_utc}}"
 PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER = "{{$.pipeline_job_schedule_time_utc}}"
 WORKSPACE_PATH_PLACEHOLDER = "{{$.workspace_path}}"
 
-CommandLineElement = Union[str, int, float, bool, "Placeholder"]
+# None is what a type checker sees in an optional input; at runtime that is a placeholder too.
+CommandLineElement = Union[str, int, float, bool, "Placeholder", None]
 
 
 class Placeholder:

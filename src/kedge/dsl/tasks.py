@@ -7,7 +7,7 @@ from .errors import DslError, TypeMismatch, caller, names
 from .graph import Graph, Node, belongs
 from .groups import ExitHandler
 from .interface import MISSING, Interface, Port
-from .values import FINAL_STATUS, fits, literal_fits, plain, shown, type_of
+from .values import FINAL_STATUS, a, fits, literal_fits, plain, shown, type_of
 
 if TYPE_CHECKING:
     from .components import Component
@@ -349,29 +349,29 @@ def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:
     if isinstance(value, Channel):
         belongs(value, task.graph, _call(task))
         if not fits(value.type, port.type) or port.type == FINAL_STATUS:
-            raise _mismatch(task, port, f"{value.title}, which is a {value.type}")
+            raise _mismatch(task, port, f"{value.title}, which is {a(value.type)},")
         return Argument(value)
     if isinstance(value, (Node, ExitHandler)):
         raise _mismatch(task, port, f'the task "{getattr(value, "name", "")}" itself', fix="Pass its .output or .outputs[…].")
     if port.type.is_artifact:
         fix = "Pass an output of another task; files from outside come in through dsl.importer(...)."
-        raise _mismatch(task, port, f"{shown(value)}, a constant {type(value).__name__}", fix=fix)
+        raise _mismatch(task, port, f"{shown(value)}, a constant {type(value).__name__},", fix=fix)
     if port.type == FINAL_STATUS:
         raise _mismatch(task, port, shown(value), fix="Leave it out: Kedge fills it in.")
     if isinstance(value, type) or value is None or type_of(value) is None:
-        what = "None" if value is None else f"{shown(value)}, a {type(value).__name__}"
+        what = "None" if value is None else f"{shown(value)}, {a(type(value).__name__)},"
         fix = "Pass a value, or annotate it Optional[...] in the component." if value is None else ""
         raise _mismatch(task, port, what, fix=fix)
     if not literal_fits(value, port.type):
-        raise _mismatch(task, port, f"{_without(task, value)}, which is a {type(value).__name__}")
+        raise _mismatch(task, port, f"{_without(task, value)}, which is {a(type(value).__name__)},")
     marked: List[Channel] = []
     try:
         constant = plain(_marked(task, value, marked), port.type)
     except TypeError as error:
-        raise _mismatch(task, port, f"a value that cannot be sent to a step: {error}") from None
+        raise _mismatch(task, port, f"a value that cannot be sent to a step ({error})") from None
     if port.literals and constant not in port.literals:
         allowed = names(port.literals)
-        raise _mismatch(task, port, f"{shown(value)}, which is not one of {allowed}", fix=f"Pass one of {allowed}.")
+        raise _mismatch(task, port, f"{shown(value)}, which is not one of {allowed},", fix=f"Pass one of {allowed}.")
     return Argument(constant, tuple({id(channel): channel for channel in marked}.values()))
 
 
@@ -398,8 +398,8 @@ def _marked(task: PipelineTask, value: Any, found: List[Channel]) -> Any:
 def _mismatch(task: PipelineTask, port: Port, got: str, *, fix: str = "") -> TypeMismatch:
     return TypeMismatch(
         f'{_call(task)} gets {got} for the argument "{port.name}".',
-        why=f'"{port.name}" of {task.component.title} is a {port.type}.',
-        fix=fix or f'Pass a {port.type}, or change the annotation of "{port.name}".',
+        why=f'"{port.name}" of {task.component.title} is {a(port.type)}.',
+        fix=fix or f'Pass {a(port.type)}, or change the annotation of "{port.name}".',
         where=task.place,
     )
 
@@ -424,7 +424,7 @@ def output_of(value: Any, port: Port, graph: Graph, where: Any) -> Channel:
         )
     if not fits(value.type, port.type):
         raise TypeMismatch(
-            f'{what} {value.title}, a {value.type}, as "{port.name}".',
+            f'{what} {value.title}, {a(value.type)}, as "{port.name}".',
             why=f'"{port.name}" is annotated {port.type}.',
             where=where,
             fix="Change the return annotation of the pipeline, or return another output.",

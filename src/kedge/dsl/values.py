@@ -156,11 +156,22 @@ def _json(value: Any, path: str) -> Any:
         if wrong is not None:
             raise TypeError(f"the key {wrong!r}{_at(path)} is no text, and JSON has no other keys")
         return {key: _json(item, f"{path}[{json.dumps(key)}]") for key, item in value.items()}
-    raise TypeError(f"{value!r}{_at(path)} is a {type(value).__name__}, which JSON cannot say")
+    raise TypeError(f"{value!r}{_at(path)} is {a(type(value).__name__)}, which JSON cannot say")
 
 
 def _at(path: str) -> str:
     return f" at {path}" if path else ""
+
+
+def a(noun: object) -> str:
+    """A type's name with its article.
+
+    Examples:
+        >>> a(INTEGER), a("str")
+        ('an int', 'a str')
+    """
+    text = str(noun)
+    return f"an {text}" if text[:1] in "aeiAEIO" else "a " + text
 
 
 def shown(value: object, limit: int = 60) -> str:
