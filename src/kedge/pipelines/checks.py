@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from kedge.pipelines.engine import cel, placeholders, values
 from kedge.pipelines.spec import (
+    ITEM_PART,
     ArtifactSource,
     Component,
     Dag,
@@ -23,16 +24,12 @@ from kedge.pipelines.spec import (
     ParameterSource,
     ParameterType,
     PipelineSpec,
-    TaskSpec,
+    duration,
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 # Inputs that compilers add to a task so that its constants, resources and variables can refer to other values.
 _ADDED = "pipelinechannel--"
-# kfp compiles f"{item.a}" to an input of that name, which it passes down from the root, where nothing is. The engine takes it
-# from the item.
-ITEM_PART = "-subvar-"
 _ALTERNATIVES = "taskOutputParameter, runtimeValue, componentInputParameter, taskFinalStatus"
 
 
@@ -46,12 +43,6 @@ def problems(spec: PipelineSpec) -> Iterator[str]:
     yield from _component(spec, spec.root, "root")
     for name, component in spec.components.items():
         yield from _component(spec, component, f"components.{name}")
-
-
-def duration(text: str) -> float | None:
-    """Read a duration of the IR (``"1.5s"``) as seconds; ``None`` if it is not one."""
-    match = _DURATION.fullmatch(text)
-    return float(match[1]) if match else None
 
 
 def _known(names: Iterable[str]) -> str:
@@ -155,23 +146,9 @@ def _dag(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> Itera
     for name in dag.tasks:
         yield from _Task(spec, component, dag, name, f"{path}.tasks.{name}").problems()
     yield from _outputs(spec, component, dag, path)
-    cycle = find_cycle({name: [d for d in upstream(task) if d in dag.tasks] for name, task in dag.tasks.items()})
+    cycle = find_cycle({name: [d for d in task.upstream if d in dag.tasks] for name, task in dag.tasks.items()})
     if cycle:
         yield f"{path}.tasks: the tasks wait for each other: {_round(cycle)}. Remove one of these dependencies"
-
-
-def upstream(task: TaskSpec) -> list[str]:
-    """Names of the tasks that a task waits for, stated and implied, each once."""
-    names = dict.fromkeys(task.dependent_tasks)
-    for parameter in task.inputs.parameters.values():
-        if parameter.task_output_parameter is not None:
-            names[parameter.task_output_parameter.producer_task] = None
-        elif parameter.task_final_status is not None:
-            names[parameter.task_final_status.producer_task] = None
-    for artifact in task.inputs.artifacts.values():
-        if artifact.task_output_artifact is not None:
-            names[artifact.task_output_artifact.producer_task] = None
-    return list(names)
 
 
 def find_cycle(graph: Mapping[str, Sequence[str]]) -> list[str]:

@@ -5,6 +5,7 @@ Fields that the IR has but that no supported compiler writes are here as well, t
 would be worse than an error.
 """
 
+import re
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -32,6 +33,19 @@ class Strategy(StrEnum):
     UNSPECIFIED = "TRIGGER_STRATEGY_UNSPECIFIED"
     SUCCEEDED = "ALL_UPSTREAM_TASKS_SUCCEEDED"
     COMPLETED = "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+# kfp compiles f"{item.a}" to an input of that name, which it passes down from the root, where nothing is. The engine takes it
+# from the item.
+ITEM_PART = "-subvar-"
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
+
+
+def duration(text: str) -> float | None:
+    """Read a duration of the IR (``"1.5s"``) as seconds; ``None`` if it is not one."""
+    match = _DURATION.fullmatch(text)
+    return float(match[1]) if match else None
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -259,6 +273,20 @@ class TaskSpec(_Message, frozen=True):
     parameter_iterator: ParameterIterator | None = None
     iterator_policy: IteratorPolicy = IteratorPolicy()
     retry_policy: RetryPolicy | None = None
+
+    @property
+    def upstream(self) -> list[str]:
+        """Names of the tasks that it waits for, stated and implied, each once."""
+        names = dict.fromkeys(self.dependent_tasks)
+        for parameter in self.inputs.parameters.values():
+            if parameter.task_output_parameter is not None:
+                names[parameter.task_output_parameter.producer_task] = None
+            elif parameter.task_final_status is not None:
+                names[parameter.task_final_status.producer_task] = None
+        for artifact in self.inputs.artifacts.values():
+            if artifact.task_output_artifact is not None:
+                names[artifact.task_output_artifact.producer_task] = None
+        return list(names)
 
 
 # ---- DAGs

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from kedge.pipelines.checks import ITEM_PART, duration, upstream
 from kedge.pipelines.engine import cache, cel, placeholders
 from kedge.pipelines.engine.types import Kind
 from kedge.pipelines.spec import (
+    ITEM_PART,
     ArtifactSource,
     Component,
     InputArtifact,
@@ -18,6 +18,7 @@ from kedge.pipelines.spec import (
     Pipeline,
     Strategy,
     TaskSpec,
+    duration,
 )
 
 # A retry never waits longer, whatever the pipeline says: the IR's own limit.
@@ -112,7 +113,7 @@ class Node:
         self.spec = spec
         self.component_name = spec.component_ref.name
         self.component: Component = pipeline.component(self.component_name)
-        self.upstream: tuple[str, ...] = tuple(upstream(spec))
+        self.upstream: tuple[str, ...] = tuple(spec.upstream)
         self.dependents: list[int] = []
         declared = self.component.input_definitions
         self.parameters = [ParameterInput(k, s, declared.parameters.get(k)) for k, s in spec.inputs.parameters.items()]

@@ -24,8 +24,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from kedge.errors import PipelineError
-from kedge.pipelines import ir
 from kedge.pipelines.engine import cache, outputs, placeholders, values
+from kedge.pipelines.engine.arguments import check_parameters
 from kedge.pipelines.engine.flow import Flow
 from kedge.pipelines.engine.graph import Node
 from kedge.pipelines.engine.types import (
@@ -135,7 +135,7 @@ class Engine:
             return
         root = Task(id="", name="", parent=None, kind=Kind.DAG, state=State.RUNNING, created_at=event.now, started_at=event.now)
         try:
-            given = Values(ir.check_parameters(self._pipeline, self._run.parameters))
+            given = Values(check_parameters(self._pipeline, self._run.parameters))
         except PipelineError as error:
             self._flow.finish(root, State.FAILED, failure=Failure("user", "ParametersInvalid", str(error)))
             return

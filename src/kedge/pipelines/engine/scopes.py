@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from kedge.pipelines.checks import ITEM_PART
 from kedge.pipelines.engine import values
 from kedge.pipelines.engine.graph import Graph, Node
 from kedge.pipelines.engine.inputs import InputError
 from kedge.pipelines.engine.types import Artifact, Values
+from kedge.pipelines.spec import ITEM_PART
 
 
 class Scope:
@@ -102,7 +102,7 @@ class Loop:
 
 
 def _parts(name: str, item: Any, declared: Iterable[str]) -> dict[str, Any]:
-    """Inputs that stand for parts of the item (see `checks.ITEM_PART`)."""
+    """Inputs that stand for parts of the item (see `spec.ITEM_PART`)."""
     start = name + ITEM_PART
     wanted = [one for one in declared if one.startswith(start)]
     if not wanted:
