@@ -11,7 +11,7 @@ from kedge.errors import Conflict, Invalid, Unavailable
 from kedge.kube.clock import Clock
 from kedge.pipelines import observations
 from kedge.pipelines.controller import RunController
-from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted
+from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted, StepStarted
 from kedge.pipelines.engine.values import MismatchError, conform
 from kedge.pipelines.history import History
 from kedge.pipelines.live import LiveRun
@@ -72,7 +72,8 @@ class Commits:
             if pod is not None:
                 worker.observe(pod, gone=False)
             return
-        worker.feed([StepCommitted(self._clock.now(), attempt.task, attempt.number, made)])
+        begun = [StepStarted(attempt.created_at, attempt.task, attempt.number)] if attempt.state is State.PENDING else []
+        worker.feed([*begun, StepCommitted(self._clock.now(), attempt.task, attempt.number, made)])
         if pod is not None:
             worker.observe(pod, gone=False)  # so that it is let go
         self._check(live, attempt)

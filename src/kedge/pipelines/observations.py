@@ -9,10 +9,12 @@ budget of its own.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
+from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.pipelines.engine.types import Failure, Outputs
 from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER
@@ -140,6 +142,13 @@ def is_tracked(pod: Obj) -> bool:
 def is_over(pod: Obj) -> bool:
     """Whether nothing of the Pod runs any more."""
     return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
+def started(pod: Obj, earliest: datetime) -> datetime:
+    """When the container ``main`` began, as the Pod says: whole seconds, so never before it was asked for."""
+    ended = _terminated((pod.get("status") or {}).get("containerStatuses"), MAIN) or {}
+    text = ended.get("startedAt")
+    return max(earliest, parse_timestamp(text)) if text else earliest
 
 
 def judge(pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bool = False) -> Verdict | None:

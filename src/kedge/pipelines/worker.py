@@ -235,38 +235,43 @@ class Worker:
         """Tell the engine of every Pod that changed, in one transaction."""
         seen, self.seen = self.seen, {}
         now = self.tools.clock.now()
-        events = [event for pod, gone in seen.values() if (event := self._event(pod, now, gone=gone)) is not None]
+        events = [event for pod, gone in seen.values() for event in self._events(pod, now, gone=gone)]
         if events:
             self.feed(events)
         for name, (pod, gone) in seen.items():
             self._consider(name, pod, gone=gone)
 
-    def _event(self, pod: Obj, now: datetime, *, gone: bool) -> Event | None:
+    def _events(self, pod: Obj, now: datetime, *, gone: bool) -> list[Event]:
         """What a Pod says that the engine does not know yet."""
         reference = observations.reference(pod)
         if reference is None:
-            return None
+            return []
         task, number = reference.task, reference.attempt
         attempt = self.live.attempts.get((task, number))
-        verdict = None
-        if attempt is not None:
-            self.live.seen(task, number, reference.uid)
-            row = self.live.engine.tasks[task]
-            expects = self.live.steps.plan(row.component, row.executor).expects
-            verdict = observations.judge(pod, expects, attempt.staged, gone=gone)
-        if gone or verdict is not None:
-            self.tools.room.give(reference.namespace, reference.name)
+        if attempt is None:
+            return []
+        self.live.seen(task, number, reference.uid)
+        row = self.live.engine.tasks[task]
+        expects = self.live.steps.plan(row.component, row.executor).expects
+        verdict = observations.judge(pod, expects, attempt.staged, gone=gone)
+        if verdict is None:
+            return []
+        self.tools.room.give(reference.namespace, reference.name)
+        events: list[Event] = []
+        if attempt.state is State.PENDING:
+            # A step may be over before anyone has looked: it then began when its container says so.
+            over = not isinstance(verdict, observations.Running)
+            events.append(StepStarted(observations.started(pod, attempt.created_at) if over else now, task, number))
         if isinstance(verdict, observations.Succeeded):
-            return StepCommitted(now, task, number, verdict.outputs)
-        if isinstance(verdict, observations.Failed):
-            return StepFailed(now, task, number, verdict.failure)
-        if verdict is not None and attempt is not None and attempt.state is State.PENDING:
-            return StepStarted(now, task, number)
-        return None
+            events.append(StepCommitted(now, task, number, verdict.outputs))
+        elif isinstance(verdict, observations.Failed):
+            events.append(StepFailed(now, task, number, verdict.failure))
+        return events
 
     def _consider(self, name: str, pod: Obj, *, gone: bool) -> None:
         """See whether a Pod's attempt is recorded, so that it can be let go."""
         if gone:
+            self.tools.room.give(pod["metadata"]["namespace"], name)
             self.settling.pop(name, None)
             return
         reference = observations.reference(pod)
