@@ -18,12 +18,11 @@ Only the standard library is used, in the terms of Python 3.8, because the langu
 """
 
 import json
-from typing import List
+from typing import TYPE_CHECKING, Any, List
 
 from . import compiling, components
 from .annotations import Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus
 from .artifacts import HTML, Artifact, Dataset, Markdown, Model, get_uri
-from .channels import Collected, OneOf
 from .components import Component, ContainerSpec, component, container_component, importer
 from .errors import DslError, TypeMismatch
 from .groups import Condition, Elif, Else, ExitHandler, If, ParallelFor
@@ -45,6 +44,13 @@ from .placeholders import (
     IfPresentPlaceholder,
 )
 from .tasks import PipelineTask
+
+if TYPE_CHECKING:
+    # Type checkers see a pipeline's values as what they stand for: an int may be returned where an int is promised.
+    def Collected(output: Any) -> Any: ...  # noqa: N802, D103
+    def OneOf(*channels: Any) -> Any: ...  # noqa: N802, D103
+else:
+    from .channels import Collected, OneOf
 
 __all__ = [
     "HTML",
