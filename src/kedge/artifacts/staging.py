@@ -8,11 +8,20 @@ The parts are plugged together here and know nothing of each other: a `Verifier`
 (a feature) says what that Pod is to do, the `ArtifactStore` says how bytes may be moved.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
+from kedge.artifacts.grants import grants
+from kedge.artifacts.store import ArtifactStore
+from kedge.client.status import to_status
+from kedge.errors import ApiError, BadRequest, Forbidden, Invalid, TooLarge, Unauthorized
+
+MAX_BODY = 64 << 20  # bytes of a commit: parameters and metadata only, never an artifact's content
 PROTOCOLS = (1,)  # versions that are understood; Pods outlive upgrades, so N-1 stays here when N comes
 
 
@@ -62,10 +71,13 @@ class StagedOutputs(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         parameters: JSON values by output name.
+        texts: Parameters as the text of a file, from steps that do not know their types; the backend reads them by their
+            declaration.
         artifacts: By output name; always lists, in the order in which the step listed them.
     """
 
     parameters: Mapping[str, Any] = {}
+    texts: Mapping[str, str] = {}
     artifacts: Mapping[str, Sequence[StoredArtifact]] = {}
 
 
@@ -100,3 +112,107 @@ class Backend(Protocol):
             Invalid: An output does not fit its declaration; the message names it and both types. This is the user's failure.
         """
         ...
+
+
+def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[BaseRoute]:
+    """The routes of the staging API, for the HTTP listener.
+
+    Args:
+        verifier: Says whose token it is.
+        backend: Says what a Pod is to do, and records what it did.
+        store: Where artifacts lie.
+    """
+    desk = _Desk(verifier, backend, store)
+    return [
+        Route("/apis/kedge.dev/v1/staging/begin", desk.begin, methods=["POST"]),
+        Route("/apis/kedge.dev/v1/staging/commit", desk.commit, methods=["POST"]),
+    ]
+
+
+class _Begin(msgspec.Struct, frozen=True):
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    outputs: StagedOutputs
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
+_Body = TypeVar("_Body", _Begin, _Commit)
+
+
+class _Desk:
+    """Where Pods come to: checks who they are and what they bring, before a feature sees it."""
+
+    def __init__(self, verifier: Verifier, backend: Backend, store: ArtifactStore) -> None:
+        self._verifier = verifier
+        self._backend = backend
+        self._store = store
+
+    async def begin(self, request: Request) -> Response:
+        return await _answered(self._begin(request))
+
+    async def commit(self, request: Request) -> Response:
+        return await _answered(self._commit(request))
+
+    async def _begin(self, request: Request) -> dict[str, Any]:
+        pod, _ = await self._admitted(request, _Begin)
+        assignment = await self._backend.begin(pod.uid)
+        made = await grants(assignment.executor_input, assignment.project, self._store.projects)
+        return {"executorInput": assignment.executor_input, "grants": made}
+
+    async def _commit(self, request: Request) -> dict[str, Any]:
+        pod, said = await self._admitted(request, _Commit)
+        for name, listed in said.outputs.artifacts.items():
+            for artifact in listed:
+                if fault := await self._store.check(artifact.uri, artifact.digest, artifact.size):
+                    raise Invalid(f"output {name!r}: {fault}.")
+        await self._backend.commit(pod.uid, said.outputs)
+        return {"committed": True}
+
+    async def _admitted(self, request: Request, kind: type[_Body]) -> tuple[PodIdentity, _Body]:
+        """Who asks, and what it says."""
+        word, _, token = request.headers.get("authorization", "").partition(" ")
+        if word.lower() != "bearer" or not token:
+            raise Unauthorized(
+                "staging needs the Pod's own token: Authorization: Bearer <the projected token of audience kedge>."
+            )
+        pod = await self._verifier.verify(token.strip())
+        body = await _body(request)
+        try:
+            said = msgspec.json.decode(body, type=kind)
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"the body is not what staging reads: {error}. docs/staging.md describes it.") from error
+        if said.protocol not in PROTOCOLS:
+            known = ", ".join(map(str, PROTOCOLS))
+            raise BadRequest(
+                f"staging protocol {said.protocol} is not spoken here, only {known}. Upgrade the hub, or run the step again."
+            )
+        if said.podUid not in {"", pod.uid}:
+            raise Forbidden(
+                f"the token belongs to Pod {pod.uid}, but the request names {said.podUid}. A Pod stages only its own files."
+            )
+        return pod, said
+
+
+async def _body(request: Request) -> bytes:
+    pieces, size = list[bytes](), 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY:
+            raise TooLarge(f"the outputs are larger than {MAX_BODY >> 20} MiB of JSON. Write what is large to an artifact.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _answered(answer: Awaitable[dict[str, Any]]) -> Response:
+    try:
+        code, body = 200, await answer
+    except ApiError as error:
+        code, body = error.code, to_status(error)
+        if error.retry_after is not None:
+            after = {"retry-after": str(max(1, round(error.retry_after)))}
+            return Response(msgspec.json.encode(body), code, after, "application/json")
+    return Response(msgspec.json.encode(body), code, media_type="application/json")
