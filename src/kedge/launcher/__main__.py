@@ -1,5 +1,6 @@
 """The launcher's command line: ``python3 launcher.pyz run|stage-in|stage-out``."""
 
+import signal
 import sys
 from typing import List, Optional
 
@@ -20,6 +21,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     """
     arguments = sys.argv[1:] if argv is None else argv
     if arguments == ["run"]:
+        # A node may start the launcher with SIGTERM held back, so that `stage-out` cannot miss it; a function is ended by it.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return run()
     if arguments in (["stage-in"], ["stage-out"]):
         from . import carry  # steps of other images only

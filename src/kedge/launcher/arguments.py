@@ -3,7 +3,7 @@
 import os
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
-from kedge.dsl import artifacts as language
+import kedge.dsl.artifacts as language
 from kedge.dsl.annotations import INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus
 
 from . import files

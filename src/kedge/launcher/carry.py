@@ -33,7 +33,8 @@ def stage_in() -> int:
 
 def stage_out() -> int:
     """Wait until the kubelet says that the user's container has ended, then collect and commit; returns the exit code."""
-    # The kubelet stops sidecars after the last main container: with SIGTERM. Blocked first, so that none is lost.
+    # The kubelet stops sidecars after the last main container: with SIGTERM. A node that starts this process with the signal
+    # blocked already closes the gap in which a quick command ends before the interpreter is here.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.sigwait({signal.SIGTERM})
     return _reported(_stage_out)

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any, Callable, Dict
 
-from kedge.dsl import artifacts as language
+import kedge.dsl.artifacts as language
 
 from . import function, report
 from .arguments import Binding, outputs_prefix

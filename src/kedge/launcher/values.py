@@ -36,7 +36,7 @@ def argument(name: str, value: Any, annotation: Any) -> Any:
         return _CONVERT[base](value) if base in _CONVERT else value
     except (ValueError, TypeError, OverflowError) as error:
         raise StepError(
-            f"input {name!r}: {value!r} ({type(value).__name__}) is not a {type_name(annotation)}, as the function's annotation "
+            f"input {name!r}: {value!r} ({type(value).__name__}) is not {_a(annotation)}, as the function's annotation "
             "says. Give another value, or change the annotation.",
             "InputInvalid",
         ) from error
@@ -57,7 +57,7 @@ def result(name: str, value: Any, annotation: Any) -> Any:
     if allowed and (not isinstance(plain, allowed) or (isinstance(plain, bool) and base is not bool)):
         raise StepError(
             f"output {name!r}: the function returned {_brief(value)} of type {type(value).__name__}, but it is declared as "
-            f"{type_name(annotation)}. Return a {type_name(inner)}, or change the annotation.",
+            f"{type_name(annotation)}. Return {_a(inner)}, or change the annotation.",
             "OutputInvalid",
         )
     if base is float and isinstance(plain, int):
@@ -83,8 +83,8 @@ def from_text(name: str, text: str, annotation: Any) -> Any:
         return check_json(name, _CONVERT[base](text.strip()))
     except (ValueError, TypeError, OverflowError) as error:
         raise StepError(
-            f"output {name!r}: its file holds {_brief(text)}, which is not a {type_name(base)}, as it is declared. "
-            f"Write a {type_name(base)}, or change the type in OutputPath(…).",
+            f"output {name!r}: its file holds {_brief(text)}, which is not {_a(base)}, as it is declared. "
+            f"Write {_a(base)}, or change the type in OutputPath(…).",
             "OutputInvalid",
         ) from error
 
@@ -166,7 +166,13 @@ _NAMES = {
 def _base(annotation: Any) -> Any:
     """``list`` of ``List[int]``, and so on; other annotations stay."""
     origin = getattr(annotation, "__origin__", None)
-    return origin if origin in (list, dict) else annotation if annotation.__hash__ else None
+    found = origin if origin in (list, dict) else annotation
+    return found if isinstance(found, type) else None
+
+
+def _a(annotation: Any) -> str:
+    name = type_name(annotation)
+    return f"an {name}" if name[:1] in "aeiouAEIOU" else f"a {name}"
 
 
 def _brief(value: Any) -> str:

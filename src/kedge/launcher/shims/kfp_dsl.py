@@ -1,7 +1,7 @@
 """The name ``kfp.dsl`` inside a step.
 
-A step's source begins with ``from kfp.dsl import *``: that gives it the names that functions are annotated with and no more,
-because the rest of the language, which only modules of the project may want, takes longer to import than a small step takes to run.
+A step's source begins with ``from kfp.dsl import *``: that gives it the names that functions are annotated with and no more. The
+rest of the language, which only modules of the project may want, takes longer to import than a small step takes to run.
 """
 
 from typing import Any
