@@ -49,7 +49,14 @@ def command(
 def as_json(ended: Ended) -> dict[str, Any]:
     """A finished run as ``--output json`` prints it: the REST API's run, and its tasks in short."""
     tasks = [
-        {"id": task.id, "state": task.state, "attempt": task.attempt, "message": task.message, "outputs": task.outputs}
+        {
+            "id": task.id,
+            "kind": task.kind,
+            "state": task.state,
+            "attempt": task.attempt,
+            "message": task.message,
+            "outputs": task.outputs,
+        }
         for task in ended.tasks.values()
     ]
     return {**ended.run, "tasks": tasks}
