@@ -1,6 +1,7 @@
 """What Kedge compiles is what `kfp` compiles: the unmodified package loads it, and means the same by the same source."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from environments import client_environment
 from ir_meaning import meaning
 
+from kedge import dsl
 from kedge.pipelines import documents
 from kedge.pipelines.compiler import compile_file
 
@@ -98,3 +100,71 @@ def test_changing_the_import_line_changes_nothing(name: str, ours: dict[str, doc
 
 def _plain(pipeline: dict[str, Any]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(pipeline))
+
+
+RUNNABLE = """
+from typing import NamedTuple
+from kedge import dsl
+
+FACTOR = 3
+
+@dsl.component(install_kfp_package=False)
+def make(n: int, out: dsl.Output[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]) -> NamedTuple("Made", [("a", int), ("b", str)]):
+    with open(out.path, "w") as file:
+        file.write("x" * n)
+    metrics.log_metric("n", n)
+    return n * FACTOR, "done"
+
+@dsl.component(install_kfp_package=False)
+def use(data: dsl.Input[dsl.Dataset], k: int) -> dsl.Model:
+    with open(data.path) as file:
+        size = len(file.read())
+    model = dsl.Model(uri=dsl.get_uri("mine"), metadata={"size": size, "k": k})
+    with open(model.path, "w") as file:
+        file.write("m")
+    return model
+
+@dsl.component(install_kfp_package=False)
+def tell(model: dsl.Input[dsl.Model], word: str) -> str:
+    return f"{word} {int(model.metadata['size'])} {int(model.metadata['k'])}"
+
+@dsl.pipeline
+def pipeline(n: int = 4) -> str:
+    made = make(n=n)
+    used = use(data=made.outputs["out"], k=made.outputs["a"])
+    return tell(model=used.output, word=made.outputs["b"]).output
+"""
+
+RUNNER = """
+import json, sys
+from kfp import components, local
+
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])
+task = components.load_component_from_file(sys.argv[1])(n=5)
+json.dump(task.outputs, open(sys.argv[3], "w"))
+"""
+
+
+def test_what_kedge_compiled_runs_under_the_runtime_of_kfp(tmp_path: Path) -> None:
+    source, target, answer = tmp_path / "pipeline.py", tmp_path / "pipeline.yaml", tmp_path / "answer.json"
+    source.write_text(RUNNABLE)
+    target.write_text(documents.write(compile_file(source)))
+    python = client_environment("kfp", [KFP])
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", RUNNER, target, tmp_path / "outputs", answer], check=False, capture_output=True, text=True,
+        # Steps start as `python3`; on another backend that is the image's.
+        env={"PATH": f"{python.parent}:{os.defpath}", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert not done.returncode, done.stdout + done.stderr
+    assert json.loads(answer.read_text()) == {"Output": "done 5 15"}
+
+
+def test_every_name_of_kfp_dsl_is_there_or_refused_with_what_to_do_instead() -> None:
+    python = client_environment("kfp", [KFP])
+    listed = subprocess.run(
+        [python, "-W", "ignore", "-c", "from kfp import dsl; print(*dsl.__all__)"], check=True, capture_output=True, text=True
+    )
+    for name in listed.stdout.split():
+        if name not in dsl.__all__:
+            with pytest.raises(AttributeError, match=rf"Kedge does not support dsl\.{name}\. [A-Z]"):
+                getattr(dsl, name)
