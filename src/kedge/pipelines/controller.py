@@ -25,7 +25,7 @@ from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
 from kedge.pipelines.history import History
-from kedge.pipelines.kinds import RUN, RUN_LABEL, TRACKING_FINALIZER
+from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
@@ -82,7 +82,7 @@ class RunController:
         self._tools = Tools(clock, pods, artifacts, self._timers, Room(limits.waiting_pods))
         self._workers: dict[str, Worker] = {}
         self._runs = Informer(client, RUN, clock).keeping(_keep_run)
-        self._pods = Informer(client, POD, clock, labels=RUN_LABEL).keeping(observations.keep)
+        self._pods = Informer(client, POD, clock, labels=f"{RUN_LABEL},!{RECORDED_LABEL}").keeping(observations.keep)
         self._pods.index(_BY_RUN, lambda pod: [pod["metadata"]["labels"][RUN_LABEL]])
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
         self._background: set[asyncio.Task[None]] = set()

@@ -14,6 +14,8 @@ from kedge.kube.kinds import Column, Kind, Obj
 
 RUN_LABEL = "kedge.dev/run"
 """On every Pod of a run: the run's UID."""
+RECORDED_LABEL = "kedge.dev/recorded"
+"""On a Pod whose result is recorded: the controller does not look at it any more, and need not hold ten thousand of them."""
 PIPELINE_LABEL = "kedge.dev/pipeline"
 TASK_ANNOTATION = "kedge.dev/task"
 ATTEMPT_ANNOTATION = "kedge.dev/attempt"

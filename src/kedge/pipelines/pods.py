@@ -14,13 +14,13 @@ from kedge.kube.core import CONFIG_MAP, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines import code, observations
 from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
-from kedge.pipelines.kinds import RUN, RUN_LABEL, TRACKING_FINALIZER
+from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.ports import Artifacts
 
 _log = logging.getLogger(__name__)
 # A patch that names one value of the list: others may hold finalizers of their own on the Pod, and change them meanwhile.
-_LET_GO = {"metadata": {"$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
+_LET_GO = {"metadata": {"labels": {RECORDED_LABEL: "true"}, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
 
 
 class StepPods:

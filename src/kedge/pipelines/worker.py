@@ -339,7 +339,8 @@ class Worker:
         if found is not None:
             for listed in found[0].artifacts.values():
                 for artifact in listed:
-                    if found is not None and not await self.tools.artifacts.exists(artifact.uri):
+                    # Without a digest there never were bytes: metrics are all metadata.
+                    if found is not None and artifact.digest and not await self.tools.artifacts.exists(artifact.uri):
                         found = None
         outputs, origin = found if found is not None else (None, "")
         self.feed([CacheAnswered(self.tools.clock.now(), lookup.task, outputs, origin)])

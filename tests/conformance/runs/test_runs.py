@@ -337,10 +337,11 @@ async def test_a_run_without_cache_runs_everything(world: World) -> None:
         assert len(world.machine.started) == 4
 
 
-async def test_a_hit_whose_artifacts_are_gone_is_a_miss(world: World) -> None:
+@pytest.mark.parametrize(("digest", "third_time"), [("sha256:00", "SUCCEEDED"), ("", "CACHED")], ids=["bytes", "only metadata"])
+async def test_a_hit_whose_artifacts_are_gone_is_a_miss(world: World, digest: str, third_time: str) -> None:
     async def make(step: Step) -> Ended:
         (place,) = step.told["executorInput"]["outputs"]["artifacts"]["data"]["artifacts"]
-        await step.commit(StagedOutputs(artifacts={"data": [StoredArtifact("data", place["uri"], "system.Dataset")]}))
+        await step.commit(StagedOutputs(artifacts={"data": [StoredArtifact("data", place["uri"], "system.Dataset", {}, digest)]}))
         return Ended()
 
     world.machine.behaviour = make
@@ -359,7 +360,7 @@ async def test_a_hit_whose_artifacts_are_gone_is_a_miss(world: World) -> None:
         world.artifacts.gone.add(record.artifact.uri)
         third = await life.submit(pipeline)
         await life.end(third.id)
-        assert life.states(third.id)["make"] == "SUCCEEDED"
+        assert life.states(third.id)["make"] == third_time
 
 
 # ---- ending runs
