@@ -5,6 +5,7 @@ folder are forgotten afterwards, so that the next compilation sees what the file
 user's own lines and none of Kedge's.
 """
 
+import importlib
 import importlib.util
 import linecache
 import sys
@@ -102,7 +103,9 @@ def _sources(pipeline: Mapping[str, Any]) -> Iterable[str]:
 def _imported(file: Path) -> Generator[ModuleType]:
     """Run the file as a module; forget it, and what it imported from its folder, at the end."""
     before = set(sys.modules)
-    linecache.checkcache(str(file))
+    # A long-lived process has seen older versions of these files; Python keeps their lines, and the lists of its folders.
+    linecache.checkcache()
+    importlib.invalidate_caches()
     sys.path.insert(0, str(file.parent))
     try:
         yield _run(file)

@@ -193,6 +193,14 @@ def test_nothing_of_the_file_is_left_behind_and_changes_are_seen(tmp_path: Path)
     assert ({name for name in sys.modules if name == "features" or name.startswith("kedge_pipeline")}, sys.path) == (set(), path)
 
 
+def test_components_of_a_neighbour_that_changes_are_read_again(tmp_path: Path) -> None:
+    pipeline = saved(tmp_path, "from kedge import dsl\nfrom parts import work\n@dsl.pipeline\ndef p():\n    work()\n")
+    for line in ("return n", "return n + 1"):
+        saved(tmp_path, "# a longer file\n" * len(line) + HEAD.replace("return n", line), "parts.py")
+        [executor] = compile_file(pipeline).pipeline["deploymentSpec"]["executors"].values()
+        assert executor["container"]["command"][3].endswith(f"    {line}\n")
+
+
 def test_a_source_that_changes_is_read_again(tmp_path: Path) -> None:
     first = compile_file(saved(tmp_path, ONE))
     second = compile_file(saved(tmp_path, ONE.replace("return n", "return n + 1")))
