@@ -1,6 +1,7 @@
 """Turns a container of a Pod into what the supervisor starts."""
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -127,6 +128,9 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     spec: Obj = {"cwd": container.get("workingDir") or ("/" if plain else values["HOME"]), "private": private, "mounts": mounts}
     if python and expanded:
         argv = [str(python / "bin" / "python"), str(expanded / "__main__.py"), *argv[2:]]
+        if container.get("args") == ["stage-out"]:
+            # It is stopped when the user's command has ended, and that may be before its interpreter is there.
+            spec["held"] = [signal.SIGTERM]
         if not spawned[0]:
             spec["warm"] = {"python": argv[0], "launcher": str(expanded)}
     if private:

@@ -146,6 +146,8 @@ def spawn(container: Container) -> int:
 
 
 def _become(spec: Message, fds: child.Descriptors) -> None:
+    # What is blocked stays so through exec, and before the start is told nobody sends anything.
+    signal.pthread_sigmask(signal.SIG_BLOCK, spec.get("held", ()))
     child.settle(spec, fds, view.enter)
     argv, env = spec["argv"], spec["env"]
     program = _program(argv[0], env.get("PATH", os.defpath))
