@@ -3,6 +3,7 @@
 Floors, in the same run: fork and wait of the same interpreter; the same interpreter started to do nothing.
 """
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def per_step(kedge: RunningHost, pipeline: Any) -> float:
     done = submit(kedge, pipeline)
     tasks = [task for task in kedge.client.tasks(done["run_id"]) if task.get("end_time") and task["type"] == "CONTAINER"]
     ends = sorted(parse_timestamp(task["end_time"]) for task in tasks)
-    return statistics.median((b - a).total_seconds() for a, b in zip(ends, ends[1:], strict=False)) * 1e3
+    return statistics.median((b - a).total_seconds() for a, b in itertools.pairwise(ends)) * 1e3
 
 
 def fork_and_wait(rounds: int = 200) -> float:
