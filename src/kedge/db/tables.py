@@ -154,7 +154,14 @@ attempts = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
+    Column("pod_kept", Integer, nullable=False, server_default="1"),  # 0: the Pod was deleted after its end, with its log
     Index("ix_attempts_pod", "pod_uid", unique=True),
+    Index(
+        "ix_attempts_kept",
+        "finished_at",
+        sqlite_where=text("pod_kept = 1 AND finished_at IS NOT NULL"),
+        postgresql_where=text("pod_kept = 1 AND finished_at IS NOT NULL"),
+    ),
 )
 
 artifacts = Table(

@@ -39,6 +39,7 @@ _BY_RUN = "run"
 # A run's summary is for people who look at the object: the graph is in the history.
 _STATUS_INTERVAL = 1.0
 _RETRY = 1.0
+_CLEANING, _CLEANING_INTERVAL, _CLEANED_AT_ONCE = "cleaning", 5.0, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,13 @@ class Limits:
         infra_retries: How often a step is tried again after failures that are not its own.
         waiting_pods: How many Pods may wait for a node at once, over all runs.
         ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
+        ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
     """
 
     infra_retries: int = 3
     waiting_pods: int = 64
     ttl: int = 7 * 24 * 3600
+    ended_pods: int = 1000
 
 
 class RunController:
@@ -402,6 +405,20 @@ class RunController:
         key = ("status", worker.live.record.id)
         if not self._timers.pending(key):
             self._timers.after(_STATUS_INTERVAL, key, lambda: self._publish(worker))
+        self._clean_soon()
+
+    def _clean_soon(self) -> None:
+        if not self._timers.pending(_CLEANING):
+            self._timers.after(_CLEANING_INTERVAL, _CLEANING, lambda: self._insist(_CLEANING, self._clean))
+
+    async def _clean(self) -> None:
+        """Delete the Pods that ended first, where more are kept than may be: every one of them is read when a hub starts."""
+        while ended := self._history.ended_pods(self._limits.ended_pods, _CLEANED_AT_ONCE):
+            for attempt, namespace in ended:
+                with suppress(NotFound, Conflict):
+                    await self._client.delete(POD, attempt.pod_name, namespace, uid=attempt.pod_uid)
+            self._history.forget_pods((attempt.run, attempt.task, attempt.number) for attempt, _ in ended)
+            await asyncio.sleep(0)  # steps go first
 
     def _publish(self, worker: Worker) -> None:
         if not worker.over and not worker.live.record.finished:

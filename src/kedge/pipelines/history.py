@@ -4,11 +4,11 @@ A run's progress is written by `History.write` alone: whatever a batch of events
 done about it. Rows are written whole and by key, so that writing one twice is writing it once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, func, select, update
+from sqlalchemy import Table, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -51,14 +51,14 @@ ARTIFACT_LIST = pages.Listing(
 )
 
 
-def upsert(table: Table, dialect: str, *, keep: bool = False) -> Any:
-    """A statement that writes a row, or replaces (``keep``: leaves) the one with its key."""
+def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[str] = ()) -> Any:
+    """A statement that writes a row, or replaces (``keep``: leaves) the one with its key; columns in ``but`` are left alone."""
     kind: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = kind(table)
     keys = [column.name for column in table.primary_key]
     if keep:
         return statement.on_conflict_do_nothing(index_elements=keys)
-    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in {*keys, *but}}
     return statement.on_conflict_do_update(index_elements=keys, set_=values)
 
 
@@ -70,6 +70,22 @@ _one_task = _tasks_of.where(tasks.c.task_id == bindparam("task"))
 _attempts_of = select(attempts).where(attempts.c.run_id == bindparam("run"))
 _attempts_of_task = _attempts_of.where(attempts.c.task_id == bindparam("task")).order_by(attempts.c.attempt)
 _attempt_of_pod = select(attempts).where(attempts.c.pod_uid == bindparam("uid"))
+_is_kept = and_(attempts.c.pod_kept == text("1"), attempts.c.finished_at.is_not(None))
+_kept_pods = select(func.count()).select_from(attempts).where(_is_kept)
+_oldest_kept = (
+    select(attempts, runs.c.namespace)
+    .join(runs, runs.c.run_id == attempts.c.run_id)
+    .where(_is_kept)
+    .order_by(attempts.c.finished_at)
+    .limit(bindparam("limit"))
+)
+_forget_pod = (
+    update(attempts)
+    .where(
+        attempts.c.run_id == bindparam("run"), attempts.c.task_id == bindparam("task"), attempts.c.attempt == bindparam("number")
+    )
+    .values(pod_kept=0)
+)
 _one_artifact = select(artifacts).where(artifacts.c.artifact_id == bindparam("artifact"))
 _artifact_at = select(artifacts).where(artifacts.c.uri == bindparam("uri")).order_by(artifacts.c.created_at.desc()).limit(50)
 _edges_of = select(task_artifacts).where(task_artifacts.c.run_id == bindparam("run"))
@@ -100,7 +116,7 @@ class History:
         self._database = database
         dialect = database.dialect
         self._put_task = upsert(tasks, dialect)
-        self._put_attempt = upsert(attempts, dialect)
+        self._put_attempt = upsert(attempts, dialect, but=("pod_kept",))
         self._put_artifact = upsert(artifacts, dialect)
         self._put_edge = upsert(task_artifacts, dialect)
         self._put_run = upsert(runs, dialect)
@@ -173,7 +189,23 @@ class History:
         with self._database.transaction() as connection:
             return connection.execute(delete(runs).where(runs.c.run_id == run_id)).rowcount > 0
 
+    def forget_pods(self, ended: Iterable[tuple[str, str, int]]) -> None:
+        """Note that the Pods of attempts (run, task, number) were deleted."""
+        keys = [{"run": run, "task": task, "number": number} for run, task, number in ended]
+        if keys:
+            with self._database.transaction() as connection:
+                connection.execute(_forget_pod, keys)
+
     # ---- what is read
+
+    def ended_pods(self, beyond: int, limit: int) -> list[tuple[Attempt, str]]:
+        """The attempts that ended first, and their namespaces, whose Pods are kept although more than ``beyond`` are."""
+        with self._database.reading() as connection:
+            surplus = connection.execute(_kept_pods).scalar_one() - beyond
+            if surplus <= 0:
+                return []
+            found = connection.execute(_oldest_kept, {"limit": min(surplus, limit)}).mappings().all()
+        return [(rows.read_attempt(row), row["namespace"]) for row in found]
 
     def run(self, run_id: str) -> RunRecord | None:
         """One run."""

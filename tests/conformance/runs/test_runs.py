@@ -434,6 +434,17 @@ async def test_a_finished_run_object_goes_after_its_time_and_its_history_stays(w
         assert life.feature.history.run(run.id) is not None
 
 
+async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kedge.pipelines.controller._CLEANING_INTERVAL", 0.01)
+    async with hub(world, limits=Limits(ended_pods=3)) as life:
+        run = await life.submit(pipelines.chain(12))
+        await life.end(run.id)
+        await life.until(lambda: len(life.api.list(POD, "default").items) == 3)
+        kept = {pod["metadata"]["annotations"]["kedge.dev/task"] for pod in life.api.list(POD, "default").items}
+        assert kept == {"s9", "s10", "s11"}
+        assert len(life.feature.history.attempts(run.id)) == 12, "the history stays"
+
+
 # ---- restarts
 
 

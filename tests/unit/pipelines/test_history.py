@@ -146,6 +146,10 @@ def test_every_field_of_tasks_attempts_and_artifacts_comes_back(history: History
     assert history.artifacts_at("file:///m") == [artifact]
     assert history.edges(record.id) == [edge]
     assert history.counts(record.id) == {"PENDING": 1}
+    assert history.ended_pods(0, 10) == [(attempt, "default")]
+    history.forget_pods([(record.id, "train", 2)])
+    history.write(record, changes)
+    assert history.ended_pods(0, 10) == [], "writing the attempt again does not bring its Pod back"
 
 
 def test_times_before_1970_and_microseconds_survive(history: History) -> None:

@@ -168,8 +168,17 @@ def _attempts() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("pod_kept", sa.Integer(), server_default="1", nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "task_id", "attempt"),
+    )
+    op.create_index(
+        "ix_attempts_kept",
+        "attempts",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("pod_kept = 1 AND finished_at IS NOT NULL"),
+        postgresql_where=sa.text("pod_kept = 1 AND finished_at IS NOT NULL"),
     )
     op.create_index("ix_attempts_pod", "attempts", ["pod_uid"], unique=True)
 
