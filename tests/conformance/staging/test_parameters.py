@@ -126,8 +126,10 @@ def test_an_optional_input_that_was_given_nothing_is_none(launcher: Launcher) ->
         ),
         (
             "def step(a: int) -> int:\n    return a\n",
-            "input 'a': 'x' (str) is not an int, as the function's annotation says. "
-            "Give another value, or change the annotation.",
+            (
+                "input 'a': 'x' (str) is not an int, as the function's annotation says. "
+                "Give another value, or change the annotation."
+            ),
         ),
         (
             "def step(b: int) -> int:\n    return b\n",
