@@ -6,6 +6,7 @@ adopts what it finds, uses exits that happened meanwhile, and has the processes 
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ _ENDED = frozenset({"Succeeded", "Failed"})
 # Cancelled Pods that a new agent finds still running have this long, whatever their grace period.
 _HURRY_SECONDS = 1.0
 _RETRY_SECONDS = 1.0
+# Pods that have ended here, remembered for longer than a watch can lag behind.
+_REMEMBERED = 8192
 
 
 class NodeAgent:
@@ -64,6 +67,8 @@ class NodeAgent:
         self._admission = Admission(capacity.of_machine(), settings.max_pods)
         self._workers: dict[str, PodWorker] = {}
         self._queued: dict[str, tuple[str, str]] = {}
+        self._fetching: set[str] = set()
+        self._finished: OrderedDict[str, None] = OrderedDict()
         self._fresh: Obj | None = None  # the newest in the queue, which mostly need not wait at all
         self._tools: Tools | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -111,6 +116,8 @@ class NodeAgent:
         Args:
             grace: Seconds that containers have.
         """
+        for uid in self._queued:
+            self._admission.release(uid)
         self._queued.clear()
         for worker in list(self._workers.values()):
             worker.end(grace, "NodeShutdown", "The host was stopped while the Pod ran.")
@@ -202,9 +209,12 @@ class NodeAgent:
         if worker is not None:
             worker.update(pod)
             return
+        if uid in self._fetching:
+            return  # it is being read, and seen then
         status = pod.get("status") or {}
         records = list(records)
-        if status.get("phase") in _ENDED:
+        if status.get("phase") in _ENDED or uid in self._finished:
+            # What is heard late of a Pod that has ended here must not start it again.
             self._end_strays(records)
             if meta.get("deletionGracePeriodSeconds"):
                 self._soon(self._release(pod))
@@ -221,7 +231,7 @@ class NodeAgent:
         reason, message = self._admission.misfit(size)
         if reason:
             self._admission.force(uid, size)
-            self._work(pod).end(0, reason, message)
+            self._work(pod).refuse(reason, f"{message} It cannot run on this machine.")
             return
         if uid not in self._queued:
             self._queued[uid] = (meta["namespace"], meta["name"])
@@ -237,6 +247,7 @@ class NodeAgent:
                 self._work(fresh)
             else:
                 # A queued Pod is not kept in memory: it is read when its turn has come.
+                self._fetching.add(uid)
                 self._soon(self._fetch(uid, namespace, name))
 
     async def _fetch(self, uid: str, namespace: str, name: str) -> None:
@@ -244,12 +255,13 @@ class NodeAgent:
             pod = await self._client.get(POD, name, namespace)
         except NotFound:
             pod = None
+        finally:
+            self._fetching.discard(uid)
         if pod is None or pod["metadata"]["uid"] != uid:
             self._admission.release(uid)
             self._admit()
             return
-        if uid not in self._workers:
-            self._work(pod)
+        self._work(pod)
 
     def _work(self, pod: Obj, records: Iterable[Obj] = (), *, hurry: float | None = None) -> PodWorker:
         assert self._tools is not None  # noqa: S101  # made in `start`, before anything is seen
@@ -261,6 +273,9 @@ class NodeAgent:
     def _over(self, uid: str) -> None:
         self._workers.pop(uid, None)
         self._admission.release(uid)
+        self._finished[uid] = None
+        while len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
         if not self._workers:
             self._idle.set()
         self._admit()

@@ -110,6 +110,11 @@ class PodWorker:
             self._building.cancel()
         self.wake()
 
+    def refuse(self, reason: str, message: str) -> None:
+        """The Pod cannot run here."""
+        self._refuse(Refusal(reason, message))
+        self.wake()
+
     def end(self, grace: float, reason: str, message: str) -> None:
         """End the Pod for a reason of the node's."""
         if self._seen.ending is None:

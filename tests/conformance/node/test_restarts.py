@@ -1,0 +1,138 @@
+"""Killing the hub never kills a step; what ended meanwhile counts, once; what is not wanted any more is ended."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+from tests.conformance.node.conftest import Node, eventually, terminated
+
+from kedge.kube.core import POD
+from kedge.supervisor import identity
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+_WAIT_FOR_GO = "echo one; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo two; exit 4"
+
+
+def _go(node: Node, name: str) -> None:
+    (node.settings.home / "node" / "pods" / node.get(name)["metadata"]["uid"] / "tmp" / "go").touch()
+
+
+async def test_a_step_outlives_the_hub_and_is_adopted(node: Node) -> None:
+    """The same process, its output whole, its exit code the Pod's."""
+    node.pod("step", _WAIT_FOR_GO)
+    await node.running("step")
+    pid = node.pid("step")
+    await node.restart(lambda: identity.start_time(pid))
+    assert identity.start_time(pid)
+    assert node.get("step")["status"]["phase"] == "Running"
+    _go(node, "step")
+    assert terminated(await node.ended("step"))["exitCode"] == 4
+    assert await node.log("step") == "one\ntwo\n"
+    assert node.get("step")["status"]["containerStatuses"][0]["restartCount"] == 0
+
+
+async def test_an_exit_while_the_hub_was_away_counts_once(node: Node) -> None:
+    """The Pod ends as its container did, and the container is not run again."""
+    node.pod("step", _WAIT_FOR_GO)
+    await node.running("step")
+    pid = node.pid("step")
+
+    async def meanwhile() -> None:
+        _go(node, "step")
+        await node.gone(pid)
+
+    await node.restart(meanwhile)
+    assert terminated(await node.ended("step"))["exitCode"] == 4
+    await node.restart()
+    assert await node.log("step") == "one\ntwo\n"
+    assert node.records() == []
+
+
+async def test_an_exit_before_running_was_ever_written_counts_too(node: Node) -> None:
+    """The status of a short step is written at its end only; the hub may die before."""
+    node.agent._heard = lambda record: None  # type: ignore[method-assign]  # the hub dies before it hears anything
+    node.agent._supervisor._on_event = lambda record: None
+    pod = node.pod("step", "echo ran; exit 4")
+    await eventually(lambda: any(record["state"] == "exited" for record in node.records()))
+    assert pod["status"]["phase"] == "Pending"
+    await node.restart()
+    assert terminated(await node.ended("step"))["exitCode"] == 4
+    assert await node.log("step") == "ran\n"
+
+
+async def test_a_pod_deleted_while_the_hub_was_away_is_gone_within_two_seconds(node: Node) -> None:
+    """Whatever its grace period is, and however deaf it is."""
+    node.pod("step", "trap '' TERM; while :; do sleep 0.05; done", terminationGracePeriodSeconds=300)
+    await node.running("step")
+    pid = node.pid("step")
+    await node.restart(lambda: node.api.delete(POD, "step", "default"))
+    async with asyncio.timeout(2):
+        await node.gone(pid)
+
+
+async def test_processes_of_a_pod_that_is_not_there_any_more_are_killed(node: Node) -> None:
+    node.pod("step", "sleep 1000")
+    await node.running("step")
+    pid = node.pid("step")
+    await node.restart(lambda: node.api.delete(POD, "step", "default", grace_period=0))
+    async with asyncio.timeout(2):
+        await node.gone(pid)
+    await eventually(lambda: not node.records())
+    assert list((node.settings.home / "node" / "pods").iterdir()) == []
+
+
+async def test_pods_created_while_the_hub_was_away_start(node: Node) -> None:
+    await node.restart(lambda: node.pod("step", "exit 0"))
+    assert (await node.ended("step"))["status"]["phase"] == "Succeeded"
+
+
+@linux
+async def test_a_step_outlives_the_supervisor_and_its_loss_of_status_is_said(node: Node) -> None:
+    """Nobody can know how it ended; the reason lets the run try again without charging the user's retries."""
+    node.pod("step", _WAIT_FOR_GO)
+    await node.running("step")
+    pid = node.pid("step")
+    await node.kill_supervisor()
+    assert identity.start_time(pid)
+    await eventually(lambda: node.agent._supervisor._transport is not None)
+    assert node.get("step")["status"]["phase"] == "Running"
+    _go(node, "step")
+    end = terminated(await node.ended("step"))
+    assert (end["reason"], end["exitCode"]) == ("ExitStatusLost", 137)
+    assert await node.log("step") == "one\ntwo\n"
+
+
+@linux
+async def test_pods_run_after_the_supervisor_was_killed(node: Node) -> None:
+    await node.kill_supervisor()
+    node.pod("step", "exit 0")
+    assert (await node.ended("step"))["status"]["phase"] == "Succeeded"
+
+
+async def test_a_machine_that_was_started_anew_has_lost_its_containers(node: Node) -> None:
+    """A Pod that was running, of which no process and no record is left."""
+    node.pod("step", "sleep 1000")
+    await node.running("step")
+    pid = node.pid("step")
+    await node.agent.stop()
+    os.kill(pid, signal.SIGKILL)
+    await node.gone(pid)
+    await eventually(lambda: not (node.settings.home / "node" / "supervisor.sock").exists())
+    for path in (node.settings.home / "node" / "containers").iterdir():
+        path.unlink()
+    await node.restart()
+    assert terminated(await node.ended("step"))["reason"] == "ExitStatusLost"
+
+
+async def test_going_down_ends_everything_and_says_so(node: Node) -> None:
+    """A run that goes on later does not charge it to the step."""
+    node.pod("step", "sleep 1000")
+    await node.running("step")
+    pid = node.pid("step")
+    await node.agent.stop_all(grace=0)
+    status = node.get("step")["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
+    await node.gone(pid)
+    await eventually(lambda: not (node.settings.home / "node" / "supervisor.sock").exists())
