@@ -151,6 +151,9 @@ def _lines(children: Mapping[str | None, list[TaskView]], parent: str, guides: s
             yield Line(branch, None, counts(folded), "")
             continue
         below = children.get(task.id, [])
+        if task.name.isdigit() and len(below) == 1 and below[0].is_step:
+            yield Line(branch, below[0], f"{_label(task)} {below[0].name}", _detail(below[0], []))
+            continue
         yield Line(branch, task, _label(task), _detail(task, below))
         if below and not (fold >= 2 and task.state not in LIVE and task.state != "FAILED"):
             yield from _lines(children, task.id, guides + ("   " if last else "│  "), fold)

@@ -34,8 +34,14 @@ def test_tasks_stand_under_the_dag_they_are_in() -> None:
         task("each", kind="loop", iterations=2),
         task("each.0", kind="dag"),
         task("each.0.b"),
+        task("each.0.c"),
     ]
-    assert drawn(tasks) == ["├─ a", "└─ each 1/2", "   └─ [0]", "      └─ b"]
+    assert drawn(tasks) == ["├─ a", "└─ each 1/2", "   └─ [0]", "      ├─ b", "      └─ c"]
+
+
+def test_an_iteration_of_one_step_is_one_line() -> None:
+    tasks = [task("each", kind="loop", iterations=1), task("each.0", kind="dag"), task("each.0.b", attempt=1)]
+    assert drawn(tasks) == ["└─ each 1/1", "   └─ [0] b attempt 2"]
 
 
 def test_iterations_stand_in_the_order_of_their_items() -> None:
