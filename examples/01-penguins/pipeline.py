@@ -125,23 +125,15 @@ def describe(accuracy: float, candidate: dict, model: Input[Model], card: Output
 
 
 @dsl.component(base_image=IMAGE)
-def report(accuracy: float, confusion: Input[ClassificationMetrics], page: Output[HTML]):
+def report(accuracy: float, candidate: dict, confusion: Input[ClassificationMetrics], page: Output[HTML]):
     """Write the confusion matrix as a page."""
+    from penguins import render
+
     matrix = confusion.metadata["confusionMatrix"]
     names = [spec["displayName"] for spec in matrix["annotationSpecs"]]
-    head = "".join(f"<th>{name}</th>" for name in names)
-    rows = ""
-    for name, row in zip(names, matrix["rows"]):
-        shares = [value / max(1, sum(row["row"])) for value in row["row"]]
-        cells = "".join(f'<td style="background:rgba(9,105,218,{s:.2f})">{v}</td>' for v, s in zip(row["row"], shares))
-        rows += f"<tr><th>{name}</th>{cells}</tr>"
-    with open(page.path, "w") as file:
-        file.write(
-            "<!doctype html><meta charset=utf-8><title>Penguins</title>"
-            "<style>body{font:16px system-ui;margin:2rem}td,th{padding:.5rem 1rem;text-align:right}</style>"
-            f"<h1>Accuracy {accuracy:.1%}</h1><p>Rows: what it was. Columns: what the model said.</p>"
-            f"<table><tr><th></th>{head}</tr>{rows}</table>"
-        )
+    counts = [row["row"] for row in matrix["rows"]]
+    with open(page.path, "w", encoding="utf-8") as file:
+        file.write(render(names, counts, accuracy=accuracy, candidate=candidate))
 
 
 @dsl.pipeline(name="penguins", description="Tell penguin species from four measures")
@@ -158,5 +150,9 @@ def penguins(min_accuracy: float = 0.9, seed: int = 7, held_out: float = 0.3, ca
     )
     with dsl.If(chosen.outputs["accuracy"] >= min_accuracy, name="good-enough"):
         describe(accuracy=chosen.outputs["accuracy"], candidate=chosen.outputs["candidate"], model=chosen.outputs["best"])
-        report(accuracy=chosen.outputs["accuracy"], confusion=chosen.outputs["confusion"])
+        report(
+            accuracy=chosen.outputs["accuracy"],
+            candidate=chosen.outputs["candidate"],
+            confusion=chosen.outputs["confusion"],
+        )
     return chosen.outputs["accuracy"]

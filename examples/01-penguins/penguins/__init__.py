@@ -26,3 +26,34 @@ def build(candidate):
     if candidate["model"] == "forest":
         return RandomForestClassifier(random_state=0, **settings)
     raise ValueError(f"there is no model {candidate['model']!r}; there are logistic, neighbours and forest")
+
+
+def render(species, counts, accuracy, candidate):
+    """Make the report: rows of ``counts`` are what the penguins were, columns what the model said."""
+    from html import escape
+    from string import Template
+
+    sums = [sum(row) for row in counts]
+    said = [sum(column) for column in zip(*counts)]
+    matrix, measures = "", ""
+    for index, (name, row) in enumerate(zip(species, counts)):
+        shares = [count / max(1, sums[index]) for count in row]
+        cells = "".join(
+            f'<td style="--share: {share:.2f}"{" class=strong" if share > 0.5 else ""}>{count}</td>'
+            for count, share in zip(row, shares)
+        )
+        matrix += f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+        precision = row[index] / max(1, said[index])
+        measures += (
+            f'<tr><th scope="row">{escape(name)}</th><td>{precision:.1%}</td>'
+            f"<td>{shares[index]:.1%}</td><td>{sums[index]}</td></tr>"
+        )
+    template = Template(DATA.with_name("report.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        accuracy=f"{accuracy:.1%}",
+        birds=sum(sums),
+        candidate=escape(", ".join(f"{name} {value}" for name, value in candidate.items())),
+        columns="".join(f'<th scope="col">{escape(name)}</th>' for name in species),
+        matrix=matrix,
+        species=measures,
+    )
