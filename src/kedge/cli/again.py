@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kedge.display.results import place
+from kedge.dsl import template
 from kedge.errors import NotFound, UnsupportedError
 from kedge.launcher import bundle
 from kedge.pipelines import documents, ir, steps, templates
@@ -91,6 +92,7 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
     (folder / "code.json").write_text(steps.code_document(python, {"digest": "", "uri": ""} if grants["project"] else None))
     (folder / "launcher.pyz").write_bytes(bundle.build())
     (folder / "tmp").mkdir()
+    _write_source(python, folder / "work")
     variables = {found.name: found.value for found in container.env}
     variables |= {
         "KEDGE_STEP": json.dumps(step),
@@ -100,6 +102,23 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
         "KEDGE_PACKAGES_INSTALLED": "1",
     }
     return Again(folder, container.image, python, variables)
+
+
+def _write_source(python: templates.PythonStep, work: Path) -> None:
+    """Write the function where the debugger looks for it, at its own line numbers."""
+    work.mkdir()
+    texts: dict[str, list[str]] = {}
+    found = template.blocks(python.source)
+    for block in found:
+        if block.filename == "<step>" and len(found) > 1:
+            continue  # the header, which stands in no file of the user's
+        name = python.filename if block.filename == "<step>" else block.filename
+        lines, mine = texts.setdefault(Path(name).name, []), block.text.splitlines()
+        start = max(block.line - 1, 0)
+        lines += [""] * (start + len(mine) - len(lines))
+        lines[start : start + len(mine)] = mine
+    for name, lines in texts.items():
+        (work / name).write_text("\n".join(lines) + "\n")
 
 
 def _documents(client: Client, run: Mapping[str, Any]) -> Any:

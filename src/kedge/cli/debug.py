@@ -41,9 +41,7 @@ def command(*, run: str, task: str, debugger: bool, keep: bool) -> int:
             click.echo(
                 f"{step.python.function} of {step.python.filename}, line {step.python.first_line}. `c` runs it, `q` leaves."
             )
-        work = folder / "work"
-        work.mkdir()
-        done = subprocess.run([str(environment / "bin" / "python"), *step.arguments], check=False, env=given, cwd=work)
+        done = subprocess.run([str(environment / "bin" / "python"), *step.arguments], check=False, env=given, cwd=folder / "work")
         return done.returncode
     finally:
         if keep:
