@@ -57,6 +57,7 @@ def _rename(made: Any) -> None:
 CHANGES: dict[str, tuple[bool, Callable[[Any], None]]] = {
     "image": (True, lambda s: _executor(s).update(image="j")),
     "command": (True, lambda s: _executor(s).update(command=["d"])),
+    "a function's place in its file": (False, lambda s: _executor(s).update(command=["# kedge: file=p.py line=9\nc"])),
     "arguments": (True, lambda s: _executor(s).update(args=[])),
     "environment": (True, lambda s: _executor(s).update(env=[{"name": "E", "value": "2"}])),
     "default": (True, lambda s: s["components"]["use"]["inputDefinitions"]["parameters"]["o"].update(defaultValue="y")),

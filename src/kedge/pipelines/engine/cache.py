@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from kedge.dsl import template
 from kedge.pipelines.engine.types import Artifact, Values
 from kedge.pipelines.spec import Component, Container, Executor, Pipeline
 
@@ -71,7 +72,9 @@ def custom_key(component_name: str, component: Component, key: str) -> str:
 def _container(executor: Executor) -> Any:
     container = executor.container or Container()  # only containers are cached
     env = {variable.name: variable.value for variable in container.env}
-    return {"image": container.image, "command": container.command, "args": container.args, "env": env}
+    # Where a function stands in its file changes its tracebacks, not its result.
+    command = [template.without_positions(part) for part in container.command]
+    return {"image": container.image, "command": command, "args": container.args, "env": env}
 
 
 def _options(options: Any, executor: str) -> Any:
