@@ -236,15 +236,24 @@ def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table:
     if reason == "OOMKilled":
         text = "The step used more memory than it may, and was killed. Raise its limit with set_memory_limit, or use less."
         return Failure("user", "OOMKilled", text, code)
-    if (error := _launcher_error(ended.get("message"))) is not None:
-        kind = "infra" if _is_infra_error(ended.get("message")) else "user"
-        return Failure(kind, "StepRaised" if kind == "user" else "StagingFailed", error, code)
+    if (error := _error(ended.get("message"))) is not None:
+        return _told(error, code)
     signal = int(ended.get("signal") or 0) or (code - 128 if 128 < code < 160 else 0)
     if signal:
         return Failure("user", "Killed", f"The step was killed by signal {signal}{_SIGNALS.get(signal, '')}.", code)
     if reason in {"StartError", "ContainerCannotRun"}:
         return Failure("user", reason, _sentence("The step's command cannot be started", ended.get("message")), code)
     return Failure("user", "ExitCode", f"The step ended with exit code {code}.", code)
+
+
+def _told(error: dict[str, Any], code: int) -> Failure:
+    """What the launcher said: the user's exception with its traceback, or a fault that it found itself and has a word for."""
+    kind, text = str(error.get("type") or "Error"), str(error.get("message") or "")
+    if kind in _INFRA_ERRORS:
+        return Failure("infra", kind, text, code)
+    if error.get("traceback"):
+        return Failure("user", "StepRaised", f"{kind}: {text}".rstrip(": ") + f"\n{str(error['traceback']).rstrip()}", code)
+    return Failure("user", kind, text or f"The step ended with exit code {code}.", code)
 
 
 _SIGNALS = {

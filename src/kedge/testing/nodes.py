@@ -91,7 +91,8 @@ def output(name: str, value: Any) -> Ended:
 
 def raised(kind: str, message: str) -> Ended:
     """The end of a step whose function raised."""
-    return Ended(1, json.dumps({"kedge": 1, "error": {"type": kind, "message": message}}), "Error")
+    trace = f"Traceback (most recent call last):\n{kind}: {message}\n"
+    return Ended(1, json.dumps({"kedge": 1, "error": {"type": kind, "message": message, "traceback": trace}}), "Error")
 
 
 class StandInNode:

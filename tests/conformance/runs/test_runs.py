@@ -194,9 +194,10 @@ async def test_a_step_that_raises_fails_the_run_with_its_message(world: World) -
         ended = await life.end(run.id)
         assert ended.state == "FAILED"
         assert ended.failure is not None
-        assert (ended.failure.kind, ended.failure.message, ended.failure.task) == ("user", "ValueError: no such column", "s0")
+        assert (ended.failure.kind, ended.failure.reason, ended.failure.task) == ("user", "StepRaised", "s0")
+        assert ended.failure.message.startswith("ValueError: no such column\nTraceback")
         assert life.states(run.id) == {"": "FAILED", "s0": "FAILED", "s1": "SKIPPED"}
-        assert life.api.get(RUN, run.name, "default")["status"]["message"] == "ValueError: no such column"
+        assert life.api.get(RUN, run.name, "default")["status"]["message"] == ended.failure.message
 
 
 async def test_outputs_that_do_not_fit_are_refused_to_the_step_and_fail_it(world: World) -> None:

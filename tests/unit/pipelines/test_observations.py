@@ -121,9 +121,17 @@ FAILURES: list[tuple[str, Obj, str, str, str, int | None]] = [
         "hub not reached",
         pod("Failed", {"exitCode": 69, "message": message(error={"type": "HubUnreachable", "message": "no answer"})}),
         "infra",
-        "StagingFailed",
+        "HubUnreachable",
         "no answer",
         69,
+    ),
+    (
+        "an output of the wrong type",
+        pod("Failed", {"exitCode": 1, "message": message(error={"type": "OutputInvalid", "message": "output 'n': …"})}),
+        "user",
+        "OutputInvalid",
+        "output 'n'",
+        1,
     ),
     (
         "deleted by somebody",
