@@ -46,12 +46,12 @@ async def test_the_log_stands_in_for_the_message_where_that_is_asked_for(node: N
 
 
 async def test_init_containers_run_in_order_and_before_the_others(node: Node) -> None:
-    one = {"name": "one", "image": "busybox", "command": ["sh", "-c", "sleep 0.05; echo one >> /work/order"]}
-    two = {"name": "two", "image": "busybox", "command": ["sh", "-c", "echo two >> /work/order"]}
-    mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    one = {"name": "one", "image": "busybox", "command": ["sh", "-c", "sleep 0.05; echo one >> /shared/order"]}
+    two = {"name": "two", "image": "busybox", "command": ["sh", "-c", "echo two >> /shared/order"]}
+    mount = {"volumeMounts": [{"name": "work", "mountPath": "/shared"}]}
     node.pod(
         "p",
-        "cat /work/order",
+        "cat /shared/order",
         container=mount,
         initContainers=[one | mount, two | mount],
         volumes=[{"name": "work", "emptyDir": {}}],
@@ -71,12 +71,12 @@ async def test_an_init_container_that_fails_ends_the_pod(node: Node) -> None:
 
 async def test_a_sidecar_runs_beside_main_and_is_stopped_after_it(node: Node) -> None:
     """It is told by SIGTERM, may take its time, and does not decide how the Pod ends."""
-    script = "trap 'cat /work/result; exit 9' TERM; echo up; while :; do sleep 0.01; done"
-    mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    script = "trap 'cat /shared/result; exit 9' TERM; echo up; while :; do sleep 0.01; done"
+    mount = {"volumeMounts": [{"name": "work", "mountPath": "/shared"}]}
     sidecar = {"name": "side", "image": "busybox", "restartPolicy": "Always", "command": ["sh", "-c", script], **mount}
     node.pod(
         "p",
-        "sleep 0.1; echo result > /work/result",
+        "sleep 0.1; echo result > /shared/result",
         container=mount,
         initContainers=[sidecar],
         volumes=[{"name": "work", "emptyDir": {}}],
@@ -89,10 +89,10 @@ async def test_a_sidecar_runs_beside_main_and_is_stopped_after_it(node: Node) ->
 
 
 async def test_a_container_that_fails_is_started_again_where_that_is_asked_for(node: Node) -> None:
-    mount = {"volumeMounts": [{"name": "work", "mountPath": "/work"}]}
+    mount = {"volumeMounts": [{"name": "work", "mountPath": "/shared"}]}
     node.pod(
         "p",
-        "echo try; [ -e /work/x ] || { touch /work/x; exit 1; }",
+        "echo try; [ -e /shared/x ] || { touch /shared/x; exit 1; }",
         container=mount,
         restartPolicy="OnFailure",
         volumes=[{"name": "work", "emptyDir": {}}],
@@ -242,11 +242,11 @@ async def test_variables_refer_to_each_other(node: Node) -> None:
         "env": env,
         "envFrom": [{"configMapRef": {"name": "c"}, "prefix": "P_"}],
         "command": ["sh", "-c", "echo $B $P_A_KEY $1 $PWD", "sh", "$(A)"],
-        "workingDir": "/kedge/work",
+        "workingDir": "/kedge/inside",
     }
     node.pod("p", container=container)
     await node.ended("p")
-    assert await node.log("p") == "1$(X)-$(A) from-map 1 /kedge/work\n"
+    assert await node.log("p") == "1$(X)-$(A) from-map 1 /kedge/inside\n"
 
 
 async def test_the_environment_of_the_host_stays_outside(node: Node) -> None:
