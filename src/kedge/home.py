@@ -116,7 +116,12 @@ def _read(path: Path) -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     """Replace a file at once, readable by its owner alone."""
     aside = path.with_name(f".{path.name}.new")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    aside.replace(path)
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        aside.replace(path)
+    except OSError as error:
+        raise StateError(
+            f"{path}: cannot be written: {error.strerror}. Make room on its disk or check its permissions, then start again."
+        ) from error

@@ -12,6 +12,7 @@ from kedge.cli.parameters import read_parameters
 from kedge.cli.report import failed_step, print_failure, print_results
 from kedge.cli.session import connect
 from kedge.display.results import results
+from kedge.errors import ApiError
 from kedge.pipelines.client import Client
 
 
@@ -76,10 +77,18 @@ def report(client: Client, ended: Ended, *, results_shown: bool = True) -> int:
     step = failed_step(ended.tasks.values())
     if step:
         run_id = str(ended.run["run_id"])
-        print_failure(run_id, step, list(client.logs(run_id, step.id)))
+        print_failure(run_id, step, _log_of(client, run_id, step.id))
     if state == "canceled":
         click.echo("\nThe run was cancelled.", err=True)
         return 1
     message = (ended.run.get("error") or {}).get("message", "")
     click.echo(f"\nThe run {state}." + (f" {message}" if message and not step else ""), err=True)
     return 1
+
+
+def _log_of(client: Client, run_id: str, task: str) -> list[str]:
+    """The step's log; nothing where it never got as far as having one: the failure's own message says why."""
+    try:
+        return list(client.logs(run_id, task))
+    except ApiError:
+        return []
