@@ -82,7 +82,7 @@ class RunController:
         self._surroundings = Surroundings("", "")
         self._timers = Timers(clock)
         pods = StepPods(client, clock, artifacts)
-        self._tools = Tools(clock, pods, artifacts, self._timers, Room(limits.waiting_pods))
+        self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods))
         self._workers: dict[str, Worker] = {}
         self._runs = Informer(client, RUN, clock).keeping(_keep_run)
         self._pods = Informer(client, POD, clock, labels=f"{RUN_LABEL},!{RECORDED_LABEL}").keeping(observations.keep)
@@ -392,8 +392,7 @@ class RunController:
     def reload(self, worker: Worker) -> LiveRun:
         """Load the run again from the history."""
         old = worker.live
-        record = self._history.run(old.record.id)
-        live = self._load(record or old.record, old.spec)
+        live = self._load(self._history.adopt(old.record, old.spec), old.spec)
         live.listeners = old.listeners
         worker.live = live
         obj = self._runs.get(Key(live.record.namespace, live.record.name))

@@ -42,33 +42,42 @@ _log = logging.getLogger(__name__)
 _FIRST_DELAY, _LAST_DELAY = 0.25, 30.0
 # How many Pods are made before others get a turn of the loop.
 _TURN = 8
+PATIENCE = 60.0
+"""Seconds after which a Pod that waits for a node does not count any more."""
 
 
 class Room:
     """How many Pods may wait for their nodes at once, over all runs.
 
     A loop over a thousand items makes its Pods as others begin to run: what only waits is a row, not an object that every watcher
-    of Pods has to hold. The bound is on waiting Pods alone, so that a large cluster still fills up.
+    of Pods has to hold. The bound is on waiting Pods alone, so that a large cluster still fills up; and one that has waited for
+    long (no node may ever take it) does not keep others out.
+
+    Args:
+        clock: For how long they wait.
+        limit: How many.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, clock: Clock, limit: int) -> None:
+        self._clock = clock
         self._limit = limit
-        self._waiting: set[tuple[str, str]] = set()
+        self._waiting: dict[tuple[str, str], float] = {}
         self._starved: dict[str, Callable[[], None]] = {}
 
     def free(self) -> bool:
         """Whether another Pod may be made."""
+        if len(self._waiting) >= self._limit:
+            oldest = self._clock.monotonic() - PATIENCE
+            self._waiting = {key: since for key, since in self._waiting.items() if since > oldest}
         return len(self._waiting) < self._limit
 
     def take(self, namespace: str, name: str) -> None:
         """A Pod was made."""
-        self._waiting.add((namespace, name))
+        self._waiting[namespace, name] = self._clock.monotonic()
 
     def give(self, namespace: str, name: str) -> None:
         """A Pod began, ended or is gone; harmless for others."""
-        before = len(self._waiting)
-        self._waiting.discard((namespace, name))
-        if len(self._waiting) < before:
+        if self._waiting.pop((namespace, name), None) is not None:
             starved, self._starved = self._starved, {}
             for wake in starved.values():
                 wake()
@@ -214,7 +223,9 @@ class Worker:
             return False
         if self.tools.room.free():
             return True
-        self.tools.room.ask(self.live.record.id, self.wake)
+        run_id = self.live.record.id
+        self.tools.room.ask(run_id, self.wake)
+        self.tools.timers.after(PATIENCE, ("room", run_id), self.wake)
         return False
 
     def _again(self) -> None:
