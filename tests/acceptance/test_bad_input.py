@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -305,7 +305,7 @@ def test_a_damaged_database_is_named_and_left_as_it_is(own_host: RunningHost, na
 
 
 @contextlib.contextmanager
-def small_disk(where: Path) -> Iterator[None]:
+def small_disk(where: Path) -> Generator[None]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", where], check=True)
     try:
         yield
@@ -314,7 +314,7 @@ def small_disk(where: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def filled(directory: Path) -> Iterator[None]:
+def filled(directory: Path) -> Generator[None]:
     path = directory / "fill"
     with path.open("wb", 0) as file:
         for size in (1 << 16, 1 << 8):
