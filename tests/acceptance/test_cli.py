@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -170,6 +171,70 @@ def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path) -> None:
         listed = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True).stdout
         assert str(kedge.home) not in listed
         assert hosts.wait_for_exit(status["pid"], 0)
+
+
+def following(kedge: RunningHost, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
+        env={**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(process: "subprocess.Popen[str]", text: str) -> None:
+    """Read what a command prints until a line has the text; a command that ends before is a failure."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"it ended without {text!r}: {process.stderr.read() if process.stderr else ''}")
+
+
+def test_ctrl_c_cancels_the_run_that_is_followed(kedge_host: RunningHost, file: Path) -> None:
+    process = following(kedge_host, "run", str(file), "--pipeline", "slow", "--name", "interrupted")
+    until(process, "RUNNING    wait")
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Cancelling. Press Ctrl-C again to leave without waiting." in told
+    assert told.rstrip().endswith("The run was cancelled.")
+
+
+def test_ctrl_c_leaves_a_run_alone_that_is_only_looked_at(kedge_host: RunningHost, file: Path) -> None:
+    kedge_host.cli("run", str(file), "--pipeline", "slow", "--name", "watched", "--no-wait", check=True)
+    process = following(kedge_host, "runs", "show", "watched", "--follow")
+    until(process, "RUNNING    wait")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(kedge_host.cli("runs", "show", "watched", "-o", "json", check=True).stdout)["state"] == "RUNNING"
+    kedge_host.cli("cancel", "watched", check=True)
+
+
+def test_following_a_run_outlives_the_host(own_host: RunningHost, tmp_path: Path) -> None:
+    path = tmp_path / "nap.py"
+    path.write_text(PIPELINE.replace("time.sleep(600)", "time.sleep(4)"))
+    process = following(own_host, "run", str(path), "--pipeline", "slow", "--no-cache")
+    until(process, "RUNNING    wait")
+    own_host.kill()
+    own_host.start()
+    out, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "SUCCEEDED  wait" in out
+
+
+def test_a_host_in_the_foreground_stops_cleanly(file: Path) -> None:
+    with running_host(start=False) as kedge:
+        process = following(kedge, "up")
+        assert process.stderr is not None
+        assert any("ready" in line for line in process.stderr)
+        assert kedge.cli("status").returncode == 0
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert not (kedge.home / "host.json").exists()
 
 
 def test_kedge_run_in_a_script_needs_no_server(tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ def _twice(session: Session) -> int:
     started = time.monotonic()
     document = compile_file(path)
     _say(f"Compiled {path} in {duration(time.monotonic() - started)}")
+    click.echo(
+        "The first time on a machine, the steps' packages (pandas, scikit-learn) are installed before the first step starts."
+    )
     run = session.client.run(document, name="penguins")
     first = follow(session.client, run)
     if status := report(session.client, first):

@@ -14,6 +14,8 @@ from kedge.kube.clock import parse_timestamp
 
 LIVE = frozenset({"PENDING", "RUNNING"})
 GOOD = frozenset({"SUCCEEDED", "CACHED"})
+# What a step that is about to run waits for; the first time, its environment is installed then.
+_WAITING = {"start": "starting", "retry": "waits to be tried again"}
 # The order in which counts are told.
 STATES = ("FAILED", "RUNNING", "PENDING", "SUCCEEDED", "CACHED", "SKIPPED", "CANCELED")
 
@@ -28,6 +30,7 @@ class TaskView:
         parent: Id of the DAG or loop it is in; ``None`` for the root.
         kind: ``dag``, ``loop``, ``step`` or ``importer``.
         state: In Kubeflow's words.
+        waiting: What it waits for while ``PENDING``: ``upstream``, ``cache``, ``start`` or ``retry``.
         attempt: Number of the current try, from 0.
         iterations: How many items, for loops.
         started: When it began, if it did.
@@ -43,6 +46,7 @@ class TaskView:
     parent: str | None
     kind: str = "step"
     state: str = "PENDING"
+    waiting: str = ""
     attempt: int = 0
     iterations: int | None = None
     started: datetime | None = None
@@ -63,6 +67,7 @@ class TaskView:
             parent=body.get("parent"),
             kind=str(body.get("kind", "step")),
             state=str(body.get("state", "PENDING")),
+            waiting=str(body.get("waiting") or ""),
             attempt=int(body.get("attempt", 0)),
             iterations=body.get("iterations"),
             started=_time(body.get("started_at")),
@@ -178,6 +183,8 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
         over = sum(child.state not in LIVE for child in below)
         failed = sum(child.state == "FAILED" for child in below)
         parts.append(f"{over}/{task.iterations}" + (f", {failed} failed" if failed else ""))
+    if task.state == "PENDING" and task.waiting in _WAITING:
+        parts.append(_WAITING[task.waiting])
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
     if task.message and task.is_step and task.state in {"FAILED", "PENDING"}:
