@@ -41,7 +41,7 @@ class Keeper:
         self._loop = loop
         self._tell = tell
         self._boot = identity.boot_id()
-        self._records = Records(os.path.join(directory, "containers"))
+        self._records = Records(os.path.join(directory, "containers.jsonl"))
         self._live: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}
         self._ended: dict[str, Message] = {}
@@ -265,8 +265,9 @@ class Keeper:
 
     def adopt(self) -> None:
         """Take over what a supervisor before this one has recorded."""
-        for record in self._records.read():
-            log = record.pop("log", None)
+        for kept in self._records.all():
+            record = {key: value for key, value in kept.items() if key != "log"}
+            log: Message = kept.get("log") or {"path": os.devnull, "limit": 0}
             if record["state"] == "exited":
                 self._ended[record["id"]] = record
                 continue

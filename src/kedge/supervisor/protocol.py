@@ -15,7 +15,7 @@ Requests, from the agent::
 Every agent that is connected hears every ``started`` and ``exited``. An ``ID`` is ``<pod uid>/<container>/<restart>`` and is
 used once.
 
-RECORD, also what ``containers/<quoted id>.json`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
+RECORD, also what a line of ``containers.jsonl`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
 startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|Lost),
 message``.
 
@@ -29,7 +29,6 @@ blocked: one that comes before it listens waits for it).
 """
 
 import json
-import os
 from typing import Any
 
 VERSION = 1
@@ -60,19 +59,3 @@ class Lines:
         if len(self._rest) > MAX_LINE:
             raise ValueError(f"a line is longer than {MAX_LINE} bytes")
         return [json.loads(line) for line in lines if line]
-
-
-def file_name(container: str) -> str:
-    """The name of a container's record.
-
-    Examples:
-        >>> file_name("4f5c/main/0")
-        '4f5c,main,0.json'
-    """
-    return container.replace("/", ",") + ".json"
-
-
-def socket_path(directory: str) -> str:
-    """A path of at most 100 bytes by which a process whose directory is not ``directory`` can reach its socket."""
-    path = os.path.join(directory, "supervisor.sock")
-    return path if len(os.fsencode(path)) <= 100 else ""

@@ -1,60 +1,96 @@
 """What the supervisor knows about its containers, on disk, so that it survives the hub and the supervisor itself.
 
-A record is written before anybody is told of it. There is no fsync: a record must survive processes, and nothing that it
-describes survives a power cut.
+One file, to which every change is appended as one line before anybody is told of it: a line costs a fifth of what a file of its
+own would (creating, replacing and removing one takes a millisecond where the file system flushes on replacement). There is no
+fsync: a record must survive processes, and nothing that it describes survives a power cut.
 """
 
 import json
 import os
 
-from kedge.supervisor.protocol import Message, file_name
+from kedge.supervisor.protocol import Message
+
+# So many lines that say nothing any more are kept at most.
+_MOST_DEAD_LINES = 2000
 
 
 class Records:
-    """A directory with one small file a container.
+    """The newest record of each container.
 
     Args:
-        directory: Made when it is not there.
+        path: The file; its directory must be there.
     """
 
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._kept: dict[str, Message] = _read(path)
+        self._lines = 0
+        self._fd = -1
+        self._compact()
+
+    def all(self) -> list[Message]:
+        """Every record, oldest first."""
+        return list(self._kept.values())
 
     def write(self, record: Message) -> bool:
-        """Replace a container's record at once; False when the disk does not take it."""
-        path = os.path.join(self._directory, file_name(record["id"]))
-        try:
-            fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, json.dumps(record, separators=(",", ":")).encode())
-            finally:
-                os.close(fd)
-            os.rename(path + ".new", path)
-        except OSError:
-            return False
-        return True
+        """Replace a container's record; False when the disk does not take it."""
+        self._kept[record["id"]] = record
+        return self._append(record)
 
     def drop(self, container: str) -> None:
-        """Remove a container's record, if there is one."""
-        try:
-            os.unlink(os.path.join(self._directory, file_name(container)))
-        except OSError:
-            return
+        """Remove a container's record."""
+        if self._kept.pop(container, None) is not None:
+            self._append({"id": container, "state": "forgotten"})
 
-    def read(self) -> list[Message]:
-        """All records; one that cannot be read (a full disk cut it short) is removed."""
-        found: list[Message] = []
-        for name in sorted(os.listdir(self._directory)):
-            path = os.path.join(self._directory, name)
-            try:
-                if not name.endswith(".json"):
-                    os.unlink(path)
-                    continue
-                with open(path, "rb") as file:
-                    record = json.load(file)
-                if isinstance(record, dict) and "id" in record:
-                    found.append(record)
-            except (OSError, ValueError):
-                os.unlink(path)
+    def _append(self, line: Message) -> bool:
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        try:
+            written = os.write(self._fd, data)
+        except OSError:
+            return False
+        self._lines += 1
+        if written < len(data):
+            os.write(self._fd, b"\n")  # a full disk cut it short: what follows must not be lost too
+            return False
+        if self._lines > _MOST_DEAD_LINES + 2 * len(self._kept):
+            self._compact()
+        return True
+
+    def _compact(self) -> None:
+        """Write the file anew with what still counts; the old one serves on when there is no room."""
+        aside = self._path + ".new"
+        lines = b"".join(json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in self._kept.values())
+        how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._lines = len(self._kept)
+        try:
+            fd = os.open(aside, how | os.O_TRUNC, 0o600)
+            complete = os.write(fd, lines) == len(lines)
+            os.close(fd)
+            if complete:
+                os.rename(aside, self._path)
+        except OSError:
+            complete = False
+        if complete and self._fd >= 0:
+            os.close(self._fd)
+        if complete or self._fd < 0:
+            self._fd = os.open(self._path, how, 0o600)
+
+
+def _read(path: str) -> dict[str, Message]:
+    found: dict[str, Message] = {}
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
         return found
+    for line in lines:
+        try:
+            record = json.loads(line)
+            container = record["id"]
+        except (ValueError, KeyError, TypeError):
+            continue  # cut short by a full disk
+        if record.get("state") == "forgotten":
+            found.pop(container, None)
+        else:
+            found[container] = record
+    return found

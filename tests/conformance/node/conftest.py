@@ -96,7 +96,10 @@ class Node:
 
     def records(self) -> list[Obj]:
         """What the supervisor has on disk."""
-        return [json.loads(path.read_text()) for path in (self.settings.home / "node" / "containers").glob("*.json")]
+        found: dict[str, Obj] = {}
+        for line in (self.settings.home / "node" / "containers.jsonl").read_text().splitlines():
+            found[json.loads(line)["id"]] = json.loads(line)
+        return [record for record in found.values() if record["state"] != "forgotten"]
 
     def pid(self, name: str) -> int:
         """Process of a Pod's container that runs."""

@@ -120,8 +120,7 @@ async def test_a_machine_that_was_started_anew_has_lost_its_containers(node: Nod
     os.kill(pid, signal.SIGKILL)
     await node.gone(pid)
     await eventually(lambda: not (node.settings.home / "node" / "supervisor.sock").exists())
-    for path in (node.settings.home / "node" / "containers").iterdir():
-        path.unlink()
+    (node.settings.home / "node" / "containers.jsonl").unlink()
     await node.restart()
     assert terminated(await node.ended("step"))["reason"] == "ExitStatusLost"
 

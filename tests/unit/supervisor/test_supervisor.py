@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tests.unit.supervisor.conftest import Client, wait_until
 
-from kedge.supervisor import identity, protocol
+from kedge.supervisor import identity
+from kedge.supervisor.records import Records
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces and /proc are Linux'")
 
@@ -25,7 +26,7 @@ def test_a_container_runs_and_its_exit_is_told(supervisor: Client) -> None:
 def test_the_exit_is_on_disk_before_it_is_told(supervisor: Client) -> None:
     """A hub that dies on hearing it finds it there."""
     supervisor.run("u/main/0", "true")
-    record = json.loads((supervisor.directory / "containers" / protocol.file_name("u/main/0")).read_text())
+    [*_, record] = [json.loads(line) for line in (supervisor.directory / "containers.jsonl").read_text().splitlines()]
     assert (record["state"], record["code"], record["reason"]) == ("exited", 0, "Completed")
 
 
@@ -34,7 +35,7 @@ def test_an_exit_is_kept_until_it_is_forgotten(supervisor: Client) -> None:
     assert [record["id"] for record in supervisor.ask("list", op="list")["containers"]] == ["u/main/0"]
     supervisor.send(op="forget", id="u/main/0")
     assert supervisor.ask("list", op="list")["containers"] == []
-    assert list((supervisor.directory / "containers").iterdir()) == []
+    assert Records(str(supervisor.directory / "containers.jsonl")).all() == []
 
 
 def test_a_second_start_of_one_id_starts_nothing(supervisor: Client) -> None:
@@ -250,7 +251,7 @@ class TestItOutlivesOthers:
             "how": "exec",
         }
         record |= {"startedAt": 0.0, "log": {"path": str(supervisor.pods / "log"), "limit": 1000, "masks": []}}
-        (supervisor.directory / "containers" / protocol.file_name("u/main/0")).write_text(json.dumps(record))
+        (supervisor.directory / "containers.jsonl").write_text(json.dumps(record) + "\n")
         supervisor.connect()
         [found] = supervisor.hello["containers"]
         assert (found["state"], found["reason"]) == ("exited", "Lost")
