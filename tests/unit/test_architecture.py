@@ -74,7 +74,11 @@ def test_files_name_no(what: str) -> None:
 
 def test_every_dependency_is_used() -> None:
     """What is installed with Kedge is imported by it, but for what is loaded by name."""
-    loaded_by_name = {"uv": "a program", "python-multipart": "starlette loads it to read uploads"}
+    loaded_by_name = {
+        "uv": "a program",
+        "obstore": "only where artifacts lie in a bucket",
+        "python-multipart": "starlette loads it to read uploads",
+    }
     named = {"pyyaml": "yaml"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {re.split(r"[<>=~! ]", line)[0] for line in project["dependencies"]}
