@@ -31,6 +31,7 @@ from kedge.kube.core import KINDS, NAMESPACE, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.node.agent import NodeAgent
 from kedge.pipelines import feature as pipelines
+from kedge.pipelines.controller import Limits
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
@@ -167,7 +168,7 @@ async def _parts(
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
             pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids),
-            pipelines.Limits(infra_retries=settings.infra_retries),
+            Limits(infra_retries=settings.infra_retries),
         )
         routes = [
             *feature.routes(authenticator, __version__),
