@@ -251,10 +251,14 @@ class NodeAgent:
                 self._soon(self._fetch(uid, namespace, name))
 
     async def _fetch(self, uid: str, namespace: str, name: str) -> None:
+        pod: Obj | None = None
         try:
             pod = await self._client.get(POD, name, namespace)
         except NotFound:
-            pod = None
+            pass
+        except ApiError as error:
+            # It lost its place in the queue, but is not forgotten: the API cannot be reached, and everything is seen again after.
+            _log.warning("reading pod %s: %s", name, error)
         finally:
             self._fetching.discard(uid)
         if pod is None or pod["metadata"]["uid"] != uid:

@@ -73,7 +73,7 @@ class PodWorker:
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
         self._tools = tools
-        self._hurry = hurry
+        self._hurry = hurry if self._deleting else None
         self._seen = Seen()
         self._notes = Notes()
         self._prepared: Prepared | None = None
@@ -313,6 +313,7 @@ class PodWorker:
         if started and self._notes.started is not None and self._notes.started[0] == "Fork" and "exec" in started:
             self._notes.started = ("ExecFallback", "no warm interpreter was there")
         status = status_of(self.pod, self._seen, plan, notes=self._notes, now=self._tools.clock.now())
+        self._tell_lasting()
         if status == self._written:
             return
         meta = self.pod["metadata"]
@@ -327,7 +328,6 @@ class PodWorker:
             return
         self._written = status
         self.pod = written if written["metadata"]["uid"] == self.uid else self.pod
-        self._tell_lasting()
 
     def _too_soon(self) -> bool:
         """Whether a container has started so recently that its end is awaited before anything is written."""
@@ -348,9 +348,11 @@ class PodWorker:
             if not container.running or container.started_at is None or key in self._lasting:
                 continue
             due = container.started_at + timedelta(seconds=_LASTING_SECONDS)
-            if now >= due:
-                self._lasting.add(key)
-                self._tools.events.emit(self.pod, "Started", f"Started container {name} ({container.how}).")
+            if now < due:
+                self._later(due)
+                continue
+            self._lasting.add(key)
+            self._tools.events.emit(self.pod, "Started", f"Started container {name} ({container.how}).")
 
     async def _finish(self) -> None:
         """Nothing runs, and that is written: let go of everything."""

@@ -136,6 +136,8 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     if private:
         spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": plain}
         _private_places(spec, container, prepared, values)
+        if python and not expanded:
+            _own_environment(spec, python, prepared)
     return Request({**spec, "argv": argv, "env": values}, spawned)
 
 
@@ -170,6 +172,14 @@ def _private_places(spec: Obj, container: Obj, prepared: Prepared, values: Mappi
         work = prepared.directory / "work"
         work.mkdir(exist_ok=True)
         mounts.append({"source": str(work), "target": place, "readonly": False})
+
+
+def _own_environment(spec: Obj, python: Path, prepared: Prepared) -> None:
+    """Let a container that is no step of ours install packages, without changing the environment that others share."""
+    layers = {name: prepared.directory / "environment" / name for name in ("upper", "work")}
+    for place in layers.values():
+        place.mkdir(parents=True, exist_ok=True)
+    spec["mounts"].append({"source": str(python), "target": str(python), **{name: str(place) for name, place in layers.items()}})
 
 
 def _variables(pod: Obj, environment: Environment, prepared: Prepared, machine: Machine, python: Path | None) -> dict[str, str]:

@@ -29,6 +29,7 @@ class Container:
         how: ``fork`` or ``exec``.
         started_at: Seconds since 1970.
         told: Whether its start has been told.
+        stopping: Whether it was told to end, perhaps before it had a process.
         exit: Its record once it has exited.
         pidfd: Watches a process that is no child of ours (one adopted from a supervisor that died); -1 otherwise.
     """
@@ -44,6 +45,7 @@ class Container:
     how: str = "exec"
     started_at: float = 0.0
     told: bool = False
+    stopping: bool = False
     exit: Message | None = None
     pidfd: int = -1
 

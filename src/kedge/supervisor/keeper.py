@@ -107,6 +107,8 @@ class Keeper:
                 container.gate.send(b"g")
         container.told = True
         self._tell(record | {"event": "started"})
+        if container.stopping:  # it was told to when it had no process yet
+            container.kill(signal.SIGTERM)
         self._read_streams(container)
 
     def _refuse(self, container_id: str, message: str) -> None:
@@ -239,6 +241,7 @@ class Keeper:
         if grace <= 0:
             self._kill_now(container)
             return
+        container.stopping = True
         container.kill(signal.SIGTERM)
         self._loop.after(grace, lambda: self._kill_now(container))
 

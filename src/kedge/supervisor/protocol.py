@@ -21,7 +21,8 @@ message``.
 
 SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``log {path, limit,
 masks}``; ``private`` (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as
-``/tmp``), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]``;
+``/tmp``), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]``
+(with ``upper`` and ``work``, two directories: written there instead, where overlays can be mounted);
 ``warm {python, launcher}`` to fork from an interpreter that is ready; ``held`` (numbers of signals that the program starts with
 blocked: one that comes before it listens waits for it).
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 
 from kedge.supervisor import protocol
@@ -14,6 +15,9 @@ from kedge.supervisor.protocol import Message
 
 # An agent that has just started the supervisor has this long to connect.
 _FIRST_CONNECTION_SECONDS = 20.0
+_SOCKET = "supervisor.sock"  # relative: an absolute path may be longer than a socket's address can be
+# How long a supervisor that holds the lock without answering is waited for: it ends, or begins.
+_LOCK_ATTEMPTS, _LOCK_PAUSE = 500, 0.01
 
 
 class Connection:
@@ -85,14 +89,13 @@ class Server:
         os.write(ready, b"+")
         os.close(ready)
         self._loop.run()
-        os.unlink("supervisor.sock")
+        os.unlink(_SOCKET)
 
     def _listen(self) -> None:
-        path = "supervisor.sock"  # relative: an absolute one may be longer than a socket's address can be
-        if os.path.exists(path):
-            os.unlink(path)
-        self._listener.bind(path)
-        os.chmod(path, 0o600)
+        if os.path.exists(_SOCKET):
+            os.unlink(_SOCKET)
+        self._listener.bind(_SOCKET)
+        os.chmod(_SOCKET, 0o600)
         self._listener.listen(16)
         self._listener.setblocking(False)
         self._loop.watch(self._listener.fileno(), self._accept)
@@ -138,7 +141,8 @@ class Server:
 
     def _end_if_idle(self) -> None:
         if not self._connections and not self._keeper.busy:
-            self._loop.running = False
+            self._accept()  # somebody may be waiting to be let in
+            self._loop.running = bool(self._connections)
 
     def _handle(self, connection: Connection, message: Message) -> None:
         keeper, op = self._keeper, message["op"]
@@ -188,6 +192,21 @@ def _ignore(number: int, frame: object) -> None:
     """Do nothing but wake the loop."""
 
 
+def _is_first(lock: int) -> bool:
+    """Take the lock; False when another supervisor holds it and answers. One that is just ending is waited for."""
+    for _ in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with socket.socket(socket.AF_UNIX) as other:
+                if other.connect_ex(_SOCKET) == 0:
+                    return False
+            time.sleep(_LOCK_PAUSE)  # noqa: TID251  # standard library only: there is no Clock to be handed
+        else:
+            return True
+    return False
+
+
 def _become_subreaper() -> None:
     """Have orphans of containers become this process's children rather than init's."""
     if sys.platform.startswith("linux"):
@@ -217,9 +236,7 @@ def serve(directory: str) -> int:
     os.umask(0o077)
     os.chdir(directory)
     lock = os.open("supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _is_first(lock):
         os.write(tell, b"+")
         return 0
     null, log = os.open(os.devnull, os.O_RDWR), os.open("supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -93,6 +93,8 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
         placed.append("/tmp")  # noqa: S108
     for entry in sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/")):
         target = entry["target"]
+        if entry.get("upper") and _overlay(entry):
+            continue
         _bind(entry["source"], target, placed=placed, readonly=bool(entry.get("readonly")), writable=writable)
         placed.append(target)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
@@ -109,6 +111,20 @@ def _own_tmp(source: str, keep: Iterable[str], *, writable: bool) -> None:
     finally:
         for fd in behind:
             os.close(fd)
+
+
+def _overlay(entry: dict[str, Any]) -> bool:
+    """Show a directory so that what is written to it goes elsewhere; False where overlays cannot be mounted."""
+    options = ",".join(
+        f"{name}={entry[key]}" for name, key in (("lowerdir", "source"), ("upperdir", "upper"), ("workdir", "work"))
+    )
+    for extra in ("", ",userxattr"):  # the second is what a user namespace is allowed
+        try:
+            mount("kedge", entry["target"], kind="overlay", flags=0, data=options + extra)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _bind(source: str, target: str, *, placed: list[str], readonly: bool = False, writable: bool = False) -> None:

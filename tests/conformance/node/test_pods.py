@@ -365,3 +365,28 @@ async def test_a_build_of_an_environment_does_not_hold_up_others(node: Node) -> 
     status = (await node.ended("slow"))["status"]
     assert status["reason"] in {"EnvironmentFailed", "EnvironmentUnavailable"}
     assert "no-such-package-of-kedge-at-all" in status["message"]
+
+
+@linux
+async def test_what_a_container_installs_stays_its_own(node: Node) -> None:
+    """An environment is shared by all steps that want the same; a container that changes it changes a copy."""
+    purelib = "python3 -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))'"
+    script = f"p=$({purelib}); touch $p/mark.py; python3 -c 'import mark' && echo in"
+    image = {"image": "python:3"}
+    node.pod("p", script, container=image)
+    await node.ended("p")
+    assert await node.log("p") == "in\n"
+    node.pod("q", "python3 -c 'import mark' 2>&1 | tail -1; python3 -m pip --version | cut -c1-3", container=image)
+    await node.ended("q")
+    assert await node.log("q") == "ModuleNotFoundError: No module named 'mark'\npip\n"
+
+
+async def test_a_container_that_lasts_is_worth_an_event(node: Node) -> None:
+    """And one that does not is not."""
+    node.pod("short", "exit 0")
+    node.pod("long", "sleep 1.2")
+    await node.ended("short")
+    await node.ended("long")
+    await node.agent._events.close()
+    events = [(each["involvedObject"]["name"], each["reason"]) for each in node.api.list(EVENT, "default").items]
+    assert events == [("long", "Started")]

@@ -21,23 +21,33 @@ PATIENCE = 20.0
 class Client:
     """Speaks to the supervisor of a directory, and starts it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *prefix: str) -> None:
         self.directory = directory
+        self.prefix = prefix
         self.pods = directory.parent / "pods"
         self.pods.mkdir(parents=True, exist_ok=True)
         self.connect()
 
     def connect(self) -> None:
         """Start the supervisor if it does not run, and greet it."""
-        subprocess.run([sys.executable, "-m", "kedge.supervisor", "--dir", str(self.directory)], check=True)
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE)
-        fd = os.open(self.directory, os.O_RDONLY)
-        self.socket.connect(f"/proc/self/fd/{fd}/supervisor.sock")
-        os.close(fd)
+        wait_until(self._try)
         self.file = self.socket.makefile("rb")
         self.hello = self.ask("hello", op="hello")
         self.pid = int(self.hello["pid"])
+
+    def _try(self) -> bool:
+        subprocess.run([*self.prefix, sys.executable, "-m", "kedge.supervisor", "--dir", str(self.directory)], check=True)
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        fd = os.open(self.directory, os.O_RDONLY)
+        try:
+            self.socket.connect(f"/proc/self/fd/{fd}/supervisor.sock")
+        except OSError:  # the one that was there has just ended
+            self.socket.close()
+            return False
+        finally:
+            os.close(fd)
+        return True
 
     def send(self, **message: Any) -> None:
         self.socket.sendall(json.dumps(message).encode() + b"\n")
@@ -69,6 +79,9 @@ class Client:
     def spec(self, container: str, *argv: str, **spec: Any) -> dict[str, Any]:
         place = self.place(container)
         (place / "tmp").mkdir(parents=True, exist_ok=True)
+        if self.prefix:
+            for path in (place, place / "tmp"):
+                path.chmod(0o777)
         base: dict[str, Any] = {
             "argv": list(argv),
             "env": {"PATH": os.defpath},

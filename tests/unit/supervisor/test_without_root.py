@@ -1,0 +1,69 @@
+"""The private view where root is not there: an unprivileged user namespace gives the same."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.unit.supervisor.conftest import Client
+
+_NOBODY = 65534
+_FILES = "+dac_read_search,+dac_override"  # the interpreter may lie where only root looks; nothing else of root is kept
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """A supervisor that runs as nobody."""
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root, to become somebody else, and setpriv")
+    place = Path(tempfile.mkdtemp(prefix="kedge-"))
+    place.chmod(0o777)
+    who = ("setpriv", "--reuid", str(_NOBODY), "--regid", str(_NOBODY), "--clear-groups")
+    made = Client(place / "node", *who, "--inh-caps", _FILES, "--ambient-caps", _FILES)
+    if made.hello["view"]:
+        made.end()
+        shutil.rmtree(place)
+        pytest.skip(f"this machine does not allow it: {made.hello['view']}")
+    try:
+        yield made
+    finally:
+        made.end()
+        shutil.rmtree(place)
+
+
+def test_a_container_has_its_own_tmp_and_mounts(client: Client) -> None:
+    source = client.pods / "source"
+    source.mkdir()
+    (source / "file").write_text("seen")
+    mounts = [
+        {"source": str(source), "target": target, "readonly": True} for target in ("/kedge/code", "/usr/share/kedge-test/x")
+    ]
+    script = "id -u; cat /kedge/code/file /usr/share/kedge-test/x/file; echo; touch /tmp/mine; touch /kedge/code/x; echo $?"
+    client.run("u/main/0", "sh", "-c", script, mounts=mounts)
+    lines = [line for line in client.log("u/main/0") if line.startswith("stdout")]
+    assert lines == ["stdout F 65534", "stdout F seenseen", "stdout F 1"]
+    assert (client.place("u/main/0") / "tmp" / "mine").exists()
+
+
+def test_a_readonly_root_stays_readonly(client: Client) -> None:
+    script = "touch /etc/kedge-test /usr/kedge-test; touch /tmp/x && echo tmp; mount -o remount,rw / || echo no"
+    client.run("u/main/0", "sh", "-c", script, readonly=True)
+    assert [line for line in client.log("u/main/0") if line.startswith("stdout")] == ["stdout F tmp", "stdout F no"]
+    assert not Path("/usr/kedge-test").exists()
+
+
+def test_what_is_written_to_an_overlay_goes_elsewhere(client: Client) -> None:
+    layers = {name: client.pods / name for name in ("lower", "upper", "work")}
+    for path in layers.values():
+        path.mkdir()
+        os.chown(path, _NOBODY, _NOBODY)
+    (layers["lower"] / "old").write_text("old")
+    lower = str(layers["lower"])
+    mounts = [{"source": lower, "target": lower, "upper": str(layers["upper"]), "work": str(layers["work"])}]
+    client.run("u/main/0", "sh", "-c", f"cat {lower}/old; echo new > {lower}/new", mounts=mounts)
+    assert client.output("u/main/0") == "old\n"
+    assert [path.name for path in layers["lower"].iterdir()] == ["old"]
+    assert (layers["upper"] / "new").read_text() == "new\n"
