@@ -1,6 +1,7 @@
 """A container's environment variables: what the Pod says, with references looked up and ``$(NAME)`` expanded."""
 
 import base64
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -172,4 +173,4 @@ def resource_of(pod: Obj, container: Obj, reference: Obj) -> str:
     section, _, resource = reference["resource"].partition(".")
     stated = ((owner.get("resources") or {}).get(section) or {}).get(resource, 0)
     divisor = quantities.parse(reference.get("divisor") or 1) or 1
-    return str(int(-(-quantities.parse(stated) // divisor)))
+    return str(math.ceil(quantities.parse(stated) / divisor))
