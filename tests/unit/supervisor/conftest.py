@@ -89,7 +89,7 @@ class Client:
             "log": {"path": str(place / "log"), "limit": 1 << 20, "masks": []},
             "private": not self.hello["view"],
             "tmp": str(place / "tmp"),
-            "keep": [str(self.directory.parent)],
+            "keep": [str(self.directory.parent), sys.prefix],  # a checkout may lie under /tmp itself
             "mounts": [],
         }
         return base | spec
