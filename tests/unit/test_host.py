@@ -1,0 +1,79 @@
+"""Finding a host: only one that is really there counts."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kedge import host
+from kedge.config import Settings
+from kedge.errors import StateError
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.from_environment({**os.environ, "KEDGE_HOME": str(tmp_path)})  # noqa: TID251
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def announce(home: Path, pid: int, port: int) -> None:
+    fields = {"http": f"http://127.0.0.1:{port}", "https": "https://127.0.0.1:1", "token": "t", "kubeconfig": "k", "pid": pid}
+    (home / "host.json").write_text(json.dumps(fields))
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_host_that_lives_and_listens_is_found(settings: Settings, port: int) -> None:
+    announce(settings.home, os.getpid(), port)
+    found = host.find(settings)
+    assert found is not None
+    assert (found.pid, found.data_dir) == (os.getpid(), str(settings.home))
+
+
+def test_what_a_killed_host_left_is_no_host(settings: Settings, port: int) -> None:
+    announce(settings.home, dead_pid(), port)
+    assert host.find(settings) is None
+
+
+def test_a_process_number_that_somebody_else_has_by_now_is_no_host(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        unused = gone.getsockname()[1]
+    announce(settings.home, os.getpid(), unused)
+    assert host.find(settings) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'], ids=["empty", "no JSON", "a list", "fields missing"])
+def test_a_description_that_cannot_be_read_says_what_to_do(settings: Settings, text: str) -> None:
+    (settings.home / "host.json").write_text(text)
+    message = rf"^{re.escape(str(settings.home / 'host.json'))}: cannot be read .* Delete the file and run `kedge up` again\.$"
+    with pytest.raises(StateError, match=message):
+        host.find(settings)
+
+
+def test_a_host_that_ends_at_once_tells_why_in_its_own_words(settings: Settings, port: int) -> None:
+    with pytest.raises(StateError, match=rf"port {port} .*is in use by another process"):
+        host.start(settings, http_port=port)
+
+
+def test_no_supervisor_is_no_error(tmp_path: Path) -> None:
+    assert host.stop_supervisor(tmp_path) is False
+
+
+def test_a_process_that_ended_is_not_waited_for(settings: Settings) -> None:
+    assert host.wait_for_exit(dead_pid(), 0)
+    assert not host.wait_for_exit(os.getpid(), 0)
