@@ -11,7 +11,9 @@ run on.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import importlib.machinery
 import importlib.util
 import json
@@ -189,6 +191,8 @@ def serve(fd: int, launcher: str, supervisor: str) -> None:
     sys.path[0:0] = [launcher]
     from kedge.launcher.__main__ import main  # the launcher's own, found only now
 
+    with contextlib.suppress(ImportError):
+        importlib.import_module("kfp.dsl")  # the launcher's own; the source of every Python step imports it
     os.set_inheritable(fd, False)
     warm = Warm(socket.socket(fileno=fd), parts, main, [os.path.join(launcher, "__main__.py"), "run"])
     gc.collect()
