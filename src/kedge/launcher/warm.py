@@ -11,6 +11,7 @@ run on.
 
 from __future__ import annotations
 
+import _signal  # pyright: ignore[reportMissingImports]  # it has no stubs
 import contextlib
 import gc
 import importlib
@@ -95,8 +96,9 @@ class Warm:
     def _be_step(self, packet: bytes, fds: list[int]) -> NoReturn:
         code = 1
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # The functions beneath `signal`'s: its enumerations touch a hundred pages, and each costs a copy in a forked process.
+            _signal.set_wakeup_fd(-1)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             for end in (self._channel, self._woken, self._wake):
                 end.close()
             code = self._step(packet, fds)
