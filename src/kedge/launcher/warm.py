@@ -24,6 +24,8 @@ import signal
 import socket
 import sys
 
+_LARGEST_PACKET = 1 << 20
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +48,7 @@ class Warm:
         self._main = main
         self._argv = argv
         self._woken, self._wake = socket.socketpair()
+        self._spare: tuple[int, socket.socket] | None = None
 
     def run(self) -> None:
         """Serve until the supervisor is gone."""
@@ -56,6 +59,7 @@ class Warm:
         poller = select.poll()
         poller.register(self._channel, select.POLLIN)
         poller.register(self._woken, select.POLLIN)
+        self._spare = self._fork()
         while True:
             for fd, _ in poller.poll():
                 if fd == self._woken.fileno():
@@ -64,20 +68,48 @@ class Warm:
                     return
 
     def _serve(self) -> bool:
-        """Fork one step; False when the supervisor is gone."""
-        packet, fds = self._child.take_fds(self._channel, 1 << 20, 8)
+        """Let one step go; False when the supervisor is gone."""
+        packet, fds = self._child.take_fds(self._channel, _LARGEST_PACKET, 8)
         if not packet:
             return False
-        try:
-            pid = os.fork()
-        except OSError:
-            pid = -1
-        if pid == 0:
-            self._be_step(packet, fds)
+        pid = self._hand_over(packet, fds)
         for fd in fds:
             os.close(fd)
         self._channel.send(b"refused 0 0" if pid < 0 else b"forked %d 0" % pid)
+        self._spare = self._fork()
         return True
+
+    def _hand_over(self, packet: bytes, fds: list[int]) -> int:
+        """Give a request to the process that waits for one, or to a new one; returns its pid, or -1."""
+        for _ in range(2):
+            spare, self._spare = self._spare or self._fork(), None
+            if spare is None:
+                return -1
+            pid, channel = spare
+            try:
+                self._child.pass_fds(channel, packet, fds)
+            except OSError:
+                continue  # somebody has killed it while it waited
+            finally:
+                channel.close()
+            return pid
+        return -1
+
+    def _fork(self) -> tuple[int, socket.socket] | None:
+        """Fork a process that waits for a request: the next step need not wait for the fork."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LARGEST_PACKET)
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            return None
+        if pid == 0:
+            ours.close()
+            self._be_step(theirs)
+        theirs.close()
+        return pid, ours
 
     def _reap(self) -> None:
         try:
@@ -93,7 +125,7 @@ class Warm:
                 return
             self._channel.send(b"exited %d %d" % (pid, status))
 
-    def _be_step(self, packet: bytes, fds: list[int]) -> NoReturn:
+    def _be_step(self, requests: socket.socket) -> NoReturn:
         code = 1
         try:
             # The functions beneath `signal`'s: its enumerations touch a hundred pages, and each costs a copy in a forked process.
@@ -101,7 +133,9 @@ class Warm:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             for end in (self._channel, self._woken, self._wake):
                 end.close()
-            code = self._step(packet, fds)
+            packet, fds = self._child.take_fds(requests, _LARGEST_PACKET, 8)
+            requests.close()
+            code = self._step(packet, fds) if packet else 0
         except BaseException as error:  # noqa: BLE001  # whatever the step raises is its end, and must not reach the loop above
             code = exit_code(error)
         finally:

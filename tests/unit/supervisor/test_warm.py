@@ -1,6 +1,7 @@
 """Warm interpreters: a step that is forked behaves as one that was started."""
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -164,3 +165,29 @@ def test_cooling_lets_interpreters_go(supervisor: Client, launcher: Path) -> Non
     assert identity.start_time(parent)
     supervisor.send(op="cool")
     wait_until(lambda: not identity.start_time(parent))
+
+
+def test_a_process_that_was_killed_while_it_waited_is_replaced(supervisor: Client, launcher: Path) -> None:
+    """The next step is forked ahead of its request; nobody may notice when that one is gone."""
+    fork(supervisor, launcher, "import os; print(os.getppid())", "a/main/0")
+    warm = int(supervisor.output("a/main/0"))
+    children = Path(f"/proc/{warm}/task/{warm}/children")
+    wait_until(lambda: children.read_text().split())
+    [waiting] = map(int, children.read_text().split())
+    os.kill(waiting, signal.SIGKILL)
+    wait_until(lambda: not identity.start_time(waiting))
+    ended = fork(supervisor, launcher, "print('fine')", "b/main/0")
+    assert (ended["how"], ended["code"], supervisor.output("b/main/0")) == ("fork", 0, "fine\n")
+
+
+@pytest.mark.parametrize("version", ["3.8", "3.9", "3.10", "3.12", "3.13", "3.14"])
+def test_any_python_of_a_step_will_do(supervisor: Client, launcher: Path, version: str) -> None:
+    """What runs in the step's interpreter keeps to Python 3.8."""
+    found = [path for path in (Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python3") if path.exists()]
+    python = str(found[0]) if found else shutil.which(f"python{version}")
+    if python is None:
+        pytest.skip(f"there is no Python {version} here")
+    code = "import sys; print('%d.%d' % sys.version_info[:2]); sys.exit(3)"
+    warm = {"python": python, "launcher": str(launcher)}
+    ended = supervisor.run("u/main/0", "unused", warm=warm, env={"CODE": code})
+    assert (ended["how"], ended["code"], supervisor.output("u/main/0")) == ("fork", 3, f"{version}\n")
