@@ -9,22 +9,23 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from kedge.client.types import Client
 from kedge.errors import ApiError, Conflict, KedgeError, NotFound
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
+from kedge.node import observing
 from kedge.node.env import MissingError
 from kedge.node.events import Events
-from kedge.node.lifecycle import Container, Ending, Exit, Plan, Seen, decide
-from kedge.node.logs import Shown, last_lines
+from kedge.node.lifecycle import Container, Ending, Plan, Seen, decide
+from kedge.node.logs import Shown
 from kedge.node.preparing import Preparation, clean
 from kedge.node.refusals import Refusal
-from kedge.node.specs import Prepared, log_path, with_files
-from kedge.node.status import MESSAGE_LIMIT, Notes, status_of
+from kedge.node.specs import Prepared, with_files
+from kedge.node.status import Notes, status_of
 from kedge.node.supervisor_client import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -86,9 +87,10 @@ class PodWorker:
         self._over = False
         self._retry = _FIRST_RETRY
         self._retry_at: datetime | None = None
+        self._grace_seen = 0.0
         self._lasting: set[str] = set()
         self._written: Obj = pod.get("status") or {}
-        self._adopt(records)
+        self._known_ids.update(observing.adopt(self._seen, pod, records, place=self._place, now=tools.clock.now()))
 
     # -- what happens to it -------------------------------------------------------------------------------------------
 
@@ -125,17 +127,9 @@ class PodWorker:
 
     def heard(self, record: Obj) -> None:
         """The supervisor says that a container has started or ended."""
-        name, attempt = _name_of(record)
-        container = self._seen.of(name)
         self._known_ids.add(record["id"])
-        if attempt != container.attempt or container.exit is not None:
-            return
-        container.asked = True
-        container.started_at = _moment(record["startedAt"])
-        container.how = record["how"]
-        if record["state"] == "exited":
-            container.exit = self._exit(name, attempt, record)
-        self.wake()
+        if observing.hear(self._seen, self.pod["spec"], record, self._place):
+            self.wake()
 
     def compare(self, records: Iterable[Obj]) -> None:
         """The connection to the supervisor is new: what it does not know of has been lost, or was never asked for."""
@@ -145,7 +139,7 @@ class PodWorker:
             if record is not None:
                 self.heard(record)
             elif container.running:
-                container.exit = _lost(container, self._tools.clock.now())
+                container.exit = observing.lost(container, self._tools.clock.now())
             elif container.alive:
                 container.asked = False
             container.stopping = False
@@ -215,13 +209,22 @@ class PodWorker:
     def _deleting(self) -> bool:
         return bool(self.pod["metadata"].get("deletionTimestamp"))
 
+    @property
+    def _place(self) -> Path:
+        return self._tools.preparation.place(self.uid)
+
     def _see_deletion(self, now: datetime) -> None:
-        if self._deleting and (self._seen.ending is None or self._seen.ending.reason):
-            meta = self.pod["metadata"]
-            grace = float(meta.get("deletionGracePeriodSeconds") or 0)
-            left = min(grace, max(0.0, (parse_timestamp(meta["deletionTimestamp"]) - now).total_seconds()))
-            if self._seen.ending is None:
-                self._seen.ending = Ending(now, left if self._hurry is None else min(left, self._hurry))
+        if not self._deleting or (self._seen.ending is not None and self._seen.ending.reason):
+            return
+        meta, known = self.pod["metadata"], self._seen.ending
+        grace = float(meta.get("deletionGracePeriodSeconds") or 0)
+        if known is not None and grace >= self._grace_seen:
+            return
+        self._grace_seen = grace
+        left = min(grace, max(0.0, (parse_timestamp(meta["deletionTimestamp"]) - now).total_seconds()))
+        self._seen.ending = Ending(now, left if self._hurry is None else min(left, self._hurry))
+        for container in self._seen.containers.values():
+            container.stopping = False  # deleted again, with less time: told again
 
     async def _start(self, plan: Plan, now: datetime) -> None:
         if self._retry_at is not None and now < self._retry_at:
@@ -367,8 +370,8 @@ class PodWorker:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        place = self._tools.preparation.place(self.uid)
-        asyncio.get_running_loop().run_in_executor(None, lambda: clean(place, keep_logs=not self._gone))
+        place, keep_logs = self._place, not self._gone
+        asyncio.get_running_loop().run_in_executor(None, lambda: clean(place, keep_logs=keep_logs))
         self._tools.on_over(self.uid)
 
     async def _renew_tokens(self) -> None:
@@ -394,82 +397,3 @@ class PodWorker:
     def _back_off(self) -> float:
         delay, self._retry = self._retry, min(self._retry * 2, _LONGEST_RETRY)
         return delay
-
-    def _exit(self, name: str, attempt: int, record: Obj) -> Exit:
-        started, finished = _moment(record["startedAt"]), _moment(record["finishedAt"])
-        if record["reason"] == "Lost":
-            return Exit(137, 0, "ExitStatusLost", record["message"], started, finished)
-        place = self._tools.preparation.place(self.uid)
-        message = record.get("message") or _read_message(place / f"{name}.{attempt}.message")
-        if not message and record["code"] and self._policy(name) == "FallbackToLogsOnError":
-            message = last_lines(log_path(place, name, attempt))
-        return Exit(record["code"], record["signal"], record["reason"], message, started, finished)
-
-    def _policy(self, name: str) -> str:
-        spec = self.pod["spec"]
-        for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
-            if container["name"] == name:
-                return container.get("terminationMessagePolicy", "File")
-        return "File"
-
-    def _adopt(self, records: Iterable[Obj]) -> None:
-        """Take over what an agent before this one has written and what the supervisor knows."""
-        status = self.pod.get("status") or {}
-        if status.get("startTime"):
-            self._seen.started_at = parse_timestamp(status["startTime"])
-        for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-            self._adopt_status(each)
-        for record in sorted(records, key=lambda record: _name_of(record)[1]):
-            name, attempt = _name_of(record)
-            self._known_ids.add(record["id"])
-            known = self._seen.of(name)
-            if attempt > known.attempt or not known.asked or known.exit is None or known.exit.reason == "ExitStatusLost":
-                last = known.exit if attempt > known.attempt else known.last
-                self._seen.containers[name] = known = Container(attempt, asked=True, last=last)
-                known.started_at, known.how = _moment(record["startedAt"]), record["how"]
-                if record["state"] == "exited":
-                    known.exit = self._exit(name, attempt, record)
-
-    def _adopt_status(self, status: Obj) -> None:
-        state, known = status.get("state") or {}, self._seen.of(status["name"])
-        known.attempt = status.get("restartCount", 0)
-        if ended := (status.get("lastState") or {}).get("terminated"):
-            known.last = _exit_of(ended)
-        if ended := state.get("terminated"):
-            known.asked, known.exit = True, _exit_of(ended)
-            known.started_at = known.exit.started_at
-        elif running := state.get("running"):
-            known.asked, known.started_at = True, parse_timestamp(running["startedAt"])
-            # Unless the supervisor knows better: its records come next.
-            known.exit = _lost(known, self._tools.clock.now())
-        elif (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff" and known.last:
-            known.asked, known.exit, known.started_at = True, known.last, known.last.started_at
-
-
-def _name_of(record: Obj) -> tuple[str, int]:
-    _, name, attempt = record["id"].split("/")
-    return name, int(attempt)
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _exit_of(ended: Obj) -> Exit:
-    started = parse_timestamp(ended["startedAt"]) if ended.get("startedAt") else datetime.fromtimestamp(0, UTC)
-    finished = parse_timestamp(ended["finishedAt"]) if ended.get("finishedAt") else started
-    code: Any = ended.get("exitCode", 0)
-    return Exit(int(code), ended.get("signal", 0), ended.get("reason", ""), ended.get("message", ""), started, finished)
-
-
-def _lost(container: Container, now: datetime) -> Exit:
-    message = "The container is not there any more, and nobody saw how it ended: the machine or its supervisor was started anew."
-    return Exit(137, 0, "ExitStatusLost", message, container.started_at or now, now)
-
-
-def _read_message(path: Any) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(MESSAGE_LIMIT).decode("utf-8", "replace")
-    except OSError:
-        return ""

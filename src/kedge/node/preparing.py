@@ -1,5 +1,6 @@
 """Gets a Pod ready to start: refuses what cannot be run, builds environments, makes volumes."""
 
+import contextlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ def clean(directory: Path, *, keep_logs: bool) -> None:
         return
     for entry in directory.iterdir() if directory.is_dir() else ():
         if entry.is_dir():
+            with contextlib.suppress(OSError):  # an overlay leaves a directory behind that nobody may look into
+                (entry / "work" / "work").chmod(0o700)
             shutil.rmtree(entry, ignore_errors=True)
         elif ".log" not in entry.name:
             entry.unlink(missing_ok=True)

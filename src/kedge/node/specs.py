@@ -57,12 +57,17 @@ class Prepared:
 
     def message(self, container: str, attempt: int) -> Path:
         """The file behind an attempt's termination message."""
-        return self.directory / f"{container}.{attempt}.message"
+        return message_path(self.directory, container, attempt)
 
 
 def log_path(directory: Path, container: str, attempt: int) -> Path:
     """The newer file of the log of a container's attempt, in its Pod's directory."""
     return directory / f"{container}.{attempt}.log"
+
+
+def message_path(directory: Path, container: str, attempt: int) -> Path:
+    """The file behind the termination message of a container's attempt, in its Pod's directory."""
+    return directory / f"{container}.{attempt}.message"
 
 
 @dataclass(frozen=True, slots=True)
