@@ -1,0 +1,150 @@
+"""What the supervisor is asked for."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kedge.config import Settings
+from kedge.kube.kinds import Obj
+from kedge.launcher import bundle
+from kedge.node.env import Environment
+from kedge.node.images import Image
+from kedge.node.launchers import Launchers, recognise
+from kedge.node.refusals import Refusal
+from kedge.node.specs import Machine, Prepared, request_of, with_files
+from kedge.node.volumes import Volumes
+
+LAUNCHER = {"name": "l", "configMap": {"name": "kedge-launcher-0123456789"}}
+COMMAND = ["python3", "/kedge/launcher/launcher.pyz"]
+MOUNT = {"name": "l", "mountPath": "/kedge/launcher"}
+
+
+def pod(**container: Any) -> Obj:
+    base = {"name": "main", "image": "python:3", "command": COMMAND, "args": ["run"], "volumeMounts": [MOUNT]}
+    volumes = [LAUNCHER, {"name": "c", "configMap": {"name": "code"}}, {"name": "t", "projected": {}}]
+    meta = {"name": "p", "uid": "u", "namespace": "default"}
+    return {"metadata": meta, "spec": {"containers": [base | container], "volumes": volumes}}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    environ = {"PATH": "/bin", "https_proxy": "http://proxy", "SSL_CERT_FILE": "/ca", "SECRET": "x"}
+    settings = Settings(tmp_path / "home", tmp_path / "cache", environ=environ)
+    return Machine(settings, Launchers(tmp_path / "cache" / "launchers"))
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Prepared:
+    paths = {name: tmp_path / name for name in ("l", "c", "t")}
+    for path in paths.values():
+        path.mkdir()
+    (paths["l"] / "launcher.pyz").write_bytes(bundle.build())
+    place = tmp_path / "pod"
+    place.mkdir()
+    volumes = Volumes(paths=paths, readonly={"l", "c", "t"})
+    return Prepared(place, volumes, {"main": Image("python:3", "3")}, {"main": tmp_path / "env"})
+
+
+def request(made: Obj, prepared: Prepared, machine: Machine, **values: str) -> Any:
+    return request_of(made, made["spec"]["containers"][0], Environment(values), prepared, machine)
+
+
+def test_a_step_of_ours_is_run_from_the_expanded_launcher(machine: Machine, prepared: Prepared) -> None:
+    """By the environment's interpreter, and forked."""
+    found = request(pod(), prepared, machine)
+    python, main, *rest = found.spec["argv"]
+    assert python == str(prepared.environments["main"] / "bin" / "python")
+    assert Path(main).read_text().startswith("import sys")
+    assert rest == ["run"]
+    if sys.platform == "linux":
+        assert found.spec["warm"] == {"python": python, "launcher": str(Path(main).parent)}
+        assert found.spawned == ("", "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"command": ["python3", "/elsewhere/launcher.pyz"]}, id="another place"),
+        pytest.param({"command": ["python3", "-X", "dev"]}, id="options"),
+        pytest.param({"command": ["bash", "/kedge/launcher/launcher.pyz"]}, id="another program"),
+        pytest.param({"volumeMounts": [{"name": "c", "mountPath": "/kedge/launcher"}]}, id="another ConfigMap"),
+        pytest.param({"volumeMounts": [{**MOUNT, "subPath": "x"}]}, id="a part of it"),
+        pytest.param({"command": []}, id="nothing"),
+    ],
+)
+def test_what_is_not_our_launcher_is_left_alone(change: Obj) -> None:
+    made = pod(**change)
+    assert recognise(made, made["spec"]["containers"][0]) is None
+
+
+def test_variables_come_from_the_pod_and_a_few_from_the_machine(machine: Machine, prepared: Prepared) -> None:
+    values = request(pod(), prepared, machine, MINE="1").spec["env"]
+    environment = prepared.environments["main"]
+    assert values["PATH"] == f"{environment}/bin:/bin"
+    assert values["VIRTUAL_ENV"] == str(environment)
+    assert values["HOME"] == str(prepared.directory / "home")
+    assert (values["MINE"], values["https_proxy"], values["SSL_CERT_FILE"]) == ("1", "http://proxy", "/ca")
+    assert (values["TMPDIR"], values["HOSTNAME"], values["KEDGE_PACKAGES_INSTALLED"]) == ("/tmp", "p", "1")  # noqa: S108
+    assert "SECRET" not in values
+
+
+def test_the_pods_own_path_is_kept_behind_the_environments(machine: Machine, prepared: Prepared) -> None:
+    values = request(pod(), prepared, machine, PATH="/opt/bin").spec["env"]
+    assert values["PATH"] == f"{prepared.environments['main']}/bin:/opt/bin"
+
+
+def test_the_pods_own_tmp_is_its_tmp(machine: Machine, prepared: Prepared) -> None:
+    mounts = [MOUNT, {"name": "c", "mountPath": "/tmp"}]  # noqa: S108
+    spec = request(pod(volumeMounts=mounts), prepared, machine).spec
+    assert spec["tmp"] == str(prepared.volumes.paths["c"])
+    assert [mount["target"] for mount in spec["mounts"]] == ["/kedge/launcher"]
+
+
+def test_a_working_directory_that_is_not_there_is_made_for_the_pod(machine: Machine, prepared: Prepared) -> None:
+    spec = request(pod(workingDir="/no/such/place"), prepared, machine).spec
+    assert spec["cwd"] == "/no/such/place"
+    assert {"source": str(prepared.directory / "work"), "target": "/no/such/place", "readonly": False} in spec["mounts"]
+
+
+class TestWithoutAPrivateView:
+    """macOS, or a Linux that does not allow user namespaces."""
+
+    @pytest.fixture
+    def shared(self, machine: Machine) -> Machine:
+        return replace(machine, view_refusal="Darwin has no mount namespaces")
+
+    def test_the_launcher_is_told_where_its_places_are(self, shared: Machine, prepared: Prepared) -> None:
+        mounts = [
+            MOUNT,
+            {"name": "c", "mountPath": "/kedge/code"},
+            {"name": "t", "mountPath": "/var/run/secrets/kedge.dev"},
+        ]
+        made = pod(volumeMounts=mounts)
+        container = made["spec"]["containers"][0]
+        spec = with_files(request(made, prepared, shared), container, prepared, attempt=0, limit=1, masks=[])
+        values, paths = spec["env"], prepared.volumes.paths
+        assert spec["private"] is False
+        assert values["KEDGE_CODE"] == str(paths["c"])
+        assert values["KEDGE_TOKEN"] == str(paths["t"] / "token")
+        assert values["KEDGE_TMP"] == str(prepared.directory / "tmp" / "kedge")
+        assert values["KEDGE_TERMINATION_LOG"] == str(prepared.directory / "main.0.message")
+        assert values["TMPDIR"] == str(prepared.directory / "tmp")
+
+    def test_plain_linux_is_refused(self, shared: Machine, prepared: Prepared) -> None:
+        prepared.images["main"] = Image("debian:12")
+        prepared.environments.clear()
+        with pytest.raises(Refusal, match="container main: image 'debian:12' needs a private view") as caught:
+            request(pod(command=["true"]), prepared, shared)
+        assert caught.value.reason == "ViewNotSupported"
+        assert "Darwin has no mount namespaces" in caught.value.message
+
+    def test_mounts_of_another_program_are_refused(self, shared: Machine, prepared: Prepared) -> None:
+        with pytest.raises(Refusal, match="container main: volumeMounts needs a private view"):
+            request(pod(command=["true"]), prepared, shared)
+
+    def test_another_python_program_without_mounts_runs(self, shared: Machine, prepared: Prepared) -> None:
+        spec = request(pod(command=["python3", "-V"], args=[], volumeMounts=[]), prepared, shared).spec
+        assert (spec["argv"], spec["private"]) == (["python3", "-V"], False)
