@@ -27,7 +27,7 @@ from kedge.node.logs import NodeLogs, Shown
 from kedge.node.objects import Objects
 from kedge.node.pods import PodWorker, Tools
 from kedge.node.preparing import Preparation, clean
-from kedge.node.specs import Machine
+from kedge.node.specs import Machine, kept_places
 from kedge.node.supervisor_client import Supervisor
 from kedge.node.uv import Uv
 from kedge.node.volumes import VolumeMaker
@@ -83,12 +83,12 @@ class NodeAgent:
         Raises:
             KedgeError: The supervisor cannot be started, or ``images.json`` cannot be read.
         """
-        for place in (self._directory, self._pods, self._directory / "config"):
+        for place in (self._directory, self._pods, self._directory / "config", self._settings.cache):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         table = images.read(self._settings.home / "images.json")
         hello = await self._supervisor.connect()
         launchers = Launchers(self._settings.cache / "launchers")
-        machine = Machine(self._settings, launchers, hello["view"])
+        machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings))
         objects = Objects(self._client)
         maker = VolumeMaker(self._client, objects, self._directory / "config")
         preparation = Preparation(machine, table, self._environments, objects, maker, self._pods)

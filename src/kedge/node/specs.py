@@ -78,17 +78,19 @@ class Machine:
         settings: How Kedge was started.
         launchers: Expanded launchers.
         view_refusal: Why Pods cannot have their own view of the file system here; empty when they can.
+        keep: Directories that must stay visible in Pods though they lie under ``/tmp``.
     """
 
     settings: Settings
     launchers: Launchers
     view_refusal: str = ""
+    keep: tuple[str, ...] = ()
 
-    @property
-    def keep(self) -> list[str]:
-        """Directories that must stay visible should they lie under ``/tmp``."""
-        places = (self.settings.home, self.settings.cache, Path(sys.base_prefix), Path(sys.prefix))
-        return sorted({str(path) for path in places if str(path).startswith(_TMP + "/") and path.exists()})
+
+def kept_places(settings: Settings) -> tuple[str, ...]:
+    """What lies under ``/tmp`` and Pods need: the data directory and the cache of a test, an interpreter."""
+    places = (settings.home, settings.cache, Path(sys.base_prefix), Path(sys.prefix))
+    return tuple(sorted({str(path) for path in places if str(path).startswith(_TMP + "/") and path.exists()}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class VolumeMaker:
         made = Volumes()
         for volume in pod["spec"].get("volumes") or ():
             name = volume["name"]
-            own = directory / "volumes" / name
+            own = directory / f"{name}.volume"
             if "emptyDir" in volume:
                 own.mkdir(parents=True, exist_ok=True)
                 made.paths[name] = own
@@ -139,8 +139,9 @@ class VolumeMaker:
             data: Mapping[str, bytes] = {}
         else:
             meta = obj["metadata"]
-            how = json.dumps([config.get("items"), config.get("defaultMode"), config.get("optional")])
-            key = f"{meta['uid']}-{meta['resourceVersion']}-{hashlib.sha256(how.encode()).hexdigest()[:12]}"
+            key = f"{meta['uid']}-{meta['resourceVersion']}-{config.get('defaultMode', 0o644):o}"
+            if config.get("items"):
+                key += hashlib.sha256(json.dumps(config["items"]).encode()).hexdigest()[:12]
             data = {}
         path = self._directory / key
         if path not in self._users and not path.exists():
@@ -257,7 +258,7 @@ def _downward(pod: Obj, source: Obj, mode: int, files: dict[str, tuple[bytes, in
 
 
 def _write(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(exist_ok=True, parents=True)
     for name, (data, mode) in files.items():
         path = directory / name
         if "/" in name:

@@ -64,11 +64,12 @@ class Keeper:
 
     def start(self, container_id: str, spec: Message) -> None:
         """Start a container; a second request for one that is known is answered with what is known."""
-        known = self._ended.get(container_id)
-        live = self._live.get(container_id)
-        if known or live:
-            if known or (live and live.told):
-                self._tell(known | {"event": "exited"} if known else live.record(self._boot) | {"event": "started"})  # type: ignore[union-attr]
+        if (known := self._ended.get(container_id)) is not None:
+            self._tell(known | {"event": "exited"})
+            return
+        if (live := self._live.get(container_id)) is not None:
+            if live.told:
+                self._tell(live.record(self._boot) | {"event": "started"})
             return
         try:
             namespaces = self.templates.get(readonly=bool(spec.get("readonly"))) if spec.get("private") else (-1, -1)

@@ -20,10 +20,8 @@ def step(node: Node, name: str, source: str = "def f(number: int) -> int:\n    r
         node.api.create(CONFIG_MAP, {"metadata": meta, "immutable": True, "binaryData": data})
     code = {"function": "f", "source": source, "filename": "pipeline.py", "firstLine": 1, "project": None}
     node.config_map(f"{name}-code", {"f.json": json.dumps(code)}, immutable=True)
-    outputs = {
-        "parameters": {"Output": {"outputFile": "/tmp/kedge/outputs/parameters/Output"}},
-        "outputFile": "/tmp/kedge/o.json",
-    }
+    out = "/tmp/kedge/outputs"  # noqa: S108  # a Pod's own
+    outputs = {"parameters": {"Output": {"outputFile": f"{out}/parameters/Output"}}, "outputFile": f"{out}/executor_output.json"}
     told = {
         "protocol": 1,
         "run": "r",
