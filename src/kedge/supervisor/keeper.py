@@ -135,6 +135,8 @@ class Keeper:
 
     def _read(self, container: Container, name: str) -> None:
         fd = container.streams[name]
+        if fd < 0:
+            return
         try:
             data = os.read(fd, _CHUNK)
         except BlockingIOError:

@@ -4,9 +4,10 @@ import heapq
 import itertools
 import selectors
 import time
+import traceback
 from collections.abc import Callable
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Loop:
@@ -42,9 +43,19 @@ class Loop:
             for key, events in self._selector.select(timeout):
                 read, write = key.data
                 if events & selectors.EVENT_WRITE and write:
-                    write()
-                if events & selectors.EVENT_READ and key.fd in self._selector.get_map():
-                    read()
+                    self._call(write)
+                # What ran before in this round may have closed the descriptor, and another may have got its number.
+                current = self._selector.get_map().get(key.fd)
+                if events & selectors.EVENT_READ and current is not None and current.data is key.data:
+                    self._call(read)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
-                heapq.heappop(self._timers)[2]()
+                self._call(heapq.heappop(self._timers)[2])
+
+    @staticmethod
+    def _call(action: Action) -> None:
+        """Call; a defect in the handling of one container must not end the care for all others."""
+        try:
+            action()
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()

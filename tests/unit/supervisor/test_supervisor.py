@@ -276,3 +276,18 @@ def test_a_request_that_is_not_understood_is_refused_and_the_rest_goes_on(superv
     assert "dance" in other.hear("refused")["message"]
     other.close()
     assert supervisor.run("u/main/0", "true")["code"] == 0
+
+
+def test_many_containers_at_once_each_end_as_they_do(supervisor: Client) -> None:
+    """Numbers of descriptors and of processes are given away again all the time; nothing may be mixed up."""
+    count = 150
+    for number in range(count):
+        container = f"u/c{number}/0"
+        supervisor.send(op="start", id=container, spec=supervisor.spec(container, "sh", "-c", f"echo {number}; exit {number}"))
+    codes: dict[str, int] = {}
+    while len(codes) < count:
+        ended = supervisor.hear("exited")
+        codes[ended["id"]] = ended["code"]
+    assert codes == {f"u/c{number}/0": number for number in range(count)}
+    assert all(supervisor.output(f"u/c{number}/0") == f"{number}\n" for number in range(count))
+    assert (supervisor.directory / "supervisor.log").read_text() == ""
