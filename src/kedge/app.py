@@ -25,7 +25,8 @@ from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
 from kedge.errors import AlreadyExists, Unauthorized
-from kedge.home import Home
+from kedge.files import write_private
+from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.core import KINDS, NAMESPACE, POD
 from kedge.kube.kinds import Kind, Obj
@@ -183,16 +184,16 @@ async def _parts(
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
             kubeconfig.write(home.path / "kubeconfig", access)
             home.announce(
-                {
-                    "version": __version__,
-                    "pid": os.getpid(),
-                    "http": http,
-                    "https": https,
-                    "token": owner_token,
-                    "kubeconfig": str(home.path / "kubeconfig"),
-                    "dataDir": str(home.path),
-                    "startedAt": timestamp(clock.now()),
-                }
+                Host(
+                    http=http,
+                    https=https,
+                    token=owner_token,
+                    kubeconfig=str(home.path / "kubeconfig"),
+                    data_dir=str(home.path),
+                    pid=os.getpid(),
+                    version=__version__,
+                    started_at=timestamp(clock.now()),
+                )
             )
             _log.info("ready: REST and pages at %s, Kubernetes API at %s", http, https)
             yield background.failed
@@ -221,7 +222,5 @@ def _owner_token(path: Path, ids: Ids) -> str:
     if path.exists():
         return path.read_text().strip()
     token = ids.token()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token)
+    write_private(path, token)
     return token

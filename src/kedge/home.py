@@ -8,15 +8,53 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from kedge.errors import StateError
+from kedge.files import write_private
 
 # Raised when an older Kedge could not use the directory any more (a new layout; the databases have versions of their own).
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running host.
+
+    Attributes:
+        http: Address of the REST API and of the pages, such as ``http://127.0.0.1:41234``.
+        https: Address of the Kubernetes API.
+        token: Bearer token for both.
+        kubeconfig: Path of a kubeconfig for `https`.
+        data_dir: The data directory.
+        pid: The hub's process.
+        version: Kedge's version in that process.
+        started_at: RFC 3339.
+    """
+
+    http: str
+    https: str
+    token: str
+    kubeconfig: str
+    data_dir: str
+    pid: int
+    version: str
+    started_at: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as ``host.json`` and ``kedge status --output json`` have them."""
+        return {
+            "http": self.http,
+            "https": self.https,
+            "token": self.token,
+            "kubeconfig": self.kubeconfig,
+            "dataDir": self.data_dir,
+            "pid": self.pid,
+            "version": self.version,
+            "startedAt": self.started_at,
+        }
 
 
 @dataclass(slots=True)
@@ -68,9 +106,9 @@ class Home:
         if self.ports() != (http, https):
             _write(self.path / "ports.json", json.dumps({"http": http, "https": https}))
 
-    def announce(self, host: Mapping[str, Any]) -> None:
+    def announce(self, host: Host) -> None:
         """Write ``host.json``, by which clients find this process; mode 0600, because it holds the token."""
-        _write(self.path / "host.json", json.dumps(host, indent=1))
+        _write(self.path / "host.json", json.dumps(host.as_json(), indent=1))
 
     def release(self) -> None:
         """Let another process have the directory; takes ``host.json`` away first."""
@@ -114,13 +152,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace a file at once, readable by its owner alone."""
-    aside = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        aside.replace(path)
+        write_private(path, text)
     except OSError as error:
         raise StateError(
             f"{path}: cannot be written: {error.strerror}. Make room on its disk or check its permissions, then start again."

@@ -13,54 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.home import Host
 from kedge.supervisor import protocol
 
 _LOG_TAIL = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A running host.
-
-    Attributes:
-        http: Address of the REST API and of the pages, such as ``http://127.0.0.1:41234``.
-        https: Address of the Kubernetes API.
-        token: Bearer token for both.
-        kubeconfig: Path of a kubeconfig for `https`.
-        data_dir: The data directory.
-        pid: The hub's process.
-        version: Kedge's version in that process.
-        started_at: RFC 3339.
-    """
-
-    http: str
-    https: str
-    token: str
-    kubeconfig: str
-    data_dir: str
-    pid: int
-    version: str
-    started_at: str
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields as ``kedge status --output json`` prints them."""
-        return {
-            "http": self.http,
-            "https": self.https,
-            "token": self.token,
-            "kubeconfig": self.kubeconfig,
-            "dataDir": self.data_dir,
-            "pid": self.pid,
-            "version": self.version,
-            "startedAt": self.started_at,
-        }
 
 
 def read(home: Path) -> Host | None:

@@ -7,6 +7,7 @@ import click
 from kedge import host
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.home import Host
 from kedge.pipelines.client import Client
 
 
@@ -20,7 +21,7 @@ class Session:
         started: Whether this command started it.
     """
 
-    host: host.Host
+    host: Host
     client: Client
     started: bool = False
 

@@ -6,7 +6,6 @@ is refused by name: the cloud libraries that carry those out come with the extra
 
 import base64
 import binascii
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from kedge import errors
+from kedge.files import write_private
 from kedge.kube.kinds import Obj
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it: five times faster
@@ -73,12 +73,7 @@ def render(access: Access, *, name: str = "kedge") -> Obj:
 def write(path: Path, access: Access, *, name: str = "kedge") -> None:
     """Write a kubeconfig that only its owner may read; a reader sees the old file or the new one, whole."""
     text: str = yaml.dump(render(access, name=name), Dumper=_Dumper, sort_keys=False)
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    beside.replace(path)
+    write_private(path, text)
 
 
 def load(path: Path, *, context: str | None = None) -> Access:

@@ -86,7 +86,7 @@ class Listeners:
         except BaseException:
             self.close()
             raise
-        return Ports(*(each.getsockname()[1] for each in self._sockets))
+        return self.ports
 
     async def start(self, app: "ASGIApp", certificate: Path, key: Path) -> None:
         """Begin to serve; returns when both listeners accept connections.

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kedge.errors import StateError
+from kedge.files import write_private
 from kedge.kube.clock import Clock, parse_timestamp, timestamp
 
 CA_LIFETIME = dt.timedelta(days=3650)
@@ -57,7 +58,7 @@ def ensure(directory: Path, clock: Clock) -> Pki:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     pki = Pki(directory / "ca.crt", directory / "serving.crt", directory / "serving.key", directory / "sa.key")
     if not pki.signing_key.exists():
-        _write(pki.signing_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
+        write_private(pki.signing_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
     # The dates are kept beside the certificates: parsing X.509 costs an existing host 60 ms of start-up for nothing.
     dates = _read_dates(directory / "dates.json")
     limit = clock.now() + RENEW_BEFORE
@@ -74,17 +75,17 @@ def _renew(directory: Path, pki: Pki, now: dt.datetime) -> None:
     ca_end = now + CA_LIFETIME if new_ca else dates["ca"]
     if new_ca:
         ca_key = ec.generate_private_key(ec.SECP256R1())
-        _write(ca_key_file, _key_pem(ca_key))
-        _write(pki.ca, _authority(ca_key, now, ca_end), mode=0o644)
+        write_private(ca_key_file, _key_pem(ca_key))
+        write_private(pki.ca, _authority(ca_key, now, ca_end), mode=0o644)
     else:
         ca_key = _read_key(ca_key_file)
     key = ec.generate_private_key(ec.SECP256R1())
     end = now + SERVING_LIFETIME
     # Certificate last: should this stop in between, the dates still say that the pair has to be made.
     dates_file.unlink(missing_ok=True)
-    _write(pki.key, _key_pem(key))
-    _write(pki.certificate, _serving(key, ca_key, now, end), mode=0o644)
-    _write(dates_file, json.dumps({"ca": timestamp(ca_end), "serving": timestamp(end)}).encode())
+    write_private(pki.key, _key_pem(key))
+    write_private(pki.certificate, _serving(key, ca_key, now, end), mode=0o644)
+    write_private(dates_file, json.dumps({"ca": timestamp(ca_end), "serving": timestamp(end)}).encode())
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, start: dt.datetime, end: dt.datetime) -> bytes:
@@ -156,11 +157,3 @@ def _read_dates(path: Path) -> dict[str, dt.datetime]:
         return {name: parse_timestamp(text) for name, text in json.loads(path.read_text()).items()}
     except (FileNotFoundError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=mode)
-    part.write_bytes(content)
-    part.replace(path)

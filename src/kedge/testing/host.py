@@ -22,6 +22,7 @@ from pathlib import Path
 from kedge import host as hosts
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.home import Host
 from kedge.pipelines.client import Client
 
 
@@ -35,7 +36,7 @@ class RunningHost:
     """
 
     settings: Settings
-    host: hosts.Host = field(init=False)
+    host: Host = field(init=False)
 
     @property
     def home(self) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kedge.errors import StateError
-from kedge.home import FORMAT, Home
+from kedge.home import FORMAT, Home, Host
 
 
 def test_a_second_process_is_refused_by_name_until_the_first_lets_go(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_ports_are_remembered_and_files_are_the_owners_alone(tmp_path: Path) -> 
     home = Home.acquire(tmp_path / "home", "1.0")
     assert home.ports() == (0, 0)
     home.remember_ports(1234, 1235)
-    home.announce({"token": "t"})
+    home.announce(Host("http://h", "https://h", "token", "kubeconfig", "data", 1, "1.0", "now"))
     assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "home" / "host.json").stat().st_mode) == 0o600
     home.release()
