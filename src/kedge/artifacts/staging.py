@@ -19,7 +19,8 @@ from starlette.routing import BaseRoute, Route
 from kedge.artifacts.grants import grants
 from kedge.artifacts.store import ArtifactStore
 from kedge.client.status import to_status
-from kedge.errors import ApiError, BadRequest, Forbidden, Invalid, TooLarge, Unauthorized
+from kedge.errors import ApiError, BadRequest, Forbidden, Invalid, Unauthorized
+from kedge.server.requests import read_body
 
 MAX_BODY = 64 << 20  # bytes of a commit: parameters and metadata only, never an artifact's content
 PROTOCOLS = (1,)  # versions that are understood; Pods outlive upgrades, so N-1 stays here when N comes
@@ -180,7 +181,8 @@ class _Desk:
                 "staging needs the Pod's own token: Authorization: Bearer <the projected token of audience kedge>."
             )
         pod = await self._verifier.verify(token.strip())
-        body = await _body(request)
+        too_large = f"the outputs are larger than {MAX_BODY >> 20} MiB of JSON. Write what is large to an artifact."
+        body = await read_body(request.scope, request.receive, limit=MAX_BODY, too_large=too_large)
         try:
             said = msgspec.json.decode(body, type=kind)
         except msgspec.DecodeError as error:
@@ -195,16 +197,6 @@ class _Desk:
                 f"the token belongs to Pod {pod.uid}, but the request names {said.podUid}. A Pod stages only its own files."
             )
         return pod, said
-
-
-async def _body(request: Request) -> bytes:
-    pieces, size = list[bytes](), 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > MAX_BODY:
-            raise TooLarge(f"the outputs are larger than {MAX_BODY >> 20} MiB of JSON. Write what is large to an artifact.")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 async def _answered(answer: Awaitable[dict[str, Any]]) -> Response:

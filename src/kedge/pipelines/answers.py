@@ -8,9 +8,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, PipelineError, StateError, TooLarge
+from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, PipelineError, StateError
 from kedge.pipelines import pages
 from kedge.server.auth import Authenticator
+from kedge.server.requests import read_body
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -88,14 +89,8 @@ async def content(request: Request) -> bytes:
     Raises:
         TooLarge: It is over the limit.
     """
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > BODY_LIMIT:
-            raise TooLarge(f"the body is larger than {BODY_LIMIT >> 20} MiB. Put data into artifacts, not into the pipeline.")
-        pieces.append(piece)
-    return b"".join(pieces)
+    too_large = f"the body is larger than {BODY_LIMIT >> 20} MiB. Put data into artifacts, not into the pipeline."
+    return await read_body(request.scope, request.receive, limit=BODY_LIMIT, too_large=too_large)
 
 
 def decode(body: bytes, kind: type[T], what: str) -> T:

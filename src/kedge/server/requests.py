@@ -18,6 +18,7 @@ from kedge.server.delete import DeleteOptions
 from kedge.server.registry import Registry
 
 BODY_LIMIT = 3 << 20
+_TOO_LARGE = f"the request body is over {BODY_LIMIT} bytes (3 MiB), the limit of one object. Store large data as an artifact."
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 # Every reader has these; `timeout` bounds discovery, `pretty` spaces JSON out: both change nothing that a client could miss.
 _ALWAYS = frozenset({"pretty", "timeout"})
@@ -198,16 +199,22 @@ def header(scope: Scope, name: bytes) -> str:
     return next((value.decode("latin-1") for each, value in scope["headers"] if each == name), "")
 
 
-async def read_body(scope: Scope, receive: Receive) -> bytes:
+async def read_body(scope: Scope, receive: Receive, *, limit: int = BODY_LIMIT, too_large: str = _TOO_LARGE) -> bytes:
     """The whole body.
 
+    Args:
+        scope: ASGI's.
+        receive: ASGI's.
+        limit: Bytes that are taken.
+        too_large: What to tell who sends more.
+
     Raises:
-        TooLarge: It is over `BODY_LIMIT`.
+        TooLarge: It is over the limit.
         BadRequest: The client went away before its end.
     """
     told = header(scope, b"content-length")
     size, parts = int(told) if told.isdecimal() else 0, list[bytes]()
-    if size <= BODY_LIMIT:
+    if size <= limit:
         size = 0
         while True:
             message = await receive()
@@ -215,12 +222,10 @@ async def read_body(scope: Scope, receive: Receive) -> bytes:
                 raise BadRequest("the connection ended before the request did.")
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > BODY_LIMIT or not message.get("more_body", False):
+            if size > limit or not message.get("more_body", False):
                 break
-    if size > BODY_LIMIT:
-        raise TooLarge(
-            f"the request body is over {BODY_LIMIT} bytes (3 MiB), the limit of one object. Store large data as an artifact."
-        )
+    if size > limit:
+        raise TooLarge(too_large)
     return b"".join(parts)
 
 
