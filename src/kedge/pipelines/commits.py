@@ -14,8 +14,9 @@ from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted, StepStarted
 from kedge.pipelines.engine.values import MismatchError, conform
 from kedge.pipelines.history import History
+from kedge.pipelines.ids import derived_id
 from kedge.pipelines.live import LiveRun
-from kedge.pipelines.records import Attempt, derived_id
+from kedge.pipelines.records import Attempt
 from kedge.pipelines.spec import Component, OutputParameter, ParameterType
 
 

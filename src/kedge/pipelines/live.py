@@ -33,7 +33,8 @@ from kedge.pipelines.engine.types import (
     Task,
 )
 from kedge.pipelines.history import History
-from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec, derived_id
+from kedge.pipelines.ids import derived_id
+from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
 from kedge.pipelines.spec import Pipeline
 from kedge.pipelines.steps import Steps, Surroundings, pod_name
 

@@ -1,7 +1,6 @@
 """What the history keeps besides the engine's tasks: runs, attempts, artifacts and who read or made them."""
 
 import hashlib
-import uuid
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,7 +9,6 @@ import msgspec
 from kedge.pipelines.engine.types import Artifact, Failure, Outputs, RunInfo, State, Task
 
 # The namespace of ids that are a function of what they name, so that writing a record twice makes one record.
-_IDS = uuid.UUID("5f0c7d4e-95a2-4b43-9c3e-6b1f0f6b6c5a")
 
 RunState = Literal["PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED"]
 LIVE_RUN_STATES = frozenset({"PENDING", "RUNNING", "CANCELING", "PAUSED"})
@@ -224,13 +222,3 @@ class Spec(msgspec.Struct, frozen=True):
         config = (self.platforms.get("kedge") or {}).get("config") or {}
         project = config.get("project")
         return project if isinstance(project, dict) else {}
-
-
-def derived_id(*parts: str | int) -> str:
-    """An id that is a function of its parts.
-
-    Examples:
-        >>> derived_id("run", "task", 0) == derived_id("run", "task", 0)
-        True
-    """
-    return str(uuid.uuid5(_IDS, "\0".join(map(str, parts))))

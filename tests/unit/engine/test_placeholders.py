@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kedge.pipelines import records
+from kedge.pipelines import ids
 from kedge.pipelines.engine import placeholders
 from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer
 from kedge.pipelines.engine.types import Artifact, Values
@@ -139,4 +139,4 @@ def test_paths_of_addresses(uri: str, path: str) -> None:
 
 
 def test_a_tasks_uuid_is_the_one_that_the_history_uses() -> None:
-    assert placeholders.task_uuid("run", "a.b") == records.derived_id("run", "a.b")
+    assert placeholders.task_uuid("run", "a.b") == ids.derived_id("run", "a.b")

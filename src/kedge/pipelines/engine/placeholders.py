@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
-from uuid import UUID, uuid5
 
 from msgspec import UNSET
 
 from kedge.pipelines.engine.types import Artifact, RunInfo, Values
 from kedge.pipelines.engine.values import as_text
+from kedge.pipelines.ids import derived_id
 from kedge.pipelines.spec import Component
 
 ExecutorInput: TypeAlias = Mapping[str, Any]
@@ -27,9 +27,6 @@ _KEY = r"\[(?:'([^']*)'|\"([^\"]*)\")\]"
 _INPUT = re.compile(rf"\.inputs\.parameters{_KEY}")
 _ARTIFACT = re.compile(rf"\.(inputs|outputs)\.artifacts{_KEY}\.(uri|path|name|metadata|properties|custom_properties)(?:{_KEY})?")
 _OUTPUT = re.compile(rf"\.outputs\.parameters{_KEY}\.output_file")
-
-# The namespace of all ids that are functions of what they name.
-_IDS = UUID("5f0c7d4e-95a2-4b43-9c3e-6b1f0f6b6c5a")
 
 # What `.path` is for an address when the step's own file system has no other place for it (the rule of the SDK).
 _MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/", "file://": ""}
@@ -68,7 +65,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def task_uuid(run: str, task: str) -> str:
     """The UUID of a task: the same whenever it is asked for, and the one that the history keeps it under."""
-    return str(uuid5(_IDS, f"{run}\0{task}"))
+    return derived_id(run, task)
 
 
 def facts(run: RunInfo, task: str, name: str = "", uuid: str = "") -> dict[str, str]:
