@@ -11,6 +11,7 @@ import re
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_QUALIFIED_CHARACTERS = "letters, digits, '-', '_' or '.'"
 _ENV = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
 
@@ -27,11 +28,7 @@ def label_fault(name: str) -> str:
         >>> label_fault("My_Step")
         "must be lower-case letters, digits or '-', starting and ending with a letter or digit, got 'My_Step'"
     """
-    if len(name) > LABEL_LIMIT:
-        return f"must be at most {LABEL_LIMIT} characters, got {len(name)}"
-    if not _LABEL.fullmatch(name):
-        return f"must be lower-case letters, digits or '-', starting and ending with a letter or digit, got {name!r}"
-    return ""
+    return _fault(name, _LABEL, LABEL_LIMIT, "lower-case letters, digits or '-'")
 
 
 def subdomain_fault(name: str) -> str:
@@ -41,11 +38,7 @@ def subdomain_fault(name: str) -> str:
         >>> subdomain_fault("team-a.example.com")
         ''
     """
-    if len(name) > SUBDOMAIN_LIMIT:
-        return f"must be at most {SUBDOMAIN_LIMIT} characters, got {len(name)}"
-    if not _SUBDOMAIN.fullmatch(name):
-        return f"must be lower-case letters, digits, '-' or '.', starting and ending with a letter or digit, got {name!r}"
-    return ""
+    return _fault(name, _SUBDOMAIN, SUBDOMAIN_LIMIT, "lower-case letters, digits, '-' or '.'")
 
 
 def qualified_fault(name: str) -> str:
@@ -60,11 +53,8 @@ def qualified_fault(name: str) -> str:
     prefix, slash, last = name.rpartition("/")
     if slash and (fault := subdomain_fault(prefix)):
         return f"prefix part {fault}"
-    if len(last) > LABEL_LIMIT:
-        return f"name part must be at most {LABEL_LIMIT} characters, got {len(last)}"
-    if not _QUALIFIED.fullmatch(last):
-        return f"name part must be letters, digits, '-', '_' or '.', starting and ending with a letter or digit, got {last!r}"
-    return ""
+    fault = _fault(last, _QUALIFIED, LABEL_LIMIT, _QUALIFIED_CHARACTERS)
+    return f"name part {fault}" if fault else ""
 
 
 def label_value_fault(value: str) -> str:
@@ -74,10 +64,14 @@ def label_value_fault(value: str) -> str:
         >>> label_value_fault("")
         ''
     """
-    if len(value) > LABEL_LIMIT:
-        return f"must be at most {LABEL_LIMIT} characters, got {len(value)}"
-    if value and not _QUALIFIED.fullmatch(value):
-        return f"must be letters, digits, '-', '_' or '.', starting and ending with a letter or digit, got {value!r}"
+    return _fault(value, _QUALIFIED, LABEL_LIMIT, _QUALIFIED_CHARACTERS) if value else ""
+
+
+def _fault(text: str, pattern: re.Pattern[str], limit: int, characters: str) -> str:
+    if len(text) > limit:
+        return f"must be at most {limit} characters, got {len(text)}"
+    if not pattern.fullmatch(text):
+        return f"must be {characters}, starting and ending with a letter or digit, got {text!r}"
     return ""
 
 
