@@ -251,15 +251,15 @@ class PodWorker:
 
     async def _prepare(self) -> Prepared:
         preparation = self._tools.preparation
-        preparation.check(self.pod)
-        what = preparation.unbuilt(self.pod)
+        images = preparation.check(self.pod)
+        what = preparation.unbuilt(self.pod, images)
         if not what:
-            return await preparation.prepare(self.pod)
+            return await preparation.prepare(self.pod, images)
         began = self._tools.clock.monotonic()
         self._notes.waiting = ("ContainerCreating", f"building {what}")
         self._tools.events.emit(self.pod, "BuildingEnvironment", f"Building {what}.")
         await self._report(decide(self.pod["spec"], self._seen, self._tools.clock.now()))
-        self._building = asyncio.create_task(preparation.prepare(self.pod))
+        self._building = asyncio.create_task(preparation.prepare(self.pod, images))
         prepared = await self._building
         self._building = None
         self._notes.waiting = ("ContainerCreating", "")

@@ -40,33 +40,29 @@ class Preparation:
         """A Pod's own directory."""
         return self.directory / uid
 
-    def unbuilt(self, pod: Obj) -> str:
+    def unbuilt(self, pod: Obj, images: dict[str, Image]) -> str:
         """What has to be built before a Pod can start, in words; empty when nothing has to be."""
-        for image in self._images(pod).values():
-            if image:
-                spec = environments.wanted(image, pod)
+        for image in images.values():
+            if image.python:
+                spec = environments.wanted(image.python, pod)
                 if self.environments.ready(spec) is None:
                     packages = f" with {', '.join(spec.packages)}" if spec.packages else ""
                     return f"the Python {spec.version} environment{packages}"
         return ""
 
-    def check(self, pod: Obj) -> None:
-        """Raise `Refusal` for what this node can never run."""
+    def check(self, pod: Obj) -> dict[str, Image]:
+        """Say what the image of each container means; raises `Refusal` for what this node can never run."""
         refusals.check(pod["spec"], os.geteuid())
-        self._images(pod)
+        return _resolve(pod, self.images)
 
-    def _images(self, pod: Obj) -> dict[str, str]:
-        """Python version of each container; empty for plain Linux."""
-        return {name: image.python for name, image in _resolve(pod, self.images).items()}
-
-    async def prepare(self, pod: Obj) -> Prepared:
-        """Get a Pod ready.
+    async def prepare(self, pod: Obj, images: dict[str, Image]) -> Prepared:
+        """Get a Pod ready, with what `check` said of its images.
 
         Raises:
             MissingError: Something that it refers to is not there yet.
             Refusal: It cannot run here.
         """
-        prepared = Prepared(self.place(pod["metadata"]["uid"]), images=_resolve(pod, self.images))
+        prepared = Prepared(self.place(pod["metadata"]["uid"]), images=images)
         for name in ("", "/tmp", "/home"):  # noqa: S108  # its own
             with contextlib.suppress(FileExistsError):
                 os.mkdir(f"{prepared.directory}{name}", 0o700)  # noqa: PTH102  # a step is made of few things: paths count
