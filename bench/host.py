@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from processes import hub_and_supervisor
 
 from kedge.testing.host import RunningHost, running_host
 
@@ -44,9 +45,7 @@ def _start() -> list[dict[str, Any]]:
 
 def _idle(kedge: RunningHost) -> list[dict[str, Any]]:
     time.sleep(2)  # noqa: TID251  # let the start settle
-    processes = [psutil.Process(kedge.host.pid)]
-    processes += list(processes[0].children(recursive=True))
-    processes += _supervisors(kedge.home, known={process.pid for process in processes})
+    processes = hub_and_supervisor(kedge)
     before = sum(_cpu(process) for process in processes)
     time.sleep(IDLE_SECONDS)  # noqa: TID251  # this is what is measured
     share = (sum(_cpu(process) for process in processes) - before) / IDLE_SECONDS * 100
@@ -56,15 +55,6 @@ def _idle(kedge: RunningHost) -> list[dict[str, Any]]:
         {"name": "resident, idle (hub and supervisor)", "value": resident, "unit": "MB", "limit": 110, "floor": bare},
         {"name": "processor, idle", "value": share, "unit": "%", "limit": 0.1, "floor": 0.0},
     ]
-
-
-def _supervisors(home: Path, known: set[int]) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        arguments = process.info["cmdline"] or []
-        if "kedge.supervisor" in arguments and any(str(home) in argument for argument in arguments) and process.pid not in known:
-            found.append(process)
-    return found
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -10,7 +10,7 @@ import statistics
 import time
 from typing import Any
 
-import psutil
+from processes import hub_and_supervisor
 from steps import ITEMS, loop, submit
 
 from kedge.testing.host import RunningHost, running_host
@@ -87,12 +87,6 @@ def _finished_steps(kedge: RunningHost, run_id: str) -> int:
 
 
 def _resident(kedge: RunningHost) -> float:
-    """Megabytes of the hub and its supervisor, which outlives it and is no child of every hub."""
+    """Megabytes of the hub and its supervisor."""
     time.sleep(2)  # noqa: TID251  # let the start settle
-    place = str(kedge.home)
-    pids = {kedge.host.pid}
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        arguments = process.info["cmdline"] or []
-        if "kedge.supervisor" in arguments and any(place in argument for argument in arguments):
-            pids.add(process.info["pid"])
-    return sum(psutil.Process(pid).memory_info().rss for pid in pids) / 1e6
+    return sum(process.memory_info().rss for process in hub_and_supervisor(kedge)) / 1e6
