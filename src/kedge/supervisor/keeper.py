@@ -289,7 +289,11 @@ class Keeper:
                 self._end(container, _lost(), kill=False)
 
     def _attach(self, container: Container) -> None:
-        """Find the pipes of a process that another supervisor started, and watch for its end."""
+        """Find the pipes of a process that another supervisor started, and watch for its end.
+
+        What it has printed since is still in its pipes, which it holds open for itself. A process that ended before anybody got
+        here has taken with it what nobody had read: at most a pipe's worth, of a step that is reported as lost and tried again.
+        """
         for number, name in ((1, "stdout"), (2, "stderr")):
             path = f"/proc/{container.pid}/fd/{number}"
             try:

@@ -16,6 +16,7 @@ from kedge.kube.clock import SystemClock, SystemIds
 from kedge.kube.core import CONFIG_MAP, POD, SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
 from kedge.node.agent import NodeAgent
+from kedge.node.supervisor_client import Supervisor
 from kedge.server.api import Api
 from kedge.server.logs import LogOptions
 from kedge.supervisor import identity
@@ -106,11 +107,20 @@ class Node:
         uid = self.get(name)["metadata"]["uid"]
         return next(record["pid"] for record in self.records() if record["id"].startswith(uid))
 
+    async def supervisor_pid(self) -> int:
+        """Process of the supervisor that serves, which has taken over every container of one before it."""
+        other = Supervisor(self.settings.home / "node", lambda _: None, lambda: None)
+        try:
+            return (await other.connect())["pid"]
+        finally:
+            other.close()
+
     async def kill_supervisor(self) -> None:
-        """End the supervisor as the kernel does when memory runs out."""
-        pid = (await self.agent._supervisor._ask({"op": "hello"}, "hello"))["pid"]
+        """End the supervisor as the kernel does when memory runs out, and wait until another one serves."""
+        pid = await self.supervisor_pid()
         os.kill(pid, signal.SIGKILL)
         await self.gone(pid)
+        assert await self.supervisor_pid() != pid
 
 
 def terminated(pod: Obj, container: str = "main") -> Obj:
