@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import columns, schemas
+from kedge.kube import columns
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.pods import METADATA_KEYS, POD_KEYS, default_pod, validate_pod
+from kedge.kube.schemas import CoreSchema
 
 _DATA_LIMIT = 1 << 20  # as a real API server: what is larger is an artifact, not configuration
 _CREATE_ONLY = ("create",)
@@ -119,7 +120,7 @@ NAMESPACE = Kind(
     namespaced=False,
     short_names=("ns",),
     subresources=("status", "finalize"),
-    schema=schemas.NAMESPACE,
+    schema=CoreSchema("Namespace"),
     merge_keys={**METADATA_KEYS, "status.conditions": "type"},
     field_selectors=("status.phase",),
     default=_default_namespace,
@@ -131,7 +132,7 @@ POD = Kind(
     short_names=("po",),
     categories=("all",),
     subresources=("status", "log"),
-    schema=schemas.POD,
+    schema=CoreSchema("Pod"),
     merge_keys=POD_KEYS,
     field_selectors=(
         "status.phase",
@@ -149,7 +150,7 @@ CONFIG_MAP = Kind(
     "ConfigMap",
     "configmaps",
     short_names=("cm",),
-    schema=schemas.CONFIG_MAP,
+    schema=CoreSchema("ConfigMap"),
     merge_keys=METADATA_KEYS,
     validate=_validate_config_map,
     columns=columns.CONFIG_MAP,
@@ -157,7 +158,7 @@ CONFIG_MAP = Kind(
 SECRET = Kind(
     "Secret",
     "secrets",
-    schema=schemas.SECRET,
+    schema=CoreSchema("Secret"),
     merge_keys=METADATA_KEYS,
     field_selectors=("type",),
     default=_default_secret,
@@ -169,7 +170,7 @@ SERVICE_ACCOUNT = Kind(
     "serviceaccounts",
     short_names=("sa",),
     subresources=("token",),
-    schema=schemas.SERVICE_ACCOUNT,
+    schema=CoreSchema("ServiceAccount"),
     merge_keys={**METADATA_KEYS, "secrets": "name"},
     columns=columns.SERVICE_ACCOUNT,
 )
@@ -177,7 +178,7 @@ EVENT = Kind(
     "Event",
     "events",
     short_names=("ev",),
-    schema=schemas.EVENT,
+    schema=CoreSchema("Event"),
     merge_keys=METADATA_KEYS,
     field_selectors=(
         "involvedObject.kind",
@@ -197,7 +198,7 @@ EVENT = Kind(
     columns=columns.EVENT,
 )
 LEASE = Kind(
-    "Lease", "leases", group="coordination.k8s.io", schema=schemas.LEASE, merge_keys=METADATA_KEYS, columns=columns.LEASE
+    "Lease", "leases", group="coordination.k8s.io", schema=CoreSchema("Lease"), merge_keys=METADATA_KEYS, columns=columns.LEASE
 )
 NODE = Kind(
     "Node",
@@ -205,7 +206,7 @@ NODE = Kind(
     namespaced=False,
     short_names=("no",),
     subresources=("status",),
-    schema=schemas.NODE,
+    schema=CoreSchema("Node"),
     merge_keys={**METADATA_KEYS, "status.conditions": "type", "status.addresses": "type"},
     field_selectors=("spec.unschedulable",),
     columns=columns.NODE,
@@ -216,7 +217,7 @@ TOKEN_REVIEW = Kind(
     group="authentication.k8s.io",
     namespaced=False,
     verbs=_CREATE_ONLY,
-    schema=schemas.REVIEW,
+    schema=CoreSchema("TokenReview"),
 )
 SELF_SUBJECT_REVIEW = Kind(
     "SelfSubjectReview",
@@ -224,7 +225,7 @@ SELF_SUBJECT_REVIEW = Kind(
     group="authentication.k8s.io",
     namespaced=False,
     verbs=_CREATE_ONLY,
-    schema=schemas.REVIEW,
+    schema=CoreSchema("SelfSubjectReview"),
 )
 SELF_SUBJECT_ACCESS_REVIEW = Kind(
     "SelfSubjectAccessReview",
@@ -232,7 +233,7 @@ SELF_SUBJECT_ACCESS_REVIEW = Kind(
     group="authorization.k8s.io",
     namespaced=False,
     verbs=_CREATE_ONLY,
-    schema=schemas.REVIEW,
+    schema=CoreSchema("SelfSubjectAccessReview"),
 )
 SELF_SUBJECT_RULES_REVIEW = Kind(
     "SelfSubjectRulesReview",
@@ -240,7 +241,7 @@ SELF_SUBJECT_RULES_REVIEW = Kind(
     group="authorization.k8s.io",
     namespaced=False,
     verbs=_CREATE_ONLY,
-    schema=schemas.REVIEW,
+    schema=CoreSchema("SelfSubjectRulesReview"),
 )
 
 KINDS: tuple[Kind, ...] = (

@@ -1,153 +1,124 @@
-"""OpenAPI v3 schemas of the core kinds: what ``kubectl explain`` and client-side checks need, and no more.
+"""OpenAPI v3 schemas of the core kinds: every field by name and type, so that one which is misspelt is noticed.
 
-They are open: a field that is not described is allowed, as on an API server newer than this table. What breaks a rule is refused
-by `Kind.validate`, whose messages name the field and what to do.
+The names and types are a table, ``core_fields.txt``, which ``scripts/core-fields`` writes from Kubernetes' own types; a schema is
+made of it when it is first looked at. What breaks a rule of a field's content is refused by `Kind.validate`, whose messages name
+the field and what to do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 Schema = Mapping[str, Any]
 
-STRING: Schema = {"type": "string"}
-INTEGER: Schema = {"type": "integer", "format": "int64"}
-BOOLEAN: Schema = {"type": "boolean"}
-TIME: Schema = {"type": "string", "format": "date-time"}
-ANY: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-QUANTITIES: Schema = {"type": "object", "additionalProperties": {"x-kubernetes-int-or-string": True}}
-STRINGS: Schema = {"type": "object", "additionalProperties": STRING}
+_TABLE = Path(__file__).with_name("core_fields.txt")
+_SCALARS: Mapping[str, Schema] = {
+    "str": {"type": "string"},
+    "bool": {"type": "boolean"},
+    "int": {"type": "integer", "format": "int64"},
+    "number": {"type": "number"},
+    "byte": {"type": "string", "format": "byte"},
+    "time": {"type": "string", "format": "date-time"},
+    "quantity": {"x-kubernetes-int-or-string": True},
+    "intorstr": {"x-kubernetes-int-or-string": True},
+    "any": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+}
+# What has no default and no meaning when it is left out. Names of Pods' parts are asked for by the rules, with better words.
+_REQUIRED: Mapping[str, list[str]] = {
+    "PodSpec": ["containers"],
+    "Container": ["name"],
+    "Volume": ["name"],
+    "EnvVar": ["name"],
+    "VolumeMount": ["name", "mountPath"],
+    "ContainerPort": ["containerPort"],
+}
+# For ``kubectl explain``.
+_TEXTS: Mapping[str, str] = {
+    "Pod": "A Pod: containers that run together on one node.",
+    "PodSpec": "What the Pod shall be.",
+    "PodSpec.restartPolicy": "Always, OnFailure or Never.",
+    "PodSpec.activeDeadlineSeconds": "Seconds after which the Pod is ended as failed.",
+    "PodSpec.terminationGracePeriodSeconds": "Seconds between SIGTERM and SIGKILL.",
+    "PodStatus": "How the Pod is.",
+    "PodStatus.phase": "Pending, Running, Succeeded, Failed or Unknown.",
+    "PodCondition": "One aspect of how it is.",
+    "Container": "One container.",
+    "Container.name": "A DNS label, unique in the Pod.",
+    "Container.image": "What it runs.",
+    "Container.command": "Replaces the image's entry point.",
+    "Container.args": "Arguments of the command.",
+    "Container.restartPolicy": "Always makes an init container a sidecar.",
+    "EnvVar": "One environment variable.",
+    "VolumeMount": "Where a volume appears.",
+    "ResourceRequirements": "What it asks for and may use.",
+    "ContainerPort": "A port it listens on.",
+    "Volume": "A volume of the Pod.",
+    "Namespace": "A Namespace: a scope for names.",
+    "ConfigMap": "A ConfigMap: texts and bytes for Pods.",
+    "Secret": "A Secret: like a ConfigMap, for what must not be shown.",
+    "ServiceAccount": "A ServiceAccount: who a Pod is.",
+    "Event": "An Event: something that happened to an object.",
+    "Lease": "A Lease: who leads.",
+    "LeaseSpec": "Who holds it and until when.",
+    "Node": "A Node: what runs Pods.",
+}
 
 
-def described(schema: Schema, description: str) -> Schema:
-    """The same schema with a sentence for ``kubectl explain``."""
-    return {**schema, "description": description}
+class CoreSchema(Mapping[str, Any]):
+    """The schema of one core kind, made when it is first looked at: most processes that know the kinds check nothing.
 
-
-def record(description: str, /, *, required: tuple[str, ...] = (), **properties: Schema) -> Schema:
-    """An object with known properties, open to others.
-
-    Examples:
-        >>> record("A lease.", holder=STRING)["properties"]
-        {'holder': {'type': 'string'}}
+    Args:
+        kind: Name of the kind.
     """
-    schema: dict[str, Any] = {"type": "object", "description": description, "properties": properties}
-    if required:
-        schema["required"] = list(required)
-    return {**schema, "x-kubernetes-preserve-unknown-fields": True}
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __getitem__(self, key: str) -> Any:
+        return _object(self._kind)[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_object(self._kind))
+
+    def __len__(self) -> int:
+        return len(_object(self._kind))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As `dict.get`; a missing key is common, and an exception dear."""
+        return _object(self._kind).get(key, default)
 
 
-def listed(items: Schema) -> Schema:
-    """A list of one thing."""
-    return {"type": "array", "items": items}
+@cache
+def _lines() -> Mapping[str, str]:
+    """What the table says of each type, by its name."""
+    text = _TABLE.read_text(encoding="ascii")
+    found = (line.partition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: fields for name, _, fields in found}
 
 
-_ENV = record("One environment variable.", required=("name",), name=STRING, value=STRING, valueFrom=ANY)
-_MOUNT = record("Where a volume appears.", required=("name", "mountPath"), name=STRING, mountPath=STRING, readOnly=BOOLEAN)
-_RESOURCES = record("What it asks for and may use.", requests=QUANTITIES, limits=QUANTITIES)
-_PORT = record("A port it listens on.", required=("containerPort",), containerPort=INTEGER, name=STRING, protocol=STRING)
-_CONTAINER = record(
-    "One container.",
-    required=("name",),
-    name=described(STRING, "A DNS label, unique in the Pod."),
-    image=described(STRING, "What it runs."),
-    command=described(listed(STRING), "Replaces the image's entry point."),
-    args=described(listed(STRING), "Arguments of the command."),
-    workingDir=STRING,
-    env=listed(_ENV),
-    envFrom=listed(ANY),
-    ports=listed(_PORT),
-    resources=_RESOURCES,
-    volumeMounts=listed(_MOUNT),
-    restartPolicy=described(STRING, "Always makes an init container a sidecar."),
-    livenessProbe=ANY,
-    readinessProbe=ANY,
-    startupProbe=ANY,
-    lifecycle=ANY,
-    securityContext=ANY,
-    imagePullPolicy=STRING,
-    terminationMessagePath=STRING,
-    terminationMessagePolicy=STRING,
-)
-_VOLUME = record(
-    "A volume of the Pod.", required=("name",), name=STRING, emptyDir=ANY, configMap=ANY, secret=ANY, projected=ANY, hostPath=ANY
-)
-POD_SPEC = record(
-    "What the Pod shall be.",
-    required=("containers",),
-    containers=listed(_CONTAINER),
-    initContainers=listed(_CONTAINER),
-    volumes=listed(_VOLUME),
-    restartPolicy=described(STRING, "Always, OnFailure or Never."),
-    activeDeadlineSeconds=described(INTEGER, "Seconds after which the Pod is ended as failed."),
-    terminationGracePeriodSeconds=described(INTEGER, "Seconds between SIGTERM and SIGKILL."),
-    serviceAccountName=STRING,
-    nodeName=STRING,
-    nodeSelector=STRINGS,
-    tolerations=listed(ANY),
-    securityContext=ANY,
-)
-_CONDITION = record(
-    "One aspect of how it is.", type=STRING, status=STRING, reason=STRING, message=STRING, lastTransitionTime=TIME
-)
-_POD_STATUS = record(
-    "How the Pod is.",
-    phase=described(STRING, "Pending, Running, Succeeded, Failed or Unknown."),
-    reason=STRING,
-    message=STRING,
-    podIP=STRING,
-    startTime=TIME,
-    conditions=listed(_CONDITION),
-    containerStatuses=listed(ANY),
-    initContainerStatuses=listed(ANY),
-)
+@cache
+def _object(name: str) -> dict[str, Any]:
+    """The schema of a type; equal parts are one object in memory."""
+    properties: dict[str, Schema] = {}
+    for word in _lines()[name].split():
+        field, _, kind = word.partition("=")
+        schema = _schema(kind or "str")
+        text = _TEXTS.get(f"{name}.{field}")
+        properties[field] = {**schema, "description": text} if text else schema
+    made: dict[str, Any] = {"type": "object", "properties": properties}
+    if name in _REQUIRED:
+        made["required"] = _REQUIRED[name]
+    if name in _TEXTS:
+        made["description"] = _TEXTS[name]
+    return made
 
-POD = record("A Pod: containers that run together on one node.", spec=POD_SPEC, status=_POD_STATUS)
-NAMESPACE = record(
-    "A Namespace: a scope for names.",
-    spec=record("How it is.", finalizers=listed(STRING)),
-    status=record("How it is.", phase=STRING),
-)
-CONFIG_MAP = record(
-    "A ConfigMap: texts and bytes for Pods.",
-    data=STRINGS,
-    binaryData={"type": "object", "additionalProperties": {"type": "string", "format": "byte"}},
-    immutable=BOOLEAN,
-)
-SECRET = record(
-    "A Secret: like a ConfigMap, for what must not be shown.",
-    data={"type": "object", "additionalProperties": {"type": "string", "format": "byte"}},
-    stringData=STRINGS,
-    type=STRING,
-    immutable=BOOLEAN,
-)
-SERVICE_ACCOUNT = record(
-    "A ServiceAccount: who a Pod is.", secrets=listed(ANY), imagePullSecrets=listed(ANY), automountServiceAccountToken=BOOLEAN
-)
-EVENT = record(
-    "An Event: something that happened to an object.",
-    involvedObject=ANY,
-    reason=STRING,
-    message=STRING,
-    type=STRING,
-    count=INTEGER,
-    firstTimestamp=TIME,
-    lastTimestamp=TIME,
-    eventTime=TIME,
-    source=ANY,
-    reportingComponent=STRING,
-    reportingInstance=STRING,
-    action=STRING,
-)
-LEASE = record(
-    "A Lease: who leads.",
-    spec=record(
-        "Who holds it and until when.",
-        holderIdentity=STRING,
-        leaseDurationSeconds=INTEGER,
-        acquireTime=TIME,
-        renewTime=TIME,
-        leaseTransitions=INTEGER,
-    ),
-)
-NODE = record("A Node: what runs Pods.", spec=ANY, status=ANY)
-REVIEW = record("A question to the server.", spec=ANY, status=ANY)
+
+@cache
+def _schema(kind: str) -> Schema:
+    """The schema of what a field holds, in the table's words."""
+    if kind.startswith("[]"):
+        return {"type": "array", "items": _schema(kind[2:])}
+    if kind.startswith("{}"):
+        return {"type": "object", "additionalProperties": _schema(kind[2:])}
+    return _SCALARS.get(kind) or _object(kind)

@@ -54,7 +54,7 @@ class WriteOptions:
 
     Attributes:
         dry_run: Do everything but write.
-        validation: What becomes of fields that the kind does not have: refused, told in `warnings`, or dropped from mind.
+        validation: What becomes of fields that the kind does not have: refused, or dropped with or without a word in `warnings`.
         warnings: Filled by the verb.
     """
 
@@ -223,15 +223,19 @@ def accept(target: Target, obj: Obj, options: WriteOptions) -> Obj:
         raise BadRequest(f"the object is a {given[1]} of {given[0]}, this path takes a {kind.kind} of {kind.api_version}.")
     new = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, **new}
     faults: list[Cause] = []
-    unknown: list[str] | None = None if options.validation == "Ignore" else []
+    unknown: list[str] = []
     schema.check(schema.METADATA, new["metadata"], "metadata", faults, unknown)
     schema.check(kind.schema, new, "", faults, unknown)
+    told = [f'unknown field "{path}"' for path in unknown]
+    if told and options.validation == "Strict":
+        # Before the faults: a misspelt name is why a field is missing.
+        raise BadRequest(f"strict decoding error: {', '.join(told)}. Correct or remove it, or send fieldValidation=Warn.")
     if faults:
         meta = new["metadata"]
         raise metadata.invalid(kind, str(target.name or (meta.get("name", "") if isinstance(meta, dict) else "")), faults)
-    if unknown:
-        told = [f'unknown field "{path}"' for path in unknown]
-        if options.validation == "Strict":
-            raise BadRequest(f"strict decoding error: {', '.join(told)}. Remove it, or send fieldValidation=Warn.")
-        options.warnings += told
+    if told:
+        schema.prune(schema.METADATA, new["metadata"])
+        schema.prune(kind.schema, new, root=True)
+        if options.validation == "Warn":
+            options.warnings += told
     return new

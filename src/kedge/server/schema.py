@@ -109,6 +109,33 @@ def _is(value: Any, wanted: str) -> bool:
     return isinstance(value, kinds) and (wanted == "boolean" or not isinstance(value, bool))
 
 
+def prune(schema: Mapping[str, Any] | None, value: Any, *, root: bool = False) -> None:
+    """Take out, in place, what `check` has called unknown: it is not stored, as on a real API server.
+
+    Args:
+        schema: As for `check`, which has found no wrong type.
+        value: What it has checked.
+        root: Whether this is the object itself, with ``metadata`` and the like.
+    """
+    if schema is None:
+        return
+    if isinstance(value, list):
+        for item in value:
+            prune(schema.get("items"), item)
+    if not isinstance(value, dict):
+        return
+    properties: Mapping[str, Any] = schema.get("properties") or {}
+    extra = schema.get("additionalProperties")
+    is_open = bool(extra or schema.get(_OPEN) or schema.get("properties") is None)
+    for key in list(value):
+        if key in properties:
+            prune(properties[key], value[key])
+        elif isinstance(extra, Mapping):
+            prune(extra, value[key])
+        elif not is_open and not (root and key in _ROOT):
+            del value[key]
+
+
 def without_nulls(value: Any) -> Any:
     """Drop keys whose value is null, as a server that decodes into typed fields does."""
     if isinstance(value, dict):

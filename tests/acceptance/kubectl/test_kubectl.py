@@ -94,6 +94,25 @@ def test_edit(kubectl: Any) -> None:
 def test_a_mistyped_field_is_refused(kubectl: Any) -> None:
     widget = {**OBJECTS["Widget"][1], "spec": {"sizes": 3}}
     assert 'unknown field "spec.sizes"' in kubectl.apply(widget, fails=True)
+    containers = POD["spec"]["containers"]
+    for spec, path in (
+        ({"contianers": containers}, "spec.contianers"),
+        ({"containers": [{**containers[0], "comand": ["x"]}]}, "spec.containers[0].comand"),
+    ):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta("p"), "spec": spec}
+        assert f'strict decoding error: unknown field "{path}"' in kubectl.apply(pod, fails=True)
+        assert f'strict decoding error: unknown field "{path}"' in kubectl.apply(pod, verb="create", fails=True)
+    warned = kubectl.apply(pod, "--validate=warn")
+    assert 'Warning: unknown field "spec.containers[0].comand"' in warned
+    assert "comand" not in json.dumps(kubectl.json("get", "pod", "p")["spec"])
+    kubectl("delete", "pod", "p", "--now")
+
+
+def test_explain_knows_the_whole_pod(kubectl: Any) -> None:
+    told = kubectl("explain", "pod.spec.affinity.podAntiAffinity")
+    assert "requiredDuringSchedulingIgnoredDuringExecution" in told
+    assert "<[]Object>" in told
+    assert "DNS label" in kubectl("explain", "pod.spec.containers.name")
 
 
 def test_what_is_sent_as_protobuf(kubectl: Any) -> None:

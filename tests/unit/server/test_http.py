@@ -185,6 +185,55 @@ async def test_unknown_fields(http: httpx.AsyncClient, validation: str, code: in
         assert 'strict decoding error: unknown field "spec.colour"' in answer.json()["message"]
 
 
+TYPOS = {
+    "spec.contianers": {"spec": {"contianers": []}},
+    "spec.containers[0].imagePullPolcy": {"spec": {"containers": [{"name": "a", "image": "b", "imagePullPolcy": "Never"}]}},
+    "spec.volumes[0].emptyDir.size": {
+        "spec": {"containers": [{"name": "a", "image": "b"}], "volumes": [{"name": "v", "emptyDir": {"size": 1}}]}
+    },
+    "metadata.lables": {"metadata": {"name": "p", "lables": {}}, "spec": {"containers": [{"name": "a", "image": "b"}]}},
+    "sepc": {"spec": {"containers": [{"name": "a", "image": "b"}]}, "sepc": {}},
+}
+
+
+@pytest.mark.parametrize("path", TYPOS)
+async def test_a_misspelt_field_of_a_core_kind_is_named_and_not_stored(http: httpx.AsyncClient, path: str) -> None:
+    pod = {"metadata": {"name": "p"}, **TYPOS[path]}
+    pods = "/api/v1/namespaces/default/pods"
+    refused = await http.post(f"{pods}?fieldValidation=Strict", json=pod)
+    assert refused.status_code == 400
+    assert f'strict decoding error: unknown field "{path}"' in refused.json()["message"]
+    if path == "spec.contianers":
+        return  # without it there is no Pod
+    warned = await http.post(f"{pods}?fieldValidation=Warn", json=pod)
+    assert (warned.status_code, warned.headers["warning"]) == (201, f'299 - "unknown field \\"{path}\\""')
+    assert path.rpartition(".")[2] not in warned.text
+    ignored = await http.put(f"{pods}/p?fieldValidation=Ignore", json={**pod, "spec": {**warned.json()["spec"], "nonsense": 1}})
+    assert (ignored.status_code, ignored.headers.get("warning")) == (200, None)
+    assert "nonsense" not in ignored.text
+
+
+@pytest.mark.parametrize(
+    ("container", "field", "message"),
+    [
+        (
+            {"ports": [{"containerPort": "http"}]},
+            "spec.containers[0].ports[0].containerPort",
+            "must be a whole number, got a string",
+        ),
+        ({"securityContext": {"privileged": "yes"}}, "spec.containers[0].securityContext.privileged", "must be true or false"),
+        ({"livenessProbe": []}, "spec.containers[0].livenessProbe", "must be an object, got a list"),
+        ({"volumeMounts": {"name": "a"}}, "spec.containers[0].volumeMounts", "must be a list, got an object"),
+    ],
+)
+async def test_a_value_of_the_wrong_type_is_named(http: httpx.AsyncClient, container: Any, field: str, message: str) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "b", **container}]}}
+    answer = await http.post("/api/v1/namespaces/default/pods", json=pod)
+    causes = answer.json()["details"]["causes"]
+    assert (answer.status_code, [cause["field"] for cause in causes]) == (422, [field])
+    assert message in causes[0]["message"]
+
+
 async def test_nulls_are_no_values(http: httpx.AsyncClient) -> None:
     answer = await http.post(WIDGETS, json={"metadata": {"name": "w", "creationTimestamp": None}, "spec": {"size": None}})
     assert answer.json()["spec"] == {}
