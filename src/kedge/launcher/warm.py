@@ -39,13 +39,22 @@ class Warm:
         channel: A packet socket to the supervisor.
         parts: The supervisor's modules ``child`` and ``view``.
         main: The launcher's entry.
+        rehearse: Does what a step does, for nothing.
         argv: What a step finds in ``sys.argv``.
     """
 
-    def __init__(self, channel: socket.socket, parts: tuple[Any, Any], main: Callable[[list[str]], int], argv: list[str]) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        parts: tuple[Any, Any],
+        main: Callable[[list[str]], int],
+        rehearse: Callable[[], None],
+        argv: list[str],
+    ) -> None:
         self._channel = channel
         self._child, self._view = parts
         self._main = main
+        self._rehearse = rehearse
         self._argv = argv
         self._woken, self._wake = socket.socketpair()
         self._spare: tuple[int, socket.socket] | None = None
@@ -118,11 +127,15 @@ class Warm:
             return
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if ended is None:
                 return
+            # What is left of its group goes while the number is still its own, which it is until it is reaped.
+            with contextlib.suppress(OSError):
+                os.killpg(ended.si_pid, signal.SIGKILL)
+            pid, status = os.waitpid(ended.si_pid, 0)
             self._channel.send(b"exited %d %d" % (pid, status))
 
     def _be_step(self, requests: socket.socket) -> NoReturn:
@@ -133,6 +146,8 @@ class Warm:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             for end in (self._channel, self._woken, self._wake):
                 end.close()
+            with contextlib.suppress(Exception):  # whatever is wrong, the step will say it
+                self._rehearse()
             packet, fds = self._child.take_fds(requests, _LARGEST_PACKET, 8)
             requests.close()
             code = self._step(packet, fds) if packet else 0
@@ -206,6 +221,10 @@ def _ignore(number: int, frame: object) -> None:
     """Do nothing: the signal has woken the loop, which is all that is wanted of it."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 def _load(directory: str, name: str) -> Any:
     """Load one of the supervisor's modules by its file, under a name that no user's module has."""
     private = "_kedge_supervisor_" + name
@@ -229,8 +248,11 @@ def serve(fd: int, launcher: str, supervisor: str) -> None:
 
     with contextlib.suppress(ImportError):
         importlib.import_module("kfp.dsl")  # the launcher's own; the source of every Python step imports it
+    rehearse: Callable[[], None] = _nothing  # a launcher of another version may have no rehearsal
+    with contextlib.suppress(ImportError):
+        rehearse = importlib.import_module("kedge.launcher.rehearsal").rehearse
     os.set_inheritable(fd, False)
-    warm = Warm(socket.socket(fileno=fd), parts, main, [os.path.join(launcher, "__main__.py"), "run"])
+    warm = Warm(socket.socket(fileno=fd), parts, main, rehearse, [os.path.join(launcher, "__main__.py"), "run"])
     gc.collect()
     gc.freeze()  # what is here already is never looked at again by the collector, so its pages stay shared
     warm.run()

@@ -10,6 +10,8 @@ from kedge.supervisor import child, identity, view
 from kedge.supervisor.logs import Log
 from kedge.supervisor.protocol import Message
 
+# Those that the supervisor treats in its own way; a container's process must not.
+_SIGNALS_OF_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _SIGNALS_OF_PYTHON = ("SIGPIPE", "SIGXFSZ")  # ignored by the interpreter; a program expects them as they were
 
 
@@ -63,17 +65,23 @@ class Container:
         return base | self.exit if self.exit else base
 
     def kill(self, number: int) -> bool:
-        """Signal the whole process group; False when nothing of it is left."""
+        """Signal the whole process group; False when nothing of it is left.
+
+        A number that another process has got since is not signalled: what has a number is either the process that was recorded,
+        or has ended, or stands for a group of which something is left.
+        """
         if not self.pid:
+            return False
+        found = identity.start_time(self.pid)
+        if found and found != self.start:
             return False
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
-            # Between fork and setsid the group is not there yet.
+            if not found:
+                return False
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
-                return True
-            return False
+                os.kill(self.pid, number)  # between fork and setsid: the group is not there yet
         except PermissionError:
             return False  # only processes that have ended are left (macOS says so)
         return True
@@ -136,7 +144,13 @@ def spawn(container: Container) -> int:
     fds = container.fds
     if fds is None:
         raise RuntimeError(f"container {container.id} was started twice: this is a bug, please report it")
-    pid = os.fork()
+    pid = -1
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS_OF_OURS)  # what comes at once must not end up in our own handlers
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS_OF_OURS)
     if pid:
         return pid
     try:
@@ -148,8 +162,10 @@ def spawn(container: Container) -> int:
 
 
 def _become(spec: Message, fds: child.Descriptors) -> None:
-    # What is blocked stays so through exec, and before the start is told nobody sends anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, spec.get("held", ()))
+    signal.set_wakeup_fd(-1)
+    for number in _SIGNALS_OF_OURS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, spec.get("held", ()))  # what is blocked stays so through exec
     child.settle(spec, fds, view.enter)
     argv, env = spec["argv"], spec["env"]
     program = _program(argv[0], env.get("PATH", os.defpath))

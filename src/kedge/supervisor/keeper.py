@@ -1,7 +1,8 @@
 """What the supervisor does with containers: start, stop, reap, record, then tell.
 
-The order at an exit is the promise of this file: the status is on disk before anything else happens; then whatever the
-container left behind is killed, its last output is written, and only then is anybody told.
+The order at an exit is the promise of this file: what is left of the process group is killed while its number is still its
+own, which it is until the process is reaped; the status is on disk before anything else happens; whatever else the container
+left behind is killed, its last output is written, and only then is anybody told.
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 
 from kedge.supervisor import containers, identity
@@ -26,6 +28,8 @@ _CHUNK = 1 << 16
 _DRAIN_SECONDS = 1.0
 # How often an adopted process is looked for where the system cannot report its end.
 _LOOK_SECONDS = 0.5
+# How long the end of a process may be on its way after the interpreter that forked it has died.
+_ORPHAN_SECONDS = 1.0
 
 
 class Keeper:
@@ -46,7 +50,9 @@ class Keeper:
         self._by_pid: dict[int, Container] = {}
         self._ended: dict[str, Message] = {}
         self.templates = Templates(os.path.join(directory, "root"))
-        self._zygotes = Zygotes(loop, on_fork=self._forked, on_exit=self.exited, on_refusal=self._execute)
+        self._zygotes = Zygotes(
+            loop, on_fork=self._forked, on_exit=self._exited, on_refusal=self._execute, on_orphan=self._orphaned
+        )
 
     @property
     def busy(self) -> bool:
@@ -76,6 +82,10 @@ class Keeper:
             container = containers.create(container_id, spec, namespaces)
         except (OSError, ViewError) as error:
             self._refuse(container_id, str(error))
+            return
+        except Exception as error:  # noqa: BLE001  # who asks is always answered: otherwise the Pod would wait for ever
+            traceback.print_exc()
+            self._refuse(container_id, f"{error!r}. This is a bug, please report it with the supervisor's log.")
             return
         self._live[container_id] = container
         if not (spec.get("warm") and self._zygotes.fork(container)):
@@ -154,34 +164,31 @@ class Keeper:
     def reap(self) -> None:
         """Take the status of every child that has ended."""
         strangers = False
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
+        while pid := identity.ended_child():
             container = self._by_pid.get(pid)
             if container:
-                self.exited(container, status)
-            else:
+                container.kill(signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            if container is None:
                 strangers = True
+            else:
+                self._loop.call(lambda container=container, status=status: self._exited(container, status))
         if strangers:
             self._kill_leftovers()
 
-    def exited(self, container: Container, status: int) -> None:
-        """A container's main process has ended: record, clean up, and tell once its output is complete."""
+    def _exited(self, container: Container, status: int) -> None:
+        """A container's main process has ended, and what was left of its process group has been killed."""
         self._end(container, containers.exit_of(status, container.complaint()))
 
-    def _end(self, container: Container, how: Message, *, kill: bool = True) -> None:
+    def _end(self, container: Container, how: Message) -> None:
+        """Record, clean up, and tell once the output is complete."""
         if container.exit:
             return
         container.exit = how | {"state": "exited", "finishedAt": identity.now()}
         self._records.write(container.record(self._boot))
-        self._by_pid.pop(container.pid, None)
-        if kill:
-            container.kill(signal.SIGKILL)
-            self._kill_leftovers()
+        if self._by_pid.get(container.pid) is container:
+            del self._by_pid[container.pid]
+        self._kill_leftovers()
         for name, fd in list(container.streams.items()):
             if fd >= 0:
                 self._drain(container, name)
@@ -284,9 +291,10 @@ class Keeper:
             if record["boot"] == self._boot and identity.is_running(container.pid, container.start):
                 self._by_pid[container.pid] = container
                 self._attach(container)
+            elif record["boot"] == self._boot:
+                self._lose(container)
             else:
-                # Its number may be another process's by now, so nothing is killed.
-                self._end(container, _lost(), kill=False)
+                self._end(container, _lost())  # all numbers are others' by now: there is nothing to kill
 
     def _attach(self, container: Container) -> None:
         """Find the pipes of a process that another supervisor started, and watch for its end.
@@ -308,7 +316,7 @@ class Keeper:
             except OSError:
                 self._look(container)
                 return
-            self._loop.watch(container.pidfd, lambda: self._end(container, _lost()))
+            self._loop.watch(container.pidfd, lambda: self._lose(container))
             return
         self._look(container)
 
@@ -318,7 +326,21 @@ class Keeper:
         if identity.is_running(container.pid, container.start):
             self._loop.after(_LOOK_SECONDS, lambda: self._look(container))
         else:
-            self._end(container, _lost())
+            self._lose(container)
+
+    def _lose(self, container: Container) -> None:
+        """A container has ended, and somebody else has reaped it."""
+        container.kill(signal.SIGKILL)
+        self._end(container, _lost())
+
+    def _orphaned(self, container: Container) -> None:
+        """Its interpreter has died. It is a child of ours from now on, unless it was reaped and nobody lived to tell."""
+
+        def look() -> None:
+            if not container.exit and not identity.is_running(container.pid, container.start):
+                self._lose(container)
+
+        self._loop.after(_ORPHAN_SECONDS, look)
 
 
 def _session(pid: int) -> int:

@@ -43,18 +43,18 @@ class Loop:
             for key, events in self._selector.select(timeout):
                 read, write = key.data
                 if events & selectors.EVENT_WRITE and write:
-                    self._call(write)
+                    self.call(write)
                 # What ran before in this round may have closed the descriptor, and another may have got its number.
                 current = self._selector.get_map().get(key.fd)
                 if events & selectors.EVENT_READ and current is not None and current.data is key.data:
-                    self._call(read)
+                    self.call(read)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
-                self._call(heapq.heappop(self._timers)[2])
+                self.call(heapq.heappop(self._timers)[2])
 
     @staticmethod
-    def _call(action: Action) -> None:
-        """Call; a defect in the handling of one container must not end the care for all others."""
+    def call(action: Action) -> None:
+        """Call now; a defect in the handling of one container must not end the care for all others."""
         try:
             action()
         except Exception:  # noqa: BLE001

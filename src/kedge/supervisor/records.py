@@ -25,6 +25,7 @@ class Records:
         self._path = path
         self._kept: dict[str, Message] = _read(path)
         self._lines = 0
+        self._cut = False
         self._fd = -1
         self._compact()
 
@@ -43,14 +44,15 @@ class Records:
             self._append({"id": container, "state": "forgotten"})
 
     def _append(self, line: Message) -> bool:
-        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        # After a line that a full disk has cut short a new one begins, so that it is not lost too.
+        data = b"\n" * self._cut + json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._fd, data)
         except OSError:
             return False
         self._lines += 1
-        if written < len(data):
-            os.write(self._fd, b"\n")  # a full disk cut it short: what follows must not be lost too
+        self._cut = written < len(data)
+        if self._cut:
             return False
         if self._lines > _MOST_DEAD_LINES + 2 * len(self._kept):
             self._compact()

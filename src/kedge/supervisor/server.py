@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 
 from kedge.supervisor import protocol
@@ -127,11 +128,21 @@ class Server:
             self._hang_up(connection)
             return
         try:
-            for message in connection.lines.feed(data):
-                self._handle(connection, message)
-        except (ValueError, KeyError, TypeError) as error:
-            connection.send({"event": "refused", "message": f"request not understood: {error!r}"})
+            messages = connection.lines.feed(data)
+        except ValueError as error:  # where the next message begins is not known any more
+            connection.send({"event": "refused", "message": f"not a request: {error}"})
             self._hang_up(connection)
+            return
+        for message in messages:
+            self._answer(connection, message)
+
+    def _answer(self, connection: Connection, message: Message) -> None:
+        """Do what is asked; what goes wrong with one request must not end the conversation about all others."""
+        try:
+            self._handle(connection, message)
+        except Exception as error:  # noqa: BLE001
+            traceback.print_exc()
+            connection.send({"event": "refused", "message": f"request {message!r:.200} failed: {error!r}"})
 
     def _hang_up(self, connection: Connection) -> None:
         self._connections.pop(connection.sock.fileno(), None)

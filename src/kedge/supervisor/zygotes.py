@@ -6,6 +6,7 @@ starts, so even the first step need not. A bounded number is kept; the one unuse
 
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -50,6 +51,7 @@ class Zygotes:
         on_fork: Called with a container whose process has just been forked; ``pid`` is set.
         on_exit: Called with a container and its wait status.
         on_refusal: Called with a container whose interpreter died before it was forked.
+        on_orphan: Called with a container whose interpreter died before the container ended.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Zygotes:
         on_fork: Callable[[Container], None],
         on_exit: Callable[[Container, int], None],
         on_refusal: Callable[[Container], None],
+        on_orphan: Callable[[Container], None],
     ) -> None:
         self._loop = loop
         self._on_fork = on_fork
         self._on_exit = on_exit
         self._on_refusal = on_refusal
+        self._on_orphan = on_orphan
         self._kept: dict[tuple[str, str], Zygote] = {}
         self._checking = False
 
@@ -118,7 +122,8 @@ class Zygotes:
         env = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         os.set_inheritable(theirs.fileno(), True)
         try:
-            pid = os.posix_spawn(python, argv, env, setsid=True)
+            # Steps inherit what it ignores, and they must not ignore what the supervisor does.
+            pid = os.posix_spawn(python, argv, env, setsid=True, setsigdef=[signal.SIGHUP])
         except OSError:
             # The interpreter is not there: end the conversation, so that whoever waits is refused.
             theirs.close()
@@ -159,6 +164,8 @@ class Zygotes:
         zygote.channel.close()
         for container in zygote.waiting:
             self._on_refusal(container)
+        for container in zygote.running.values():
+            self._on_orphan(container)
 
     def _make_room(self) -> None:
         by_age = sorted((zygote.used_at, key) for key, zygote in self._kept.items() if zygote.idle)

@@ -271,11 +271,47 @@ def test_its_directory_is_its_owners_alone(supervisor: Client) -> None:
 
 
 def test_a_request_that_is_not_understood_is_refused_and_the_rest_goes_on(supervisor: Client) -> None:
+    supervisor.send(op="dance")
+    supervisor.send(op="stop", id="u/main/0")
+    assert "dance" in supervisor.hear("refused")["message"]
+    assert "grace" in supervisor.hear("refused")["message"]
+    assert supervisor.run("u/main/0", "true")["code"] == 0
+
+
+def test_a_container_that_cannot_even_be_prepared_is_told_to_have_ended(supervisor: Client) -> None:
+    """Who waits for it must not wait for ever, and the others go on."""
+    supervisor.send(op="start", id="u/odd/0", spec={"argv": ["true"], "env": {}})
+    supervisor.send(op="start", id="u/main/0", spec=supervisor.spec("u/main/0", "true"))
+    odd = supervisor.hear("exited", "u/odd/0")
+    assert (odd["code"], odd["reason"]) == (128, "StartError")
+    assert "KeyError('log')" in odd["message"]
+    assert supervisor.hear("exited", "u/main/0")["code"] == 0
+
+
+def test_what_is_not_even_a_message_ends_only_its_own_connection(supervisor: Client) -> None:
     other = Client(supervisor.directory)
-    other.send(op="dance")
-    assert "dance" in other.hear("refused")["message"]
+    other.socket.sendall(b"dance\n")
+    assert "not a request" in other.hear("refused")["message"]
+    assert other.file.read() == b""
     other.close()
     assert supervisor.run("u/main/0", "true")["code"] == 0
+
+
+@linux
+def test_a_container_ignores_no_signal_that_its_supervisor_ignores(supervisor: Client) -> None:
+    supervisor.run("u/main/0", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
+    assert [line.split()[1] for line in supervisor.output("u/main/0").splitlines()] == ["0" * 16, "0" * 16]
+
+
+@linux
+def test_a_container_can_be_stopped_before_its_program_has_begun(supervisor: Client) -> None:
+    """The process is forked, but still the supervisor's own code: its way with signals must not swallow this one."""
+    for number in range(20):
+        container = f"u/c{number}/0"
+        supervisor.send(op="start", id=container, spec=supervisor.spec(container, "sleep", "1000"))
+        supervisor.send(op="stop", id=container, grace=60)
+    for number in range(20):
+        assert supervisor.hear("exited", f"u/c{number}/0")["signal"] == signal.SIGTERM
 
 
 def test_many_containers_at_once_each_end_as_they_do(supervisor: Client) -> None:
