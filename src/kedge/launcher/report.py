@@ -24,8 +24,13 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass")
 
 
-def write_output(name: str, value: Any) -> bool:
+def write_output(name: str, value: Any, path: str = "") -> bool:
     """Say what the only output is.
+
+    Args:
+        name: The output's.
+        value: JSON.
+        path: Where to write; the termination message unless said.
 
     Returns:
         Whether it fitted; if not, nothing was written.
@@ -33,7 +38,7 @@ def write_output(name: str, value: Any) -> bool:
     text = encode({"kedge": 1, "outputs": {name: value}})
     if len(text) > LIMIT:
         return False
-    return _write(text)
+    return _write(text, path)
 
 
 def fail(error: LauncherError) -> int:
@@ -96,10 +101,14 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _write(text: bytes) -> bool:
+def _write(text: bytes, path: str = "") -> bool:
     try:
-        with open(message_path(), "wb") as file:
-            file.write(text)
+        fd = os.open(path or message_path(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     except OSError:
-        return False  # outside of a Pod, or a full disk: the exit code and the log still tell
-    return True
+        return False  # outside of a Pod: the exit code and the log still tell
+    try:
+        return os.write(fd, text) == len(text)
+    except OSError:
+        return False  # a full disk
+    finally:
+        os.close(fd)

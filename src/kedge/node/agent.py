@@ -19,6 +19,7 @@ from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.node import admission, capacity, images
 from kedge.node.admission import Admission
+from kedge.node.cleaning import Cleaner, clean
 from kedge.node.environments import Environments
 from kedge.node.events import Events
 from kedge.node.interpreters import Interpreters
@@ -26,7 +27,7 @@ from kedge.node.launchers import Launchers
 from kedge.node.logs import NodeLogs, Shown
 from kedge.node.objects import Objects
 from kedge.node.pods import PodWorker, Tools
-from kedge.node.preparing import Preparation, clean
+from kedge.node.preparing import Preparation
 from kedge.node.specs import Machine, kept_places
 from kedge.node.supervisor_client import Supervisor
 from kedge.node.uv import Uv
@@ -64,6 +65,7 @@ class NodeAgent:
         self._uv = Uv(settings.environ)
         self._interpreters = Interpreters(self._uv, settings.environ)
         self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
+        self._cleaner = Cleaner()
         self._admission = Admission(capacity.of_machine(), settings.max_pods)
         self._workers: dict[str, PodWorker] = {}
         self._queued: dict[str, tuple[str, str]] = {}
@@ -93,7 +95,14 @@ class NodeAgent:
         maker = VolumeMaker(self._client, objects, self._directory / "config")
         preparation = Preparation(machine, table, self._environments, objects, maker, self._pods)
         self._tools = Tools(
-            self._client, self._supervisor, self._clock, preparation, self._events, self._settings.log_limit, self._over
+            self._client,
+            self._supervisor,
+            self._clock,
+            preparation,
+            self._events,
+            self._cleaner,
+            self._settings.log_limit,
+            self._over,
         )
         resource_version = await self._adopt(hello["containers"])
         self._tasks.append(asyncio.create_task(self._watch(resource_version), name="node"))
@@ -108,6 +117,7 @@ class NodeAgent:
         await asyncio.gather(*(worker.close() for worker in self._workers.values()))
         await self._environments.close()
         await self._events.close()
+        await self._cleaner.close()
         self._supervisor.close()
 
     async def stop_all(self, grace: float = 5.0) -> None:
@@ -199,7 +209,7 @@ class NodeAgent:
             return
         if self._queued.pop(uid, None):
             self._admission.release(uid)
-        asyncio.get_running_loop().run_in_executor(None, lambda: clean(self._pods / uid, keep_logs=False))
+        self._cleaner.add(self._pods / uid, keep_logs=False)
 
     def _see(self, pod: Obj, records: Iterable[Obj] = (), *, hurry: float | None = None) -> None:
         """A Pod is there, as it is."""

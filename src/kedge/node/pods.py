@@ -18,11 +18,12 @@ from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.node import observing
+from kedge.node.cleaning import Cleaner
 from kedge.node.env import MissingError
 from kedge.node.events import Events
 from kedge.node.lifecycle import Container, Ending, Plan, Seen, decide
 from kedge.node.logs import Shown
-from kedge.node.preparing import Preparation, clean
+from kedge.node.preparing import Preparation
 from kedge.node.refusals import Refusal
 from kedge.node.specs import Prepared, with_files
 from kedge.node.status import Notes, status_of
@@ -47,6 +48,7 @@ class Tools:
         clock: The time.
         preparation: Gets Pods ready.
         events: Tells people.
+        cleaner: Removes what they leave behind.
         log_limit: Bytes of log for each container.
         on_over: Called with a Pod's uid once nothing of it runs and all is reported.
     """
@@ -56,6 +58,7 @@ class Tools:
     clock: Clock
     preparation: Preparation
     events: Events
+    cleaner: Cleaner
     log_limit: int
     on_over: Callable[[str], None]
 
@@ -370,8 +373,7 @@ class PodWorker:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        place, keep_logs = self._place, not self._gone
-        asyncio.get_running_loop().run_in_executor(None, lambda: clean(place, keep_logs=keep_logs))
+        self._tools.cleaner.add(self._place, keep_logs=not self._gone)
         self._tools.on_over(self.uid)
 
     async def _renew_tokens(self) -> None:

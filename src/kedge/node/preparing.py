@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,22 +83,3 @@ def _resolve(pod: Obj, table: ImageTable) -> dict[str, Image]:
         for index, container in enumerate(pod["spec"].get(field) or ()):
             found[container["name"]] = table.resolve(container["image"], f"spec.{field}[{index}].image")
     return found
-
-
-def clean(directory: Path, *, keep_logs: bool) -> None:
-    """Remove a Pod's directory, or all of it but its logs.
-
-    Args:
-        directory: The Pod's own.
-        keep_logs: Whether its logs are still wanted.
-    """
-    if not keep_logs:
-        shutil.rmtree(directory, ignore_errors=True)
-        return
-    for entry in directory.iterdir() if directory.is_dir() else ():
-        if entry.is_dir():
-            with contextlib.suppress(OSError):  # an overlay leaves a directory behind that nobody may look into
-                (entry / "work" / "work").chmod(0o700)
-            shutil.rmtree(entry, ignore_errors=True)
-        elif ".log" not in entry.name:
-            entry.unlink(missing_ok=True)

@@ -258,18 +258,23 @@ def _downward(pod: Obj, source: Obj, mode: int, files: dict[str, tuple[bytes, in
 
 
 def _write(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
+    """Fill a directory that nobody reads yet."""
     directory.mkdir(exist_ok=True, parents=True)
     for name, (data, mode) in files.items():
-        path = directory / name
         if "/" in name:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data, mode)
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        _fill(f"{directory}/{name}", data, mode)
 
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
     """Write a file at once: a reader sees the old one or the new one."""
     aside = f"{path}.new"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    _fill(aside, data, mode)
+    Path(aside).rename(path)
+
+
+def _fill(path: str, data: bytes, mode: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         view = memoryview(data)
         while view:
@@ -277,4 +282,3 @@ def _replace(path: Path, data: bytes, mode: int) -> None:
         os.fchmod(fd, mode)
     finally:
         os.close(fd)
-    Path(aside).rename(path)

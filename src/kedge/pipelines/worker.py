@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 _FIRST_DELAY, _LAST_DELAY = 0.25, 30.0
 # How many Pods are made before others get a turn of the loop.
 _TURN = 8
+# How long a Pod whose attempt is recorded waits for its finalizer to be taken off: so long, the step after it is on its way.
+_SETTLE_SECONDS = 0.005
 PATIENCE = 60.0
 """Seconds after which a Pod that waits for a node does not count any more."""
 
@@ -199,7 +201,7 @@ class Worker:
         if self.live.broken:
             self._again()
         made = 0
-        while not self.over and (self.seen or self.todo or self.settling or self._may_start()):
+        while not self.over and (self.seen or self.todo or self._may_start() or self._may_settle()):
             if self.seen:
                 self._look()
             elif self.todo:
@@ -217,6 +219,9 @@ class Worker:
             if self.live.broken:
                 self._again()
         self._failures = 0
+
+    def _may_settle(self) -> bool:
+        return bool(self.settling) and not self.tools.timers.pending(("settle", self.live.record.id))
 
     def _may_start(self) -> bool:
         if not self.starts:
@@ -294,6 +299,8 @@ class Worker:
         self.tools.room.give(reference.namespace, reference.name)
         wanted = task.state is State.SUCCEEDED and reference.attempt == task.attempt
         if observations.is_tracked(pod) or not (wanted or observations.is_over(pod) or pod["metadata"].get("deletionTimestamp")):
+            if not self.settling:
+                self.tools.timers.after(_SETTLE_SECONDS, ("settle", self.live.record.id), self.wake)
             self.settling[name] = (pod, wanted)
 
     async def _settle(self) -> None:

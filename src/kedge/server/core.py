@@ -4,7 +4,7 @@ An object is stored as JSON without its resourceVersion, which is the number of 
 handed out are shared with every other reader: a verb that changes one decodes its own copy (`Core.copy`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -207,25 +207,34 @@ def require_verb(kind: Kind, verb: str) -> None:
         raise MethodNotAllowed(f"{kind.resource} do not support {verb!r}. They support {', '.join(kind.verbs)}.")
 
 
-def accept(target: Target, obj: Obj, options: WriteOptions) -> Obj:
+def accept(target: Target, obj: Obj, options: WriteOptions, old: Obj | None = None) -> Obj:
     """Take an object from a client: a copy of the right kind, with the right types and without nulls.
+
+    Args:
+        target: What the request is about.
+        obj: The object, not changed.
+        options: What becomes of unknown fields.
+        old: What is stored. Its parts that come back as they are were checked when they came first.
 
     Raises:
         BadRequest: It is of another kind, or has fields that nobody knows and the client asked for strictness.
         Invalid: A field has the wrong type, or is missing.
     """
-    new = schema.without_nulls(clone(obj))
+    given: Any = clone(obj)
     kind = target.kind
-    if not isinstance(new, dict):
-        raise BadRequest(f"the body must be a {kind.kind} object, got {type(new).__name__}.")
-    given = (new.pop("apiVersion", kind.api_version), new.pop("kind", kind.kind))
-    if given != (kind.api_version, kind.kind):
-        raise BadRequest(f"the object is a {given[1]} of {given[0]}, this path takes a {kind.kind} of {kind.api_version}.")
-    new = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}, **new}
+    if not isinstance(given, dict):
+        raise BadRequest(f"the body must be a {kind.kind} object, got {type(given).__name__}.")
+    unchanged = frozenset(_unchanged(given, old)) if old is not None else frozenset[str]()
+    new: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
+    new |= {key: value if key in unchanged else schema.without_nulls(value) for key, value in given.items() if value is not None}
+    found = (new["apiVersion"], new["kind"])
+    if found != (kind.api_version, kind.kind):
+        raise BadRequest(f"the object is a {found[1]} of {found[0]}, this path takes a {kind.kind} of {kind.api_version}.")
     faults: list[Cause] = []
     unknown: list[str] = []
-    schema.check(schema.METADATA, new["metadata"], "metadata", faults, unknown)
-    schema.check(kind.schema, new, "", faults, unknown)
+    if "metadata" not in unchanged:
+        schema.check(schema.METADATA, new["metadata"], "metadata", faults, unknown)
+    schema.check(kind.schema, new, "", faults, unknown, passed=unchanged)
     told = [f'unknown field "{path}"' for path in unknown]
     if told and options.validation == "Strict":
         # Before the faults: a misspelt name is why a field is missing.
@@ -239,3 +248,11 @@ def accept(target: Target, obj: Obj, options: WriteOptions) -> Obj:
         if options.validation == "Warn":
             options.warnings += told
     return new
+
+
+def _unchanged(new: Obj, old: Obj) -> Iterator[str]:
+    """The parts of an object that are as they were; their JSON is compared too, because in Python ``1 == True``."""
+    for key, value in new.items():
+        before = old.get(key)
+        if before is not None and before == value and _encode(before) == _encode(value):
+            yield key

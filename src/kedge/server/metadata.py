@@ -80,8 +80,10 @@ def carry(old: Obj, new: Obj) -> None:
 
 
 def faults(kind: Kind, obj: Obj, old: Obj | None) -> list[Cause]:
-    """Name each part of ``metadata`` that breaks a rule."""
+    """Name each part of ``metadata`` that breaks a rule; what is stored already breaks none."""
     meta: Obj = obj["metadata"]
+    if old is not None and meta == old["metadata"]:
+        return []
     found: list[Cause] = []
     name: str = meta["name"]
     fault = names.label_fault(name) if kind.plural in _LABEL_NAMES and not kind.group else names.subdomain_fault(name)

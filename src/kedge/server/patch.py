@@ -34,10 +34,11 @@ def patch(core: Core, target: Target, change: Any, how: PatchType, options: Writ
             f"{kind.resource} take no strategic merge patch. Send application/merge-patch+json or application/json-patch+json."
         )
     record = core.find(target)
+    old = core.load(record)
     # The patch's own values end up in the object: cloned, so that the two share nothing.
     try:
         patched = patches.apply(copy(record), clone(change), how, kind.merge_keys)
     except (TypeError, AttributeError, KeyError, IndexError, ValueError) as error:
         # A patch is any JSON at all: what its language does not foresee is the sender's mistake.
         raise BadRequest(f"the {how} patch cannot be applied: {error}. Check the types of what it holds.") from error
-    return commit(core, target, record, accept(target, patched, options), options)
+    return commit(core, target, record, accept(target, patched, options, old), options)

@@ -4,7 +4,7 @@ Types are checked before anything else reads the object, so that defaults and ru
 object lists ``properties`` and is not open (``additionalProperties``, ``x-kubernetes-preserve-unknown-fields``).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from kedge.errors import Cause
@@ -56,7 +56,15 @@ METADATA: Mapping[str, Any] = {
 }
 
 
-def check(schema: Mapping[str, Any] | None, value: Any, path: str, faults: list[Cause], unknown: list[str] | None) -> None:
+def check(
+    schema: Mapping[str, Any] | None,
+    value: Any,
+    path: str,
+    faults: list[Cause],
+    unknown: list[str] | None,
+    *,
+    passed: Collection[str] = (),
+) -> None:
     """Walk an object.
 
     Args:
@@ -65,6 +73,7 @@ def check(schema: Mapping[str, Any] | None, value: Any, path: str, faults: list[
         path: Where it stands, ``""`` for the root.
         faults: Gets a cause for each value of a wrong type and each required field that is missing.
         unknown: Gets the path of each unknown field; ``None`` when nobody wants to know.
+        passed: Keys of ``value`` that need not be looked into again.
     """
     if schema is None:
         return
@@ -74,14 +83,20 @@ def check(schema: Mapping[str, Any] | None, value: Any, path: str, faults: list[
         faults.append(Cause(path or "(root)", f"must be {_WORDS[_TYPES[wanted][0]]}, got {got}", "FieldValueTypeInvalid"))
         return
     if isinstance(value, dict):
-        _check_object(schema, value, path, faults, unknown)
+        _check_object(schema, value, path, faults, unknown, passed=passed)
     elif isinstance(value, list) and (items := schema.get("items")) is not None:
         for index, item in enumerate(value):
             check(items, item, f"{path}[{index}]", faults, unknown)
 
 
 def _check_object(
-    schema: Mapping[str, Any], value: dict[str, Any], path: str, faults: list[Cause], unknown: list[str] | None
+    schema: Mapping[str, Any],
+    value: dict[str, Any],
+    path: str,
+    faults: list[Cause],
+    unknown: list[str] | None,
+    *,
+    passed: Collection[str],
 ) -> None:
     properties = schema.get("properties")
     extra = schema.get("additionalProperties")
@@ -91,6 +106,8 @@ def _check_object(
     if properties is None and not isinstance(extra, Mapping):
         return
     for key, item in value.items():
+        if key in passed:
+            continue
         found = properties.get(key) if properties is not None else None
         if found is None and isinstance(extra, Mapping):
             found = extra

@@ -26,7 +26,7 @@ def update(core: Core, target: Target, obj: Obj, options: WriteOptions) -> Obj:
     """
     require_verb(target.kind, "update")
     record = core.find(target)
-    new = accept(target, obj, options)
+    new = accept(target, obj, options, core.load(record))
     return commit(core, target, record, new, options)
 
 
