@@ -5,15 +5,27 @@ from typing import Any
 from kedge.kube.kinds import Column, Obj
 
 
+def _at(obj: Any, *path: str) -> Any:
+    """What stands at a path; ``None`` where nothing does. One odd object must not take the whole table away."""
+    for key in path:
+        obj = obj.get(key) if isinstance(obj, dict) else None
+    return obj
+
+
+def _objects(obj: Any, *path: str) -> list[Obj]:
+    """The objects of the list at a path."""
+    found = _at(obj, *path)
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+
+
 def _pod_ready(pod: Obj) -> str:
-    containers = pod.get("spec", {}).get("containers") or []
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    return f"{sum(1 for status in statuses if status.get('ready'))}/{len(containers)}"
+    statuses = _objects(pod, "status", "containerStatuses")
+    return f"{sum(1 for status in statuses if status.get('ready'))}/{len(_objects(pod, 'spec', 'containers'))}"
 
 
 def _pod_restarts(pod: Obj) -> int:
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    return sum(status.get("restartCount", 0) for status in statuses)
+    counts = (status.get("restartCount", 0) for status in _objects(pod, "status", "containerStatuses"))
+    return sum(count for count in counts if isinstance(count, int))
 
 
 def _is_sidecar(container: Obj) -> bool:
@@ -22,20 +34,23 @@ def _is_sidecar(container: Obj) -> bool:
 
 def _pod_init(pod: Obj) -> str:
     """The first init container that holds the Pod up, in words, or ``""``."""
-    specs: list[Obj] = pod.get("spec", {}).get("initContainers") or []
-    sidecars = {container.get("name") for container in specs if _is_sidecar(container)}
-    for index, status in enumerate(pod.get("status", {}).get("initContainerStatuses") or []):
-        state: Obj = status.get("state") or {}
-        ended = state.get("terminated")
-        if ended is not None and ended.get("exitCode") == 0:
+    specs = _objects(pod, "spec", "initContainers")
+    sidecars = [container.get("name") for container in specs if _is_sidecar(container)]
+    for index, status in enumerate(_objects(pod, "status", "initContainerStatuses")):
+        ended = _at(status, "state", "terminated")
+        if _at(ended, "exitCode") == 0:
             continue
         if status.get("name") in sidecars and status.get("started"):
             continue
         if ended is not None:
-            return f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"
-        reason = (state.get("waiting") or {}).get("reason")
+            return f"Init:{_how_ended(ended)}"
+        reason = _at(status, "state", "waiting", "reason")
         return f"Init:{reason}" if reason and reason != "PodInitializing" else f"Init:{index}/{len(specs)}"
     return ""
+
+
+def _how_ended(ended: Any) -> str:
+    return str(_at(ended, "reason") or f"ExitCode:{_at(ended, 'exitCode')}")
 
 
 def pod_status(pod: Obj) -> str:
@@ -47,47 +62,43 @@ def pod_status(pod: Obj) -> str:
         >>> pod_status({"metadata": {"deletionTimestamp": "2026-11-23T09:05:07Z"}, "status": {"phase": "Running"}})
         'Terminating'
     """
-    status: Obj = pod.get("status") or {}
-    phase = str(status.get("phase") or "Unknown")
-    if pod.get("metadata", {}).get("deletionTimestamp"):
+    phase = str(_at(pod, "status", "phase") or "Unknown")
+    if _at(pod, "metadata", "deletionTimestamp"):
         return "Terminating"
     if phase == "Pending" and (word := _pod_init(pod)):
         return word
-    word = str(status.get("reason") or phase)
-    for container in reversed(status.get("containerStatuses") or []):
-        state: Obj = container.get("state") or {}
-        if reason := (state.get("waiting") or {}).get("reason"):
-            word = reason
-        elif ended := state.get("terminated"):
-            word = ended.get("reason") or f"ExitCode:{ended.get('exitCode')}"
+    word = str(_at(pod, "status", "reason") or phase)
+    for container in reversed(_objects(pod, "status", "containerStatuses")):
+        if reason := _at(container, "state", "waiting", "reason"):
+            word = str(reason)
+        elif ended := _at(container, "state", "terminated"):
+            word = _how_ended(ended)
     return word
 
 
 def _field(*path: str, default: Any = "") -> Any:
     def read(obj: Obj) -> Any:
-        value: Any = obj
-        for key in path:
-            value = value.get(key) if isinstance(value, dict) else None
+        value = _at(obj, *path)
         return default if value is None else value
 
     return read
 
 
 def _size(*keys: str) -> Any:
-    return lambda obj: sum(len(obj.get(key) or ()) for key in keys)
+    return lambda obj: sum(len(part) for key in keys if isinstance(part := obj.get(key), dict | list))
 
 
 def _involved(event: Obj) -> str:
-    target = event.get("involvedObject") or event.get("regarding") or {}
-    return f"{str(target.get('kind', '')).lower()}/{target.get('name', '')}"
+    target = event.get("involvedObject") or event.get("regarding")
+    return f"{str(_at(target, 'kind') or '').lower()}/{_at(target, 'name') or ''}"
 
 
 def _last_seen(event: Obj) -> str | None:
-    return event.get("lastTimestamp") or event.get("eventTime") or event.get("metadata", {}).get("creationTimestamp")
+    return event.get("lastTimestamp") or event.get("eventTime") or _at(event, "metadata", "creationTimestamp")
 
 
 def _node_ready(node: Obj) -> str:
-    for condition in node.get("status", {}).get("conditions") or []:
+    for condition in _objects(node, "status", "conditions"):
         if condition.get("type") == "Ready":
             return "Ready" if condition.get("status") == "True" else "NotReady"
     return "Unknown"

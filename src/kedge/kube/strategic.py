@@ -37,7 +37,7 @@ def apply(target: Any, patch: Mapping[str, Any], merge_keys: Mapping[str, str]) 
 
 def _object(target: Any, patch: Mapping[str, Any], merge_keys: Mapping[str, str], path: str) -> Any:
     directive = patch.get("$patch")
-    if directive not in {None, "delete", "replace", "merge"}:
+    if directive not in (None, "delete", "replace", "merge"):  # it is any JSON, and a list cannot be hashed
         raise errors.BadRequest(
             f"strategic merge patch: {path or 'object'}: $patch must be delete or replace, got {directive!r}."
         )

@@ -1,8 +1,12 @@
 """Strategic merge as kubectl sends it."""
 
+import contextlib
+import copy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kedge import errors
 from kedge.kube import strategic
@@ -120,6 +124,8 @@ def test_applies(target: Any, patch: Any, result: Any) -> None:
         (_containers({"image": "x"}), "spec.containers: each item needs 'name', by which the list is merged"),
         (_containers("x"), "spec.containers: each item needs 'name'"),
         (_containers({"name": ["x"]}), "each item needs 'name'"),
+        ({"spec": {"$patch": []}}, "spec: $patch must be delete or replace, got []"),
+        ({"$patch": {}}, "object: $patch must be delete or replace, got {}"),
         ({"spec": {"$patch": "explode"}}, "spec: $patch must be delete or replace, got 'explode'"),
         ({"spec": {"$retainKeys": 3}}, "spec: $retainKeys must be a list, got 3"),
         ({"metadata": {"$deleteFromPrimitiveList/finalizers": "a"}}, "must be a list, got 'a'"),
@@ -130,3 +136,37 @@ def test_what_cannot_be_read_is_refused(patch: Any, message: str) -> None:
     with pytest.raises(errors.BadRequest) as raised:
         strategic.apply(_containers({"name": "a"}), patch, _KEYS)
     assert message in str(raised.value)
+
+
+_WORDS = st.sampled_from(
+    [
+        "name",
+        "spec",
+        "containers",
+        "metadata",
+        "finalizers",
+        "$patch",
+        "$retainKeys",
+        "$setElementOrder/containers",
+        "$deleteFromPrimitiveList/finalizers",
+        "delete",
+        "replace",
+        "merge",
+        "a",
+    ]
+)
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+_LIKELY = st.fixed_dictionaries({"spec": st.dictionaries(_WORDS, _ANY, max_size=4), "metadata": st.dictionaries(_WORDS, _ANY)})
+
+
+@settings(deadline=None)
+@given(target=_LIKELY | _ANY, patch=_LIKELY | st.dictionaries(_WORDS, _ANY, max_size=4))
+def test_any_patch_of_anything_is_applied_or_refused(target: Any, patch: Any) -> None:
+    before = copy.deepcopy((target, patch))
+    with contextlib.suppress(errors.BadRequest):
+        strategic.apply(target, patch, _KEYS)
+    assert (target, patch) == before

@@ -1,0 +1,63 @@
+"""What `kubectl get` shows, whatever stands in an object."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kedge.kube.core import KINDS, NODE, POD
+from kedge.kube.kinds import Kind
+
+WORDS = st.sampled_from(
+    [
+        "spec",
+        "status",
+        "metadata",
+        "conditions",
+        "type",
+        "Ready",
+        "containers",
+        "containerStatuses",
+        "initContainerStatuses",
+        "initContainers",
+        "state",
+        "terminated",
+        "waiting",
+        "reason",
+        "name",
+        "restartCount",
+        "data",
+        "involvedObject",
+        "phase",
+        "Pending",
+        "exitCode",
+    ]
+)
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=15,
+)
+OBJECTS = st.fixed_dictionaries({"spec": ANY, "status": st.dictionaries(WORDS, ANY), "metadata": ANY})
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@settings(max_examples=30, deadline=None)
+@given(obj=OBJECTS | st.dictionaries(WORDS, ANY))
+def test_any_object_can_be_shown(kind: Kind, obj: Any) -> None:
+    for column in kind.columns:
+        column.value(obj)
+
+
+@pytest.mark.parametrize("conditions", [None, 3, "Ready", [None], [{"type": []}], {"type": "Ready"}])
+def test_a_node_whose_conditions_cannot_be_read_is_unknown(conditions: Any) -> None:
+    assert NODE.columns[0].value({"status": {"conditions": conditions}}) == "Unknown"
+
+
+def test_an_odd_container_status_hides_nothing_else() -> None:
+    pod = {
+        "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
+        "status": {"phase": "Running", "containerStatuses": ["odd", {"ready": True, "restartCount": 2}]},
+    }
+    assert [column.value(pod) for column in POD.columns[:3]] == ["1/2", "Running", 2]
