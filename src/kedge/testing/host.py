@@ -101,6 +101,8 @@ def running_host(environ: Mapping[str, str] | None = None, *, start: bool = True
             kedge.start()
         yield kedge
     finally:
+        if "client" in vars(kedge):
+            kedge.client.close()
         if left := hosts.find(kedge.settings):
             hosts.stop(left)
         hosts.stop_supervisor(home)
