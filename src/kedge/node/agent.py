@@ -13,7 +13,7 @@ from typing import Any
 
 from kedge.client.types import Client, WatchEvent
 from kedge.config import Settings
-from kedge.errors import ApiError, Conflict, Gone, NotFound
+from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -261,16 +261,18 @@ class NodeAgent:
                 self._soon(self._fetch(uid, namespace, name))
 
     async def _fetch(self, uid: str, namespace: str, name: str) -> None:
-        pod: Obj | None = None
-        try:
-            pod = await self._client.get(POD, name, namespace)
-        except NotFound:
-            pass
-        except ApiError as error:
-            # It lost its place in the queue, but is not forgotten: the API cannot be reached, and everything is seen again after.
-            _log.warning("reading pod %s: %s", name, error)
-        finally:
-            self._fetching.discard(uid)
+        """Read a Pod whose turn has come; it keeps its place however often the API has to be asked."""
+        while True:
+            try:
+                pod = await self._client.get(POD, name, namespace)
+            except NotFound:
+                pod = None
+            except (KedgeError, OSError) as error:
+                _log.warning("reading pod %s: %s; trying again", name, error)
+                await self._clock.sleep(_RETRY_SECONDS)
+                continue
+            break
+        self._fetching.discard(uid)
         if pod is None or pod["metadata"]["uid"] != uid:
             self._admission.release(uid)
             self._admit()

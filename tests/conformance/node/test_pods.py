@@ -9,9 +9,10 @@ import pytest
 from tests.conformance.node.conftest import Node, eventually, terminated
 
 from kedge.errors import BadRequest
-from kedge.kube.core import EVENT, POD, SECRET
+from kedge.kube.core import CONFIG_MAP, EVENT, POD, SECRET
 from kedge.kube.kinds import Obj
 
+REFERENCE = {"configMapKeyRef": {"name": "c", "key": "a"}}
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a private view of the file system")
 
 
@@ -148,6 +149,15 @@ async def test_deleting_a_pod_that_does_not_listen_kills_it_after_its_grace_peri
 @linux
 class TestVolumes:
     """Files, as directories in a Pod."""
+
+    async def test_a_config_map_that_was_made_anew_under_its_name(self, node: Node) -> None:
+        mount = {"volumeMounts": [{"name": "c", "mountPath": "/c"}], "env": [{"name": "A", "valueFrom": REFERENCE}]}
+        for number in ("1", "2"):
+            node.config_map("c", {"a": number}, immutable=True)
+            node.pod(number, "cat /c/a; echo $A", container=mount, volumes=[{"name": "c", "configMap": {"name": "c"}}])
+            await node.ended(number)
+            assert await node.log(number) == f"{number}{number}\n"
+            node.api.delete(CONFIG_MAP, "c", "default")
 
     async def test_a_config_map(self, node: Node) -> None:
         node.config_map("c", {"a": "1", "b": "2"}, binaryData={"c": base64.b64encode(b"\xff").decode()})
