@@ -75,6 +75,8 @@ class NodeAgent:
         self._tools: Tools | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._starting: set[asyncio.Task[None]] = set()
+        # What the supervisor says before it is known what should run; None once it is.
+        self._early: list[Obj] | None = []
         self._stopping = False
         self._idle = asyncio.Event()
         self.logs = NodeLogs(self._pods, clock, self._shown)
@@ -156,6 +158,9 @@ class NodeAgent:
         for uid, strays in by_pod.items():
             if uid not in known:
                 self._end_strays(strays)
+        early, self._early = self._early or (), None
+        for record in early:
+            self._heard(record)
         await asyncio.to_thread(_sweep, self._pods, known)
         self._admit()
         return page.resource_version
@@ -311,12 +316,14 @@ class NodeAgent:
     # -- the supervisor -------------------------------------------------------------------------------------------------
 
     def _heard(self, record: Obj) -> None:
-        uid = record["id"].split("/")[0]
-        worker = self._workers.get(uid)
+        if self._early is not None:
+            self._early.append(record)
+            return
+        worker = self._workers.get(record["id"].split("/")[0])
         if worker is not None:
             worker.heard(record)
-        elif record["state"] == "exited":
-            self._supervisor.forget(record["id"])
+        else:
+            self._end_strays([record])
 
     def _lost_supervisor(self) -> None:
         if not self._stopping:

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from typing import Any
 
 import pytest
 from tests.conformance.node.conftest import Node, eventually, terminated
 
+from kedge.client.types import Page
 from kedge.kube.core import POD
 from kedge.supervisor import identity
 
@@ -60,6 +62,26 @@ async def test_an_exit_before_running_was_ever_written_counts_too(node: Node) ->
     await node.restart()
     assert terminated(await node.ended("step"))["exitCode"] == 4
     assert await node.log("step") == "ran\n"
+
+
+async def test_an_exit_while_a_new_hub_looks_around_counts(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor has said what runs, the API is being asked what should run, and just then the container ends."""
+    node.pod("step", _WAIT_FOR_GO)
+    await node.running("step")
+    pid = node.pid("step")
+    listing = node.client.list
+
+    async def slow_listing(*arguments: Any, **options: Any) -> Page:
+        if identity.start_time(pid):
+            _go(node, "step")
+            await node.gone(pid)
+            await eventually(lambda: all(record["state"] == "exited" for record in node.records()))
+            await node.supervisor_pid()  # whatever it had to say before has been said
+        return await listing(*arguments, **options)
+
+    monkeypatch.setattr(node.client, "list", slow_listing)
+    await node.restart()
+    assert terminated(await node.ended("step"))["exitCode"] == 4
 
 
 async def test_a_pod_deleted_while_the_hub_was_away_is_gone_within_two_seconds(node: Node) -> None:
