@@ -51,7 +51,7 @@ class Preparation:
 
     def check(self, pod: Obj) -> dict[str, Image]:
         """Say what the image of each container means; raises `Refusal` for what this node can never run."""
-        refusals.check(pod["spec"], os.geteuid())
+        refusals.check(pod["spec"], refusals.this_host())
         return _resolve(pod, self.images)
 
     async def prepare(self, pod: Obj, images: dict[str, Image]) -> Prepared:

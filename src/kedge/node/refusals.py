@@ -1,9 +1,15 @@
 """What a process node cannot do for a Pod, each with the field's name and what to do instead.
 
-A Pod that asks for it fails at once, rather than running without it.
+A Pod that asks for it fails at once, rather than running without it. A field that stands in no table here is carried out, or
+changes nothing that a process could notice, or asks for less than it gets: ``docs/pods.md`` says which.
 """
 
-from collections.abc import Iterator
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from kedge.errors import KedgeError
 from kedge.kube.kinds import Obj
@@ -23,50 +29,186 @@ class Refusal(KedgeError):
         self.message = message
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What decides here and there what can be done.
+
+    Attributes:
+        user: Id of the user that processes run as.
+        groups: Ids of its groups, the first one its own.
+        name: The node's name.
+    """
+
+    user: int
+    groups: tuple[int, ...]
+    name: str = "localhost"
+
+
+def this_host() -> Host:
+    """The host that this process runs on."""
+    return Host(os.geteuid(), (os.getegid(), *os.getgroups()))
+
+
+# Why a value cannot be had; empty when it can.
+_Rule = Callable[[Any, Host], str]
+_Fault = tuple[str, str]
+
 _UNSUPPORTED = "UnsupportedField"
 _INSTEAD = "Remove it, or run the Pod on a Kubernetes cluster."
-_CONTAINER_FIELDS = {
-    "livenessProbe": "probes are not carried out on this host yet",
-    "readinessProbe": "probes are not carried out on this host yet",
-    "startupProbe": "probes are not carried out on this host yet",
-    "lifecycle": "lifecycle hooks are not carried out on this host yet",
-    "volumeDevices": "block devices cannot be handed to a process here",
-}
 _VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI"})
 _PROJECTIONS = frozenset({"serviceAccountToken", "configMap", "secret", "downwardAPI"})
+_ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def check(spec: Obj, user: int) -> None:
+def check(spec: Obj, host: Host) -> None:
     """Look for what cannot be done.
 
     Args:
         spec: The Pod's spec.
-        user: Id of the user that processes run as.
+        host: Where it would run.
 
     Raises:
         Refusal: The first thing found.
     """
-    fault = next(_faults(spec, user), None)
+    fault = next(_faults(spec, host), None)
     if fault is not None:
         raise Refusal(_UNSUPPORTED, f"{fault[0]}: {fault[1]}. {_INSTEAD}")
 
 
-def _faults(spec: Obj, user: int) -> Iterator[tuple[str, str]]:
-    if spec.get("runtimeClassName"):
-        yield "spec.runtimeClassName", "this host has no container runtime"
+def _always(why: str) -> _Rule:
+    """For what cannot be had whatever its value; an empty one asks for nothing."""
+    return lambda value, _: why if value else ""
+
+
+def _labels(value: Any, host: Host) -> str:
+    machine = platform.machine()
+    have = {
+        "kubernetes.io/os": sys.platform,
+        "kubernetes.io/arch": _ARCHITECTURES.get(machine, machine),
+        "kubernetes.io/hostname": host.name,
+    }
+    for key, wanted in value.items():
+        if have.get(key) != wanted:
+            known = ", ".join(f"{name}={each}" for name, each in have.items())
+            return f"this host, the only node, is not labelled {key}={wanted}; it has {known}"
+    return ""
+
+
+def _affinity(value: Any, _: Host) -> str:
+    for kind in ("nodeAffinity", "podAntiAffinity"):
+        if (value.get(kind) or {}).get(_REQUIRED):
+            return f"{kind}.{_REQUIRED} chooses between nodes, and this host is the only one"
+    return ""
+
+
+def _system(value: Any, _: Host) -> str:
+    wanted = value.get("name")
+    return f"this host runs {sys.platform}, not {wanted}" if wanted and wanted != sys.platform else ""
+
+
+def _user(value: Any, host: Host) -> str:
+    return "" if value == host.user else f"processes run as the user who started Kedge ({host.user}), not as {value}"
+
+
+def _group(value: Any, host: Host) -> str:
+    if value in host.groups:
+        return ""
+    return f"processes run with the groups of the user who started Kedge ({', '.join(map(str, host.groups))}), without {value}"
+
+
+def _groups(value: Any, host: Host) -> str:
+    return next((why for each in value if (why := _group(each, host))), "")
+
+
+def _own_group(value: Any, host: Host) -> str:
+    return (
+        "" if value == host.groups[0] else f"processes run as the group of who started Kedge ({host.groups[0]}), not as {value}"
+    )
+
+
+def _not_root(value: Any, host: Host) -> str:
+    return "Kedge was started by root, and processes run as root" if value and host.user == 0 else ""
+
+
+def _capabilities(value: Any, host: Host) -> str:
+    added = value.get("add")
+    if not added or host.user == 0:
+        return ""
+    return f"add {', '.join(added)}: processes get no more rights than the user who started Kedge has, who is not root"
+
+
+def _profile(value: Any, _: Host) -> str:
+    return "this host has no profiles of its own to apply" if value.get("type") == "Localhost" else ""
+
+
+_SPEC: Mapping[str, _Rule] = {
+    "runtimeClassName": _always("this host has no container runtime"),
+    "ephemeralContainers": _always("containers cannot be added to a Pod here"),
+    "dnsConfig": _always("processes use this machine's resolver"),
+    "hostAliases": _always("processes use this machine's /etc/hosts"),
+    "subdomain": _always("Pods have no names of their own in DNS here; they all are at 127.0.0.1"),
+    "nodeSelector": _labels,
+    "affinity": _affinity,
+    "os": _system,
+    "readinessGates": _always("a Pod is ready here when its containers run, and waits for nothing else"),
+    "schedulingGates": _always("a Pod is started here as soon as there is room, and waits for nothing else"),
+    "schedulingGroup": _always("Pods are started one by one here"),
+    "evictionResponders": _always("nobody is asked before a Pod is ended here"),
+    "resourceClaims": _always("devices cannot be claimed here"),
+    "resources": _always("resources are counted for each container here; state them there"),
+}
+_POD_SECURITY: Mapping[str, _Rule] = {
+    "runAsUser": _user,
+    "runAsGroup": _own_group,
+    "runAsNonRoot": _not_root,
+    "fsGroup": _group,
+    "supplementalGroups": _groups,
+    "sysctls": _always("processes share this machine's kernel settings"),
+    "seLinuxOptions": _always("labels cannot be given to processes here"),
+    "windowsOptions": _always("this is no Windows node"),
+    "seccompProfile": _profile,
+    "appArmorProfile": _profile,
+}
+_SECURITY: Mapping[str, _Rule] = {
+    **{name: rule for name, rule in _POD_SECURITY.items() if name not in {"fsGroup", "supplementalGroups", "sysctls"}},
+    "privileged": _always("processes get no more rights than the user who started Kedge has"),
+    "capabilities": _capabilities,
+}
+_CONTAINER: Mapping[str, _Rule] = {
+    "livenessProbe": _always("probes are not carried out on this host yet"),
+    "readinessProbe": _always("probes are not carried out on this host yet"),
+    "startupProbe": _always("probes are not carried out on this host yet"),
+    "lifecycle": _always("lifecycle hooks are not carried out on this host yet"),
+    "volumeDevices": _always("block devices cannot be handed to a process here"),
+    "restartPolicyRules": _always("exit codes do not change what is started again here"),
+    "stdin": _always("nobody can attach to a container here, so its input would stay empty"),
+    "tty": _always("nobody can attach to a container here, so it has no terminal"),
+}
+
+
+def _faults(spec: Obj, host: Host) -> Iterator[_Fault]:
+    yield from _broken(_SPEC, spec, "spec", host)
     for index, volume in enumerate(spec.get("volumes") or ()):
         yield from _volume(volume, f"spec.volumes[{index}]")
-    yield from _security(spec.get("securityContext") or {}, "spec.securityContext", user)
+    yield from _broken(_POD_SECURITY, spec.get("securityContext") or {}, "spec.securityContext", host)
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or ()):
             path = f"spec.{field}[{index}]"
-            for name, why in _CONTAINER_FIELDS.items():
-                if container.get(name):
-                    yield f"{path}.{name}", why
-            yield from _security(container.get("securityContext") or {}, f"{path}.securityContext", user)
+            yield from _broken(_CONTAINER, container, path, host)
+            yield from _broken(_SECURITY, container.get("securityContext") or {}, f"{path}.securityContext", host)
+            if (container.get("resources") or {}).get("claims"):
+                yield f"{path}.resources.claims", "devices cannot be claimed here"
+            yield from _places(container, path)
 
 
-def _volume(volume: Obj, path: str) -> Iterator[tuple[str, str]]:
+def _broken(rules: Mapping[str, _Rule], owner: Obj, path: str, host: Host) -> Iterator[_Fault]:
+    for name, value in owner.items():
+        if (rule := rules.get(name)) is not None and value is not None and (why := rule(value, host)):
+            yield f"{path}.{name}", why
+
+
+def _volume(volume: Obj, path: str) -> Iterator[_Fault]:
     for kind in sorted(set(volume) - _VOLUMES):
         allowed = ", ".join(sorted(_VOLUMES - {"name"}))
         yield f"{path}.{kind}", f"this host has no volumes of that kind, only {allowed}"
@@ -75,11 +217,21 @@ def _volume(volume: Obj, path: str) -> Iterator[tuple[str, str]]:
             yield f"{path}.projected.sources[{number}].{kind}", "this host cannot project that"
 
 
-def _security(context: Obj, path: str, user: int) -> Iterator[tuple[str, str]]:
-    wanted = context.get("runAsUser")
-    if wanted is not None and wanted != user:
-        yield f"{path}.runAsUser", f"processes run as the user who started Kedge ({user}), not as {wanted}"
-    if context.get("runAsNonRoot") and user == 0:
-        yield f"{path}.runAsNonRoot", "Kedge was started by root, and processes run as root"
-    if context.get("privileged"):
-        yield f"{path}.privileged", "processes get no more rights than the user who started Kedge has"
+def _places(container: Obj, path: str) -> Iterator[_Fault]:
+    """What a container asks for in mounts and ports: it shares this machine's network."""
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        if mount.get("mountPropagation") not in {None, "None"}:
+            yield f"{path}.volumeMounts[{index}].mountPropagation", "mounts are not passed on between a Pod and this machine"
+        if mount.get("recursiveReadOnly") == "Enabled":
+            yield (
+                f"{path}.volumeMounts[{index}].recursiveReadOnly",
+                "what is mounted within a volume cannot be made read-only here",
+            )
+    for index, port in enumerate(container.get("ports") or ()):
+        if port.get("hostPort") not in {None, 0, port.get("containerPort")}:
+            yield (
+                f"{path}.ports[{index}].hostPort",
+                f"processes listen on this machine's own ports, so {port['containerPort']} is not led to {port['hostPort']}",
+            )
+        if port.get("hostIP") not in {None, "", "0.0.0.0", "::"}:  # noqa: S104  # what a Pod may say
+            yield f"{path}.ports[{index}].hostIP", "processes choose themselves where they listen"

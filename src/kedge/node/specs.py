@@ -125,8 +125,9 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     launcher = launchers.recognise(pod, container)
     expanded = machine.launchers.expand(prepared.volumes, launcher) if launcher and python else None
     mounts = mounts_of(container, prepared.volumes, environment.values)
-    if not private and (plain or (mounts and expanded is None)):
-        what = f"image {image.name!r}" if plain else "volumeMounts"
+    if not private and (plain or (mounts and expanded is None) or _wants_readonly(container)):
+        shared = "volumeMounts" if mounts and expanded is None else "securityContext.readOnlyRootFilesystem"
+        what = f"image {image.name!r}" if plain else shared
         text = f"container {name}: {what} needs a private view of the file system. None can be made here: {machine.view_refusal}."
         raise Refusal("ViewNotSupported", f"{text} Run it on Linux with user namespaces allowed, or on a Kubernetes cluster.")
     values = _variables(pod, environment, prepared, machine, python)
@@ -141,7 +142,8 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
         if not spawned[0]:
             spec["warm"] = {"python": argv[0], "launcher": str(expanded)}
     if private:
-        spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": plain}
+        readonly = plain or _wants_readonly(container)
+        spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": readonly}
         _private_places(spec, container, prepared, values)
         if python and not expanded:
             _own_environment(spec, python, prepared)
@@ -158,6 +160,10 @@ def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, 
         user="runAsUser" in security or "runAsGroup" in security,
     )
     return forking.why_not(start)
+
+
+def _wants_readonly(container: Obj) -> bool:
+    return bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
 
 
 def _private_places(spec: Obj, container: Obj, prepared: Prepared, values: Mapping[str, str]) -> None:
@@ -198,7 +204,7 @@ def _variables(pod: Obj, environment: Environment, prepared: Prepared, machine: 
         "HOME": str(prepared.directory / "home"),
         "TMPDIR": _TMP if private else str(prepared.directory / "tmp"),
         "LANG": "C.UTF-8",
-        "HOSTNAME": pod["metadata"]["name"],
+        "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
     }
     if not private:
         values |= _moved(pod, prepared)

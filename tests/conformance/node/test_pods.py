@@ -277,6 +277,18 @@ async def test_a_plain_linux_image_is_this_machine_read_only_and_the_status_says
     assert "Read-only file system" in await node.log("p")
 
 
+@linux
+async def test_a_root_that_is_asked_to_be_read_only_is(node: Node) -> None:
+    script = "touch /var/kedge-test || touch $VIRTUAL_ENV/x || touch $HOME/x /tmp/x /e/x && echo only there"
+    container = {"image": "python:3", "securityContext": {"readOnlyRootFilesystem": True}}
+    container |= {"volumeMounts": [{"name": "e", "mountPath": "/e"}]}
+    node.pod("p", script, container=container, volumes=[{"name": "e", "emptyDir": {}}])
+    await node.ended("p")
+    log = await node.log("p")
+    assert "/var/kedge-test': Read-only file system" in log
+    assert log.endswith("only there\n")
+
+
 @pytest.mark.parametrize(
     ("spec", "reason", "message"),
     [
