@@ -331,7 +331,13 @@ class NodeAgent:
             self._tasks.append(asyncio.create_task(self._reconnect(), name="supervisor"))
 
     async def _reconnect(self) -> None:
-        hello = await self._supervisor.connect()
+        while True:
+            try:
+                hello = await self._supervisor.connect()
+                break
+            except (KedgeError, OSError) as error:
+                _log.error("%s", error)
+                await self._clock.sleep(_RETRY_SECONDS)
         by_pod: dict[str, list[Obj]] = {}
         for record in hello["containers"]:
             by_pod.setdefault(record["id"].split("/")[0], []).append(record)

@@ -1,6 +1,7 @@
 """The agent's end of the supervisor's socket; starts a supervisor where none runs."""
 
 import asyncio
+import logging
 import os
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from kedge.errors import KedgeError
 from kedge.kube.kinds import Obj
 from kedge.supervisor import protocol
 
+_log = logging.getLogger(__name__)
 _SOCKET = "supervisor.sock"
 # The socket's address may have 104 bytes (macOS) to 108 (Linux), its end included.
 _LONGEST_PATH = 100
@@ -145,7 +147,10 @@ class Supervisor(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         for message in self._lines.feed(data):
             if message["event"] in {"started", "exited"}:
-                self._on_event(message)
+                try:
+                    self._on_event(message)
+                except Exception:  # noqa: BLE001  # a defect with one Pod must not end the conversation about all others
+                    _log.exception("what the supervisor says of %s was not understood", message.get("id"))
             elif self._answer is not None and not self._answer.done():
                 self._answer.set_result(message)
 

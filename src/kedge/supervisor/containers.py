@@ -129,14 +129,24 @@ def create(container_id: str, spec: Message, namespaces: tuple[int, int]) -> Con
     Raises:
         OSError: No more files may be open.
     """
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    ours, theirs = socket.socketpair()
-    for fd in (out_read, err_read):
-        os.set_blocking(fd, False)
     log = Log(spec["log"]["path"], spec["log"]["limit"], spec["log"].get("masks") or [])
+    with contextlib.ExitStack() as undo:
+        undo.callback(log.close, 0.0)
+        ends = [fd for _ in range(2) for fd in _pipe(undo)]
+        ours, theirs = socket.socketpair()
+        undo.pop_all()
+    out_read, out_write, err_read, err_write = ends
     fds = child.Descriptors(out_write, err_write, theirs.detach(), namespaces)
     return Container(container_id, spec, log, {"stdout": out_read, "stderr": err_read}, gate=ours, fds=fds)
+
+
+def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose reading never waits, closed again when what comes after it fails."""
+    read, write = os.pipe()
+    undo.callback(os.close, read)
+    undo.callback(os.close, write)
+    os.set_blocking(read, False)
+    return read, write
 
 
 def spawn(container: Container) -> int:

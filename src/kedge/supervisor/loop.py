@@ -42,12 +42,11 @@ class Loop:
             timeout = max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
             for key, events in self._selector.select(timeout):
                 read, write = key.data
-                if events & selectors.EVENT_WRITE and write:
-                    self.call(write)
-                # What ran before in this round may have closed the descriptor, and another may have got its number.
-                current = self._selector.get_map().get(key.fd)
-                if events & selectors.EVENT_READ and current is not None and current.data is key.data:
-                    self.call(read)
+                for event, action in ((selectors.EVENT_WRITE, write), (selectors.EVENT_READ, read)):
+                    # What ran before in this round may have closed the descriptor, and another may have got its number.
+                    current = self._selector.get_map().get(key.fd)
+                    if action and events & event and current is not None and current.data is key.data:
+                        self.call(action)
             now = time.monotonic()
             while self._timers and self._timers[0][0] <= now:
                 self.call(heapq.heappop(self._timers)[2])

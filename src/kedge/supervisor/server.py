@@ -83,6 +83,8 @@ class Server:
         )  # the hub's end, or a terminal's, must not end it: it goes when it has nothing to do
         signal.signal(signal.SIGINT, _ignore)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # A shell has what it runs in the background ignore this one, and containers would inherit it.
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         self._keeper.adopt()
         self._listen()
         self._loop.watch(woken.fileno(), lambda: self._woken(woken))

@@ -310,8 +310,8 @@ def test_a_container_can_be_stopped_before_its_program_has_begun(supervisor: Cli
         container = f"u/c{number}/0"
         supervisor.send(op="start", id=container, spec=supervisor.spec(container, "sleep", "1000"))
         supervisor.send(op="stop", id=container, grace=60)
-    for number in range(20):
-        assert supervisor.hear("exited", f"u/c{number}/0")["signal"] == signal.SIGTERM
+    ends = [supervisor.hear("exited") for _ in range(20)]
+    assert {end["id"]: end["signal"] for end in ends} == {f"u/c{number}/0": signal.SIGTERM for number in range(20)}
 
 
 def test_many_containers_at_once_each_end_as_they_do(supervisor: Client) -> None:
