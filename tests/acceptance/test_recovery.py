@@ -295,3 +295,23 @@ def test_a_hub_killed_at_any_moment_reaches_the_same_end(own_host: RunningHost, 
     assert run.result() == expected
     assert run.marks() == undisturbed.marks() == {"total": 1, "double": 1} | {f"work-{n}": 1 if n % 3 else 3 for n in range(7)}
     assert run.attempts() == run.marks()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_hub_and_supervisor_killed_in_any_order_reach_the_same_end(own_host: RunningHost, seed: int) -> None:
+    """What was lost with the supervisor is tried again, and the retries of the user are not used up by that."""
+    chance = random.Random(seed)  # noqa: S311  # no secret
+    run = Marked(own_host, "looping")
+    for _ in range(6):
+        time.sleep(chance.uniform(0, 0.6))  # noqa: TID251  # any moment will do
+        first = chance.random() < 0.5
+        if first:
+            own_host.kill()
+        with contextlib.suppress(OSError):  # it is just being started, by the hub
+            os.kill(supervisor_pid(own_host), signal.SIGKILL)
+        if first:
+            own_host.start()
+    assert run.result() == 2 * sum(n * n for n in range(7))
+    assert run.marks() <= run.attempts()
+    until(lambda: not any(identity.start_time(pid) for _, pid in run.ran), "a process runs on")
