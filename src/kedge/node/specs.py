@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kedge.config import Settings
+from kedge.kube import quantities
 from kedge.kube.kinds import Obj
 from kedge.node import environments, forking, launchers
 from kedge.node.env import Environment, expand
@@ -134,6 +135,8 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     argv = _argv(container, values, image)
     spawned = _spawned(container, environment.values, machine, launcher=expanded is not None)
     spec: Obj = {"cwd": container.get("workingDir") or ("/" if plain else values["HOME"]), "private": private, "mounts": mounts}
+    if limit := ((container.get("resources") or {}).get("limits") or {}).get("memory"):
+        spec["memory"] = int(quantities.parse(limit))
     if python and expanded:
         argv = [str(python / "bin" / "python"), str(expanded / "__main__.py"), *argv[2:]]
         if container.get("args") == ["stage-out"]:

@@ -17,6 +17,7 @@ from kedge.supervisor import containers, identity
 from kedge.supervisor.containers import Container
 from kedge.supervisor.logs import Log
 from kedge.supervisor.loop import Loop
+from kedge.supervisor.memory import Memory
 from kedge.supervisor.protocol import Message
 from kedge.supervisor.records import Records
 from kedge.supervisor.templates import Templates
@@ -30,6 +31,8 @@ _DRAIN_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 # How long the end of a process may be on its way after the interpreter that forked it has died.
 _ORPHAN_SECONDS = 1.0
+# What is written down of a container's spec, for a supervisor after this one.
+_KEPT = ("log", "memory")
 
 
 class Keeper:
@@ -49,6 +52,7 @@ class Keeper:
         self._live: dict[str, Container] = {}
         self._by_pid: dict[int, Container] = {}
         self._ended: dict[str, Message] = {}
+        self._memory = Memory(loop)
         self.templates = Templates(os.path.join(directory, "root"))
         self._zygotes = Zygotes(
             loop, on_fork=self._forked, on_exit=self._exited, on_refusal=self._execute, on_orphan=self._orphaned
@@ -112,11 +116,12 @@ class Keeper:
         container.started_at = identity.now()
         self._by_pid[container.pid] = container
         record = container.record(self._boot)
-        self._records.write(record | {"log": container.spec["log"]})
+        self._records.write(record | {key: container.spec[key] for key in _KEPT if key in container.spec})
         if container.gate:
             with contextlib.suppress(OSError):  # it may have died already; its exit says how
                 container.gate.send(b"g")
         container.told = True
+        self._memory.watch(container, container.spec.get("memory", 0))
         self._tell(record | {"event": "started"})
         if container.stopping:  # it was told to when it had no process yet
             container.kill(signal.SIGTERM)
@@ -184,7 +189,7 @@ class Keeper:
         """Record, clean up, and tell once the output is complete."""
         if container.exit:
             return
-        container.exit = how | {"state": "exited", "finishedAt": identity.now()}
+        container.exit = self._memory.ended(container, how) | {"state": "exited", "finishedAt": identity.now()}
         self._records.write(container.record(self._boot))
         if self._by_pid.get(container.pid) is container:
             del self._by_pid[container.pid]
@@ -279,7 +284,7 @@ class Keeper:
     def adopt(self) -> None:
         """Take over what a supervisor before this one has recorded."""
         for kept in self._records.all():
-            record = {key: value for key, value in kept.items() if key != "log"}
+            record = {key: value for key, value in kept.items() if key not in _KEPT}
             log: Message = kept.get("log") or {"path": os.devnull, "limit": 0}
             if record["state"] == "exited":
                 self._ended[record["id"]] = record
@@ -290,6 +295,7 @@ class Keeper:
             self._live[container.id] = container
             if record["boot"] == self._boot and identity.is_running(container.pid, container.start):
                 self._by_pid[container.pid] = container
+                self._memory.watch(container, kept.get("memory", 0))
                 self._attach(container)
             elif record["boot"] == self._boot:
                 self._lose(container)

@@ -16,15 +16,15 @@ Every agent that is connected hears every ``started`` and ``exited``. An ``ID`` 
 used once.
 
 RECORD, also what a line of ``containers.jsonl`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
-startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|Lost),
-message``.
+startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|
+OOMKilled|Lost), message``.
 
-SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``log {path, limit,
-masks}``; ``private`` (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as
-``/tmp``), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]``
-(with ``upper`` and ``work``, two directories: written there instead, where overlays can be mounted);
-``warm {python, launcher}`` to fork from an interpreter that is ready; ``held`` (numbers of signals that the program starts with
-blocked: one that comes before it listens waits for it).
+SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``memory`` (bytes, on
+Linux: with more it is killed); ``log {path, limit, masks}``; ``private`` (own view of the file system), ``readonly`` (its root
+cannot be written), ``tmp`` (directory to show as ``/tmp``), ``keep`` (directories to leave visible should they lie under
+``/tmp``), ``mounts [{source, target, readonly}]`` (with ``upper`` and ``work``, two directories: written there instead, where
+overlays can be mounted); ``warm {python, launcher}`` to fork from an interpreter that is ready; ``held`` (numbers of signals that
+the program starts with blocked: one that comes before it listens waits for it).
 
 ``view`` in the answer to ``hello`` says why private views cannot be made here; it is empty when they can.
 """

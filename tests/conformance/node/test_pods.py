@@ -278,6 +278,15 @@ async def test_a_plain_linux_image_is_this_machine_read_only_and_the_status_says
 
 
 @linux
+async def test_a_container_over_its_memory_limit_is_reported_as_out_of_memory(node: Node) -> None:
+    script = "exec tail /dev/zero"  # which keeps what it reads until a line ends
+    node.pod("p", script, container={"resources": {"limits": {"memory": "50Mi"}}})
+    ended = terminated(await node.ended("p"))
+    assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+    assert "more than the 50 MiB of resources.limits.memory" in ended["message"]
+
+
+@linux
 async def test_a_root_that_is_asked_to_be_read_only_is(node: Node) -> None:
     script = "touch /var/kedge-test || touch $VIRTUAL_ENV/x || touch $HOME/x /tmp/x /e/x && echo only there"
     container = {"image": "python:3", "securityContext": {"readOnlyRootFilesystem": True}}
