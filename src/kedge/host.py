@@ -203,21 +203,25 @@ def _dismiss(connection: socket.socket, grace: float) -> bool:
         except ConnectionResetError:
             data = b""
         if not data:
+            if pid:
+                wait_for_exit(pid, 10)
             return True
-        for message in lines.feed(data):
+        events = lines.feed(data)
+        for message in events:
             if message["event"] == "hello":
                 pid = int(message["pid"])
                 left = {record["id"] for record in message["containers"] if record["state"] == "running"}
                 for container in left:
                     connection.sendall(protocol.encode({"op": "stop", "id": container, "grace": grace}))
+            elif message["event"] == "started":  # asked for by the hub in its last moment
+                left.add(message["id"])
+                connection.sendall(protocol.encode({"op": "stop", "id": message["id"], "grace": grace}))
             elif message["event"] == "exited" and message["id"] in left:
                 left.discard(message["id"])
                 connection.sendall(protocol.encode({"op": "forget", "id": message["id"]}))
-        if pid and not left:
+        # Refused while a container is about to start: then its start, or its end, is heard of next.
+        if pid and not left and any(message["event"] != "refused" for message in events):
             connection.sendall(protocol.encode({"op": "quit"}))
-            connection.shutdown(socket.SHUT_WR)
-            wait_for_exit(pid, 10)
-            return True
 
 
 def _connect(connection: socket.socket, path: str) -> None:
