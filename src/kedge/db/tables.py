@@ -63,6 +63,76 @@ pipeline_versions = Table(
     Index("ix_pipeline_versions_spec", "spec_digest"),
 )
 
+
+def _tags(name: str, owner: Table, key: str) -> Table:
+    """Tags as rows of their own, so that a filter by one is an index seek; the owner's column of JSON is what is shown."""
+    return Table(
+        name,
+        metadata,
+        Column(key, Text, ForeignKey(f"{owner.name}.{key}", ondelete="CASCADE"), primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("value", Text, nullable=False),
+        Index(f"ix_{name}", "key", "value", key),
+    )
+
+
+pipeline_tags = _tags("pipeline_tags", pipelines, "pipeline_id")
+pipeline_version_tags = _tags("pipeline_version_tags", pipeline_versions, "pipeline_version_id")
+
+# What starts runs by itself. What it has started is in `firings`.
+recurring_runs = Table(
+    "recurring_runs",
+    metadata,
+    Column("recurring_run_id", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("experiment_id", Text, ForeignKey("experiments.experiment_id")),
+    Column("pipeline_id", Text),  # no foreign keys: it outlives the pipeline, and then says what it lacks
+    Column("pipeline_version_id", Text),  # NULL: the newest at each firing
+    Column("spec_digest", Text, ForeignKey("specs.digest")),  # of a pipeline that was given inline
+    Column("parameters", Text, nullable=False),
+    Column("pipeline_root", Text, nullable=False, server_default=""),
+    Column("service_account", Text, nullable=False, server_default=""),
+    Column("trigger", Text, nullable=False),  # JSON
+    Column("max_concurrency", Integer, nullable=False),
+    Column("no_catchup", Integer, nullable=False),
+    Column("enabled", Integer, nullable=False),
+    Column("fired", Integer, nullable=False, server_default="0"),  # how often
+    Column("since", BigInteger, nullable=False),  # moments up to this one are dealt with
+    Column("error", Text),  # why the last moment started no run
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("ix_recurring_runs_created", "created_at", "recurring_run_id"),
+    Index("ix_recurring_runs_namespace", "namespace", "created_at", "recurring_run_id"),
+    Index("ix_recurring_runs_experiment", "experiment_id", "created_at", "recurring_run_id"),
+    Index("ix_recurring_runs_name", "display_name", "created_at", "recurring_run_id"),
+    Index("ix_recurring_runs_spec", "spec_digest"),
+    Index(
+        "ix_recurring_runs_enabled", "recurring_run_id", sqlite_where=text("enabled = 1"), postgresql_where=text("enabled = 1")
+    ),
+)
+
+# Each moment of a recurring run at most once, whatever is killed when: the key says so.
+firings = Table(
+    "firings",
+    metadata,
+    Column("recurring_run_id", Text, ForeignKey("recurring_runs.recurring_run_id", ondelete="CASCADE"), primary_key=True),
+    Column("moment", BigInteger, primary_key=True),
+    Column("run_name", Text, nullable=False),  # of the Run object: a function of both, so that making it twice makes one
+    Column("position", Integer, nullable=False),  # the how-manieth firing it is, from 1
+    Column("run_id", Text),  # NULL until the Run is known to exist
+    Column("error", Text),  # why there is none
+    Index(
+        "ix_firings_open",
+        "recurring_run_id",
+        sqlite_where=text("run_id IS NULL AND error IS NULL"),
+        postgresql_where=text("run_id IS NULL AND error IS NULL"),
+    ),
+)
+
+_FILTERED = ("storage_state", "state", "display_name", "experiment_id")
+
 runs = Table(
     "runs",
     metadata,
@@ -89,12 +159,17 @@ runs = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
-    Index("ix_runs_created", "created_at", "run_id"),
-    Index("ix_runs_namespace", "namespace", "created_at", "run_id"),
-    Index("ix_runs_experiment", "experiment_id", "created_at", "run_id"),
+    Column("recurring_run_id", Text),  # no foreign key either
+    Column("scheduled_at", BigInteger),  # the moment of its recurring run
+    # A page and its count read one of these and nothing else: each holds what lists are filtered by, in the order of the pages.
+    Index("ix_runs_created", "created_at", "run_id", "namespace", *_FILTERED),
+    Index("ix_runs_namespace", "namespace", "created_at", "run_id", *_FILTERED),
+    Index("ix_runs_experiment", "experiment_id", "created_at", "run_id", "namespace", *_FILTERED[:3]),
+    Index("ix_runs_state", "state", "created_at", "run_id", "namespace", "storage_state", "experiment_id"),
+    Index("ix_runs_recurring", "recurring_run_id", "created_at", "run_id", "finished_at"),
     Index("ix_runs_live", "run_id", sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL")),
     Index("ix_runs_name", "name"),
-    Index("ix_runs_display_name", "display_name"),
+    Index("ix_runs_display_name", "display_name", "created_at", "run_id", "namespace", "storage_state", "state", "experiment_id"),
     Index("ix_runs_spec", "spec_digest"),
 )
 

@@ -101,6 +101,7 @@ class Registrar:
             experiment_id=asked.get("experimentId") or self._catalog.default_experiment(namespace).id,
             pipeline_id=asked.get("pipelineId"),
             pipeline_version_id=asked.get("pipelineVersionId"),
+            recurring_run_id=asked.get("recurringRunId"),
             pipeline_name=name,
             spec_digest=spec.digest,
             parameters=asked.get("parameters") or {},
@@ -108,6 +109,7 @@ class Registrar:
             service_account=asked.get("serviceAccountName") or "",
             cache=asked.get("cache", True),
             created_at=parse_timestamp(metadata["creationTimestamp"]) if "creationTimestamp" in metadata else now,
+            scheduled_at=parse_timestamp(asked["scheduledAt"]) if asked.get("scheduledAt") else None,
         )
         return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
 

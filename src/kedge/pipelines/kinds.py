@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from kedge.errors import Cause
+from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Column, Kind, Obj
 
 RUN_LABEL = "kedge.dev/run"
@@ -33,6 +34,8 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
     "pipelineDigest": str,
     "pipelineId": str,
     "pipelineVersionId": str,
+    "recurringRunId": str,
+    "scheduledAt": str,
     "experimentId": str,
     "displayName": str,
     "description": str,
@@ -60,9 +63,18 @@ def _validate(new: Obj, old: Obj | None) -> list[Cause]:
     if causes:
         return causes
     causes = list(_pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {})
+    if old is None and (moment := spec.get("scheduledAt")) is not None and not _is_time(moment):
+        causes.append(Cause("spec.scheduledAt", f"must be an RFC 3339 time such as 2026-11-23T09:05:07Z, got {moment!r:.60}"))
     if (ttl := spec.get("ttlSecondsAfterFinished")) is not None and ttl < 0:
         causes.append(Cause("spec.ttlSecondsAfterFinished", f"must be >= 0, got {ttl}. Leave it out for the default."))
     return causes
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return parse_timestamp(text) is not None
+    except (ValueError, OverflowError):
+        return False
 
 
 def _unknown(name: str) -> Cause:
@@ -125,6 +137,8 @@ RUN = Kind(
                     "pipelineDigest": {"type": "string"},
                     "pipelineId": {"type": "string"},
                     "pipelineVersionId": {"type": "string"},
+                    "recurringRunId": {"type": "string"},
+                    "scheduledAt": {"type": "string", "format": "date-time"},
                     "experimentId": {"type": "string"},
                     "displayName": {"type": "string"},
                     "description": {"type": "string"},

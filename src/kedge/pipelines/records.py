@@ -26,6 +26,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         experiment_id: The group it belongs to.
         pipeline_id: The stored pipeline it was started from, if any.
         pipeline_version_id: Likewise.
+        recurring_run_id: What started it, if it was no person.
         pipeline_name: ``pipelineInfo.name``; the scope of its cache.
         spec_digest: Which pipeline, by content.
         parameters: Arguments as they were given, by input name.
@@ -39,6 +40,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         failure: Why it did not succeed.
         outputs: The pipeline's own outputs.
         created_at: When it was asked for.
+        scheduled_at: The moment of its recurring run.
         started_at: When it began.
         finished_at: When it was over.
     """
@@ -51,6 +53,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     experiment_id: str | None = None
     pipeline_id: str | None = None
     pipeline_version_id: str | None = None
+    recurring_run_id: str | None = None
     pipeline_name: str
     spec_digest: str
     parameters: dict[str, Any]
@@ -64,6 +67,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     outputs: Outputs | None = None
     created_at: datetime
+    scheduled_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -88,6 +92,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
             parameters=self.parameters,
             pipeline_root=self.pipeline_root,
             created_at=self.created_at,
+            scheduled_at=self.scheduled_at,
             cache=self.cache,
             infra_retries=infra_retries,
             project_digest=project_digest,

@@ -166,6 +166,7 @@ def run_row(run: RunRecord) -> dict[str, Any]:
         "experiment_id": run.experiment_id,
         "pipeline_id": run.pipeline_id,
         "pipeline_version_id": run.pipeline_version_id,
+        "recurring_run_id": run.recurring_run_id,
         "pipeline_name": run.pipeline_name,
         "spec_digest": run.spec_digest,
         "parameters": text(run.parameters),
@@ -179,6 +180,7 @@ def run_row(run: RunRecord) -> dict[str, Any]:
         "failure": text(run.failure),
         "outputs": text(run.outputs),
         "created_at": micros(run.created_at),
+        "scheduled_at": micros(run.scheduled_at),
         "started_at": micros(run.started_at),
         "finished_at": micros(run.finished_at),
     }
@@ -195,6 +197,7 @@ def read_run(row: Row) -> RunRecord:
         experiment_id=row["experiment_id"],
         pipeline_id=row["pipeline_id"],
         pipeline_version_id=row["pipeline_version_id"],
+        recurring_run_id=row["recurring_run_id"],
         pipeline_name=row["pipeline_name"],
         spec_digest=row["spec_digest"],
         parameters=_mapping.decode(row["parameters"]),
@@ -208,6 +211,7 @@ def read_run(row: Row) -> RunRecord:
         failure=_failure.decode(row["failure"]) if row["failure"] else None,
         outputs=read_values(row["outputs"]),
         created_at=moment(row["created_at"]),
+        scheduled_at=moment(row["scheduled_at"]),
         started_at=moment(row["started_at"]),
         finished_at=moment(row["finished_at"]),
     )

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from kedge.db import schema
 from kedge.db.database import open_sqlite
-from kedge.db.tables import metadata, specs
+from kedge.db.tables import metadata, pipeline_tags, pipelines, specs
 from kedge.errors import StateError, Unavailable
 
 
@@ -50,6 +50,19 @@ def test_migrations_end_at_the_tables_that_a_new_database_gets(tmp_path: Path) -
     open_sqlite(tmp_path / "new.db").close()
     _migrated(tmp_path / "old.db", "head")
     assert _shape(tmp_path / "new.db") == _shape(tmp_path / "old.db")
+
+
+def test_a_database_of_the_first_version_keeps_its_rows_and_finds_its_tags(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    _migrated(path, "0001")
+    with sqlite3.connect(path) as raw:
+        raw.execute("INSERT INTO pipelines VALUES ('p1', 'default', 'mine', 'Mine', '', '{\"team\": \"a\"}', 1)")
+    raw.close()
+    database = open_sqlite(path)
+    with database.reading() as connection:
+        assert connection.execute(select(pipeline_tags)).all() == [("p1", "team", "a")]
+        assert connection.execute(select(pipelines.c.name)).scalars().all() == ["mine"]
+    database.close()
 
 
 def test_the_list_of_revisions_is_the_list_of_files() -> None:

@@ -1,0 +1,127 @@
+"""Recurring runs, tags that can be searched, and indexes that answer a list of runs by themselves."""
+
+import json
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+_RUN_INDEXES = {
+    "ix_runs_created": ["created_at", "run_id", "namespace", "storage_state", "state", "display_name", "experiment_id"],
+    "ix_runs_namespace": ["namespace", "created_at", "run_id", "storage_state", "state", "display_name", "experiment_id"],
+    "ix_runs_experiment": ["experiment_id", "created_at", "run_id", "namespace", "storage_state", "state", "display_name"],
+    "ix_runs_state": ["state", "created_at", "run_id", "namespace", "storage_state", "experiment_id"],
+    "ix_runs_recurring": ["recurring_run_id", "created_at", "run_id", "finished_at"],
+    "ix_runs_display_name": ["display_name", "created_at", "run_id", "namespace", "storage_state", "state", "experiment_id"],
+}
+_NEW = {"ix_runs_state", "ix_runs_recurring"}
+
+
+def _runs() -> None:
+    op.add_column("runs", sa.Column("recurring_run_id", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("scheduled_at", sa.BigInteger(), nullable=True))
+    for name, columns in _RUN_INDEXES.items():
+        if name not in _NEW:
+            op.drop_index(name, table_name="runs")
+        op.create_index(name, "runs", columns, unique=False)
+
+
+def _tags(owner: str, key: str) -> None:
+    name = f"{owner.removesuffix('s')}_tags"
+    op.create_table(
+        name,
+        sa.Column(key, sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint([key], [f"{owner}.{key}"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint(key, "key"),
+    )
+    op.create_index(f"ix_{name}", name, ["key", "value", key], unique=False)
+    rows = sa.table(owner, sa.column(key), sa.column("tags"))
+    made = sa.table(name, sa.column(key), sa.column("key"), sa.column("value"))
+    for identity, tags in op.get_bind().execute(sa.select(rows.c[key], rows.c.tags)).all():
+        for tag, value in json.loads(tags).items():
+            op.execute(made.insert().values({key: identity, "key": tag, "value": value}))
+
+
+def _recurring_runs() -> None:
+    op.create_table(
+        "recurring_runs",
+        sa.Column("recurring_run_id", sa.Text(), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("experiment_id", sa.Text(), nullable=True),
+        sa.Column("pipeline_id", sa.Text(), nullable=True),
+        sa.Column("pipeline_version_id", sa.Text(), nullable=True),
+        sa.Column("spec_digest", sa.Text(), nullable=True),
+        sa.Column("parameters", sa.Text(), nullable=False),
+        sa.Column("pipeline_root", sa.Text(), server_default="", nullable=False),
+        sa.Column("service_account", sa.Text(), server_default="", nullable=False),
+        sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("max_concurrency", sa.Integer(), nullable=False),
+        sa.Column("no_catchup", sa.Integer(), nullable=False),
+        sa.Column("enabled", sa.Integer(), nullable=False),
+        sa.Column("fired", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["experiment_id"], ["experiments.experiment_id"]),
+        sa.ForeignKeyConstraint(["spec_digest"], ["specs.digest"]),
+        sa.PrimaryKeyConstraint("recurring_run_id"),
+    )
+    for name, first in (
+        ("created", []),
+        ("namespace", ["namespace"]),
+        ("experiment", ["experiment_id"]),
+        ("name", ["display_name"]),
+    ):
+        columns = [*first, "created_at", "recurring_run_id"]
+        op.create_index(f"ix_recurring_runs_{name}", "recurring_runs", columns, unique=False)
+    op.create_index("ix_recurring_runs_spec", "recurring_runs", ["spec_digest"], unique=False)
+    enabled = sa.text("enabled = 1")
+    op.create_index(
+        "ix_recurring_runs_enabled",
+        "recurring_runs",
+        ["recurring_run_id"],
+        unique=False,
+        sqlite_where=enabled,
+        postgresql_where=enabled,
+    )
+
+
+def _firings() -> None:
+    op.create_table(
+        "firings",
+        sa.Column("recurring_run_id", sa.Text(), nullable=False),
+        sa.Column("moment", sa.BigInteger(), nullable=False),
+        sa.Column("run_name", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["recurring_run_id"], ["recurring_runs.recurring_run_id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("recurring_run_id", "moment"),
+    )
+    still_open = sa.text("run_id IS NULL AND error IS NULL")
+    op.create_index(
+        "ix_firings_open",
+        "firings",
+        ["recurring_run_id"],
+        unique=False,
+        sqlite_where=still_open,
+        postgresql_where=still_open,
+    )
+
+
+def upgrade() -> None:
+    """Make the tables, and the indexes of runs anew."""
+    _runs()
+    _tags("pipelines", "pipeline_id")
+    _tags("pipeline_versions", "pipeline_version_id")
+    _recurring_runs()
+    _firings()
