@@ -29,11 +29,15 @@ RUN_LIST = pages.Listing(
         "display_name": runs.c.display_name,
         "created_at": runs.c.created_at,
         "finished_at": runs.c.finished_at,
+        "scheduled_at": runs.c.scheduled_at,
+        "description": runs.c.description,
         "state": runs.c.state,
         "storage_state": runs.c.storage_state,
         "experiment_id": runs.c.experiment_id,
         "namespace": runs.c.namespace,
+        "pipeline_id": runs.c.pipeline_id,
         "pipeline_version_id": runs.c.pipeline_version_id,
+        "recurring_run_id": runs.c.recurring_run_id,
     },
 )
 ARTIFACT_LIST = pages.Listing(

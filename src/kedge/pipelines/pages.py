@@ -1,50 +1,29 @@
 """Lists: one page at a time, in a stable order, filtered as KFP's REST API wants it.
 
 The page token holds the place after which the next page begins, not a number of rows to skip: a page costs the same wherever it
-is, and rows that are added meanwhile are neither repeated nor lost.
+is, and rows that are added meanwhile are neither repeated nor lost. It also holds the order and the filter that it belongs to:
+they need not be given again, and others are refused.
 """
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import Column, Select, Table, and_, func, or_, select
+from sqlalchemy import BigInteger, Column, Select, Table, and_, func, or_, select, tuple_
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from kedge.errors import BadRequest
-from kedge.kube.clock import parse_timestamp
-from kedge.pipelines.rows import Row, micros
+from kedge.pipelines import filters
+from kedge.pipelines.rows import Row
 
 DEFAULT_SIZE = 20
 MAX_SIZE = 200
 
 T = TypeVar("T")
-_OPERATIONS = {
-    1: "EQUALS",
-    2: "NOT_EQUALS",
-    3: "GREATER_THAN",
-    4: "GREATER_THAN_EQUALS",
-    5: "LESS_THAN",
-    6: "LESS_THAN_EQUALS",
-    7: "IN",
-    8: "IN",
-    9: "IS_SUBSTRING",
-}
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "EQUALS": lambda column, value: column == value,
-    "NOT_EQUALS": lambda column, value: column != value,
-    "GREATER_THAN": lambda column, value: column > value,
-    "GREATER_THAN_EQUALS": lambda column, value: column >= value,
-    "LESS_THAN": lambda column, value: column < value,
-    "LESS_THAN_EQUALS": lambda column, value: column <= value,
-    "IN": lambda column, value: column.in_(value if isinstance(value, list) else [value]),
-    "IS_SUBSTRING": lambda column, value: func.instr(column, value) > 0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +50,14 @@ class Listing(Generic[T]):
         id: Its key, which makes the order unique.
         read: Turns a row into a record.
         columns: Names a client may sort and filter by, and their columns.
+        tags: The table of its tags, if it has any.
     """
 
     table: Table
     id: Column[Any]
     read: Callable[[Row], T]
     columns: Mapping[str, Column[Any]]
+    tags: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +77,15 @@ class Query:
     filter: str = ""
 
 
+class _Place(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a token says: the last row of the page before it, and which list it was."""
+
+    value: int | str | None
+    key: str
+    sort_by: str
+    filter: str
+
+
 def page(connection: Connection, listing: Listing[T], query: Query, *where: ColumnElement[bool]) -> Page[T]:
     """Read one page.
 
@@ -109,22 +99,21 @@ def page(connection: Connection, listing: Listing[T], query: Query, *where: Colu
         BadRequest: A part of the query cannot be used; the message says which values can.
     """
     size = _size(query.page_size)
-    column, descending = _order(query.sort_by, listing)
-    conditions = [*where, *_filter(query.filter, listing)]
+    place = _place(query)
+    sort_by, text = (query.sort_by, query.filter) if place is None else (place.sort_by, place.filter)
+    column, descending = _order(sort_by, listing)
+    conditions = [*where, *filters.conditions(text, filters.Filterable(listing.columns, listing.tags))]
     statement: Select[Any] = select(listing.table).where(*conditions)
-    if query.page_token:
-        value, key = _place(query.page_token)
-        beyond = (column < value, listing.id < key) if descending else (column > value, listing.id > key)
-        statement = statement.where(or_(beyond[0], and_(column == value, beyond[1])))
-    order = (column.desc(), listing.id.desc()) if descending else (column.asc(), listing.id.asc())
-    if column is listing.id:
-        order = order[:1]
+    if place is not None:
+        statement = statement.where(_beyond(place, (column, listing.id), query.page_token, descending=descending))
+    order = [_ordered(key, descending=descending) for key in ((listing.id,) if column is listing.id else (column, listing.id))]
     rows = connection.execute(statement.order_by(*order).limit(size + 1)).mappings().all()
     total = connection.execute(select(func.count()).select_from(listing.table).where(*conditions)).scalar_one()
     token = ""
     if len(rows) > size:
         last = rows[size - 1]
-        token = base64.urlsafe_b64encode(msgspec.json.encode((last[column.name], last[listing.id.name]))).decode()
+        following = _Place(last[column.name], last[listing.id.name], sort_by, text)
+        token = base64.urlsafe_b64encode(msgspec.json.encode(following)).decode()
     return Page([listing.read(row) for row in rows[:size]], total, token)
 
 
@@ -140,92 +129,58 @@ def _order(sort_by: str, listing: Listing[T]) -> tuple[Column[Any], bool]:
     name, _, direction = sort_by.strip().partition(" ")
     if name not in listing.columns or direction.strip() not in {"", "asc", "desc"}:
         known = ", ".join(sorted(listing.columns))
-        raise BadRequest(f"sort_by: {sort_by!r} is no field with asc or desc after it. Fields here: {known}.")
+        raise BadRequest(f"sort_by: {sort_by!r:.80} is no field with asc or desc after it. Fields here: {known}.")
     return listing.columns[name], direction.strip() == "desc"
 
 
-def _place(token: str) -> tuple[Any, str]:
+def _ordered(column: Column[Any], *, descending: bool) -> Any:
+    """A column's place in the order; NULL is less than everything, which SQLite takes for granted and PostgreSQL does not."""
+    ordered = column.desc() if descending else column.asc()
+    if not column.nullable:
+        return ordered
+    return ordered.nulls_last() if descending else ordered.nulls_first()
+
+
+def _beyond(place: _Place, keys: tuple[Column[Any], Column[Any]], token: str, *, descending: bool) -> ColumnElement[bool]:
+    """What comes after a place."""
+    column, key = keys
+    is_number = isinstance(column.type, BigInteger)
+    if isinstance(place.value, int) != is_number if place.value is not None else not column.nullable:
+        raise _no_token(token)
+    if place.value is None:
+        same = and_(column.is_(None), key < place.key if descending else key > place.key)
+        return same if descending else or_(column.is_not(None), same)
+    if not column.nullable:  # one seek in the index, where OR would be two
+        here = tuple_(place.value, place.key)
+        return tuple_(column, key) < here if descending else tuple_(column, key) > here
+    if descending:
+        return or_(column < place.value, column.is_(None), and_(column == place.value, key < place.key))
+    return or_(column > place.value, and_(column == place.value, key > place.key))
+
+
+def _place(query: Query) -> _Place | None:
+    """Where the page begins, if it is not the first.
+
+    Raises:
+        BadRequest: The token is none of ours, or belongs to another list.
+    """
+    token = query.page_token
+    if not token:
+        return None
     try:
-        value, key = msgspec.json.decode(base64.urlsafe_b64decode(token))
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
-        raise BadRequest(f"page_token: {token!r:.80} is none that this server made. Start again without it.") from error
-    return value, str(key)
+        place = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=_Place)
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
+        raise _no_token(token) from error
+    if isinstance(place.value, int) and abs(place.value) >= 2**63:
+        raise _no_token(token)
+    for name, asked, known in (("sort_by", query.sort_by, place.sort_by), ("filter", query.filter, place.filter)):
+        if asked and asked != known:
+            raise BadRequest(
+                f"page_token: it belongs to a list with {name} {known!r:.80}, not {asked!r:.80}. Leave {name} out, or start "
+                f"again without the token."
+            )
+    return place
 
 
-def _filter(text: str, listing: Listing[T]) -> Sequence[ColumnElement[bool]]:
-    if not text:
-        return ()
-    try:
-        predicates = msgspec.json.decode(text, type=_Filter).predicates
-    except msgspec.DecodeError as error:
-        raise BadRequest(f'filter: {error}. It is JSON such as {{"predicates": [{{"operation": "EQUALS", ...}}]}}.') from error
-    return [_condition(predicate, listing) for predicate in predicates]
-
-
-class _Predicate(msgspec.Struct, forbid_unknown_fields=True):
-    key: str = ""
-    operation: int | str = "EQUALS"
-    string_value: str | None = None
-    stringValue: str | None = None  # noqa: N815  # kfp.Client writes this one, the API's own documents the other
-    int_value: int | str | None = None
-    intValue: int | str | None = None  # noqa: N815
-    long_value: int | str | None = None
-    longValue: int | str | None = None  # noqa: N815
-    timestamp_value: str | None = None
-    timestampValue: str | None = None  # noqa: N815
-    string_values: Any = None
-    stringValues: Any = None  # noqa: N815
-    int_values: Any = None
-    intValues: Any = None  # noqa: N815
-    long_values: Any = None
-    longValues: Any = None  # noqa: N815
-
-
-class _Filter(msgspec.Struct, forbid_unknown_fields=True):
-    predicates: list[_Predicate] = []
-
-
-def _condition(predicate: _Predicate, listing: Listing[T]) -> ColumnElement[bool]:
-    column = listing.columns.get(predicate.key)
-    if column is None:
-        raise BadRequest(
-            f"filter: {predicate.key!r} is no field that can be filtered. Fields here: {', '.join(sorted(listing.columns))}."
-        )
-    operation = predicate.operation
-    name = _OPERATIONS.get(operation) if isinstance(operation, int) else operation
-    if name not in _COMPARE:
-        raise BadRequest(f"filter: operation {operation!r} of {predicate.key!r} is not known. There are {', '.join(_COMPARE)}.")
-    return _COMPARE[name](column, _value(predicate))
-
-
-def _value(predicate: _Predicate) -> Any:
-    p = predicate
-    if (moment := p.timestamp_value or p.timestampValue) is not None:
-        return _moment(moment)
-    for text in (p.string_value, p.stringValue):
-        if text is not None:
-            return text
-    for number in (p.int_value, p.intValue, p.long_value, p.longValue):
-        if number is not None:
-            return _number(number, p.key)
-    for values in (p.string_values, p.stringValues, p.int_values, p.intValues, p.long_values, p.longValues):
-        if isinstance(values, Mapping):
-            return list(values.get("values") or ())
-        if isinstance(values, list):
-            return values
-    raise BadRequest(f"filter: the predicate on {p.key!r} has no value. Give it a string_value, int_value or timestamp_value.")
-
-
-def _number(value: int | str, key: str) -> int:
-    try:
-        return int(value)
-    except ValueError as error:
-        raise BadRequest(f"filter: {value!r} of {key!r} is no whole number.") from error
-
-
-def _moment(text: str) -> int | None:
-    try:
-        found: datetime = parse_timestamp(text)
-    except ValueError as error:
-        raise BadRequest(f"filter: {text!r} is no RFC 3339 time, such as 2026-11-23T09:05:07Z.") from error
-    return micros(found)
+def _no_token(token: str) -> BadRequest:
+    return BadRequest(f"page_token: {token!r:.80} is none that this server made. Start again without it.")

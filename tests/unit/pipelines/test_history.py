@@ -223,6 +223,33 @@ def test_runs_are_sorted_as_asked_over_pages(history: History, sort_by: str, exp
     assert found == [f"run-{number:03d}" for number in expected]
 
 
+def test_a_page_token_belongs_to_its_order_and_filter(history: History) -> None:
+    for number in range(3):
+        history.adopt(run(number), SPEC)
+    asked = Query(page_size=1, sort_by="display_name asc", filter=predicate("name", 9, string_value="Run"))
+    token = history.list_runs(asked).next_token
+    assert [found.id for found in history.list_runs(Query(page_size=1, page_token=token)).items] == ["run-001"]
+    with pytest.raises(BadRequest, match="belongs to a list with sort_by 'display_name asc', not 'created_at desc'"):
+        history.list_runs(Query(page_token=token, sort_by="created_at desc"))
+    with pytest.raises(BadRequest, match="belongs to a list with filter"):
+        history.list_runs(Query(page_token=token, filter=predicate("name", 9, string_value="x")))
+
+
+@pytest.mark.parametrize(("sort_by", "expected"), [("finished_at asc", [0, 2, 4, 3, 1]), ("finished_at desc", [1, 3, 4, 2, 0])])
+def test_what_has_no_value_yet_is_sorted_before_what_has(history: History, sort_by: str, expected: list[int]) -> None:
+    for number in range(5):
+        ended = NOW - timedelta(seconds=number) if number % 2 else None
+        history.adopt(run(number, finished_at=ended), SPEC)
+    found: list[str] = []
+    token = ""
+    for _ in range(5):
+        page = history.list_runs(Query(page_size=1, sort_by=sort_by, page_token=token))
+        found += [record.id for record in page.items]
+        token = page.next_token
+    assert found == [f"run-{number:03d}" for number in expected]
+    assert token == ""
+
+
 def predicate(key: str, operation: Any, **value: Any) -> str:
     return msgspec.json.encode({"predicates": [{"key": key, "operation": operation, **value}]}).decode()
 
@@ -235,6 +262,16 @@ def predicate(key: str, operation: Any, **value: Any) -> str:
         (predicate("name", "IS_SUBSTRING", string_value="un 2"), [2]),
         (predicate("display_name", "NOT_EQUALS", string_value="Run 1"), [2, 0]),
         (predicate("run_id", "IN", string_values={"values": ["run-000", "run-002"]}), [2, 0]),
+        (predicate("run_id", 8, stringValues={"values": ["run-000"]}), [0]),
+        (predicate("display_name", 9, stringValue="RUN 2"), [2]),
+        (predicate("display_name", 9, stringValue="%"), []),
+        (predicate("display_name", 9, stringValue="_"), []),
+        (predicate("created_at", 3, timestampValue="2026-11-23T09:05:08.123456Z"), [2]),
+        (predicate("created_at", 5, timestampValue="2026-11-23T09:05:08.123456Z"), [2, 1]),
+        (predicate("created_at", 6, timestampValue="2026-11-23T09:05:08.123456Z"), [0]),
+        (predicate("created_at", 7, timestampValue="2026-11-23T09:05:08.123456Z"), [1, 0]),
+        (predicate("created_at", "LESS_THAN", string_value="2026-11-23T10:05:08.123456+01:00"), [0]),
+        ("%7B%22predicates%22%3A%5B%7B%22key%22%3A%22name%22%2C%22stringValue%22%3A%22Run+1%22%7D%5D%7D", [1]),
         (predicate("created_at", "GREATER_THAN", timestamp_value="2026-11-23T09:05:08Z"), [2, 1]),
         (predicate("state", "EQUALS", string_value="FAILED"), []),
     ],
@@ -251,7 +288,7 @@ def test_runs_are_filtered_as_kfp_asks(history: History, text: str, expected: li
     ("query", "message"),
     [
         (Query(page_size=-1), "page_size: must not be negative, got -1"),
-        (Query(sort_by="colour"), r"sort_by: 'colour' is no field .* Fields here: created_at, display_name"),
+        (Query(sort_by="colour"), r"sort_by: 'colour' is no field .* Fields here: created_at, description, display_name"),
         (Query(sort_by="name up"), "sort_by: 'name up'"),
         (Query(page_token="!"), "page_token: '!' is none that this server made"),
         (Query(page_token="MTI="), "page_token"),
@@ -262,6 +299,13 @@ def test_runs_are_filtered_as_kfp_asks(history: History, text: str, expected: li
         (Query(filter=predicate("created_at", 1, timestamp_value="yesterday")), "'yesterday' is no RFC 3339 time"),
         (Query(filter=predicate("name", 1, int_value="x")), "'x' of 'name' is no whole number"),
         (Query(filter='{"predicates": [{"nonsense": 1}]}'), "unknown field `nonsense`"),
+        (Query(filter=predicate("name", 4, string_value="x")), "operation 4 of 'name' is not known"),
+        (Query(filter=predicate("name", 1, int_value=7)), "'name' is a text. Give it a string_value, not 7"),
+        (Query(filter=predicate("name", 1, long_value=str(2**64))), "more than 64 bits"),
+        (Query(filter=predicate("created_at", 1, int_value=7)), "'created_at' is a time. Give it a timestamp_value"),
+        (Query(filter=predicate("created_at", 9, string_value="2026-11-23T09:05:08Z")), "IS_SUBSTRING is for texts"),
+        (Query(filter=predicate("run_id", 8, string_values={"values": ["a"] * 1001})), "at most 1000 are read"),
+        (Query(filter=predicate("tags.team", 1, string_value="a")), "'tags.team' is no field"),
     ],
 )
 def test_a_query_that_cannot_be_answered_says_what_can(history: History, query: Query, message: str) -> None:
