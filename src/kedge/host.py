@@ -193,35 +193,53 @@ def stop_supervisor(home: Path, *, grace: float = 30.0) -> bool:
 
 def _dismiss(connection: socket.socket, grace: float) -> bool:
     """Speak to the supervisor: stop what runs, drop the records, wait until it is gone."""
+
+    def ask(**request: object) -> None:
+        connection.sendall(protocol.encode(request))
+
     lines = protocol.Lines()
-    connection.sendall(protocol.encode({"op": "hello"}))
+    ask(op="hello")
     left: set[str] = set()
     pid = 0
     while True:
-        try:
-            data = connection.recv(1 << 18)
-        except ConnectionResetError:
-            data = b""
-        if not data:
+        events = lines.feed(_received(connection))
+        if not events:
             if pid:
                 wait_for_exit(pid, 10)
             return True
-        events = lines.feed(data)
         for message in events:
             if message["event"] == "hello":
                 pid = int(message["pid"])
-                left = {record["id"] for record in message["containers"] if record["state"] == "running"}
-                for container in left:
-                    connection.sendall(protocol.encode({"op": "stop", "id": container, "grace": grace}))
-            elif message["event"] == "started":  # asked for by the hub in its last moment
-                left.add(message["id"])
-                connection.sendall(protocol.encode({"op": "stop", "id": message["id"], "grace": grace}))
             elif message["event"] == "exited" and message["id"] in left:
                 left.discard(message["id"])
-                connection.sendall(protocol.encode({"op": "forget", "id": message["id"]}))
+                ask(op="forget", id=message["id"])
+            for container in _running(message):
+                left.add(container)
+                ask(op="stop", id=container, grace=grace)
         # Refused while a container is about to start: then its start, or its end, is heard of next.
         if pid and not left and any(message["event"] != "refused" for message in events):
-            connection.sendall(protocol.encode({"op": "quit"}))
+            ask(op="quit")
+
+
+def _received(connection: socket.socket) -> bytes:
+    """At least one whole message, or nothing when the supervisor is gone."""
+    data = b""
+    while not data.endswith(b"\n"):
+        try:
+            piece = connection.recv(1 << 18)
+        except ConnectionResetError:
+            piece = b""
+        if not piece:
+            return b""
+        data += piece
+    return data
+
+
+def _running(message: protocol.Message) -> list[str]:
+    """The containers that run, as a message says: those of before, or one that the hub has asked for in its last moment."""
+    if message["event"] == "started":
+        return [message["id"]]
+    return [record["id"] for record in message.get("containers", ()) if record["state"] == "running"]
 
 
 def _connect(connection: socket.socket, path: str) -> None:
