@@ -128,9 +128,14 @@ class UnsupportedMediaType(ApiError):
 
 
 class Invalid(ApiError):
-    """The object breaks a rule of its kind; ``causes`` names each field."""
+    """The object breaks a rule of its kind; ``causes`` names each field.
+
+    Attributes:
+        name: The object's, where it is known: the path of a request to create one does not hold it.
+    """
 
     code, reason = 422, "Invalid"
+    name = ""
 
 
 class TooManyRequests(ApiError):

@@ -21,9 +21,12 @@ def to_status(error: ApiError, *, kind: Kind | None = None, name: str = "") -> O
     """
     details: Obj = {}
     if kind is not None:
-        details = {"kind": kind.plural}
+        # As a real API server has it: an invalid object is called by its kind, anything else by its resource.
+        details = {"kind": kind.kind if isinstance(error, errors.Invalid) else kind.plural}
         if kind.group:
             details["group"] = kind.group
+    if isinstance(error, errors.Invalid):
+        name = error.name or name
     if name:
         details["name"] = name
     if error.causes:

@@ -4,9 +4,9 @@ There is one connection, used by the hub's thread alone: with SQLite in its WAL 
 millisecond, less than handing it to another thread and back would cost.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy
@@ -57,7 +57,7 @@ class Database:
         """``sqlite`` or ``postgresql``."""
         return self._engine.dialect.name
 
-    @contextmanager
+    @contextlib.contextmanager
     def transaction(self) -> Generator[Connection]:
         """All of what is written inside, or nothing.
 
@@ -70,7 +70,7 @@ class Database:
                 self._connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield self._connection
 
-    @contextmanager
+    @contextlib.contextmanager
     def reading(self) -> Generator[Connection]:
         """A connection to read from; also usable inside `transaction`, whose writes it then sees."""
         if self._connection.in_transaction():
@@ -87,7 +87,7 @@ class Database:
         self._connection.close()
         self._engine.dispose()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _explained(self) -> Generator[None]:
         try:
             yield
@@ -127,6 +127,8 @@ def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
         StateError: The file is corrupt, or a newer version wrote it.
         Unavailable: It cannot be opened or written.
     """
+    with contextlib.suppress(OSError):  # what is wrong with the place is said when the file is opened
+        path.touch(mode=0o600)  # its owner's alone, and with it the files that SQLite lays beside it
     engine = sqlalchemy.create_engine(
         sqlalchemy.URL.create("sqlite", database=str(path)),
         poolclass=StaticPool,

@@ -56,6 +56,8 @@ _SPEC_DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("schedulerName", "default-scheduler"),
     ("enableServiceLinks", True),
 )
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+_PROBE_DEFAULTS = (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3))
 
 
 def default_pod(pod: Obj) -> None:
@@ -80,9 +82,22 @@ def default_pod(pod: Obj) -> None:
 def _default_volume(volume: Obj) -> None:
     if set(volume) == {"name"}:
         volume["emptyDir"] = {}
-    for source in ("configMap", "secret", "projected"):
+    for source in ("configMap", "secret", "projected", "downwardAPI"):
         if isinstance(volume.get(source), dict):
             volume[source].setdefault("defaultMode", 0o644)
+    if isinstance(host_path := volume.get("hostPath"), dict):
+        host_path.setdefault("type", "")
+    for holder in (volume, *_dicts((volume.get("projected") or {}).get("sources"))):
+        if isinstance(token := holder.get("serviceAccountToken"), dict):
+            token.setdefault("expirationSeconds", 3600)
+        if isinstance(downward := holder.get("downwardAPI"), dict):
+            for item in _dicts(downward.get("items")):
+                _default_field(item)
+
+
+def _default_field(holder: Obj) -> None:
+    if isinstance(field := holder.get("fieldRef"), dict):
+        field.setdefault("apiVersion", "v1")
 
 
 def _default_container(container: Obj) -> None:
@@ -101,6 +116,16 @@ def _default_container(container: Obj) -> None:
                 requests.setdefault(name, value)
     for port in _dicts(container.get("ports")):
         port.setdefault("protocol", "TCP")
+    for variable in _dicts(container.get("env")):
+        if isinstance(source := variable.get("valueFrom"), dict):
+            _default_field(source)
+    for name in _PROBES:
+        if isinstance(probe := container.get(name), dict):
+            for key, value in _PROBE_DEFAULTS:
+                probe.setdefault(key, value)
+            if isinstance(get := probe.get("httpGet"), dict):
+                get.setdefault("path", "/")
+                get.setdefault("scheme", "HTTP")
 
 
 def validate_pod(pod: Obj, old: Obj | None) -> list[Cause]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from kedge.client.types import Writer
 from kedge.errors import ApiError
@@ -11,6 +13,8 @@ from kedge.kube.kinds import Obj
 
 _log = logging.getLogger(__name__)
 _LONGEST_MESSAGE = 1024  # as a real API server has it
+# Events that may still be counted.
+_REMEMBERED = 1024
 
 
 class Events:
@@ -29,14 +33,29 @@ class Events:
         self._ids = ids
         self._node = node
         self._tasks: set[asyncio.Task[None]] = set()
+        self._written: dict[tuple[str, str, str], tuple[str, int]] = {}  # (uid, reason, message) -> (name, count)
 
     def emit(self, pod: Obj, reason: str, message: str, *, warning: bool = False) -> None:
-        """Write one event about a Pod, soon."""
+        """Write one event about a Pod, soon; one that was written already is counted instead."""
         meta, now = pod["metadata"], timestamp(self._clock.now())
-        event: Obj = {
+        message = message[:_LONGEST_MESSAGE]
+        key = (meta["uid"], reason, message)
+        if (known := self._written.pop(key, None)) is not None:
+            name, count = known[0], known[1] + 1
+            self._soon(self._count(name, meta["namespace"], {"count": count, "lastTimestamp": now}))
+        else:
+            name, count = f"{meta['name']}.{self._ids.suffix(10)}", 1
+            self._soon(self._write(self._event(pod, name, {"reason": reason, "message": message}, now, warning=warning)))
+        self._written[key] = (name, count)
+        while len(self._written) > _REMEMBERED:
+            del self._written[next(iter(self._written))]
+
+    def _event(self, pod: Obj, name: str, what: Obj, now: str, *, warning: bool) -> Obj:
+        meta = pod["metadata"]
+        return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": f"{meta['name']}.{self._ids.suffix(10)}", "namespace": meta["namespace"]},
+            "metadata": {"name": name, "namespace": meta["namespace"]},
             "involvedObject": {
                 "apiVersion": "v1",
                 "kind": "Pod",
@@ -45,14 +64,15 @@ class Events:
                 "uid": meta["uid"],
             },
             "type": "Warning" if warning else "Normal",
-            "reason": reason,
-            "message": message[:_LONGEST_MESSAGE],
+            **what,
             "source": {"component": "kedge-node", "host": self._node},
             "firstTimestamp": now,
             "lastTimestamp": now,
             "count": 1,
         }
-        task = asyncio.create_task(self._write(event))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -65,3 +85,9 @@ class Events:
             await self._writer.create(EVENT, event)
         except ApiError as error:
             _log.debug("event %s was not written: %s", event["reason"], error)
+
+    async def _count(self, name: str, namespace: str, change: Obj) -> None:
+        try:
+            await self._writer.patch(EVENT, name, namespace, change)
+        except ApiError as error:
+            _log.debug("event %s was not counted: %s", name, error)

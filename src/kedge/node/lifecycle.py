@@ -180,7 +180,8 @@ def decide(spec: Obj, seen: Seen, now: datetime) -> Plan:
         seen: What is known. ``ending`` and ``mains_done_at`` are filled in when their time has come.
         now: The time.
     """
-    plan = Plan()
+    # Once a main container has started, the Pod is past its init containers, however it ends.
+    plan = Plan(initialized=any(seen.of(each["name"]).started_at for each in spec["containers"]))
     _watch_deadline(spec, seen, plan, now)
     if seen.ending is None:
         _advance(spec, seen, plan, now)

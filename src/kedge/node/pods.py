@@ -91,7 +91,7 @@ class PodWorker:
         self._retry = _FIRST_RETRY
         self._retry_at: datetime | None = None
         self._grace_seen = 0.0
-        self._lasting: set[str] = set()
+        self._told: set[str] = set()
         self._written: Obj = pod.get("status") or {}
         self._known_ids.update(observing.adopt(self._seen, pod, records, place=self._place, now=tools.clock.now()))
 
@@ -320,6 +320,7 @@ class PodWorker:
             self._notes.started = ("ExecFallback", "no warm interpreter was there")
         status = status_of(self.pod, self._seen, plan, notes=self._notes, now=self._tools.clock.now())
         self._tell_lasting()
+        self._tell_back_off(plan)
         if status == self._written:
             return
         meta = self.pod["metadata"]
@@ -351,14 +352,21 @@ class PodWorker:
         now = self._tools.clock.now()
         for name, container in self._seen.containers.items():
             key = f"{name}/{container.attempt}"
-            if not container.running or container.started_at is None or key in self._lasting:
+            if not container.running or container.started_at is None or key in self._told:
                 continue
             due = container.started_at + timedelta(seconds=_LASTING_SECONDS)
             if now < due:
                 self._later(due)
                 continue
-            self._lasting.add(key)
+            self._told.add(key)
             self._tools.events.emit(self.pod, "Started", f"Started container {name} ({container.how}).")
+
+    def _tell_back_off(self, plan: Plan) -> None:
+        for name, reason in plan.waiting.items():
+            key = f"back-off/{name}/{self._seen.of(name).attempt}"
+            if reason == "CrashLoopBackOff" and key not in self._told:
+                self._told.add(key)
+                self._tools.events.emit(self.pod, "BackOff", f"Back-off restarting failed container {name}.", warning=True)
 
     async def _finish(self) -> None:
         """Nothing runs, and that is written: let go of everything."""

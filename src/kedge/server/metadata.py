@@ -129,4 +129,6 @@ def invalid(kind: Kind, name: str, causes: list[Cause]) -> Invalid:
     """Make the error for an object that breaks rules: one sentence that names each field."""
     listed = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
     qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-    return Invalid(f"{qualified} {name!r} is invalid: {listed}".replace("''", '""'), causes=causes)
+    error = Invalid(f"{qualified} {name!r} is invalid: {listed}".replace("''", '""'), causes=causes)
+    error.name = name
+    return error

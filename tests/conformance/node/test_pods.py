@@ -425,3 +425,22 @@ async def test_a_container_that_lasts_is_worth_an_event(node: Node) -> None:
     await node.agent._events.close()
     events = [(each["involvedObject"]["name"], each["reason"]) for each in node.api.list(EVENT, "default").items]
     assert events == [("long", "Started")]
+
+
+async def test_a_pod_past_its_deadline_was_initialized_all_the_same(node: Node) -> None:
+    node.pod("p", "sleep 1000", activeDeadlineSeconds=1, terminationGracePeriodSeconds=0)
+    conditions = {each["type"]: each["status"] for each in (await node.ended("p"))["status"]["conditions"]}
+    assert conditions["Initialized"] == "True"
+
+
+async def test_what_happens_again_is_counted_not_told_anew(node: Node) -> None:
+    """As the kubelet does: one event, with how often and when last."""
+    node.pod("p", "exit 1", restartPolicy="Always")
+    await eventually(lambda: [each for each in _events(node) if each["reason"] == "BackOff"])
+    node.pod("q", volumes=[{"name": "v", "configMap": {"name": "missing"}}])
+    await eventually(lambda: any(each["reason"] == "FailedMount" and each["count"] > 1 for each in _events(node)))
+    assert len([each for each in _events(node) if each["reason"] == "FailedMount"]) == 1
+
+
+def _events(node: Node) -> list[Obj]:
+    return node.api.list(EVENT, "default").items

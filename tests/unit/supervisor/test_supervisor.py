@@ -300,7 +300,9 @@ def test_what_is_not_even_a_message_ends_only_its_own_connection(supervisor: Cli
 @linux
 def test_a_container_ignores_no_signal_that_its_supervisor_ignores(supervisor: Client) -> None:
     supervisor.run("u/main/0", "grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status")
-    assert [line.split()[1] for line in supervisor.output("u/main/0").splitlines()] == ["0" * 16, "0" * 16]
+    blocked, ignored = (int(line.split()[1], 16) for line in supervisor.output("u/main/0").splitlines())
+    # 32 and 33 are the C library's own: nobody may change them, and some builds of Python come with them ignored.
+    assert (blocked, ignored & ~(3 << 31)) == (0, 0)
 
 
 @linux
