@@ -58,6 +58,8 @@ pipeline_versions = Table(
     Column("spec_digest", Text, ForeignKey("specs.digest"), nullable=False),
     Column("tags", Text, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
+    Column("code_source_url", Text, nullable=False, server_default=""),
+    Column("package_url", Text, nullable=False, server_default=""),
     Index("ix_pipeline_versions_name", "pipeline_id", "name", unique=True),
     Index("ix_pipeline_versions_created", "pipeline_id", "created_at", "pipeline_version_id"),
     Index("ix_pipeline_versions_spec", "spec_digest"),

@@ -109,51 +109,7 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
         raise BadRequest(f"{what}: the body is not JSON: {error}.") from error
 
 
-def query(request: Request, *known: str) -> dict[str, str]:
-    """The query parameters.
-
-    Raises:
-        BadRequest: One is not known.
-    """
-    found = dict(request.query_params)
-    for name in found:
-        if name not in known:
-            raise BadRequest(f"query parameter {name!r} is not known here; there are {', '.join(known) or 'none'}.")
-    return found
-
-
-LISTING = ("page_size", "page_token", "sort_by", "filter")
-
-
-def listing(found: dict[str, str]) -> pages.Query:
-    """The query of a list.
-
-    Raises:
-        BadRequest: ``page_size`` is no number.
-    """
-    size = found.get("page_size") or "0"
-    try:
-        number = int(size)
-    except ValueError as error:
-        raise BadRequest(f"page_size: {size!r} is no whole number.") from error
-    return pages.Query(number, found.get("page_token", ""), found.get("sort_by", ""), found.get("filter", ""))
-
-
-def flag(found: dict[str, str], name: str, *, default: bool = False) -> bool:
-    """A query parameter that is true or false.
-
-    Raises:
-        BadRequest: It is neither.
-    """
-    text = found.get(name, "").lower()
-    if text in {"", "1", "true", "0", "false"}:
-        return default if not text else text in {"1", "true"}
-    raise BadRequest(f"{name}: must be true or false, got {text!r}.")
-
-
 def listed(name: str, items: list[Any], found: pages.Page[Any]) -> Response:
-    """Answer with one page."""
-    body: dict[str, Any] = {name: items, "total_size": found.total}
-    if found.next_token:
-        body["next_page_token"] = found.next_token
-    return answer(body)
+    """Answer with one page; what is empty is left out, as everywhere."""
+    body: dict[str, Any] = {name: items, "total_size": found.total, "next_page_token": found.next_token}
+    return answer({key: value for key, value in body.items() if value})

@@ -1,12 +1,24 @@
 """Stored pipelines, their versions, and experiments: every statement about them."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+import msgspec
+from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from kedge.db.database import Database
-from kedge.db.tables import experiments, pipeline_versions, pipelines, runs, specs
+from kedge.db.tables import (
+    experiments,
+    pipeline_tags,
+    pipeline_version_tags,
+    pipeline_versions,
+    pipelines,
+    recurring_runs,
+    runs,
+    specs,
+)
 from kedge.errors import AlreadyExists, Conflict, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.pipelines import pages, rows
@@ -24,8 +36,11 @@ _PIPELINES = pages.Listing(
         "id": pipelines.c.pipeline_id,
         "name": pipelines.c.name,
         "display_name": pipelines.c.display_name,
+        "description": pipelines.c.description,
+        "namespace": pipelines.c.namespace,
         "created_at": pipelines.c.created_at,
     },
+    pipeline_tags,
 )
 _VERSIONS = pages.Listing(
     pipeline_versions,
@@ -36,8 +51,10 @@ _VERSIONS = pages.Listing(
         "id": pipeline_versions.c.pipeline_version_id,
         "name": pipeline_versions.c.name,
         "display_name": pipeline_versions.c.display_name,
+        "description": pipeline_versions.c.description,
         "created_at": pipeline_versions.c.created_at,
     },
+    pipeline_version_tags,
 )
 _EXPERIMENTS = pages.Listing(
     experiments,
@@ -48,6 +65,8 @@ _EXPERIMENTS = pages.Listing(
         "id": experiments.c.experiment_id,
         "name": experiments.c.display_name,
         "display_name": experiments.c.display_name,
+        "description": experiments.c.description,
+        "namespace": experiments.c.namespace,
         "storage_state": experiments.c.storage_state,
         "created_at": experiments.c.created_at,
         "last_run_created_at": experiments.c.last_run_created_at,
@@ -80,26 +99,18 @@ class Catalog:
 
     # ---- pipelines
 
-    def add_pipeline(self, pipeline: PipelineRecord, version: VersionRecord, spec: Spec) -> None:
-        """Store a pipeline with its first version.
+    def add_pipeline(self, pipeline: PipelineRecord, version: VersionRecord | None = None, spec: Spec | None = None) -> None:
+        """Store a pipeline, with its first version if it has one.
 
         Raises:
             AlreadyExists: The namespace has a pipeline of that name.
         """
         try:
             with self._database.transaction() as connection:
-                connection.execute(
-                    insert(pipelines).values(
-                        pipeline_id=pipeline.id,
-                        namespace=pipeline.namespace,
-                        name=pipeline.name,
-                        display_name=pipeline.display_name,
-                        description=pipeline.description,
-                        tags=rows.text(pipeline.tags),
-                        created_at=rows.micros(pipeline.created_at),
-                    )
-                )
-                self._insert_version(connection, version, spec)
+                connection.execute(insert(pipelines).values(rows.pipeline_row(pipeline)))
+                _keep_tags(connection, pipeline_tags, pipeline.id, pipeline.tags)
+                if version is not None and spec is not None:
+                    self._insert_version(connection, version, spec)
         except IntegrityError as error:
             raise AlreadyExists(
                 f"pipeline {pipeline.name!r} already exists in namespace {pipeline.namespace!r}. Upload a version of it, or "
@@ -122,20 +133,44 @@ class Catalog:
                 f"pipeline {version.pipeline_id!r} already has a version {version.name!r}. Choose another name."
             ) from error
 
-    def _insert_version(self, connection: Any, version: VersionRecord, spec: Spec) -> None:
+    def _insert_version(self, connection: Connection, version: VersionRecord, spec: Spec) -> None:
         connection.execute(self._keep_spec, rows.spec_row(spec, version.created_at))
-        connection.execute(
-            insert(pipeline_versions).values(
-                pipeline_version_id=version.id,
-                pipeline_id=version.pipeline_id,
-                name=version.name,
-                display_name=version.display_name,
-                description=version.description,
-                spec_digest=version.spec_digest,
-                tags=rows.text(version.tags),
-                created_at=rows.micros(version.created_at),
-            )
-        )
+        connection.execute(insert(pipeline_versions).values(rows.version_row(version)))
+        _keep_tags(connection, pipeline_version_tags, version.id, version.tags)
+
+    def update_pipeline(self, pipeline_id: str, **changes: Any) -> PipelineRecord:
+        """Change a pipeline's texts and tags.
+
+        Raises:
+            NotFound: There is none.
+            AlreadyExists: The namespace has a pipeline of its new name.
+        """
+        changed = msgspec.structs.replace(self.pipeline(pipeline_id), **changes)
+        try:
+            with self._database.transaction() as connection:
+                where = pipelines.c.pipeline_id == pipeline_id
+                connection.execute(update(pipelines).where(where).values(rows.pipeline_row(changed)))
+                _keep_tags(connection, pipeline_tags, pipeline_id, changed.tags)
+        except IntegrityError as error:
+            raise AlreadyExists(f"pipeline {changed.name!r} already exists in namespace {changed.namespace!r}.") from error
+        return changed
+
+    def update_version(self, pipeline_id: str, version_id: str, **changes: Any) -> VersionRecord:
+        """Change a version's texts and tags.
+
+        Raises:
+            NotFound: There is none.
+            AlreadyExists: The pipeline has a version of its new name.
+        """
+        changed = msgspec.structs.replace(self.version(pipeline_id, version_id), **changes)
+        try:
+            with self._database.transaction() as connection:
+                where = pipeline_versions.c.pipeline_version_id == version_id
+                connection.execute(update(pipeline_versions).where(where).values(rows.version_row(changed)))
+                _keep_tags(connection, pipeline_version_tags, version_id, changed.tags)
+        except IntegrityError as error:
+            raise AlreadyExists(f"pipeline {pipeline_id!r} already has a version {changed.name!r}.") from error
+        return changed
 
     def pipeline(self, pipeline_id: str) -> PipelineRecord:
         """One pipeline; raises `errors.NotFound`."""
@@ -239,19 +274,27 @@ class Catalog:
             raise NotFound(f"experiment {experiment_id!r} not found. GET /apis/v2beta1/experiments lists those that exist.")
         return rows.read_experiment(found)
 
-    def set_experiment_state(self, experiment_id: str, state: str) -> None:
-        """Archive or restore an experiment; raises `errors.NotFound`."""
+    def archive_experiment(self, experiment_id: str) -> None:
+        """Archive an experiment with its runs, and stop its recurring runs; raises `errors.NotFound`."""
+        self.experiment(experiment_id)
+        now = rows.micros(self._clock.now())
+        with self._database.transaction() as connection:
+            connection.execute(_of(experiments, experiment_id).values(storage_state="ARCHIVED"))
+            connection.execute(_of(runs, experiment_id).values(storage_state="ARCHIVED"))
+            connection.execute(_of(recurring_runs, experiment_id).values(enabled=0, updated_at=now))
+
+    def unarchive_experiment(self, experiment_id: str) -> None:
+        """Restore an experiment alone, as upstream does: its runs stay archived. Raises `errors.NotFound`."""
         self.experiment(experiment_id)
         with self._database.transaction() as connection:
-            connection.execute(
-                update(experiments).where(experiments.c.experiment_id == experiment_id).values(storage_state=state)
-            )
+            connection.execute(_of(experiments, experiment_id).values(storage_state="AVAILABLE"))
 
     def delete_experiment(self, experiment_id: str) -> None:
         """Forget an experiment; its runs stay and belong to none. Raises `errors.NotFound`."""
         self.experiment(experiment_id)
         with self._database.transaction() as connection:
-            connection.execute(update(runs).where(runs.c.experiment_id == experiment_id).values(experiment_id=None))
+            connection.execute(_of(runs, experiment_id).values(experiment_id=None))
+            connection.execute(_of(recurring_runs, experiment_id).values(experiment_id=None))
             connection.execute(delete(experiments).where(experiments.c.experiment_id == experiment_id))
 
     def list_experiments(self, query: pages.Query, *, namespace: str = "") -> pages.Page[ExperimentRecord]:
@@ -259,3 +302,16 @@ class Catalog:
         where = [experiments.c.namespace == namespace] if namespace else []
         with self._database.reading() as connection:
             return pages.page(connection, _EXPERIMENTS, query, *where)
+
+
+def _of(table: Table, experiment_id: str) -> Any:
+    """An update of all rows of an experiment."""
+    return update(table).where(table.c.experiment_id == experiment_id)
+
+
+def _keep_tags(connection: Connection, table: Table, owner: str, tags: Mapping[str, str]) -> None:
+    """Write the tags of a pipeline or version in place of those that it has."""
+    column = next(iter(table.primary_key.columns))
+    connection.execute(delete(table).where(column == owner))
+    if tags:
+        connection.execute(insert(table), [{column.name: owner, "key": key, "value": value} for key, value in tags.items()])

@@ -181,7 +181,7 @@ class Client:
         token = ""
         while True:
             page = self._call("GET", "/artifacts", query={"run_id": run_id, "page_size": "200", "page_token": token})
-            found += page["artifacts"]
+            found += page.get("artifacts", [])
             token = page.get("next_page_token", "")
             if not token:
                 return found

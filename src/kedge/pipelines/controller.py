@@ -15,7 +15,7 @@ from typing import Any
 
 from kedge.client.types import Client
 from kedge.control.informer import Informer
-from kedge.errors import ApiError, Conflict, KedgeError, NotFound, PipelineError, Unavailable
+from kedge.errors import AlreadyExists, ApiError, Conflict, KedgeError, NotFound, PipelineError, Unavailable
 from kedge.kube.clock import Clock, parse_timestamp, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -166,7 +166,7 @@ class RunController:
 
     # ---- for the REST API
 
-    async def submit(self, spec: Spec, asked: dict[str, object], namespace: str, name: str) -> RunRecord:
+    async def submit(self, spec: Spec, asked: dict[str, object], namespace: str, name: str, *, exactly: str = "") -> RunRecord:
         """Create a Run object and begin it.
 
         Args:
@@ -174,6 +174,7 @@ class RunController:
             asked: Fields of the Run's spec.
             namespace: Where.
             name: What its name begins with.
+            exactly: Its whole name; asked again for the same recurring run, the Run that is there is the answer.
 
         Raises:
             ApiError: The object was refused.
@@ -181,7 +182,14 @@ class RunController:
         obj = run_object(spec, asked, namespace, name)
         if "pipelineDigest" in obj["spec"]:
             self._history.keep_spec(spec, self._clock.now())
-        made = await self._client.create(RUN, obj)
+        if exactly:
+            obj["metadata"] = {**obj["metadata"], "name": exactly}
+        try:
+            made = await self._client.create(RUN, obj)
+        except AlreadyExists:
+            made = await self._client.get(RUN, exactly or name, namespace)
+            if not exactly or made["spec"].get("recurringRunId") != asked.get("recurringRunId"):
+                raise
         self._adopt(made)
         record = self._history.run(made["metadata"]["uid"])
         if record is None:

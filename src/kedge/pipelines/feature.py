@@ -17,8 +17,12 @@ from kedge.pipelines.controller import Limits, RunController
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.ports import Artifacts, StepLogs
-from kedge.pipelines.rest_pipelines import ArtifactEndpoints, Experiments, Pipelines
+from kedge.pipelines.rest_artifacts import ArtifactEndpoints
+from kedge.pipelines.rest_experiments import Experiments
+from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_runs import Runs
+from kedge.pipelines.rest_tasks import Tasks
+from kedge.pipelines.submissions import Submissions
 from kedge.server.auth import Authenticator
 
 KINDS = (RUN,)
@@ -74,26 +78,20 @@ class Feature:
             limits=limits or Limits(),
         )
         self.staging = Commits(self.controller, self.history, given.clock)
-        self._runs = Runs(
-            self.controller,
-            self.history,
-            catalog=self._catalog,
-            registrar=self._registrar,
-            artifacts=given.artifacts,
-            pods=(given.client, given.logs),
+        submissions = Submissions(
+            self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
+        )
+        self._endpoints = rest.Endpoints(
+            runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions),
+            tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs)),
+            pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
+            experiments=Experiments(self._catalog),
+            artifacts=ArtifactEndpoints(self.history, given.artifacts),
         )
 
     def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
         """The routes of the HTTP listener; they stand before those of the Kubernetes API."""
-        given = self._given
-        return rest.routes(
-            self._runs,
-            Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
-            experiments=Experiments(self._catalog),
-            artifacts=ArtifactEndpoints(self.history, given.artifacts),
-            authenticator=authenticator,
-            version=version,
-        )
+        return rest.routes(self._endpoints, authenticator=authenticator, version=version)
 
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
@@ -101,7 +99,7 @@ class Feature:
 
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
-        self._runs.close()
+        self._endpoints.tasks.close()
 
     async def stop(self) -> None:
         """Let go of everything; what runs, runs on."""

@@ -110,9 +110,7 @@ def conditions(text: str, listed: Filterable) -> Sequence[ColumnElement[bool]]:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
         raise BadRequest(f'filter: {error}. It is JSON such as {{"predicates": [{{"operation": "EQUALS", ...}}]}}.') from error
     if len(predicates) > _MOST_PREDICATES:
-        raise BadRequest(
-            f"filter: has {len(predicates)} predicates; at most {_MOST_PREDICATES} are read. IN asks for several."
-        )
+        raise BadRequest(f"filter: has {len(predicates)} predicates; at most {_MOST_PREDICATES} are read. IN asks for several.")
     return [_condition(predicate, listed) for predicate in predicates]
 
 

@@ -70,6 +70,7 @@ _one_run = select(runs).where(runs.c.run_id == bindparam("run"))
 _live_runs = select(runs.c.run_id).where(runs.c.finished_at.is_(None))
 _one_spec = select(specs).where(specs.c.digest == bindparam("digest"))
 _tasks_of = select(tasks).where(tasks.c.run_id == bindparam("run"))
+_task_count = select(func.count().label("number")).select_from(tasks).where(tasks.c.run_id == bindparam("run"))
 _one_task = _tasks_of.where(tasks.c.task_id == bindparam("task"))
 _attempts_of = select(attempts).where(attempts.c.run_id == bindparam("run"))
 _attempts_of_task = _attempts_of.where(attempts.c.task_id == bindparam("task")).order_by(attempts.c.attempt)
@@ -283,6 +284,11 @@ class History:
             where.append(artifacts.c.run_id == run_id)
         with self._database.reading() as connection:
             return pages.page(connection, ARTIFACT_LIST, query, *where)
+
+    def count_tasks(self, run_id: str) -> int:
+        """How many tasks a run has."""
+        found = self._first(_task_count, run=run_id)
+        return found["number"] if found is not None else 0
 
     def counts(self, run_id: str) -> dict[str, int]:
         """How many tasks of a run are in each state."""

@@ -188,6 +188,8 @@ class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     spec_digest: str
     tags: dict[str, str] = {}
+    code_source_url: str = ""
+    package_url: str = ""
     created_at: datetime
 
 

@@ -1,79 +1,350 @@
 """The REST API of pipelines: Kubeflow Pipelines' v2beta1 names and shapes, and the native tasks and artifacts of its 3.0.
 
-This module is the table of routes; `rest_runs` and `rest_pipelines` do the work. Unknown paths below the prefix are answered in
-the same shape as every other error, because clients parse it.
+This module is the table of operations: routes, checks of parameters and bodies, and the OpenAPI document at
+``/apis/v2beta1/openapi.json`` are made of it. Unknown paths below the prefix are answered in the same shape as every other error,
+because clients parse it.
 """
+
+from dataclasses import dataclass
+from typing import NoReturn
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from kedge.errors import NotFound
-from kedge.pipelines import answers
-from kedge.pipelines.rest_pipelines import ArtifactEndpoints, Experiments, Pipelines
+from kedge.errors import BadRequest, NotFound
+from kedge.pipelines import answers, openapi
+from kedge.pipelines import rest_bodies as bodies
+from kedge.pipelines.operations import LISTING, NAMESPACE, Call, Operation, Param, Place
+from kedge.pipelines.rest_artifacts import ArtifactEndpoints
+from kedge.pipelines.rest_experiments import Experiments
+from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_runs import Runs
+from kedge.pipelines.rest_tasks import Tasks
 from kedge.server.auth import Authenticator
 
 PREFIX = "/apis/v2beta1"
+_V1 = "/apis/v1alpha1"
 
 
-def routes(
-    runs: Runs,
-    pipelines: Pipelines,
-    *,
-    experiments: Experiments,
-    artifacts: ArtifactEndpoints,
-    authenticator: Authenticator | None,
-    version: str,
-) -> list[BaseRoute]:
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What does the work, by what it is about."""
+
+    runs: Runs
+    tasks: Tasks
+    pipelines: Pipelines
+    experiments: Experiments
+    artifacts: ArtifactEndpoints
+
+
+def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
     """Every route, in the order in which they must be tried.
 
     Args:
-        runs: Endpoints of runs.
-        pipelines: Endpoints of stored pipelines.
-        experiments: Endpoints of experiments.
-        artifacts: Endpoints of artifacts.
+        endpoints: What does the work.
         authenticator: Who asks; ``None`` lets everyone in.
-        version: Kedge's version, for ``/healthz``.
+        version: Kedge's version, for ``/healthz`` and the document.
     """
 
-    async def healthz(request: Request) -> Response:
-        del request
+    async def healthz(call: Call) -> Response:
+        del call
         body = {"commit_sha": "", "tag_name": version, "multi_user": False, "pipeline_store": "database"}
-        return answers.answer(body)
+        return answers.answer({name: value for name, value in body.items() if value != ""})
+
+    async def document(call: Call) -> Response:
+        del call
+        return answers.answer(made)
 
     async def unknown(request: Request) -> Response:
         raise NotFound(f"{request.method} {request.url.path}: there is no such operation in the pipelines API.")
 
-    table = [
-        ("POST", "/runs", runs.create),
-        ("GET", "/runs", runs.list),
-        ("POST", "/runs/{run_and_verb}", runs.act),
-        ("GET", "/runs/{run_id}", runs.get),
-        ("DELETE", "/runs/{run_id}", runs.delete),
-        ("GET", "/runs/{run_id}/tasks", runs.tasks),
-        ("GET", "/runs/{run_id}/tasks/{task_id}/logs", runs.log),
-        ("GET", "/runs/{run_id}/tasks/{task_id}", runs.task),
-        ("POST", "/pipelines/upload", pipelines.upload),
-        ("POST", "/pipelines/upload_version", pipelines.upload_version),
-        ("GET", "/pipelines", pipelines.list),
-        ("GET", "/pipelines/names/{name:path}", pipelines.named),
-        ("GET", "/pipelines/{pipeline_id}/versions", pipelines.list_versions),
-        ("GET", "/pipelines/{pipeline_id}/versions/{version_id}", pipelines.get_version),
-        ("DELETE", "/pipelines/{pipeline_id}/versions/{version_id}", pipelines.delete_version),
-        ("GET", "/pipelines/{pipeline_id}", pipelines.get),
-        ("DELETE", "/pipelines/{pipeline_id}", pipelines.delete),
-        ("POST", "/experiments", experiments.create),
-        ("GET", "/experiments", experiments.list),
-        ("POST", "/experiments/{experiment_and_verb}", experiments.act),
-        ("GET", "/experiments/{experiment_id}", experiments.get),
-        ("DELETE", "/experiments/{experiment_id}", experiments.delete),
-        ("GET", "/artifacts", artifacts.list),
-        ("GET", "/artifacts/{artifact_id}/content", artifacts.content),
-        ("GET", "/artifacts/{artifact_id}", artifacts.get),
+    health = Operation(method="GET", path="/healthz", work=healthz, summary="Whether the API serves", answer="Health")
+    listed = [health, *operations(endpoints)]
+    made = openapi.document(listed, PREFIX, version)
+    described = Operation(method="GET", path="/openapi.json", work=document, summary="The OpenAPI document", answer="Any")
+    by_path: dict[str, list[Operation]] = {}
+    for operation in [*listed, described]:
+        by_path.setdefault(operation.path, []).append(operation)
+    # Both are asked for before a token is known.
+    public = {health.path, described.path}
+    found: list[BaseRoute] = [
+        Route(path if path.startswith("/apis/") else PREFIX + path, Place(some, None if path in public else authenticator))
+        for path, some in sorted(by_path.items(), key=_precedence)
     ]
-    made: list[BaseRoute] = [Route(f"{PREFIX}/healthz", healthz, methods=["GET"])]
-    made += [Route(PREFIX + path, answers.guarded(work, authenticator), methods=[method]) for method, path, work in table]
     every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    made.append(Route(f"{PREFIX}/{{rest:path}}", answers.guarded(unknown, authenticator), methods=every))
-    return made
+    refuse = answers.guarded(unknown, authenticator)
+    return [*found, *(Route(f"{prefix}/{{rest:path}}", refuse, methods=every) for prefix in (PREFIX, _V1))]
+
+
+def _precedence(item: tuple[str, list[Operation]]) -> tuple[int, int]:
+    """Paths with verbs and fixed words before those that would take them for names."""
+    path = item[0]
+    return path.count("{"), -len(path)
+
+
+def operations(endpoints: Endpoints) -> list[Operation]:
+    """The table."""
+    return [
+        *_runs(endpoints.runs),
+        *_tasks(endpoints.tasks),
+        *_pipelines(endpoints.pipelines),
+        *_versions(endpoints.pipelines),
+        *_experiments(endpoints.experiments),
+        *_artifacts(endpoints.artifacts),
+        *_reports(),
+    ]
+
+
+_CREATING = (
+    NAMESPACE,
+    Param("experiment_id", text="Its group, if the body names none."),
+    Param("cache", "boolean", "Whether finished tasks may be reused."),
+)
+_OF_EXPERIMENT = Param("experiment_id", text="Of this experiment alone.")
+_IGNORED_EXPERIMENT = Param("experiment_id", text="Taken, and passed over: ids of runs are unique.")
+_VIEW = Param("view", text="Taken, and passed over: all of it is shown.")
+
+
+def _runs(runs: Runs) -> list[Operation]:
+    one = "/runs/{run_id}"
+    return [
+        Operation(
+            method="POST", path="/runs", work=runs.create, summary="Start a run", answer="Run", query=_CREATING, body=bodies.Run
+        ),
+        Operation(
+            method="GET",
+            path="/runs",
+            work=runs.list,
+            summary="List runs",
+            answer="Runs",
+            query=(*LISTING, NAMESPACE, _OF_EXPERIMENT, _VIEW),
+        ),
+        Operation(method="GET", path=one, work=runs.get, summary="Show a run", answer="Run", query=(_IGNORED_EXPERIMENT, _VIEW)),
+        Operation(
+            method="DELETE", path=one, work=runs.delete, summary="Forget a run, ending it first", query=(_IGNORED_EXPERIMENT,)
+        ),
+        Operation(method="POST", path=one + ":terminate", work=runs.terminate, summary="End a run", query=(_IGNORED_EXPERIMENT,)),
+        Operation(method="POST", path=one + ":archive", work=runs.archive, summary="Archive a run", query=(_IGNORED_EXPERIMENT,)),
+        Operation(
+            method="POST", path=one + ":unarchive", work=runs.unarchive, summary="Restore a run", query=(_IGNORED_EXPERIMENT,)
+        ),
+    ]
+
+
+def _tasks(tasks: Tasks) -> list[Operation]:
+    run, follow = "/runs/{run_id}", Param("follow", "boolean", "Go on until the step ends.")
+    reading = (
+        follow,
+        Param("attempt", "integer", "Which try, from 0; the last when left out."),
+        Param("timestamps", "boolean", "Begin each line with its time."),
+        Param("container", text="Of the Pod; the step's own when left out."),
+    )
+    return [
+        Operation(
+            method="GET",
+            path=run + "/tasks",
+            work=tasks.tasks,
+            summary="List all tasks of a run",
+            answer="Tasks",
+            query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."),),
+        ),
+        Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),
+        Operation(
+            method="GET",
+            path=run + "/tasks/{task_id}/logs",
+            work=tasks.log,
+            summary="Read what a step wrote",
+            query=reading,
+            media="text/plain",
+        ),
+        Operation(
+            method="GET",
+            path=f"{_V1}/runs/{{run_id}}/nodes/{{node_id}}/log",
+            work=tasks.node_log,
+            summary="Read what a step wrote, by its Pod's name",
+            query=(follow,),
+            media="text/plain",
+        ),
+        Operation(
+            method="GET",
+            path=run + "/nodes/{node_id}/artifacts/{artifact_name}:read",
+            work=tasks.node_artifact,
+            summary="Read an output artifact of a step, by its Pod's name",
+            answer="NodeArtifact",
+            query=(_IGNORED_EXPERIMENT,),
+        ),
+    ]
+
+
+_ABOUT = (Param("name"), Param("display_name"), Param("description"), Param("tags", text="A JSON object of texts."))
+
+
+def _pipelines(pipelines: Pipelines) -> list[Operation]:
+    one = "/pipelines/{pipeline_id}"
+    return [
+        Operation(
+            method="POST",
+            path="/pipelines",
+            work=pipelines.create,
+            summary="Store a pipeline that has no version yet",
+            answer="Pipeline",
+            body=bodies.Pipeline,
+        ),
+        Operation(
+            method="POST",
+            path="/pipelines/create",
+            work=pipelines.create_with_version,
+            summary="Store a pipeline with its first version",
+            answer="Pipeline",
+            body=bodies.PipelineAndVersion,
+        ),
+        Operation(
+            method="POST",
+            path="/pipelines/upload",
+            work=pipelines.upload,
+            summary="Store a pipeline of a file",
+            answer="Pipeline",
+            query=(*_ABOUT, NAMESPACE),
+            upload=True,
+        ),
+        Operation(
+            method="GET",
+            path="/pipelines",
+            work=pipelines.list,
+            summary="List pipelines",
+            answer="Pipelines",
+            query=(*LISTING, NAMESPACE),
+        ),
+        Operation(
+            method="GET",
+            path="/pipelines/names/{name:path}",
+            work=pipelines.named,
+            summary="Show the pipeline of a name",
+            answer="Pipeline",
+            query=(NAMESPACE,),
+        ),
+        Operation(method="GET", path=one, work=pipelines.get, summary="Show a pipeline", answer="Pipeline"),
+        Operation(
+            method="PATCH",
+            path=one,
+            work=pipelines.update,
+            summary="Change a pipeline's texts and tags",
+            answer="Pipeline",
+            body=bodies.Pipeline,
+        ),
+        Operation(
+            method="DELETE",
+            path=one,
+            work=pipelines.delete,
+            summary="Forget a pipeline; its runs stay",
+            query=(Param("cascade", "boolean", "With its versions."),),
+        ),
+    ]
+
+
+def _versions(pipelines: Pipelines) -> list[Operation]:
+    every = "/pipelines/{pipeline_id}/versions"
+    one = every + "/{pipeline_version_id}"
+    of = Param("pipelineid", text="A version of which pipeline?", required=True)
+    return [
+        Operation(
+            method="POST",
+            path="/pipelines/upload_version",
+            work=pipelines.upload_version,
+            summary="Store a version of a file",
+            answer="PipelineVersion",
+            query=(of, *_ABOUT),
+            upload=True,
+        ),
+        Operation(
+            method="POST",
+            path=every,
+            work=pipelines.create_version,
+            summary="Store a version",
+            answer="PipelineVersion",
+            body=bodies.PipelineVersion,
+        ),
+        Operation(
+            method="GET",
+            path=every,
+            work=pipelines.list_versions,
+            summary="List the versions of a pipeline",
+            answer="PipelineVersions",
+            query=LISTING,
+        ),
+        Operation(method="GET", path=one, work=pipelines.get_version, summary="Show a version", answer="PipelineVersion"),
+        Operation(
+            method="PATCH",
+            path=one,
+            work=pipelines.update_version,
+            summary="Change a version's texts and tags",
+            answer="PipelineVersion",
+            body=bodies.PipelineVersion,
+        ),
+        Operation(method="DELETE", path=one, work=pipelines.delete_version, summary="Forget a version; its runs stay"),
+    ]
+
+
+def _experiments(experiments: Experiments) -> list[Operation]:
+    one = "/experiments/{experiment_id}"
+    return [
+        Operation(
+            method="POST",
+            path="/experiments",
+            work=experiments.create,
+            summary="Make an experiment",
+            answer="Experiment",
+            body=bodies.Experiment,
+        ),
+        Operation(
+            method="GET",
+            path="/experiments",
+            work=experiments.list,
+            summary="List experiments",
+            answer="Experiments",
+            query=(*LISTING, NAMESPACE),
+        ),
+        Operation(method="GET", path=one, work=experiments.get, summary="Show an experiment", answer="Experiment"),
+        Operation(method="DELETE", path=one, work=experiments.delete, summary="Forget an experiment; its runs stay"),
+        Operation(method="POST", path=one + ":archive", work=experiments.archive, summary="Archive an experiment and its runs"),
+        Operation(
+            method="POST", path=one + ":unarchive", work=experiments.unarchive, summary="Restore an experiment without its runs"
+        ),
+    ]
+
+
+def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
+    one = "/artifacts/{artifact_id}"
+    return [
+        Operation(
+            method="GET",
+            path="/artifacts",
+            work=artifacts.list,
+            summary="List artifacts",
+            answer="Artifacts",
+            query=(*LISTING, NAMESPACE, Param("run_id", text="Those that this run made.")),
+        ),
+        Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
+        Operation(
+            method="GET",
+            path=one + "/content",
+            work=artifacts.content,
+            summary="Read an artifact's bytes",
+            query=(Param("path", text="A file of a folder."),),
+            media="application/octet-stream",
+        ),
+    ]
+
+
+def _reports() -> list[Operation]:
+    async def refuse(call: Call) -> NoReturn:
+        raise BadRequest(
+            f"{call.request.url.path}: is how upstream's persistence agent reports what Argo did. There is none here: the hub "
+            f"records what it does itself."
+        )
+
+    return [
+        Operation(method="POST", path=path, work=refuse, summary="Refused: there is no persistence agent")
+        for path in ("/workflows", "/scheduledworkflows")
+    ]

@@ -1,33 +1,27 @@
-"""REST: stored pipelines and their versions, experiments, artifacts."""
+"""REST: stored pipelines and their versions."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
 from typing import Any
 
 import msgspec
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from kedge.errors import BadRequest, NotFound
 from kedge.kube.clock import Clock, Ids
-from kedge.pipelines import answers, documents, shapes
+from kedge.pipelines import answers, documents, rest_bodies, shapes, uploads
 from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.documents import Document
 from kedge.pipelines.history import History
-from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.operations import Call
 from kedge.pipelines.records import PipelineRecord, Spec, VersionRecord
+from kedge.pipelines.submissions import DEFAULT_NAMESPACE
 
-DEFAULT_NAMESPACE = "default"
-# An artifact is data from a step: a page of it must not run in the hub's own origin.
-_UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
-
-
-class CreateExperiment(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of ``POST /experiments``."""
-
-    display_name: str
-    description: str = ""
-    namespace: str = ""
+_MOST_TAGS, _TAG_LENGTH = 20, 63
 
 
 class Pipelines:
@@ -48,192 +42,204 @@ class Pipelines:
         self._clock = clock
         self._ids = ids
 
-    async def upload(self, request: Request) -> Response:
-        """``POST /pipelines/upload``, multipart, field ``uploadfile``."""
-        found = answers.query(request, "name", "display_name", "description", "namespace", "tags")
-        spec = await self._uploaded(request)
-        now = self._clock.now()
-        name = found.get("name") or found.get("display_name") or spec.name
-        shown = found.get("display_name") or name
-        tags = _tags(found.get("tags", ""))
-        record = PipelineRecord(
-            id=self._ids.uid(),
-            namespace=found.get("namespace") or DEFAULT_NAMESPACE,
-            name=name,
-            display_name=shown,
-            description=found.get("description") or _description(spec),
-            tags=tags,
-            created_at=now,
-        )
-        version = self._version(record.id, name, shown, spec)
+    # ---- pipelines
+
+    async def create(self, call: Call) -> Response:
+        """``POST /pipelines``: a pipeline that has no version yet."""
+        asked: rest_bodies.Pipeline = call.body
+        record = self._new(asked, asked.name or asked.display_name or "")
+        self._catalog.add_pipeline(record)
+        return answers.answer(shapes.pipeline(record))
+
+    async def create_with_version(self, call: Call) -> Response:
+        """``POST /pipelines/create``: a pipeline and its first version."""
+        asked: rest_bodies.PipelineAndVersion = call.body
+        spec = await self._given(asked.pipeline_version)
+        record = self._new(asked.pipeline, asked.pipeline.name or asked.pipeline.display_name or spec.name, spec)
+        version = self._new_version(record.id, asked.pipeline_version, spec, record.name)
         self._catalog.add_pipeline(record, version, spec)
         return answers.answer(shapes.pipeline(record))
 
-    async def upload_version(self, request: Request) -> Response:
-        """``POST /pipelines/upload_version``, multipart, field ``uploadfile``."""
-        found = answers.query(request, "name", "display_name", "description", "pipelineid", "tags")
-        if not found.get("pipelineid"):
-            raise BadRequest("pipelineid: is required: a version of which pipeline?")
-        spec = await self._uploaded(request)
-        name = found.get("name") or found.get("display_name") or f"{spec.name} {self._clock.now():%Y-%m-%d %H-%M-%S.%f}"
-        version = self._version(found["pipelineid"], name, found.get("display_name") or name, spec)
-        version = msgspec.structs.replace(version, description=found.get("description", ""), tags=_tags(found.get("tags", "")))
-        self._catalog.add_version(version, spec)
-        return answers.answer(shapes.version(version, spec))
-
-    def _version(self, pipeline_id: str, name: str, shown: str, spec: Spec) -> VersionRecord:
-        return VersionRecord(
-            id=self._ids.uid(),
-            pipeline_id=pipeline_id,
-            name=name,
-            display_name=shown,
-            spec_digest=spec.digest,
-            created_at=self._clock.now(),
+    async def upload(self, call: Call) -> Response:
+        """``POST /pipelines/upload``, multipart, field ``uploadfile``."""
+        spec = await self._uploaded(call.request)
+        asked = rest_bodies.Pipeline(
+            name=call.text("name") or call.text("display_name") or spec.name,
+            display_name=call.text("display_name"),
+            description=call.text("description"),
+            namespace=call.text("namespace"),
+            tags=_tags(call.text("tags")),
         )
+        record = self._new(asked, asked.name or "", spec)
+        first = rest_bodies.PipelineVersion(display_name=record.display_name)
+        self._catalog.add_pipeline(record, self._new_version(record.id, first, spec, record.name), spec)
+        return answers.answer(shapes.pipeline(record))
 
-    async def _uploaded(self, request: Request) -> Spec:
-        """The pipeline in an upload, checked."""
-        async with request.form(max_files=1, max_part_size=answers.BODY_LIMIT) as form:
-            file = form.get("uploadfile")
-            if not isinstance(file, UploadFile):
-                raise BadRequest("an upload is multipart/form-data with the file in the field uploadfile.")
-            name, content = file.filename or "the upload", await file.read(answers.BODY_LIMIT)
-        if name.endswith((".zip", ".gz", ".tgz")):
-            raise BadRequest(f"{name}: archives are not read yet. Upload the .yaml or .json file in it.")
-        document = documents.read(content, name)
-        spec = Spec.of(document.pipeline, document.platforms)
-        self._registrar.pipeline(spec)
-        return spec
-
-    async def list(self, request: Request) -> Response:
+    async def list(self, call: Call) -> Response:
         """``GET /pipelines``."""
-        found = answers.query(request, *answers.LISTING, "namespace")
-        page = self._catalog.list_pipelines(answers.listing(found), namespace=found.get("namespace", ""))
+        page = self._catalog.list_pipelines(call.listing, namespace=call.text("namespace"))
         return answers.listed("pipelines", [shapes.pipeline(record) for record in page.items], page)
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, call: Call) -> Response:
         """``GET /pipelines/{pipeline_id}``."""
-        return answers.answer(shapes.pipeline(self._catalog.pipeline(request.path_params["pipeline_id"])))
+        return answers.answer(shapes.pipeline(self._catalog.pipeline(call.path["pipeline_id"])))
 
-    async def named(self, request: Request) -> Response:
+    async def named(self, call: Call) -> Response:
         """``GET /pipelines/names/{name}``."""
-        found = answers.query(request, "namespace")
-        name = request.path_params["name"]
-        record = self._catalog.pipeline_named(name, found.get("namespace") or DEFAULT_NAMESPACE)
+        name = call.path["name"]
+        record = self._catalog.pipeline_named(name, call.text("namespace") or DEFAULT_NAMESPACE)
         if record is None:
             raise NotFound(f"there is no pipeline named {name!r}. GET /apis/v2beta1/pipelines lists those that exist.")
         return answers.answer(shapes.pipeline(record))
 
-    async def delete(self, request: Request) -> Response:
+    async def update(self, call: Call) -> Response:
+        """``PATCH /pipelines/{pipeline_id}``."""
+        asked: rest_bodies.Pipeline = call.body
+        changes = _changes(asked, "name", "display_name", "description", "tags")
+        return answers.answer(shapes.pipeline(self._catalog.update_pipeline(call.path["pipeline_id"], **changes)))
+
+    async def delete(self, call: Call) -> Response:
         """``DELETE /pipelines/{pipeline_id}``."""
-        found = answers.query(request, "cascade")
-        self._catalog.delete_pipeline(request.path_params["pipeline_id"], cascade=answers.flag(found, "cascade"))
+        self._catalog.delete_pipeline(call.path["pipeline_id"], cascade=call.flag("cascade"))
         return answers.answer({})
 
-    async def list_versions(self, request: Request) -> Response:
-        """``GET /pipelines/{pipeline_id}/versions``."""
-        found = answers.query(request, *answers.LISTING)
-        page = self._catalog.list_versions(request.path_params["pipeline_id"], answers.listing(found))
-        return answers.listed("pipeline_versions", [shapes.version(record) for record in page.items], page)
+    def _new(self, asked: rest_bodies.Pipeline, name: str, spec: Spec | None = None) -> PipelineRecord:
+        if not name:
+            raise BadRequest("the Pipeline: name or display_name is required.")
+        return PipelineRecord(
+            id=self._ids.uid(),
+            namespace=asked.namespace or DEFAULT_NAMESPACE,
+            name=name,
+            display_name=asked.display_name or name,
+            description=asked.description or (_description(spec) if spec is not None else ""),
+            tags=_checked(asked.tags or {}),
+            created_at=self._clock.now(),
+        )
 
-    async def get_version(self, request: Request) -> Response:
-        """``GET /pipelines/{pipeline_id}/versions/{version_id}``."""
-        record = self._catalog.version(request.path_params["pipeline_id"], request.path_params["version_id"])
+    # ---- versions
+
+    async def create_version(self, call: Call) -> Response:
+        """``POST /pipelines/{pipeline_id}/versions``."""
+        pipeline_id = call.path["pipeline_id"]
+        self._catalog.pipeline(pipeline_id)
+        spec = await self._given(call.body)
+        version = self._new_version(pipeline_id, call.body, spec)
+        self._catalog.add_version(version, spec)
+        return answers.answer(shapes.version(version, spec))
+
+    async def upload_version(self, call: Call) -> Response:
+        """``POST /pipelines/upload_version``, multipart, field ``uploadfile``."""
+        spec = await self._uploaded(call.request)
+        asked = rest_bodies.PipelineVersion(
+            name=call.text("name"),
+            display_name=call.text("display_name"),
+            description=call.text("description"),
+            tags=_tags(call.text("tags")),
+        )
+        version = self._new_version(call.text("pipelineid"), asked, spec)
+        self._catalog.add_version(version, spec)
+        return answers.answer(shapes.version(version, spec))
+
+    async def list_versions(self, call: Call) -> Response:
+        """``GET /pipelines/{pipeline_id}/versions``."""
+        page = self._catalog.list_versions(call.path["pipeline_id"], call.listing)
+        found = [shapes.version(record, self._history.spec(record.spec_digest)) for record in page.items]
+        return answers.listed("pipeline_versions", found, page)
+
+    async def get_version(self, call: Call) -> Response:
+        """``GET /pipelines/{pipeline_id}/versions/{pipeline_version_id}``."""
+        return self._shown(self._catalog.version(*_version_of(call)))
+
+    async def update_version(self, call: Call) -> Response:
+        """``PATCH /pipelines/{pipeline_id}/versions/{pipeline_version_id}``."""
+        asked: rest_bodies.PipelineVersion = call.body
+        if asked.package_url is not None or asked.pipeline_spec is not None:
+            place = _version_of(call)
+            known = self._history.spec(self._catalog.version(*place).spec_digest)
+            given = await self._given(asked)
+            if known is None or given.digest != known.digest:
+                raise BadRequest("the PipelineVersion: its pipeline_spec may not be changed. Make another version.")
+        changes = _changes(asked, "name", "display_name", "description", "tags", "code_source_url")
+        return self._shown(self._catalog.update_version(*_version_of(call), **changes))
+
+    async def delete_version(self, call: Call) -> Response:
+        """``DELETE /pipelines/{pipeline_id}/versions/{pipeline_version_id}``."""
+        self._catalog.delete_version(*_version_of(call))
+        return answers.answer({})
+
+    def _shown(self, record: VersionRecord) -> Response:
         return answers.answer(shapes.version(record, self._history.spec(record.spec_digest)))
 
-    async def delete_version(self, request: Request) -> Response:
-        """``DELETE /pipelines/{pipeline_id}/versions/{version_id}``."""
-        self._catalog.delete_version(request.path_params["pipeline_id"], request.path_params["version_id"])
-        return answers.answer({})
-
-
-class Experiments:
-    """The endpoints of experiments."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-
-    async def create(self, request: Request) -> Response:
-        """``POST /experiments``."""
-        asked = answers.decode(await answers.content(request), CreateExperiment, "an experiment")
-        if not asked.display_name:
-            raise BadRequest("an experiment: display_name must not be empty.")
-        made = self._catalog.add_experiment(asked.namespace or DEFAULT_NAMESPACE, asked.display_name, asked.description)
-        return answers.answer(shapes.experiment(made))
-
-    async def list(self, request: Request) -> Response:
-        """``GET /experiments``."""
-        found = answers.query(request, *answers.LISTING, "namespace")
-        self._catalog.default_experiment(found.get("namespace") or DEFAULT_NAMESPACE)
-        page = self._catalog.list_experiments(answers.listing(found), namespace=found.get("namespace", ""))
-        return answers.listed("experiments", [shapes.experiment(record) for record in page.items], page)
-
-    async def get(self, request: Request) -> Response:
-        """``GET /experiments/{experiment_id}``."""
-        return answers.answer(shapes.experiment(self._catalog.experiment(request.path_params["experiment_id"])))
-
-    async def delete(self, request: Request) -> Response:
-        """``DELETE /experiments/{experiment_id}``."""
-        self._catalog.delete_experiment(request.path_params["experiment_id"])
-        return answers.answer({})
-
-    async def act(self, request: Request) -> Response:
-        """``POST /experiments/{experiment_id}:archive`` and ``:unarchive``."""
-        experiment_id, _, verb = request.path_params["experiment_and_verb"].rpartition(":")
-        states = {"archive": "ARCHIVED", "unarchive": "AVAILABLE"}
-        if verb not in states:
-            raise NotFound(f"there is no verb {verb!r} on experiments; there are archive and unarchive.")
-        self._catalog.set_experiment_state(experiment_id, states[verb])
-        return answers.answer({})
-
-
-class ArtifactEndpoints:
-    """The endpoints of artifacts."""
-
-    def __init__(self, history: History, store: Artifacts) -> None:
-        self._history = history
-        self._store = store
-
-    async def list(self, request: Request) -> Response:
-        """``GET /artifacts``, of one run with ``run_id``."""
-        found = answers.query(request, *answers.LISTING, "namespace", "run_id")
-        page = self._history.list_artifacts(
-            answers.listing(found), namespace=found.get("namespace", ""), run_id=found.get("run_id", "")
+    def _new_version(
+        self, pipeline_id: str, asked: rest_bodies.PipelineVersion, spec: Spec, otherwise: str = ""
+    ) -> VersionRecord:
+        now = self._clock.now()
+        name = asked.name or otherwise or asked.display_name or f"{spec.name} {now:%Y-%m-%d %H-%M-%S.%f}"
+        return VersionRecord(
+            id=self._ids.uid(),
+            pipeline_id=pipeline_id,
+            name=name,
+            display_name=asked.display_name or name,
+            description=asked.description or "",
+            spec_digest=spec.digest,
+            tags=_checked(asked.tags or {}),
+            code_source_url=asked.code_source_url or "",
+            package_url=(asked.package_url.pipeline_url if asked.package_url else "") or "",
+            created_at=now,
         )
-        return answers.listed("artifacts", [shapes.artifact_record(record) for record in page.items], page)
 
-    async def get(self, request: Request) -> Response:
-        """``GET /artifacts/{artifact_id}``."""
-        answers.query(request, "view")
-        return answers.answer(shapes.artifact_record(self._record(request)))
+    # ---- documents
 
-    async def content(self, request: Request) -> Response:
-        """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``."""
-        found = answers.query(request, "path")
-        record = self._record(request)
-        pieces = self._store.read(record.artifact.uri, found.get("path", ""))
-        first = await anext(aiter(pieces), b"")  # an error comes before the first piece
-        name = (found.get("path") or record.artifact.uri).rstrip("/").rpartition("/")[2]
-        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
-        headers = {**_UNTRUSTED, "Content-Disposition": f'attachment; filename="{safe or "artifact"}"'}
-        return StreamingResponse(_rest(first, pieces), media_type="application/octet-stream", headers=headers)
+    async def _given(self, asked: rest_bodies.PipelineVersion) -> Spec:
+        """The pipeline in a request: inline, or at an address."""
+        url = asked.package_url.pipeline_url if asked.package_url is not None else None
+        if (asked.pipeline_spec is None) == (not url):
+            raise BadRequest("the PipelineVersion: one of pipeline_spec and package_url.pipeline_url is required.")
+        if asked.pipeline_spec is None:
+            return self._checked_spec(await uploads.fetch(url or "", answers.BODY_LIMIT))
+        return self._checked_spec(await asyncio.to_thread(documents.document, asked.pipeline_spec, "pipeline_spec"))
 
-    def _record(self, request: Request) -> Any:
-        artifact_id = request.path_params["artifact_id"]
-        record = self._history.artifact(artifact_id)
-        if record is None:
-            raise NotFound(f"artifact {artifact_id!r} not found. GET /apis/v2beta1/artifacts lists those that exist.")
-        return record
+    async def _uploaded(self, request: Request) -> Spec:
+        """The pipeline in an upload, checked."""
+        wanted = BadRequest("an upload is multipart/form-data with the file in the field uploadfile.")
+        if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+            raise wanted
+        try:
+            async with request.form(max_files=1, max_part_size=answers.BODY_LIMIT) as form:
+                file = form.get("uploadfile")
+                if not isinstance(file, UploadFile):
+                    raise wanted
+                name, content = file.filename or "the upload", await file.read(answers.BODY_LIMIT + 1)
+        except (MultiPartException, HTTPException) as error:
+            detail = getattr(error, "message", "") or getattr(error, "detail", "")
+            raise BadRequest(f"the upload cannot be read: {detail}. Send multipart/form-data, field uploadfile.") from error
+        if len(content) > answers.BODY_LIMIT:
+            raise BadRequest(f"{name}: is larger than {answers.BODY_LIMIT >> 20} MiB. Put data into artifacts.")
+        return self._checked_spec(await asyncio.to_thread(uploads.read, content, name))
+
+    def _checked_spec(self, document: Document) -> Spec:
+        spec = Spec.of(document.pipeline, document.platforms)
+        self._registrar.pipeline(spec)
+        return spec
 
 
-async def _rest(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    yield first
-    async for piece in pieces:
-        yield piece
+def _version_of(call: Call) -> tuple[str, str]:
+    return call.path["pipeline_id"], call.path["pipeline_version_id"]
+
+
+def _changes(asked: msgspec.Struct, *fields: str) -> dict[str, Any]:
+    """The fields that a PATCH gives."""
+    changes = {name: value for name in fields if (value := getattr(asked, name)) is not None}
+    for name in ("name", "display_name"):
+        if changes.get(name) == "":
+            raise BadRequest(f"{name}: must not be empty.")
+    _checked(changes.get("tags", {}))
+    return changes
 
 
 def _description(spec: Spec) -> str:
-    return str((spec.pipeline.get("pipelineInfo") or {}).get("description", ""))
+    info = spec.pipeline.get("pipelineInfo")
+    return str(info.get("description", "")) if isinstance(info, dict) else ""
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -241,5 +247,14 @@ def _tags(text: str) -> dict[str, str]:
         return {}
     try:
         return msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise BadRequest(f"tags: {error}. They are a JSON object of texts.") from error
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _MOST_TAGS:
+        raise BadRequest(f"tags: there are {len(tags)}; at most {_MOST_TAGS} are kept.")
+    for key, value in tags.items():
+        if not key or len(key) > _TAG_LENGTH or len(value) > _TAG_LENGTH:
+            raise BadRequest(f"tags: {key!r:.80}: a name has 1 to {_TAG_LENGTH} characters, a value at most {_TAG_LENGTH}.")
+    return tags

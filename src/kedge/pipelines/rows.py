@@ -293,6 +293,35 @@ def read_pipeline(row: Row) -> PipelineRecord:
     )
 
 
+def pipeline_row(record: PipelineRecord) -> dict[str, Any]:
+    """A stored pipeline as a row."""
+    return {
+        "pipeline_id": record.id,
+        "namespace": record.namespace,
+        "name": record.name,
+        "display_name": record.display_name,
+        "description": record.description,
+        "tags": text(record.tags),
+        "created_at": micros(record.created_at),
+    }
+
+
+def version_row(record: VersionRecord) -> dict[str, Any]:
+    """A version as a row."""
+    return {
+        "pipeline_version_id": record.id,
+        "pipeline_id": record.pipeline_id,
+        "name": record.name,
+        "display_name": record.display_name,
+        "description": record.description,
+        "spec_digest": record.spec_digest,
+        "tags": text(record.tags),
+        "code_source_url": record.code_source_url,
+        "package_url": record.package_url,
+        "created_at": micros(record.created_at),
+    }
+
+
 def read_version(row: Row) -> VersionRecord:
     """A row as a version."""
     return VersionRecord(
@@ -303,6 +332,8 @@ def read_version(row: Row) -> VersionRecord:
         description=row["description"],
         spec_digest=row["spec_digest"],
         tags=_mapping.decode(row["tags"]),
+        code_source_url=row["code_source_url"],
+        package_url=row["package_url"],
         created_at=moment(row["created_at"]),
     )
 

@@ -1,5 +1,6 @@
 """Records as the REST API shows them: KFP v2beta1's names where it has them, snake_case, RFC 3339, empty fields left out."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ def run(record: RunRecord, spec: Spec | None = None) -> Json:
         "display_name": record.display_name,
         "description": record.description,
         "experiment_id": record.experiment_id,
+        "recurring_run_id": record.recurring_run_id,
         "namespace": record.namespace,
         "name": record.name,
         "pipeline_name": record.pipeline_name,
@@ -50,7 +52,7 @@ def run(record: RunRecord, spec: Spec | None = None) -> Json:
         "service_account": record.service_account,
         "runtime_config": _kept({"parameters": record.parameters, "pipeline_root": record.pipeline_root}),
         "created_at": _time(record.created_at),
-        "scheduled_at": _time(record.created_at),
+        "scheduled_at": _time(record.scheduled_at or record.created_at),
         "started_at": _time(record.started_at),
         "finished_at": _time(record.finished_at),
         "state": record.state,
@@ -206,9 +208,46 @@ def version(record: VersionRecord, spec: Spec | None = None) -> Json:
         "description": record.description,
         "tags": record.tags,
         "created_at": _time(record.created_at),
+        "code_source_url": record.code_source_url,
+        "package_url": {"pipeline_url": record.package_url} if record.package_url else None,
         "pipeline_spec": documents(spec) if spec is not None else None,
     }
     return _kept(body)
+
+
+def run_details(tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str) -> Json:
+    """The tasks of a run as clients up to KFP 2.18 know them: inside the run."""
+    pods: dict[str, list[Attempt]] = {}
+    for one in attempts:
+        pods.setdefault(one.task, []).append(one)
+    children: dict[str, list[Task]] = {}
+    rows = sorted(tasks, key=lambda task: (task.created_at, task.id))
+    for row in rows:
+        if row.parent is not None:
+            children.setdefault(row.parent, []).append(row)
+    details = [_detail(row, pods.get(row.id, []), children.get(row.id, []), run_id) for row in rows]
+    return _kept({"task_details": details})
+
+
+def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: str) -> Json:
+    last = max(attempts, key=lambda one: one.number, default=None)
+    inputs, outputs = ((side.artifacts if side is not None else {}) for side in (found.inputs, found.outputs))
+    body = {
+        "run_id": run_id,
+        "display_name": found.name or "root",
+        "create_time": _time(found.created_at),
+        "start_time": _time(found.started_at),
+        "end_time": _time(found.finished_at),
+        # KFP's older word for a result that was reused, which has no state of its own there.
+        "state": "SUCCEEDED" if found.state is State.CACHED else found.state.value,
+        "error": error(found.failure),
+        "inputs": {name: {"artifact_ids": [one.id for one in listed if one.id]} for name, listed in inputs.items()},
+        "outputs": {name: {"artifact_ids": [one.id for one in listed if one.id]} for name, listed in outputs.items()},
+        "parent_task_id": found.parent,
+        "pod_name": last.pod_name if last is not None else None,
+        "child_tasks": [{"task_id": child.id} for child in children],
+    }
+    return {"task_id": found.id, **_kept(body)}
 
 
 def experiment(record: ExperimentRecord) -> Json:

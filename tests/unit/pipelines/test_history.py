@@ -341,6 +341,35 @@ def test_pipelines_and_versions(catalog: Catalog) -> None:
         catalog.pipeline("pl")
 
 
+TAGGED = {"a": {"team": "red", "env": "prod"}, "b": {"team": "blue"}, "c": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (predicate("tags.team", 1, stringValue="red"), ["a"]),
+        (predicate("tags.team", "NOT_EQUALS", string_value="red"), ["b", "c"]),
+        (predicate("tags.team", 8, string_values={"values": ["red", "blue"]}), ["a", "b"]),
+        (predicate("tags.team", 9, string_value="bl"), ["b"]),
+        (predicate("tags.nobody", 1, string_value="has it"), []),
+    ],
+)
+def test_pipelines_are_found_by_their_tags(catalog: Catalog, text: str, expected: list[str]) -> None:
+    for name, tags in TAGGED.items():
+        catalog.add_pipeline(PipelineRecord(id=name, namespace="n", name=name, display_name=name, tags=tags, created_at=NOW))
+    assert [found.id for found in catalog.list_pipelines(Query(filter=text, sort_by="name")).items] == expected
+
+
+def test_tags_are_replaced_with_what_they_find(catalog: Catalog) -> None:
+    catalog.add_pipeline(PipelineRecord(id="a", namespace="n", name="a", display_name="a", tags={"x": "1"}, created_at=NOW))
+    assert catalog.update_pipeline("a", tags={"x": "2"}, description="new").description == "new"
+    assert catalog.pipeline("a").tags == {"x": "2"}
+    assert catalog.list_pipelines(Query(filter=predicate("tags.x", 1, string_value="1"))).total == 0
+    assert catalog.list_pipelines(Query(filter=predicate("tags.x", 1, string_value="2"))).total == 1
+    catalog.delete_pipeline("a")
+    assert catalog.list_pipelines(Query(filter=predicate("tags.x", 1, string_value="2"))).total == 0
+
+
 def test_experiments(catalog: Catalog, history: History) -> None:
     default = catalog.default_experiment("default")
     assert catalog.default_experiment("default") == default
@@ -350,8 +379,12 @@ def test_experiments(catalog: Catalog, history: History) -> None:
     history.adopt(run(experiment_id=made.id), SPEC)
     assert catalog.experiment(made.id).last_run_created_at == run().created_at
     assert [record.id for record in history.list_runs(Query(), experiment_id=made.id).items] == ["run-000"]
-    catalog.set_experiment_state(made.id, "ARCHIVED")
+    catalog.archive_experiment(made.id)
     assert catalog.experiment(made.id).storage_state == "ARCHIVED"
+    assert [found.storage_state for found in history.list_runs(Query(), experiment_id=made.id).items] == ["ARCHIVED"]
+    catalog.unarchive_experiment(made.id)
+    assert catalog.experiment(made.id).storage_state == "AVAILABLE"
+    assert [found.storage_state for found in history.list_runs(Query(), experiment_id=made.id).items] == ["ARCHIVED"]
     catalog.delete_experiment(made.id)
     with pytest.raises(NotFound):
         catalog.experiment(made.id)

@@ -48,6 +48,11 @@ def _tags(owner: str, key: str) -> None:
             op.execute(made.insert().values({key: identity, "key": tag, "value": value}))
 
 
+def _versions() -> None:
+    for name in ("code_source_url", "package_url"):
+        op.add_column("pipeline_versions", sa.Column(name, sa.Text(), server_default="", nullable=False))
+
+
 def _recurring_runs() -> None:
     op.create_table(
         "recurring_runs",
@@ -121,6 +126,7 @@ def _firings() -> None:
 def upgrade() -> None:
     """Make the tables, and the indexes of runs anew."""
     _runs()
+    _versions()
     _tags("pipelines", "pipeline_id")
     _tags("pipeline_versions", "pipeline_version_id")
     _recurring_runs()

@@ -1,0 +1,55 @@
+"""REST: artifacts."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from starlette.responses import Response, StreamingResponse
+
+from kedge.errors import NotFound
+from kedge.pipelines import answers, shapes
+from kedge.pipelines.history import History
+from kedge.pipelines.operations import Call
+from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.records import ArtifactRecord
+
+# An artifact is data from a step: a page of it must not run in the hub's own origin.
+_UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
+
+
+class ArtifactEndpoints:
+    """The endpoints of artifacts."""
+
+    def __init__(self, history: History, store: Artifacts) -> None:
+        self._history = history
+        self._store = store
+
+    async def list(self, call: Call) -> Response:
+        """``GET /artifacts``, of one run with ``run_id``."""
+        page = self._history.list_artifacts(call.listing, namespace=call.text("namespace"), run_id=call.text("run_id"))
+        return answers.listed("artifacts", [shapes.artifact_record(record) for record in page.items], page)
+
+    async def get(self, call: Call) -> Response:
+        """``GET /artifacts/{artifact_id}``."""
+        return answers.answer(shapes.artifact_record(self._record(call)))
+
+    async def content(self, call: Call) -> Response:
+        """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``."""
+        record = self._record(call)
+        pieces = self._store.read(record.artifact.uri, call.text("path"))
+        first = await anext(aiter(pieces), b"")  # an error comes before the first piece
+        name = (call.text("path") or record.artifact.uri).rstrip("/").rpartition("/")[2]
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
+        headers = {**_UNTRUSTED, "Content-Disposition": f'attachment; filename="{safe or "artifact"}"'}
+        return StreamingResponse(_rest(first, pieces), media_type="application/octet-stream", headers=headers)
+
+    def _record(self, call: Call) -> ArtifactRecord:
+        artifact_id = call.path["artifact_id"]
+        record = self._history.artifact(artifact_id)
+        if record is None:
+            raise NotFound(f"artifact {artifact_id!r} not found. GET /apis/v2beta1/artifacts lists those that exist.")
+        return record
+
+
+async def _rest(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    yield first
+    async for piece in pieces:
+        yield piece

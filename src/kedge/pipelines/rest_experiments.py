@@ -1,0 +1,50 @@
+"""REST: experiments."""
+
+from starlette.responses import Response
+
+from kedge.errors import BadRequest
+from kedge.pipelines import answers, shapes
+from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.operations import Call
+from kedge.pipelines.submissions import DEFAULT_NAMESPACE
+
+
+class Experiments:
+    """The endpoints of experiments."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    async def create(self, call: Call) -> Response:
+        """``POST /experiments``."""
+        asked = call.body
+        if not asked.display_name:
+            raise BadRequest("the Experiment: display_name must not be empty.")
+        namespace = asked.namespace or DEFAULT_NAMESPACE
+        made = self._catalog.add_experiment(namespace, asked.display_name, asked.description or "")
+        return answers.answer(shapes.experiment(made))
+
+    async def list(self, call: Call) -> Response:
+        """``GET /experiments``."""
+        self._catalog.default_experiment(call.text("namespace") or DEFAULT_NAMESPACE)
+        page = self._catalog.list_experiments(call.listing, namespace=call.text("namespace"))
+        return answers.listed("experiments", [shapes.experiment(record) for record in page.items], page)
+
+    async def get(self, call: Call) -> Response:
+        """``GET /experiments/{experiment_id}``."""
+        return answers.answer(shapes.experiment(self._catalog.experiment(call.path["experiment_id"])))
+
+    async def delete(self, call: Call) -> Response:
+        """``DELETE /experiments/{experiment_id}``."""
+        self._catalog.delete_experiment(call.path["experiment_id"])
+        return answers.answer({})
+
+    async def archive(self, call: Call) -> Response:
+        """``POST /experiments/{experiment_id}:archive``, with all its runs."""
+        self._catalog.archive_experiment(call.path["experiment_id"])
+        return answers.answer({})
+
+    async def unarchive(self, call: Call) -> Response:
+        """``POST /experiments/{experiment_id}:unarchive``, without its runs."""
+        self._catalog.unarchive_experiment(call.path["experiment_id"])
+        return answers.answer({})

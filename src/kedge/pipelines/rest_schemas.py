@@ -1,0 +1,220 @@
+"""What the REST API answers, as JSON Schema. A field that is not listed here is never answered: tests hold the server to it."""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+NUMBER: Schema = {"type": "integer"}
+FLAG: Schema = {"type": "boolean"}
+ANY: Schema = {"type": "object"}
+TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
+RUN_STATE: Schema = {
+    "type": "string",
+    "enum": ["PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED"],
+}
+TASK_STATE: Schema = {
+    "type": "string",
+    "enum": ["PENDING", "RUNNING", "SUCCEEDED", "CACHED", "SKIPPED", "FAILED", "CANCELED"],
+}
+STORAGE_STATE: Schema = {"type": "string", "enum": ["AVAILABLE", "ARCHIVED"]}
+
+
+def ref(name: str) -> Schema:
+    """Another schema of `SCHEMAS`."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def many(of: Schema) -> Schema:
+    """A list."""
+    return {"type": "array", "items": of}
+
+
+def by_name(of: Schema) -> Schema:
+    """An object with any names."""
+    return {"type": "object", "additionalProperties": of}
+
+
+def fields(required: str = "", /, **properties: Schema) -> Schema:
+    """An object with these fields and no others; ``required`` names those that are always there."""
+    made: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return made | ({"required": required.split()} if required else {})
+
+
+def listed(key: str, name: str) -> Schema:
+    """A page of a list."""
+    return fields(**{key: many(ref(name))}, total_size=NUMBER, next_page_token=TEXT)
+
+
+_CONFIG = fields(parameters=ANY, pipeline_root=TEXT)
+_REFERENCE = fields(pipeline_id=TEXT, pipeline_version_id=TEXT)
+
+SCHEMAS: dict[str, Schema] = {
+    "Empty": fields(),
+    "Error": fields("error code message details", error=TEXT, code=NUMBER, message=TEXT, details=many(ANY)),
+    "Health": fields(commit_sha=TEXT, tag_name=TEXT, multi_user=FLAG, pipeline_store=TEXT),
+    "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
+    "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
+    "Artifact": fields(
+        artifact_id=TEXT,
+        name=TEXT,
+        type=TEXT,
+        uri=TEXT,
+        metadata=ANY,
+        digest=TEXT,
+        size=NUMBER,
+        namespace=TEXT,
+        run_id=TEXT,
+        task_id=TEXT,
+        created_at=TIME,
+    ),
+    "Run": fields(
+        "run_id display_name created_at state storage_state",
+        run_id=TEXT,
+        display_name=TEXT,
+        description=TEXT,
+        experiment_id=TEXT,
+        recurring_run_id=TEXT,
+        namespace=TEXT,
+        name=TEXT,
+        pipeline_name=TEXT,
+        pipeline_spec=ANY,
+        pipeline_version_reference=_REFERENCE,
+        runtime_config=_CONFIG,
+        service_account=TEXT,
+        storage_state=STORAGE_STATE,
+        created_at=TIME,
+        scheduled_at=TIME,
+        started_at=TIME,
+        finished_at=TIME,
+        state=RUN_STATE,
+        state_history=many(fields(update_time=TIME, state=RUN_STATE)),
+        error=ref("Failure"),
+        outputs=ref("Values"),
+        run_details=fields(task_details=many(ref("TaskDetail"))),
+    ),
+    "TaskDetail": fields(
+        "task_id run_id state",
+        run_id=TEXT,
+        task_id=TEXT,
+        display_name=TEXT,
+        create_time=TIME,
+        start_time=TIME,
+        end_time=TIME,
+        state=RUN_STATE,
+        error=ref("Failure"),
+        inputs=by_name(fields(artifact_ids=many(TEXT))),
+        outputs=by_name(fields(artifact_ids=many(TEXT))),
+        parent_task_id=TEXT,
+        pod_name=TEXT,
+        child_tasks=many(fields(task_id=TEXT)),
+    ),
+    "Task": fields(
+        "task_id run_id state type",
+        task_id=TEXT,
+        id=TEXT,
+        name=TEXT,
+        display_name=TEXT,
+        run_id=TEXT,
+        parent_task_id=TEXT,
+        parent=TEXT,
+        type=TEXT,
+        kind=TEXT,
+        state=TASK_STATE,
+        waiting=TEXT,
+        iteration_index=NUMBER,
+        iterations=NUMBER,
+        attempt=NUMBER,
+        attempts=many(ref("Attempt")),
+        create_time=TIME,
+        start_time=TIME,
+        end_time=TIME,
+        started_at=TIME,
+        finished_at=TIME,
+        retry_at=TIME,
+        inputs=ref("Values"),
+        outputs=ref("Values"),
+        error=ref("Failure"),
+        failure=ANY,
+        cache_fingerprint=TEXT,
+        cached=FLAG,
+        cached_from=TEXT,
+    ),
+    "Attempt": fields(
+        "attempt state",
+        attempt=NUMBER,
+        pod_name=TEXT,
+        pod_uid=TEXT,
+        state=TASK_STATE,
+        create_time=TIME,
+        start_time=TIME,
+        end_time=TIME,
+        error=ref("Failure"),
+    ),
+    "Tasks": fields("tasks", tasks=many(ref("Task"))),
+    "NodeArtifact": fields(data=TEXT),
+    "Pipeline": fields(
+        "pipeline_id name created_at",
+        pipeline_id=TEXT,
+        name=TEXT,
+        display_name=TEXT,
+        description=TEXT,
+        namespace=TEXT,
+        tags=TEXTS,
+        created_at=TIME,
+    ),
+    "PipelineVersion": fields(
+        "pipeline_id pipeline_version_id name created_at",
+        pipeline_id=TEXT,
+        pipeline_version_id=TEXT,
+        name=TEXT,
+        display_name=TEXT,
+        description=TEXT,
+        tags=TEXTS,
+        code_source_url=TEXT,
+        package_url=fields(pipeline_url=TEXT),
+        pipeline_spec=ANY,
+        created_at=TIME,
+    ),
+    "Experiment": fields(
+        "experiment_id display_name created_at storage_state",
+        experiment_id=TEXT,
+        display_name=TEXT,
+        description=TEXT,
+        namespace=TEXT,
+        storage_state=STORAGE_STATE,
+        created_at=TIME,
+        last_run_created_at=TIME,
+    ),
+    "RecurringRun": fields(
+        "recurring_run_id display_name created_at status mode trigger max_concurrency",
+        recurring_run_id=TEXT,
+        display_name=TEXT,
+        description=TEXT,
+        experiment_id=TEXT,
+        namespace=TEXT,
+        pipeline_spec=ANY,
+        pipeline_version_reference=_REFERENCE,
+        runtime_config=_CONFIG,
+        service_account=TEXT,
+        max_concurrency=TEXT,
+        trigger=fields(
+            cron_schedule=fields(cron=TEXT, start_time=TIME, end_time=TIME),
+            periodic_schedule=fields(interval_second=TEXT, start_time=TIME, end_time=TIME),
+        ),
+        mode={"type": "string", "enum": ["ENABLE", "DISABLE"]},
+        status={"type": "string", "enum": ["ENABLED", "DISABLED"]},
+        no_catchup=FLAG,
+        created_at=TIME,
+        updated_at=TIME,
+        next_run_at=TIME,
+        error=ref("Failure"),
+    ),
+    "Runs": listed("runs", "Run"),
+    "Artifacts": listed("artifacts", "Artifact"),
+    "Pipelines": listed("pipelines", "Pipeline"),
+    "PipelineVersions": listed("pipeline_versions", "PipelineVersion"),
+    "Experiments": listed("experiments", "Experiment"),
+    "RecurringRuns": listed("recurring_runs", "RecurringRun"),
+}

@@ -1,0 +1,206 @@
+"""REST: the tasks of runs, how they change, their logs, and what older paths call nodes."""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from kedge.client.types import Reader
+from kedge.errors import BadRequest, NotFound, TooLarge
+from kedge.kube.core import POD
+from kedge.kube.kinds import Obj
+from kedge.pipelines import answers, shapes
+from kedge.pipelines.controller import RunController
+from kedge.pipelines.engine.types import Kind, State, Task
+from kedge.pipelines.history import History
+from kedge.pipelines.observations import MAIN
+from kedge.pipelines.operations import Call
+from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.records import Attempt, RunRecord
+from kedge.pipelines.rest_runs import known_run
+from kedge.server.logs import LogOptions
+
+_SLICE = 200
+_LOOK_AGAIN = 0.2
+_READ_LIMIT = 64 << 20  # of an artifact that is answered as JSON
+_line = msgspec.json.Encoder().encode
+
+
+class Tasks:
+    """The endpoints of tasks.
+
+    Args:
+        controller: Knows what runs.
+        history: Knows them all.
+        artifacts: Where artifacts lie.
+        pods: Where a step's Pod is looked up for its log, and what reads that.
+    """
+
+    def __init__(
+        self, controller: RunController, history: History, artifacts: Artifacts, *, pods: tuple[Reader, StepLogs | None]
+    ) -> None:
+        self._controller = controller
+        self._history = history
+        self._artifacts = artifacts
+        self._reader, self._logs = pods
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream."""
+        self._closing.set()
+
+    def _record(self, call: Call) -> RunRecord:
+        return known_run(self._controller, self._history, call.path["run_id"])
+
+    # ---- tasks
+
+    async def tasks(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks``; with ``watch=true`` one JSON a line, for each change, until the run is over."""
+        record = self._record(call)
+        if call.flag("watch"):
+            return StreamingResponse(self._watch(record.id), media_type="application/json-seq")
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
+            attempts.setdefault(attempt.task, []).append(attempt)
+        rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
+        return answers.answer({"tasks": [shapes.task(row, record.id, attempts.get(row.id)) for row in rows]})
+
+    async def task(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks/{task_id}``."""
+        record = self._record(call)
+        row = self._task(record, call.path["task_id"])
+        return answers.answer(shapes.task(row, record.id, self._history.attempts(record.id, row.id)))
+
+    def _task(self, record: RunRecord, task_id: str) -> Task:
+        row = self._history.task(record.id, task_id)
+        if row is None:
+            known = sorted(task.id for task in self._history.tasks(record.id) if task.kind is Kind.STEP)
+            few = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+            raise NotFound(f"run {record.id} has no task {task_id!r}. Its steps: {few or 'none yet'}.")
+        return row
+
+    async def _watch(self, run_id: str) -> AsyncGenerator[bytes]:
+        """Every task as it is, then each change, then the run."""
+        changed: dict[str, Task] = {}
+        wake = asyncio.Event()
+
+        def listen(tasks: Iterable[Task]) -> None:
+            changed.update((task.id, task) for task in tasks)
+            wake.set()
+
+        live = self._controller.live(run_id)
+        listeners = live.listeners if live is not None else []
+        listeners.append(listen)
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            rows: Iterable[Task] = live.engine.tasks.values() if live is not None else self._history.tasks(run_id)
+            changed.update((task.id, task) for task in rows)
+            while True:
+                while changed:
+                    some = [changed.pop(key) for key in list(changed)[:_SLICE]]
+                    yield b"".join(_line(shapes.task(task, run_id)) + b"\n" for task in some)
+                if self._controller.live(run_id) is None:
+                    break
+                wake.clear()
+                waiting = asyncio.ensure_future(wake.wait())
+                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                if closing.done():
+                    return
+            record = self._history.run(run_id)
+            yield _line({"run": shapes.run(record) if record is not None else {"run_id": run_id, "state": "CANCELED"}}) + b"\n"
+        finally:
+            closing.cancel()
+            listeners.remove(listen)
+
+    # ---- logs
+
+    async def log(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks/{task_id}/logs``, with ``follow`` and ``attempt``."""
+        record = self._record(call)
+        return await self._log(call, record, self._task(record, call.path["task_id"]), call.number("attempt"))
+
+    async def node_log(self, call: Call) -> Response:
+        """``GET /apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log``, as KFP's own pages ask; a node is a Pod's name or a task."""
+        record = self._record(call)
+        task, number = self._node(record, call.path["node_id"])
+        return await self._log(call, record, task, number)
+
+    async def node_artifact(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read``, an output in base64."""
+        record = self._record(call)
+        task, _ = self._node(record, call.path["node_id"])
+        made = task.outputs.artifacts if task.outputs is not None else {}
+        name = call.path["artifact_name"]
+        if not made.get(name):
+            raise NotFound(f"task {task.id!r} has no output artifact {name!r}. It has: {', '.join(sorted(made)) or 'none'}.")
+        content = bytearray()
+        async for piece in self._artifacts.read(made[name][0].uri):
+            content += piece
+            if len(content) > _READ_LIMIT:
+                raise TooLarge(
+                    f"artifact {name!r} is over {_READ_LIMIT >> 20} MiB: GET /artifacts/{made[name][0].id}/content streams it."
+                )
+        return answers.answer({"data": base64.b64encode(content).decode()} if content else {})
+
+    def _node(self, record: RunRecord, node: str) -> tuple[Task, int | None]:
+        """The task, and perhaps the attempt, that KFP's older paths call a node."""
+        for attempt in self._history.attempts(record.id):
+            if attempt.pod_name == node:
+                return self._task(record, attempt.task), attempt.number
+        return self._task(record, node), None
+
+    async def _log(self, call: Call, record: RunRecord, task: Task, number: int | None) -> Response:
+        if self._logs is None:
+            raise NotFound("this host keeps no logs.")
+        if task.kind is not Kind.STEP:
+            raise BadRequest(f"task {task.id!r} is a {task.kind.value}: only steps write logs.")
+        if task.state is State.CACHED:
+            raise NotFound(f"step {task.id!r} did not run here: its outputs are those of {task.cached_from}.")
+        follow = call.flag("follow")
+        if number is not None and number < 0:
+            raise BadRequest(f"attempt: must be a whole number from 0, got {number}.")
+        pod = await self._pod(record, task, number, follow=follow)
+        options = LogOptions(follow=follow, timestamps=call.flag("timestamps"))
+        pieces = self._logs.read(pod, call.text("container") or MAIN, options)
+        first = await anext(aiter(pieces), b"")  # errors come before the first piece, while there can still be a status code
+        return StreamingResponse(self._until_closed(first, pieces), media_type="text/plain; charset=utf-8")
+
+    async def _pod(self, record: RunRecord, task: Task, number: int | None, *, follow: bool) -> Obj:
+        """The Pod of an attempt; with ``follow``, once it has started."""
+        while True:
+            attempts = self._history.attempts(record.id, task.id)
+            chosen = next((a for a in reversed(attempts) if number is None or a.number == number), None)
+            if chosen is None and number is not None and number < len(attempts):
+                raise NotFound(f"step {task.id!r} has no attempt {number}.")
+            begun = chosen is not None and (chosen.started_at is not None or chosen.state.finished)
+            if chosen is not None and (begun or not follow):
+                try:
+                    return await self._reader.get(POD, chosen.pod_name, record.namespace)
+                except NotFound:
+                    raise NotFound(
+                        f"the log of step {task.id!r}, attempt {chosen.number}, is gone with its Pod {chosen.pod_name}."
+                    ) from None
+            current = self._history.task(record.id, task.id) or task
+            if current.state.finished or not follow or self._closing.is_set():
+                raise NotFound(f"step {task.id!r} has not run: it is {current.state.value.lower()}.")
+            await asyncio.sleep(_LOOK_AGAIN)
+
+    async def _until_closed(self, first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        if first:
+            yield first
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            while True:
+                piece = asyncio.ensure_future(anext(pieces, None))
+                await asyncio.wait({piece, closing}, return_when=asyncio.FIRST_COMPLETED)
+                if not piece.done():
+                    piece.cancel()
+                    return
+                if (found := piece.result()) is None:
+                    return
+                yield found
+        finally:
+            closing.cancel()
