@@ -25,6 +25,7 @@ from kedge.store.types import Callback, Listing, Record, Unsubscribe
 _FORMAT = 1  # PRAGMA user_version; raise it with a migration
 _COMPACT_EVERY = 512  # writes between automatic compactions: a few milliseconds each
 _KEEP = 10_000  # revisions of history that a client may fall behind before it must list again
+_HEADS = 512  # objects read or written last, kept in memory: what is written is mostly read again at once
 _LAST_KEY = "\U0010ffff"  # sorts after every character that a key may have
 
 _SCHEMA = """
@@ -83,6 +84,7 @@ class ObjectLog:
         self._keep = keep
         self._writes = 0
         self._subscribers = Subscribers()
+        self._heads: dict[str, Record] = {}
         self._open = False
         with self._translated():
             if self._path != ":memory:":
@@ -116,9 +118,11 @@ class ObjectLog:
 
     def get(self, key: str) -> Record | None:
         """The newest record of a key, or ``None``."""
+        if (known := self._heads.get(key)) is not None:
+            return known
         with self._translated():
             row = self._db.execute(_HEAD, (key,)).fetchone()
-        return None if row is None or row[2] else Record(key, row[0], row[3], row[1] or row[0])
+        return None if row is None or row[2] else self._head(Record(key, row[0], row[3], row[1] or row[0]))
 
     def list(self, prefix: str, *, revision: int = 0, limit: int = 0, start: str | None = None) -> Listing:
         """The objects whose keys begin with a prefix."""
@@ -140,18 +144,20 @@ class ObjectLog:
         if row is not None and not row[2]:
             raise exists(key)
         number = self._append(key, 0, row[0] if row else 0, value)
-        return self._published(Record(key, number, value, number))
+        return self._published(self._head(Record(key, number, value, number)))
 
     def update(self, key: str, value: bytes, revision: int) -> Record:
         """Replace an object whose newest revision is the one named."""
         head = check_head(self.get(key), key, revision)
         number = self._append(key, head.create_revision, head.revision, value)
+        self._head(Record(key, number, value, head.create_revision))
         return self._published(Record(key, number, value, head.create_revision, previous=head.value))
 
     def delete(self, key: str, revision: int) -> Record:
         """Delete an object whose newest revision is the one named."""
         head = check_head(self.get(key), key, revision)
         number = self._append(key, head.create_revision, head.revision, None)
+        self._heads.pop(key, None)
         return self._published(Record(key, number, head.value, head.create_revision, deleted=True, previous=head.value))
 
     def after(self, revision: int, prefix: str = "", limit: int = 0) -> Sequence[Record]:
@@ -200,6 +206,14 @@ class ObjectLog:
         if self._open:
             self._open = False
             self._db.close()
+
+    def _head(self, record: Record) -> Record:
+        """Remember the newest record of a key. This process is the file's only writer: the data directory's lock sees to it."""
+        self._heads.pop(record.key, None)
+        self._heads[record.key] = record
+        if len(self._heads) > _HEADS:
+            del self._heads[next(iter(self._heads))]
+        return record
 
     def _append(self, key: str, create_revision: int, previous: int, value: bytes | None) -> int:
         deleted = 1 if value is None else 0
