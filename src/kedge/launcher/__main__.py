@@ -1,4 +1,4 @@
-"""The launcher's command line: ``python3 launcher.pyz run|stage-in|stage-out``."""
+"""The launcher's command line: ``python3 launcher.pyz run|stage-in|stage-out``, or ``run -- COMMAND…``."""
 
 import signal
 import sys
@@ -6,7 +6,9 @@ from typing import List, Optional
 
 from .run import run
 
-_USAGE = "usage: launcher.pyz run | stage-in | stage-out\nIt is started in a step's Pod by Kedge and reads KEDGE_STEP."
+_USAGE = (
+    "usage: launcher.pyz run [-- COMMAND...] | stage-in | stage-out\nIt is started in a step's Pod by Kedge and reads KEDGE_STEP."
+)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
@@ -20,10 +22,10 @@ def main(argv: Optional[List[str]] = None) -> int:
         any more, else the user's own.
     """
     arguments = sys.argv[1:] if argv is None else argv
-    if arguments == ["run"]:
+    if arguments[:1] == ["run"] and (len(arguments) == 1 or (arguments[1] == "--" and len(arguments) > 2)):
         # A node may start the launcher with SIGTERM held back, so that `stage-out` cannot miss it; a function is ended by it.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        return run()
+        return run(arguments[2:])
     if arguments in (["stage-in"], ["stage-out"]):
         from . import carry  # steps of other images only
 

@@ -8,6 +8,7 @@ from kedge.dsl.annotations import INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskF
 
 from . import files
 from .errors import StepError
+from .kfp_types import EMBEDDED, TaskConfig, task_config
 from .shapes import Shape, annotations, artifact_class, shape
 from .step import Step, tmp
 from .values import argument
@@ -34,6 +35,7 @@ class Binding:
         self.artifacts: Dict[str, List[Any]] = {}
         self.paths: Dict[str, str] = {}
         self._step = step
+        self._globals: Mapping[str, Any] = getattr(function, "__globals__", {})
         self._inputs: Mapping[str, Any] = step.executor_input.get("inputs") or {}
         self._outputs: Mapping[str, Any] = step.executor_input.get("outputs") or {}
         self._bind(function)
@@ -41,7 +43,7 @@ class Binding:
     def _bind(self, function: Callable[..., Any]) -> None:
         for name, has_default in _parameters(function):
             value = self._value(name, self.shapes.get(name) or Shape("", None))
-            if value is not _NOTHING:
+            if value is not _NOTHING and not (value is None and has_default):  # null means: not given
                 self.arguments[name] = value
             elif not has_default:
                 if not self.shapes.get(name, Shape("", None)).optional:
@@ -55,6 +57,10 @@ class Binding:
     def _value(self, name: str, wanted: Shape) -> Any:  # noqa: PLR0911  # one place for the order in which a name is looked up
         artifacts = self._inputs.get("artifacts") or {}
         parameters = self._inputs.get("parameterValues") or {}
+        if wanted.role == EMBEDDED:
+            return embedded(name, wanted.type, self._globals)
+        if wanted.type is TaskConfig:
+            return task_config(parameters.get(name))
         if name in (self._outputs.get("artifacts") or {}):
             made = self._place_outputs(name, wanted)
             if wanted.role == OUTPUT_PATH:
@@ -66,23 +72,26 @@ class Binding:
             self.paths[name] = path
             return path
         if name in artifacts:
-            objects = self._input_artifacts(name, artifacts[name].get("artifacts") or [], wanted)
-            if wanted.many:
-                return [one.path for one in objects] if wanted.role == INPUT_PATH else objects
-            if not objects:
-                return _NOTHING
-            return objects[0].path if wanted.role == INPUT_PATH else objects[0]
+            return self._input(name, artifacts[name].get("artifacts") or [], wanted)
         if name in parameters:
             if wanted.type is PipelineTaskFinalStatus:
                 return final_status(parameters[name])
             return argument(name, parameters[name], wanted.annotation)
         return _NOTHING
 
+    def _input(self, name: str, given: List[Dict[str, Any]], wanted: Shape) -> Any:
+        objects = self._input_artifacts(name, given, wanted)
+        if wanted.many:
+            return [one.path for one in objects] if wanted.role == INPUT_PATH else objects
+        if not objects:
+            return _NOTHING
+        return objects[0].path if wanted.role == INPUT_PATH else objects[0]
+
     def _input_artifacts(self, name: str, given: List[Dict[str, Any]], wanted: Shape) -> List[Any]:
         grants = self._step.input_grants(name)
         made = []
         for index, value in enumerate(given):
-            one = language.from_runtime(value, artifact_class(wanted.type, _title(value)))
+            one = language.from_runtime(value, _placeable(artifact_class(wanted.type, _title(value))))
             grant = grants[index] if index < len(grants) else {}
             if grant.get("path"):
                 one.place(grant["path"])
@@ -97,7 +106,7 @@ class Binding:
         grants = self._step.output_grants(name)
         made = []
         for index, value in enumerate(self._outputs["artifacts"][name].get("artifacts") or []):
-            one = language.from_runtime(value, artifact_class(wanted.type, _title(value)))
+            one = language.from_runtime(value, _placeable(artifact_class(wanted.type, _title(value))))
             grant = grants[index] if index < len(grants) else {}
             path = grant.get("path")
             if not path and grant.get("url"):
@@ -140,10 +149,33 @@ def final_status(value: Any) -> Any:
     error = value.get("error") or {}
     return PipelineTaskFinalStatus(
         state=value.get("state", ""),
-        pipeline_job_resource_name=value.get("pipelineJobResourceName", ""),
-        pipeline_task_name=value.get("pipelineTaskName", ""),
+        pipeline_job_resource_name=value.get("pipelineJobResourceName") or value.get("pipeline_job_resource_name") or "",
+        pipeline_task_name=value.get("pipelineTaskName") or value.get("pipeline_task_name") or "",
         error_code=error.get("code"),
         error_message=error.get("message"),
+    )
+
+
+def embedded(name: str, wanted: Any, names: Mapping[str, Any]) -> Any:
+    """The artifact of an ``EmbeddedInput`` parameter: what the step's source has unpacked, and says where."""
+    path = names.get("__KFP_EMBEDDED_ASSET_FILE") or names.get("__KFP_EMBEDDED_ASSET_DIR")
+    if not path:
+        raise StepError(
+            f"input {name!r} is an EmbeddedInput, but nothing is embedded in this step. "
+            "Give its component embedded_artifact_path.",
+            "InputMissing",
+        )
+    made = language.from_runtime({"name": name, "uri": path}, _placeable(artifact_class(wanted, "")))
+    made.place(path)
+    return made
+
+
+def _placeable(cls: Any) -> Any:
+    """An artifact type made for other tools, as one that can lie where the hub says; ours stay as they are."""
+    return (
+        cls
+        if issubclass(cls, language.Artifact)
+        else type(cls.__name__, (cls, language.Artifact), {"__module__": cls.__module__})
     )
 
 

@@ -21,6 +21,21 @@ _SHIMS = {
     "kfp/__init__.py": "kfp_package.py",
     "kfp/dsl/__init__.py": "kfp_dsl.py",
     "kfp/dsl/executor_main.py": "kfp_executor_main.py",
+    "kfp/dsl/types/__init__.py": "kfp_types_package.py",
+    "kfp/dsl/types/artifact_types.py": "kfp_dsl_types.py",
+    "kfp/dsl/types/type_annotations.py": "kfp_dsl_types.py",
+    "shell/pip/__init__.py": "pip_package.py",
+    "shell/pip/__main__.py": "pip_main.py",
+    # What the programs that pip installs for itself call.
+    "shell/pip/_internal/__init__.py": "pip_package.py",
+    "shell/pip/_internal/cli/__init__.py": "pip_package.py",
+    "shell/pip/_internal/cli/main.py": "pip_main.py",
+}
+# Programs, where the zipapp is expanded into a folder.
+_PROGRAMS = {
+    "shell/bin/pip": '#!/bin/sh\nexec python3 -m pip "$@"\n',
+    "shell/bin/pip3": '#!/bin/sh\nexec python3 -m pip "$@"\n',
+    "shell/bin/uv": '#!/bin/sh\nexec python3 -c "import sys; from kedge.launcher.installers import uv; sys.exit(uv())" "$@"\n',
 }
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can say
 
@@ -34,7 +49,7 @@ def build() -> bytes:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, wherever it is built
-            entry.external_attr = 0o644 << 16
+            entry.external_attr = (0o755 if name in _PROGRAMS else 0o644) << 16
             archive.writestr(entry, text)
     return out.getvalue()
 
@@ -56,6 +71,7 @@ def _files() -> Dict[str, bytes]:
                 if file.endswith(".py") and file not in _NOT_IN_STEPS:
                     found[prefix + file] = _read(os.path.join(base, file))
     found["kedge/dsl/language.py"] = found["kedge/dsl/__init__.py"]  # its relative imports mean the same there
+    found.update({name: text.encode() for name, text in _PROGRAMS.items()})
     for target, source in _SHIMS.items():
         found[target] = _read(os.path.join(_HERE, "shims", source))
     return found

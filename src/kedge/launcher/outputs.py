@@ -33,7 +33,7 @@ def collect(step: Step, binding: Binding, returned: Any) -> Dict[str, Any]:
     for name, path in binding.paths.items():
         parameters[name] = _written(name, path, binding)
     written = files.read_json(declared["outputFile"]) if declared.get("outputFile") else None
-    stored = {name: [_store(step, name, index, one) for index, one in enumerate(made)] for name, made in artifacts.items()}
+    stored = {name: [store(step, name, index, one) for index, one in enumerate(made)] for name, made in artifacts.items()}
     merge(written, parameters, stored)
     missing = [name for name in (declared.get("parameters") or {}) if name not in parameters]
     if missing:
@@ -119,16 +119,30 @@ def _fields(fields: List[str], annotation: Any, returned: Any) -> List[Any]:
 
 def _returned_artifacts(name: str, value: Any, placed: List[Any]) -> List[Any]:
     made = list(value) if isinstance(value, (list, tuple)) else [value]
+    if value is None or not all(map(_is_artifact, made)):
+        if value is not None:
+            _write_text(name, value, placed)
+        return placed
     for one in made:
-        if not isinstance(one, Artifact) and not (hasattr(one, "uri") and hasattr(one, "metadata")):
-            raise StepError(
-                f"output {name!r}: the function returned a {type(one).__name__}, but it is declared as an artifact. "
-                "Return an artifact, such as Dataset(uri=dsl.get_uri()), after writing to its .path.",
-                "OutputInvalid",
-            )
         if not one.uri and placed:
             one.uri = placed[0].uri
     return made
+
+
+def _is_artifact(value: Any) -> bool:
+    return isinstance(value, Artifact) or (hasattr(value, "uri") and hasattr(value, "metadata"))
+
+
+def _write_text(name: str, value: Any, placed: List[Any]) -> None:
+    """What a function returns for an artifact and is none becomes the artifact's content, as text."""
+    if len(placed) != 1:
+        raise StepError(
+            f"output {name!r}: the function returned a {type(value).__name__}, but it is declared as a list of artifacts. "
+            "Return a list of artifacts.",
+            "OutputInvalid",
+        )
+    with open(placed[0].path, "w", encoding="utf-8") as file:
+        file.write(str(value))
 
 
 def _written(name: str, path: str, binding: Binding) -> Any:
@@ -147,7 +161,7 @@ def _written(name: str, path: str, binding: Binding) -> Any:
     return from_text(name, text, binding.shapes[name].type if name in binding.shapes else shape(None).type)
 
 
-def _store(step: Step, name: str, index: int, one: Any) -> Dict[str, Any]:
+def store(step: Step, name: str, index: int, one: Any) -> Dict[str, Any]:
     """Bring one artifact to where it belongs, and describe it."""
     grants = step.output_grants(name)
     grant = grants[index] if index < len(grants) else {}

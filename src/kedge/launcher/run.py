@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import kedge.dsl.artifacts as language
 
@@ -14,12 +14,16 @@ from .outputs import collect
 from .step import Code, Step, read_code, read_step
 
 
-def run() -> int:
-    """Run the step of this Pod; returns the exit code."""
+def run(command: Sequence[str] = ()) -> int:
+    """Run the step of this Pod; returns the exit code.
+
+    Args:
+        command: A command line that ends in the runtime of ``kfp``, instead of a function.
+    """
     try:
         step = read_step()
-        code = read_code(step)
-        return execute(step, code)
+        code = None if command else read_code(step)
+        return execute(step, code, command)
     except NotWanted as error:
         print(f"kedge: {error.message}", file=sys.stderr)
         return error.exit_code
@@ -27,8 +31,8 @@ def run() -> int:
         return report.fail(error)
 
 
-def execute(step: Step, code: Code) -> int:
-    """Run a step's function and commit its outputs.
+def execute(step: Step, code: Optional[Code], command: Sequence[str] = ()) -> int:
+    """Run a step's function, or its command line, and commit its outputs.
 
     Raises:
         LauncherError: What is wrong around the function. What the function itself raises is reported here.
@@ -36,8 +40,7 @@ def execute(step: Step, code: Code) -> int:
     hub = _hub() if step.begin else None
     if hub is not None:
         step.begun(hub.begin())
-    _prepare(step, code)
-    outputs = call(step, code)
+    outputs = _outputs(step, code, command)
     if isinstance(outputs, int):
         return outputs
     if not step.commit or not _anything(step):
@@ -49,8 +52,23 @@ def execute(step: Step, code: Code) -> int:
     return 0
 
 
+def _outputs(step: Step, code: Optional[Code], command: Sequence[str]) -> Any:
+    if code is None:
+        from . import literal  # command lines that somebody has edited only
+
+        return literal.call(step, list(command))
+    _prepare(step, code)
+    return call(step, code)
+
+
 def call(step: Step, code: Code) -> Any:
     """Call the function: returns its outputs, or the exit code when it did not return."""
+    if "logging" in code.source:
+        _show_logging()
+    if code.installed:
+        from . import installed  # functions that use more of kfp than steps have only
+
+        return installed.call(step, code)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # or `kedge logs -f` would show nothing for a long time
     language.set_outputs(outputs_prefix(step) or None)
@@ -72,6 +90,13 @@ def call(step: Step, code: Code) -> Any:
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
         return report.fail_user(error)
     return collect(step, binding, returned)
+
+
+def _show_logging() -> None:
+    """Let what the function says through `logging` be seen, as the runtime of Kubeflow does."""
+    import logging  # most steps print
+
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(levelname)s: %(message)s", level=logging.INFO)
 
 
 def _exit(code: object) -> int:

@@ -77,6 +77,7 @@ class Code:
         packages: Requirements, as pip takes them.
         index_urls: Package indexes; the first replaces the default.
         trusted_hosts: Hosts whose certificates pip does not check.
+        installed: Whether it runs under the real ``kfp``, which is among the packages.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
@@ -88,6 +89,7 @@ class Code:
         self.packages: List[str] = list(told.get("packages") or ())
         self.index_urls: List[str] = list(told.get("indexUrls") or ())
         self.trusted_hosts: List[str] = list(told.get("trustedHosts") or ())
+        self.installed = bool(told.get("installed"))
 
 
 def read_step() -> Step:

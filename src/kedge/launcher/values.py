@@ -31,6 +31,8 @@ def argument(name: str, value: Any, annotation: Any) -> Any:
         return None
     if type(inner).__name__ in ("_UnionGenericAlias", "UnionType", "Union"):
         return value
+    if hasattr(inner, "model_validate") or hasattr(inner, "parse_obj"):
+        return _model(name, value, inner)
     base = _base(inner)
     try:
         return _CONVERT[base](value) if base in _CONVERT else value
@@ -110,12 +112,24 @@ def check_json(name: str, value: Any) -> Any:
 
 
 def _plain(value: Any, base: Any) -> Any:
-    """Scalars of numpy and its kin are meant as the number that they are."""
+    """Scalars of numpy and its kin are meant as the number that they are, models of pydantic as their fields."""
     if isinstance(value, (int, float, str, bool, list, dict)) or value is None:
         return value
+    if hasattr(type(value), "model_validate"):
+        return value.model_dump(mode="json")
+    if hasattr(type(value), "parse_obj"):
+        return json.loads(value.json())
     if base in (int, float, bool, None) and callable(getattr(value, "item", None)) and getattr(value, "ndim", 0) == 0:
         return value.item()
     return value
+
+
+def _model(name: str, value: Any, cls: Any) -> Any:
+    """A model of pydantic, of either of its versions, from its fields."""
+    try:
+        return cls.model_validate(value) if hasattr(cls, "model_validate") else cls.parse_obj(value)
+    except ValueError as error:
+        raise StepError(f"input {name!r} is no {cls.__name__}: {error}", "InputInvalid") from error
 
 
 def _to_int(value: Any) -> int:

@@ -168,11 +168,11 @@ class Warm:
             os.close(fd)
         os.environ.clear()  # the step's environment replaces the interpreter's wholly
         os.environ.update(spec["env"])
-        sys.argv = self._argv
+        sys.argv = [*self._argv[:1], *spec.get("arguments", self._argv[1:])]
         if not self._child.wait_for_go(given):
             return self._child.START_ERROR
         os.close(given.gate)
-        return self._main(self._argv[1:]) or 0
+        return self._main(sys.argv[1:]) or 0
 
 
 def exit_code(error: BaseException) -> int:

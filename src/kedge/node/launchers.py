@@ -58,6 +58,8 @@ class Launchers:
             shutil.rmtree(aside, ignore_errors=True)
             with zipfile.ZipFile(source) as archive:
                 archive.extractall(aside)
+            for program in (aside / "shell" / "bin").glob("*"):
+                program.chmod(0o755)
             try:
                 aside.rename(path)
             except OSError:  # another host has done it meanwhile

@@ -144,11 +144,12 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
             spec["held"] = [signal.SIGTERM]
         if not spawned[0]:
             spec["warm"] = {"python": argv[0], "launcher": str(expanded)}
+            spec["arguments"] = argv[2:]
     if private:
         readonly = plain or _wants_readonly(container)
         spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": readonly}
         _private_places(spec, container, prepared, values)
-        if python and not expanded:
+        if python and (not expanded or len(container.get("args") or ()) > 1):
             _own_environment(spec, python, prepared)
     return Request({**spec, "argv": argv, "env": values}, spawned)
 
@@ -158,7 +159,7 @@ def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, 
     start = forking.Start(
         platform=sys.platform,
         allowed=machine.settings.warm,
-        launcher=launcher and container.get("args") == ["run"],
+        launcher=launcher and (container.get("args") or [])[:1] == ["run"],
         variables=variables,
         user="runAsUser" in security or "runAsGroup" in security,
     )

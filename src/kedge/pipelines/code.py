@@ -52,7 +52,7 @@ def documents(pipeline: Pipeline, project: Mapping[str, str] | None) -> dict[str
     found = dict[str, str]()
     for executor in pipeline.executors.values():
         python = templates.recognise(executor.container) if executor.container is not None else None
-        if python is not None and (key := code_key(python)) not in found:
+        if python is not None and not python.literal and (key := code_key(python)) not in found:
             found[key] = code_document(python, project)
     return found
 

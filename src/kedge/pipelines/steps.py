@@ -137,6 +137,8 @@ class Steps:
         if python is None:
             staged = files or expects == "commit"
             return StepPlan(component, container, None, expects, begin=staged, staged=staged)
+        if python.literal:
+            return StepPlan(component, container, python, expects, begin=files, staged=False)
         key = code_key(python)
         needs_begin = files or bool(self._project)
         return StepPlan(component, container, python, expects, needs_begin, False, key, self._code_maps.get(key, ""))
@@ -215,15 +217,17 @@ class Steps:
             "name": MAIN,
             "image": words.text(plan.container.image),
             "command": ["python3", _LAUNCHER],
-            "args": ["run"],
+            "args": ["run", *_command_line(plan, words)],
             "env": step + [{"name": found.name, "value": words.text(found.value)} for found in plan.container.env],
-            "volumeMounts": _PYTHON_MOUNTS,
+            "volumeMounts": _PYTHON_MOUNTS if plan.code else _LITERAL_MOUNTS,
         }
         if plan.container.resources is not None and (resources := _resources(plan.container.resources, words)):
             container["resources"] = resources
         return {"containers": [container], "volumes": _shared(plan, "volumes", self._python_volumes)}
 
     def _python_volumes(self, plan: StepPlan) -> list[Obj]:
+        if not plan.code:
+            return [self._launcher_volume(), _TOKEN_VOLUME]
         # Only this step's own code is projected: a pipeline of a thousand components must not be copied a thousand times.
         key = f"{plan.code}.json"
         code = {"name": plan.code_map, "items": [{"key": key, "path": key}]}
@@ -298,6 +302,7 @@ def code_document(python: templates.PythonStep, project: Mapping[str, str] | Non
             "source": python.source,
             "filename": python.filename,
             "firstLine": python.first_line,
+            "installed": python.installed,
             "project": project,
         }
     ).decode()
@@ -311,6 +316,13 @@ def staged_path(side: str, name: str, number: int, uri: str) -> str:
     if side == "outputs":
         return f"{STAGING}/outputs/artifacts/{name}"
     return f"{STAGING}/inputs/{name}/{number}/{uri.rstrip('/').rpartition('/')[2] or name}"
+
+
+def _command_line(plan: StepPlan, words: _Words) -> list[str]:
+    """What the launcher runs instead of a function: a command line that ends in the runtime of ``kfp``."""
+    if plan.python is None or not plan.python.literal:
+        return []
+    return ["--", *words.words(plan.container.command), *words.words(plan.container.args)]
 
 
 def _user_container(plan: StepPlan, words: _Words) -> Obj:
@@ -332,6 +344,7 @@ _PYTHON_MOUNTS = [
     {"name": "kedge-code", "mountPath": "/kedge/code", "readOnly": True},
     {"name": "kedge-token", "mountPath": "/var/run/secrets/kedge.dev", "readOnly": True},
 ]
+_LITERAL_MOUNTS = [_PYTHON_MOUNTS[0], _PYTHON_MOUNTS[2]]
 _STAGING_MOUNT = {"name": "kedge-staging", "mountPath": STAGING}
 _STAGING_MOUNTS = [_PYTHON_MOUNTS[0], _PYTHON_MOUNTS[2], _STAGING_MOUNT]
 _TOKEN_VOLUME = {

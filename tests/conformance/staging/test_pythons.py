@@ -100,4 +100,4 @@ def test_the_command_line_that_compiled_components_end_in(any_python: Launcher, 
     assert (tmp_path / "o" / "Output").read_text() == "3"
     done = subprocess.run([*argv[:3], "--what"], env=environment, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 2
-    assert "unknown option '--what'" in done.stderr
+    assert "option --executor_input is missing" in done.stderr

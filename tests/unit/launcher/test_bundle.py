@@ -34,7 +34,7 @@ def test_it_holds_the_launcher_and_the_language_and_nothing_else() -> None:
     with zipfile.ZipFile(BytesIO(bundle.build())) as archive:
         names = archive.namelist()
     assert "__main__.py" in names
-    assert {name.split("/")[0] for name in names} == {"__main__.py", "kedge", "kfp"}
+    assert {name.split("/")[0] for name in names} == {"__main__.py", "kedge", "kfp", "shell"}
     assert {name.split("/")[1] for name in names if name.startswith("kedge/")} == {"__init__.py", "dsl", "launcher"}
     assert "kedge/launcher/bundle.py" not in names
     assert not any("__pycache__" in name or "shims" in name for name in names)

@@ -19,6 +19,14 @@ from kedge.dsl.placeholders import (
     PIPELINE_TASK_ID_PLACEHOLDER,
     PIPELINE_TASK_NAME_PLACEHOLDER,
 )
+from kedge.launcher.kfp_types import (
+    PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+    PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER,
+    WORKSPACE_PATH_PLACEHOLDER,
+    EmbeddedInput,
+    TaskConfig,
+    run_notebook,
+)
 
 __all__ = [
     "HTML",
@@ -28,11 +36,15 @@ __all__ = [
     "PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER",
     "PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER",
     "PIPELINE_ROOT_PLACEHOLDER",
+    "PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER",
+    "PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER",
     "PIPELINE_TASK_ID_PLACEHOLDER",
     "PIPELINE_TASK_NAME_PLACEHOLDER",
+    "WORKSPACE_PATH_PLACEHOLDER",
     "Artifact",
     "ClassificationMetrics",
     "Dataset",
+    "EmbeddedInput",
     "Input",
     "InputPath",
     "Markdown",
@@ -42,7 +54,9 @@ __all__ = [
     "OutputPath",
     "PipelineTaskFinalStatus",
     "SlicedClassificationMetrics",
+    "TaskConfig",
     "get_uri",
+    "run_notebook",
 ]
 
 
@@ -54,6 +68,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(kedge.dsl, name)
     except AttributeError:
-        raise AttributeError(
-            f"kfp.dsl.{name} is not there inside a step on Kedge. If kfp itself has it, do this outside of the step."
-        ) from None
+        from kedge.launcher import installed
+
+        return getattr(installed.real("kfp.dsl." + name, "kfp.dsl"), name)

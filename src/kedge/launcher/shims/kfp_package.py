@@ -1,25 +1,26 @@
-"""The name ``kfp`` inside a step: its ``dsl``, on Kedge's own runtime. The client and the compiler are not there."""
+"""The name ``kfp`` inside a step: its ``dsl``, on Kedge's own runtime. Whatever else a step wants is the real package's."""
 
 import sys
 from typing import Any, Optional
 
-_WHY = (
-    "is not there inside a step on Kedge: steps have only kfp.dsl, which Kedge brings along itself. "
-    "Do this outside of the pipeline, where the kfp package is installed."
-)
+__version__ = "2.17.0"  # of the runtime contract that is kept
+TYPE_CHECK = True
 
 
-class _Missing:
-    """Says so where a part of kfp is imported that is not there."""
+class Beyond:
+    """Brings the real package where a part of ``kfp`` is imported that is not here."""
 
     @staticmethod
     def find_spec(name: str, *_: Any) -> Optional[Any]:
-        if name.startswith("kfp.") and not name.startswith("kfp.dsl"):
-            raise ModuleNotFoundError(f"{name} {_WHY}", name=name)
-        return None
+        """See `importlib.abc.MetaPathFinder`; asked last, when nobody else has the module."""
+        if not name.startswith("kfp."):
+            return None
+        from kedge.launcher import installed
+
+        return installed.find_spec(name)
 
 
-sys.meta_path.append(_Missing)  # type: ignore[arg-type]  # find_spec is all that is asked of it
+sys.meta_path.append(Beyond)  # type: ignore[arg-type]  # find_spec is all that is asked of it
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("kfp.dsl")
-    raise AttributeError(f"kfp.{name} {_WHY}")
+    if name.startswith("__"):
+        raise AttributeError(name)
+    from kedge.launcher import installed
+
+    return getattr(installed.real("kfp." + name, "kfp"), name)

@@ -1,0 +1,1 @@
+"""``kfp.dsl.types`` inside a step."""

@@ -1,0 +1,1 @@
+"""Stands before the real pip where a command line is run to the letter; see `kedge.launcher.installers`."""
