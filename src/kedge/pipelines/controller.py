@@ -90,8 +90,13 @@ class RunController:
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._ready = False
+        self._end_listeners: list[Callable[[RunRecord], None]] = []
 
     # ---- life
+
+    def on_end(self, listener: Callable[[RunRecord], None]) -> None:
+        """Call this with each run that is over."""
+        self._end_listeners.append(listener)
 
     async def start(self, launcher: bytes, hub: str) -> None:
         """Begin to follow; returns once every unfinished run has its worker.
@@ -448,6 +453,8 @@ class RunController:
         self._workers.pop(run_id, None)
         for listener in list(live.listeners):
             listener(())
+        for ended in self._end_listeners:
+            ended(live.record)
 
     async def _tell_end(self, record: RunRecord) -> None:
         """A run that was over before its object said so: the hub stopped between the two."""

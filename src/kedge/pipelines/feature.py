@@ -17,11 +17,14 @@ from kedge.pipelines.controller import Limits, RunController
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
+from kedge.pipelines.rest_recurring import Parts, RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Runs
 from kedge.pipelines.rest_tasks import Tasks
+from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.submissions import Submissions
 from kedge.server.auth import Authenticator
 
@@ -59,12 +62,14 @@ class Feature:
         limits: How much at once.
 
     Attributes:
+        database: The history's.
         staging: Answers ``begin`` and ``commit`` of steps; for `kedge.artifacts`.
         controller: Keeps runs going.
+        scheduler: Fires recurring runs.
     """
 
     def __init__(self, database: Database, given: Surroundings, limits: "Limits | None" = None) -> None:
-        self._database = database
+        self.database = database
         self._given = given
         self.history = History(database)
         self._catalog = Catalog(database, given.clock, given.ids)
@@ -81,11 +86,15 @@ class Feature:
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
+        recurring = RecurringRuns(database)
+        self.scheduler = Scheduler(recurring, submissions, given.clock)
+        self.controller.on_end(self.scheduler.run_ended)
         self._endpoints = rest.Endpoints(
             runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions),
             tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs)),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
+            recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
             artifacts=ArtifactEndpoints(self.history, given.artifacts),
         )
 
@@ -96,6 +105,7 @@ class Feature:
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
         await self.controller.start(bundle.build(), self._given.hub)
+        await self.scheduler.start()
 
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
@@ -104,8 +114,9 @@ class Feature:
     async def stop(self) -> None:
         """Let go of everything; what runs, runs on."""
         self.close_streams()
+        await self.scheduler.stop()
         await self.controller.stop()
-        self._database.close()
+        self.database.close()
 
 
 def open_history(path: Path, *, synchronous: str = "NORMAL") -> Database:

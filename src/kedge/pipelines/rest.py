@@ -19,6 +19,7 @@ from kedge.pipelines.operations import LISTING, NAMESPACE, Call, Operation, Para
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
+from kedge.pipelines.rest_recurring import RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Runs
 from kedge.pipelines.rest_tasks import Tasks
 from kedge.server.auth import Authenticator
@@ -35,6 +36,7 @@ class Endpoints:
     tasks: Tasks
     pipelines: Pipelines
     experiments: Experiments
+    recurring: RecurringRunEndpoints
     artifacts: ArtifactEndpoints
 
 
@@ -91,6 +93,7 @@ def operations(endpoints: Endpoints) -> list[Operation]:
         *_pipelines(endpoints.pipelines),
         *_versions(endpoints.pipelines),
         *_experiments(endpoints.experiments),
+        *_recurring(endpoints.recurring),
         *_artifacts(endpoints.artifacts),
         *_reports(),
     ]
@@ -311,6 +314,37 @@ def _experiments(experiments: Experiments) -> list[Operation]:
         Operation(
             method="POST", path=one + ":unarchive", work=experiments.unarchive, summary="Restore an experiment without its runs"
         ),
+    ]
+
+
+def _recurring(recurring: RecurringRunEndpoints) -> list[Operation]:
+    every, one = "/recurringruns", "/recurringruns/{recurring_run_id}"
+    answer, body = "RecurringRun", bodies.RecurringRun
+    return [
+        Operation(
+            method="POST",
+            path=every,
+            work=recurring.create,
+            summary="Make a recurring run",
+            answer=answer,
+            query=(NAMESPACE,),
+            body=body,
+        ),
+        Operation(
+            method="GET",
+            path=every,
+            work=recurring.list,
+            summary="List recurring runs",
+            answer="RecurringRuns",
+            query=(*LISTING, NAMESPACE, _OF_EXPERIMENT),
+        ),
+        Operation(method="GET", path=one, work=recurring.get, summary="Show a recurring run", answer=answer),
+        Operation(
+            method="PATCH", path=one, work=recurring.update, summary="Change a recurring run in place", answer=answer, body=body
+        ),
+        Operation(method="DELETE", path=one, work=recurring.delete, summary="Forget a recurring run; its runs stay"),
+        Operation(method="POST", path=one + ":enable", work=recurring.enable, summary="Let a recurring run fire"),
+        Operation(method="POST", path=one + ":disable", work=recurring.disable, summary="Keep a recurring run from firing"),
     ]
 
 

@@ -15,6 +15,7 @@ from kedge.pipelines.records import (
     Spec,
     VersionRecord,
 )
+from kedge.pipelines.recurring import RecurringRun
 
 Json = dict[str, Any]
 
@@ -248,6 +249,44 @@ def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: 
         "child_tasks": [{"task_id": child.id} for child in children],
     }
     return {"task_id": found.id, **_kept(body)}
+
+
+def recurring_run(record: RecurringRun, spec: Spec | None = None) -> Json:
+    """A recurring run.
+
+    Args:
+        record: What is stored.
+        spec: The pipeline that was given with it, to be shown too.
+    """
+    trigger = record.trigger
+    limits = {"start_time": _time(trigger.start), "end_time": _time(trigger.end)}
+    schedule = (
+        {"cron_schedule": _kept({"cron": trigger.cron, **limits})}
+        if trigger.cron
+        else {"periodic_schedule": _kept({"interval_second": str(trigger.interval), **limits})}
+    )
+    reference = {"pipeline_id": record.pipeline_id, "pipeline_version_id": record.pipeline_version_id}
+    body = {
+        "recurring_run_id": record.id,
+        "display_name": record.display_name,
+        "description": record.description,
+        "experiment_id": record.experiment_id,
+        "namespace": record.namespace,
+        "pipeline_spec": documents(spec) if spec is not None else None,
+        "pipeline_version_reference": _kept(reference),
+        "runtime_config": _kept({"parameters": record.parameters, "pipeline_root": record.pipeline_root}),
+        "service_account": record.service_account,
+        "max_concurrency": str(record.max_concurrency),  # 64 bits are texts in KFP's JSON
+        "trigger": schedule,
+        "mode": "ENABLE" if record.enabled else "DISABLE",
+        "status": "ENABLED" if record.enabled else "DISABLED",
+        "no_catchup": record.no_catchup or None,
+        "created_at": _time(record.created_at),
+        "updated_at": _time(record.updated_at),
+        "next_run_at": _time(trigger.after(record.since)) if record.enabled else None,
+        "error": {"code": _CODES["user"], "message": record.error} if record.error else None,
+    }
+    return _kept(body)
 
 
 def experiment(record: ExperimentRecord) -> Json:

@@ -15,7 +15,7 @@ _RUN_INDEXES = {
     "ix_runs_namespace": ["namespace", "created_at", "run_id", "storage_state", "state", "display_name", "experiment_id"],
     "ix_runs_experiment": ["experiment_id", "created_at", "run_id", "namespace", "storage_state", "state", "display_name"],
     "ix_runs_state": ["state", "created_at", "run_id", "namespace", "storage_state", "experiment_id"],
-    "ix_runs_recurring": ["recurring_run_id", "created_at", "run_id", "finished_at"],
+    "ix_runs_recurring": ["recurring_run_id", "created_at", "run_id"],
     "ix_runs_display_name": ["display_name", "created_at", "run_id", "namespace", "storage_state", "state", "experiment_id"],
 }
 _NEW = {"ix_runs_state", "ix_runs_recurring"}
@@ -28,6 +28,10 @@ def _runs() -> None:
         if name not in _NEW:
             op.drop_index(name, table_name="runs")
         op.create_index(name, "runs", columns, unique=False)
+    live = sa.text("finished_at IS NULL")
+    op.create_index(
+        "ix_runs_recurring_live", "runs", ["recurring_run_id"], unique=False, sqlite_where=live, postgresql_where=live
+    )
 
 
 def _tags(owner: str, key: str) -> None:

@@ -1,0 +1,131 @@
+"""Cron expressions as KFP and as everybody else writes them.
+
+Upstream reads six fields, seconds first, and misreads the usual five (``0 9 * * 1`` is there the ninth minute of each hour on the
+first of the month). Here five fields are standard cron. On top: ``?`` for ``*``, ``@daily`` and its like, ``@every 1h30m``, and a
+time zone before the fields (``TZ=Europe/Berlin 0 9 * * *``); without one the time is UTC. ``cronsim`` does the arithmetic.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from kedge.errors import BadRequest
+
+_NAMED = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_EVERY = re.compile(r"@every\s+((?:\d+(?:\.\d+)?(?:h|m|s))+)")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+_ZONE = re.compile(r"(?:CRON_)?TZ=(\S+)\s+(.*)", re.DOTALL)
+_LONGEST = 200
+_SECOND = timedelta(seconds=1)
+_CENTURY = 100 * 366 * 86400.0
+
+
+def every(text: str) -> int | None:
+    """The seconds of ``@every 1h30m``; ``None`` for an expression of another kind.
+
+    Raises:
+        BadRequest: It is less than a second.
+
+    Examples:
+        >>> every("@every 1h30m")
+        5400
+        >>> every("0 9 * * 1") is None
+        True
+    """
+    found = _EVERY.fullmatch(text.strip())
+    if found is None:
+        return None
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(found[1]))
+    if not 1 <= seconds <= _CENTURY:
+        raise BadRequest(f"cron {text!r:.80}: must be at least a second and at most a century. Write it as in @every 1h30m.")
+    return int(seconds)
+
+
+class Cron:
+    """The moments of a cron expression.
+
+    Args:
+        text: As a client wrote it.
+
+    Raises:
+        BadRequest: It cannot be read; says what can.
+
+    Examples:
+        >>> Cron("0 9 * * 1").after(datetime(2026, 11, 23, 9, tzinfo=UTC)).isoformat()
+        '2026-11-30T09:00:00+00:00'
+        >>> Cron("30 0 9 * * ?").after(datetime(2026, 11, 23, 9, tzinfo=UTC)).isoformat()
+        '2026-11-23T09:00:30+00:00'
+    """
+
+    def __init__(self, text: str) -> None:
+        self._zone, fields = _split(text)
+        self._expression = _expression(fields, text)
+        self._simulate(datetime(2026, 1, 1, tzinfo=UTC), text)
+
+    def after(self, moment: datetime) -> datetime | None:
+        """The first moment later than this one; ``None`` when there is none in fifty years."""
+        return self._next(moment)
+
+    def last(self, until: datetime) -> datetime | None:
+        """The last moment not later than this one."""
+        return self._next(until.replace(microsecond=0) + _SECOND, backwards=True)
+
+    def _next(self, moment: datetime, *, backwards: bool = False) -> datetime | None:
+        try:
+            found = next(CronSim(self._expression, moment.astimezone(self._zone), reverse=backwards))
+        except (StopIteration, OverflowError):
+            return None
+        return found.astimezone(UTC)
+
+    def _simulate(self, moment: datetime, text: str) -> None:
+        try:
+            next(CronSim(self._expression, moment), None)
+        except CronSimError as error:
+            raise _refused(text, f"{str(error).lower()} field") from error
+
+
+def _split(text: str) -> tuple[tzinfo, str]:
+    """The time zone and the rest."""
+    if len(text) > _LONGEST:
+        raise _refused(text, f"has more than {_LONGEST} characters")
+    found = _ZONE.fullmatch(text.strip())
+    if found is None:
+        return UTC, text.strip()
+    try:
+        return ZoneInfo(found[1]), found[2].strip()
+    except (KeyError, ValueError, OSError) as error:
+        raise BadRequest(
+            f"cron {text!r:.80}: {found[1]!r:.80} is no time zone that this machine knows. Use a name such as Europe/Berlin."
+        ) from error
+
+
+def _expression(fields: str, text: str) -> str:
+    """Five or six fields that cronsim reads."""
+    if fields.startswith("@"):
+        named = _NAMED.get(fields.lower())
+        if named is None:
+            raise _refused(text, f"is none of {', '.join(_NAMED)} and @every 1h30m")
+        return named
+    parts = fields.replace("?", "*").split()
+    if len(parts) not in {5, 6}:
+        raise _refused(text, f"has {len(parts)} fields")
+    # At second 0 the six fields say what five do, and five are read with care for the hour that a summer time skips or repeats.
+    return " ".join(parts[1:] if len(parts) == 6 and parts[0] in {"0", "00"} else parts)
+
+
+def _refused(text: str, why: str) -> BadRequest:
+    return BadRequest(
+        f"cron {text!r:.80}: {why}. Write minute, hour, day of the month, month and day of the week, as in '0 9 * * 1', or "
+        f"seconds before these five."
+    )
