@@ -100,7 +100,7 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
         BadRequest: It is not JSON, has a field that is not known, or one of another type; the message names it.
     """
     try:
-        return msgspec.json.decode(body or b"{}", type=kind)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind)) if issubclass(kind, msgspec.Struct) else ""
         hint = f" Fields of {what}: {known}." if "unknown field" in str(error) else ""

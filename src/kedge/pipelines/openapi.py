@@ -73,11 +73,15 @@ def _operation(one: Operation) -> Json:
         made["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     elif one.upload:
         made["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": _UPLOAD}}}
-    schema: Json = ref(one.answer or "Empty") if one.media == "application/json" else {}
+    content: Json = {one.media: {"schema": ref(one.answer or "Empty")} if one.media == "application/json" else {}}
+    if one.streams:
+        content[one.streams] = {}
     made["responses"] = {
-        "200": {"description": "Done.", "content": {one.media: {"schema": schema} if schema else {}}},
+        "200": {"description": "Done.", "content": content},
         **{code: _refusal(why) for code, why in _REFUSALS.items()},
     }
+    if one.public:
+        made["security"] = []
     return made
 
 

@@ -112,6 +112,8 @@ class Operation:
         body: What the request carries.
         upload: It carries a file in a form instead.
         media: Of the answer.
+        streams: Of the answer when it is a stream of changes.
+        public: Answered without a token.
     """
 
     method: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -123,6 +125,8 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     upload: bool = False
     media: str = "application/json"
+    streams: str = ""
+    public: bool = False
     known: Mapping[str, Param] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -145,6 +149,8 @@ class Operation:
         if self.body is None:
             return await self.work(Call(request, query))
         content = await answers.content(request)
+        if not content:
+            raise BadRequest(f"the {self.body.__name__}: the body is empty. Send it as JSON.")
         arguments = content, self.body, f"the {self.body.__name__}"
         body = answers.decode(*arguments) if len(content) < _LARGE else await asyncio.to_thread(answers.decode, *arguments)
         return await self.work(Call(request, query, body, len(content)))

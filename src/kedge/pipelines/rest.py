@@ -61,17 +61,19 @@ def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version
     async def unknown(request: Request) -> Response:
         raise NotFound(f"{request.method} {request.url.path}: there is no such operation in the pipelines API.")
 
-    health = Operation(method="GET", path="/healthz", work=healthz, summary="Whether the API serves", answer="Health")
+    health = Operation(
+        method="GET", path="/healthz", work=healthz, summary="Whether the API serves", answer="Health", public=True
+    )
     listed = [health, *operations(endpoints)]
     made = openapi.document(listed, PREFIX, version)
-    described = Operation(method="GET", path="/openapi.json", work=document, summary="The OpenAPI document", answer="Any")
+    described = Operation(
+        method="GET", path="/openapi.json", work=document, summary="The OpenAPI document", answer="Document", public=True
+    )
     by_path: dict[str, list[Operation]] = {}
     for operation in [*listed, described]:
         by_path.setdefault(operation.path, []).append(operation)
-    # Both are asked for before a token is known.
-    public = {health.path, described.path}
     found: list[BaseRoute] = [
-        Route(path if path.startswith("/apis/") else PREFIX + path, Place(some, None if path in public else authenticator))
+        Route(path if path.startswith("/apis/") else PREFIX + path, Place(some, None if some[0].public else authenticator))
         for path, some in sorted(by_path.items(), key=_precedence)
     ]
     every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -150,6 +152,7 @@ def _tasks(tasks: Tasks) -> list[Operation]:
             work=tasks.tasks,
             summary="List all tasks of a run",
             answer="Tasks",
+            streams="application/json-seq",
             query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."),),
         ),
         Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),

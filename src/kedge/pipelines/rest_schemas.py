@@ -53,6 +53,7 @@ _REFERENCE = fields(pipeline_id=TEXT, pipeline_version_id=TEXT)
 SCHEMAS: dict[str, Schema] = {
     "Empty": fields(),
     "Error": fields("error code message details", error=TEXT, code=NUMBER, message=TEXT, details=many(ANY)),
+    "Document": ANY,
     "Health": fields(commit_sha=TEXT, tag_name=TEXT, multi_user=FLAG, pipeline_store=TEXT),
     "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
     "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
