@@ -31,8 +31,30 @@ _SHIMS = {
     "shell/pip/_internal/cli/__init__.py": "pip_package.py",
     "shell/pip/_internal/cli/main.py": "pip_main.py",
 }
+# Nothing but kfp to install needs no Python to be started for it: the same as `installers.without_kfp` for the commonest lines.
+_PYTHON = """#!/bin/sh
+if [ "$1 $2 $3" = "-m pip install" ] && [ "$KEDGE_KFP_RUNTIME" != installed ]; then
+    kfp= other=
+    for word in "$@"; do
+        case $word in
+            -m | pip | install | -q | --quiet | --no-deps | --no-warn-script-location) ;;
+            kfp | kfp[=\\<\\>~!]*) kfp=1 ;;
+            'typing-extensions>=3.7.4,<5; python_version<"3.9"') ;;
+            *) other=1 ;;
+        esac
+    done
+    if [ -n "$kfp" ] && [ -z "$other" ]; then exit 0; fi
+fi
+if [ "$1 $2" = "-m venv" ]; then
+    shift 2
+    exec "$KEDGE_PYTHON" -c "import sys; from kedge.launcher.installers import venv; sys.exit(venv())" "$@"
+fi
+exec "$KEDGE_PYTHON" "$@"
+"""
 # Programs, where the zipapp is expanded into a folder.
 _PROGRAMS = {
+    "shell/bin/python": _PYTHON,
+    "shell/bin/python3": _PYTHON,
     "shell/bin/pip": '#!/bin/sh\nexec python3 -m pip "$@"\n',
     "shell/bin/pip3": '#!/bin/sh\nexec python3 -m pip "$@"\n',
     "shell/bin/uv": '#!/bin/sh\nexec python3 -c "import sys; from kedge.launcher.installers import uv; sys.exit(uv())" "$@"\n',

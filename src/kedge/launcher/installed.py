@@ -30,7 +30,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 def call(step: Step, code: Code) -> Any:
     """Call the function under the real package: returns its outputs, or the exit code when it did not return."""
     try:
-        bring("its whole runtime")
+        bring("its whole runtime", runtime_only="_KFP_RUNTIME" in os.environ)
         theirs: Any = importlib.import_module("kfp.dsl.executor")
         types: Any = importlib.import_module("kfp.dsl.types.artifact_types")
     except ImportError as error:
@@ -187,11 +187,12 @@ def find_spec(name: str) -> Optional[Any]:
     return importlib.machinery.PathFinder.find_spec(name, getattr(parent, "__path__", None))
 
 
-def bring(wanted: str) -> None:
+def bring(wanted: str, *, runtime_only: bool = False) -> None:
     """Let ``kfp`` be the real package from now on.
 
     Args:
         wanted: What of it is wanted; named in messages.
+        runtime_only: Whether it stays without its client and compiler, as a shell line has it that installs no more.
 
     Raises:
         ModuleNotFoundError: It is not there and cannot be installed.
@@ -204,8 +205,8 @@ def bring(wanted: str) -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__module__", "") != "kfp"]
     for name in [name for name in sys.modules if name == "kfp" or name.startswith("kfp.")]:
         del sys.modules[name]
-    # Under this variable the package leaves its client out.
-    os.environ.pop("_KFP_RUNTIME", None)
+    if not runtime_only:
+        os.environ.pop("_KFP_RUNTIME", None)
 
 
 def _install(wanted: str) -> str:

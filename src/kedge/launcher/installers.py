@@ -54,6 +54,22 @@ def uv() -> int:
     return 0
 
 
+def venv() -> int:
+    """``python3 -m venv``: with the packages of the system, those of the step's own environment are meant."""
+    import sysconfig
+    from venv import main
+
+    words = [word for word in sys.argv[1:] if word != "--system-site-packages"]
+    main(words)
+    if len(words) < len(sys.argv) - 1:
+        for place in words:
+            packages = sysconfig.get_path("purelib", vars={"base": os.path.abspath(place)})
+            if not place.startswith("-") and os.path.isdir(packages):
+                with open(os.path.join(packages, "step.pth"), "w", encoding="utf-8") as file:
+                    file.write(sysconfig.get_path("purelib") + "\n")
+    return 0
+
+
 def without_kfp(words: List[str]) -> Optional[List[str]]:
     """The words of a call without ``kfp``; None when nothing is left to install.
 

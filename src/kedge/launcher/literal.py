@@ -56,6 +56,7 @@ def _variables() -> Dict[str, str]:
         "PYTHONPATH": os.pathsep.join([shell, _HERE] + ([path] if path else [])),
         "PATH": os.path.join(shell, "bin") + os.pathsep + os.environ.get("PATH", os.defpath),
         "KEDGE_LAUNCHER": _HERE,
+        "KEDGE_PYTHON": sys.executable,
     }
     # Where the launcher is one file, there are no programs in it; the shims are then found as modules only.
     return found if os.path.isdir(_HERE) else {**found, "PATH": os.environ.get("PATH", os.defpath)}
