@@ -4,6 +4,7 @@ Every message says what is wrong, where, why, and how to fix it, once, and never
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -78,6 +79,14 @@ def mistaken() -> int:
 
 
 @dsl.component
+def links(out: dsl.Output[dsl.Dataset]):
+    import os
+
+    os.mkdir(out.path)
+    os.symlink("/etc", out.path + "/etc")
+
+
+@dsl.component
 def talks():
     line = "x" * 1023
     for _ in range(50 * 1024):
@@ -87,6 +96,11 @@ def talks():
 @dsl.component(packages_to_install=["kedge-no-such-package==1.0"])
 def unpacked():
     print("never")
+
+
+@dsl.pipeline
+def unpacked_again():
+    unpacked().set_retry(3)
 """
 
 # What stands in the pipeline of HEAD -> the whole message, with the file's path in {path}.
@@ -148,10 +162,20 @@ FAILURES = {
         "raises failed\n  KeyError: 'b'\n",
         '  | Traceback (most recent call last):\n  |   File "steps.py", line 8, in raises\n  |     return numbers[key]\n',
     ),
-    "exits": ([], "exits failed\n  the function called sys.exit(3)\n", "  | leaving\n"),
+    "exits": (
+        [],
+        (
+            "exits failed\n  the function called sys.exit(3) at steps.py:16. "
+            "Its log may say why; where all is well, return instead.\n"
+        ),
+        "  | leaving\n",
+    ),
     "killed": (
         [],
-        "killed failed\n  The step was killed by signal 9 (SIGKILL; often the kernel's answer when memory ran out).\n",
+        (
+            "killed failed\n  The step was killed by signal 9 (SIGKILL), often the kernel's answer when memory ran out. "
+            "Give it less data, or ask for more with set_memory_request.\n"
+        ),
         "",
     ),
     "forgets": (
@@ -165,7 +189,7 @@ FAILURES = {
     "forgets_too": (
         [],
         (
-            "forgets-too failed\n  The step ended with 0, but its outputs could not be collected: OutputMissing: output 'table': "
+            "forgets-too failed\n  The step ended with 0, but its outputs could not be collected: output 'table': "
             "the command wrote no file at /kedge/staging/outputs/parameters/table. Write the value there.\n"
         ),
         "",
@@ -176,6 +200,11 @@ FAILURES = {
             "mistaken failed\n  output 'Output': the function returned 'seven' of type str, but it is declared as "
             "int. Return an int, or change the annotation.\n"
         ),
+        "",
+    ),
+    "links": (
+        [],
+        "links failed\n  output 'out': 'etc' in its folder is a link that leads out of it, or no file.",
         "",
     ),
 }
@@ -262,6 +291,14 @@ def test_a_package_that_does_not_exist_gets_the_resolvers_message_once(kedge_hos
     assert result.stderr.endswith("\nThe run failed.\n")
 
 
+def test_what_can_never_succeed_is_tried_once(kedge_host: RunningHost, steps: Path) -> None:
+    """Whatever ``set_retry`` says: a package that is not there will not be there in ten seconds."""
+    result = kedge_host.cli("run", str(steps), "--pipeline", "unpacked_again", "-o", "json")
+    assert result.returncode == 1
+    (task,) = [task for task in json.loads(result.stdout)["tasks"] if task["id"] == "unpacked"]
+    assert (task["state"], task.get("attempt", 0)) == ("FAILED", 0)
+
+
 def test_a_step_that_prints_50_mb_ends_well_and_its_log_is_bounded(kedge_host: RunningHost, steps: Path) -> None:
     result = kedge_host.cli("run", str(steps), "--pipeline", "talks", "--name", "talks")
     assert result.returncode == 0, result.stderr
@@ -343,7 +380,7 @@ def test_a_full_disk_is_named_and_everything_goes_on_when_there_is_room(steps: P
                     ),
                 )
             after = kedge.cli("run", str(steps), "--pipeline", "exits")
-            assert after.stderr.startswith("\nexits failed\n  the function called sys.exit(3)"), after.stderr
+            assert after.stderr.startswith("\nexits failed\n  the function called sys.exit(3) at "), after.stderr
             kedge.stop()
             with filled(kedge.home):
                 result = kedge.cli("up", "--detach")

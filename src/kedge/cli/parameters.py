@@ -38,7 +38,7 @@ def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str]) -> dict[s
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals:
-            raise PipelineError(f"--param {text}: must be NAME=VALUE.")
+            raise PipelineError(f"--param {text}: must be NAME=VALUE, such as --param {text.strip() or 'rate'}=0.1.")
         if key not in declared:
             raise PipelineError(f"--param {key}: pipeline {name!r} has no such parameter. {_suggest(key, declared)}")
         if key in values:

@@ -85,6 +85,17 @@ def user_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
     return trace
 
 
+def user_line(error: BaseException) -> str:
+    """Where in the step's own source an error came up, as `` at FILE:LINE``; empty when it did not."""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if not os.path.isabs(name) and not name.startswith("<"):  # modules and libraries have absolute names
+            where = f" at {name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
+
+
 def _clean_chain(error: BaseException) -> None:
     seen = set()
     chained: Optional[BaseException] = error

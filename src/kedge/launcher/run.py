@@ -77,7 +77,7 @@ def call(step: Step, code: Code) -> Any:
     except LauncherError:
         raise
     except SystemExit as error:
-        return _exit(error.code)
+        return _exit(error)
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
         return report.fail_user(error)
     binding = Binding(loaded, step)
@@ -85,7 +85,7 @@ def call(step: Step, code: Code) -> Any:
         returned: Any = _debug(loaded, binding.arguments) if os.environ.get("KEDGE_DEBUG") == "1" else loaded(**binding.arguments)
     except SystemExit as error:
         if error.code is not None and error.code != 0:
-            return _exit(error.code)
+            return _exit(error)
         returned = None  # it ended well; whether it owes an output is seen below
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
         return report.fail_user(error)
@@ -99,13 +99,15 @@ def _show_logging() -> None:
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(levelname)s: %(message)s", level=logging.INFO)
 
 
-def _exit(code: object) -> int:
+def _exit(error: SystemExit) -> int:
     """The exit code that the interpreter would end with."""
-    if isinstance(code, int):
-        report.write_error("SystemExit", f"the function called sys.exit({code})", "")
-        return code & 0xFF or 1
-    print(code, file=sys.stderr)
-    report.write_error("SystemExit", str(code), "")
+    where = report.user_line(error)
+    if isinstance(error.code, int):
+        text = f"the function called sys.exit({error.code}){where}. Its log may say why; where all is well, return instead."
+        report.write_error("SystemExit", text, "")
+        return error.code & 0xFF or 1
+    print(error.code, file=sys.stderr)
+    report.write_error("SystemExit", f"{error.code} (sys.exit{where})", "")
     return 1
 
 

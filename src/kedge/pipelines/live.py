@@ -253,7 +253,7 @@ class LiveRun:
         wanted, record = instruction.artifact, self.record
         if instruction.download_to_workspace:
             text = "the importer asks for download_to_workspace, but runs have no workspace yet. Read the artifact in a step."
-            return StepFailed(now, instruction.task, instruction.attempt, Failure("user", "Unsupported", text))
+            return StepFailed(now, instruction.task, instruction.attempt, Failure("user", "Unsupported", text, final=True))
         found = None if instruction.reimport else self._known(wanted)
         if found is None:
             made = derived_id(record.id, instruction.task, instruction.attempt, wanted.name)

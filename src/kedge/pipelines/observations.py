@@ -53,13 +53,15 @@ _INFRA_CONTAINER = {
     "CreateContainerError": "could not be created by its node",
     "RunContainerError": "could not be started by its node",
 }
-# Of a container that waits and will do so for ever: the user must change something, another try is no use.
+# Of a Pod that cannot run, or a container that waits for ever: the user must change something, another try is no use.
 _HOPELESS = {
     "InvalidImageName",
     "ErrImageNeverPull",
     "ImageNotSupported",
     "CreateContainerConfigError",
     "EnvironmentFailed",
+    "UnsupportedField",
+    "ViewNotSupported",
 }
 # What the launcher writes when the fault is not the step's: no hub, or one that took an attempt for another.
 _INFRA_ERRORS = {"HubUnreachable", "NotWanted"}
@@ -240,7 +242,7 @@ def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table:
         return _told(error, code)
     signal = int(ended.get("signal") or 0) or (code - 128 if 128 < code < 160 else 0)
     if signal:
-        return Failure("user", "Killed", f"The step was killed by signal {signal}{_SIGNALS.get(signal, '')}.", code)
+        return Failure("user", "Killed", f"The step was killed by signal {signal}{_SIGNALS.get(signal, '.')}", code)
     if reason in {"StartError", "ContainerCannotRun"}:
         return Failure("user", reason, _sentence("The step's command cannot be started", ended.get("message")), code)
     return Failure("user", "ExitCode", f"The step ended with exit code {code}.", code)
@@ -257,11 +259,11 @@ def _told(error: dict[str, Any], code: int) -> Failure:
 
 
 _SIGNALS = {
-    9: " (SIGKILL; often the kernel's answer when memory ran out)",
-    11: " (SIGSEGV; a fault in native code)",
-    15: " (SIGTERM)",
-    6: " (SIGABRT)",
-    2: " (SIGINT)",
+    9: " (SIGKILL), often the kernel's answer when memory ran out. Give it less data, or ask for more with set_memory_request.",
+    11: " (SIGSEGV): a fault in native code. Run it alone with kedge debug to see where.",
+    15: " (SIGTERM): somebody asked it to end.",
+    6: " (SIGABRT): native code gave up. Its log may say why.",
+    2: " (SIGINT): somebody interrupted it.",
 }
 
 
@@ -284,8 +286,9 @@ def _pod_failure(pod: Obj) -> Failure:  # noqa: PLR0911  # likewise
             return Failure(kind, "InitFailed", f"Container {init.get('name')} failed: {detail}", int(ended["exitCode"]))
     if status.get("phase") == "Unknown":
         return Failure("infra", "NodeLost", f"Pod {name}: its node does not answer.")
-    if reason in _HOPELESS or reason:
-        return Failure("user", reason, _sentence(f"Pod {name} cannot run", status.get("message") or reason))
+    if reason:
+        text = _sentence(f"Pod {name} cannot run", status.get("message") or reason)
+        return Failure("user", reason, text, final=reason in _HOPELESS)
     return Failure("infra", "PodFailed", _sentence(f"Pod {name} failed without saying why", status.get("message")))
 
 
@@ -308,7 +311,8 @@ def _hopeless(status: Obj) -> Failure | None:
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason = waiting.get("reason")
         if reason in _HOPELESS:
-            return Failure("user", reason, _sentence(f"Container {container.get('name')} cannot start", waiting.get("message")))
+            text = _sentence(f"Container {container.get('name')} cannot start", waiting.get("message"))
+            return Failure("user", reason, text, final=True)
     return None
 
 
@@ -320,13 +324,13 @@ def _terminated(statuses: Any, name: str) -> Obj | None:
 
 
 def _launcher_error(message: Any) -> str | None:
-    """The error that the launcher left in the termination message, as text."""
+    """The error that the launcher left in the termination message, as text: an exception's with its type, its own as it is."""
     error = _error(message)
     if error is None:
         return None
-    first = f"{error.get('type', 'Error')}: {error.get('message', '')}".rstrip(": ")
+    kind, text = str(error.get("type") or "Error"), str(error.get("message") or "")
     trace = str(error.get("traceback") or "").rstrip()
-    return f"{first}\n{trace}" if trace else first
+    return f"{kind}: {text}".rstrip(": ") + f"\n{trace}" if trace else text or kind
 
 
 def _is_infra_error(message: Any) -> bool:

@@ -57,7 +57,7 @@ class StepPods:
             plan = live.steps.plan(start.component, start.executor)
             pod = live.steps.pod(plan, start.task, start.attempt, start.inputs)
         except PipelineError as error:
-            return None, [self._failed(start, Failure("user", "StepInvalid", str(error)))]
+            return None, [self._failed(start, Failure("user", "StepInvalid", str(error), final=True))]
         attempt = live.attempts.get((start.task, start.attempt))
         if attempt is not None and attempt.pod_uid is not None:
             return await self._find_again(live, start, pod["metadata"]["name"])
@@ -74,7 +74,8 @@ class StepPods:
             text = f"Pod {namespace}/{name} is there and belongs to somebody else. Delete it."
             return None, [self._failed(start, Failure("infra", "PodNameTaken", text))]
         except (Invalid, BadRequest) as error:
-            return None, [self._failed(start, Failure("user", "PodRefused", f"The step's Pod was refused: {error}"))]
+            failure = Failure("user", "PodRefused", f"The step's Pod was refused: {error}", final=True)
+            return None, [self._failed(start, failure)]
         except (Forbidden, NotFound) as error:
             return None, [self._failed(start, Failure("infra", "PodForbidden", f"The step's Pod was refused: {error}"))]
 

@@ -47,7 +47,7 @@ FAILURES: list[tuple[str, Obj, str, str, str, int | None]] = [
         "ValueError: no such column\nTraceback",
         1,
     ),
-    ("killed", pod("Failed", {"exitCode": 137}), "user", "Killed", "signal 9 (SIGKILL; often", 137),
+    ("killed", pod("Failed", {"exitCode": 137}), "user", "Killed", "signal 9 (SIGKILL), often", 137),
     ("segfault", pod("Failed", {"exitCode": 139}), "user", "Killed", "signal 11 (SIGSEGV", 139),
     ("signal given", pod("Failed", {"exitCode": 255, "signal": 15}), "user", "Killed", "signal 15 (SIGTERM)", 255),
     ("out of memory", pod("Failed", {"exitCode": 137, "reason": "OOMKilled"}), "user", "OOMKilled", "set_memory_limit", 137),
@@ -156,7 +156,7 @@ FAILURES: list[tuple[str, Obj, str, str, str, int | None]] = [
         ),
         "user",
         "InitFailed",
-        "stage-in failed: StepError: no data",
+        "stage-in failed: no data",
         1,
     ),
 ]

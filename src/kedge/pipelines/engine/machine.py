@@ -298,7 +298,8 @@ class Engine:
             # A node that is lost may still run the attempt.
             self._instructions.append(StopStep(task.id, task.attempt))
         else:
-            again = failure.kind == "user" and task.attempt + 1 - infra <= self._flow.node(task).retry.count
+            tries = task.attempt + 1 - infra
+            again = failure.kind == "user" and not failure.final and tries <= self._flow.node(task).retry.count
         if not again:
             self._flow.finish(tried, State.CANCELED if failure.kind == "canceled" else State.FAILED, failure=failure)
             return

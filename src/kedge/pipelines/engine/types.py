@@ -79,6 +79,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         message: For a person.
         exit_code: Of the user's process, if there was one.
         task: Id of the task where it happened; a DAG repeats its first failed task's failure.
+        final: Whether another try cannot end otherwise: the user must change something first.
     """
 
     kind: FailureKind
@@ -86,6 +87,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     exit_code: int | None = None
     task: str = ""
+    final: bool = False
 
 
 class Artifact(msgspec.Struct, frozen=True, omit_defaults=True):
