@@ -30,7 +30,10 @@ experiments = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_run_created_at", BigInteger),
     Index("ix_experiments_name", "namespace", "display_name", unique=True),
-    Index("ix_experiments_created", "created_at", "experiment_id"),
+    # Here and below: what lists are filtered by is in the index of their order, so that a count reads nothing else.
+    Index("ix_experiments_created", "created_at", "experiment_id", "namespace", "storage_state", "display_name", "description"),
+    Index("ix_experiments_display_name", "display_name", "experiment_id"),
+    Index("ix_experiments_last_run", "last_run_created_at", "experiment_id"),
 )
 
 pipelines = Table(
@@ -44,7 +47,9 @@ pipelines = Table(
     Column("tags", Text, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_pipelines_name", "namespace", "name", unique=True),
-    Index("ix_pipelines_created", "created_at", "pipeline_id"),
+    Index("ix_pipelines_created", "created_at", "pipeline_id", "namespace", "name", "display_name", "description"),
+    Index("ix_pipelines_plain_name", "name", "pipeline_id"),
+    Index("ix_pipelines_display_name", "display_name", "pipeline_id"),
 )
 
 pipeline_versions = Table(
@@ -82,6 +87,10 @@ pipeline_tags = _tags("pipeline_tags", pipelines, "pipeline_id")
 pipeline_version_tags = _tags("pipeline_version_tags", pipeline_versions, "pipeline_version_id")
 
 # What starts runs by itself. What it has started is in `firings`.
+_RECURRING_FILTERED = (
+    "namespace", "display_name", "description", "experiment_id", "pipeline_id", "pipeline_version_id", "updated_at",
+)  # fmt: skip
+
 recurring_runs = Table(
     "recurring_runs",
     metadata,
@@ -105,7 +114,7 @@ recurring_runs = Table(
     Column("error", Text),  # why the last moment started no run
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("ix_recurring_runs_created", "created_at", "recurring_run_id"),
+    Index("ix_recurring_runs_created", "created_at", "recurring_run_id", *_RECURRING_FILTERED),
     Index("ix_recurring_runs_namespace", "namespace", "created_at", "recurring_run_id"),
     Index("ix_recurring_runs_experiment", "experiment_id", "created_at", "recurring_run_id"),
     Index("ix_recurring_runs_name", "display_name", "created_at", "recurring_run_id"),
@@ -134,6 +143,7 @@ firings = Table(
 )
 
 _FILTERED = ("storage_state", "state", "display_name", "experiment_id")
+_RARELY_FILTERED = ("pipeline_id", "pipeline_version_id", "recurring_run_id", "finished_at", "scheduled_at")
 
 runs = Table(
     "runs",
@@ -164,7 +174,8 @@ runs = Table(
     Column("recurring_run_id", Text),  # no foreign key either
     Column("scheduled_at", BigInteger),  # the moment of its recurring run
     # A page and its count read one of these and nothing else: each holds what lists are filtered by, in the order of the pages.
-    Index("ix_runs_created", "created_at", "run_id", "namespace", *_FILTERED),
+    Index("ix_runs_created", "created_at", "run_id", "namespace", *_FILTERED, *_RARELY_FILTERED),
+    Index("ix_runs_finished", "finished_at", "run_id"),
     Index("ix_runs_namespace", "namespace", "created_at", "run_id", *_FILTERED),
     Index("ix_runs_experiment", "experiment_id", "created_at", "run_id", "namespace", *_FILTERED[:3]),
     Index("ix_runs_state", "state", "created_at", "run_id", "namespace", "storage_state", "experiment_id"),
@@ -264,6 +275,9 @@ artifacts = Table(
     Index("ix_artifacts_uri", "uri"),
     Index("ix_artifacts_run", "run_id", "task_id"),
     Index("ix_artifacts_created", "namespace", "created_at", "artifact_id"),
+    Index("ix_artifacts_age", "created_at", "artifact_id", "namespace", "name", "type", "uri", "run_id"),
+    Index("ix_artifacts_name", "name", "artifact_id"),
+    Index("ix_artifacts_type", "type", "artifact_id"),
 )
 
 # The edges of lineage: which task read or made which artifact, under which name.

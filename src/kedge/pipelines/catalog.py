@@ -40,6 +40,7 @@ _PIPELINES = pages.Listing(
         "namespace": pipelines.c.namespace,
         "created_at": pipelines.c.created_at,
     },
+    frozenset({"pipeline_id", "id", "name", "display_name", "created_at"}),
     pipeline_tags,
 )
 _VERSIONS = pages.Listing(
@@ -54,6 +55,7 @@ _VERSIONS = pages.Listing(
         "description": pipeline_versions.c.description,
         "created_at": pipeline_versions.c.created_at,
     },
+    frozenset({"pipeline_version_id", "id", "name", "display_name", "created_at"}),  # of one pipeline, never of all
     pipeline_version_tags,
 )
 _EXPERIMENTS = pages.Listing(
@@ -71,6 +73,7 @@ _EXPERIMENTS = pages.Listing(
         "created_at": experiments.c.created_at,
         "last_run_created_at": experiments.c.last_run_created_at,
     },
+    frozenset({"experiment_id", "id", "name", "display_name", "created_at", "last_run_created_at"}),
 )
 
 _one_pipeline = select(pipelines).where(pipelines.c.pipeline_id == bindparam("id"))

@@ -30,7 +30,6 @@ RUN_LIST = pages.Listing(
         "created_at": runs.c.created_at,
         "finished_at": runs.c.finished_at,
         "scheduled_at": runs.c.scheduled_at,
-        "description": runs.c.description,
         "state": runs.c.state,
         "storage_state": runs.c.storage_state,
         "experiment_id": runs.c.experiment_id,
@@ -39,6 +38,7 @@ RUN_LIST = pages.Listing(
         "pipeline_version_id": runs.c.pipeline_version_id,
         "recurring_run_id": runs.c.recurring_run_id,
     },
+    frozenset({"run_id", "id", "name", "display_name", "created_at", "finished_at", "state", "experiment_id"}),
 )
 ARTIFACT_LIST = pages.Listing(
     artifacts,
@@ -52,6 +52,7 @@ ARTIFACT_LIST = pages.Listing(
         "run_id": artifacts.c.run_id,
         "created_at": artifacts.c.created_at,
     },
+    frozenset({"artifact_id", "name", "type", "uri", "run_id", "created_at"}),
 )
 
 
@@ -99,8 +100,9 @@ _cached = (
     select(tasks.c.run_id, tasks.c.task_id, tasks.c.outputs)
     .where(
         tasks.c.cache_key == bindparam("key"),
-        tasks.c.cache_key != "",
-        tasks.c.state == "SUCCEEDED",
+        # Literally as the partial index has them: the planner need not look at values to see that it fits.
+        tasks.c.cache_key != text("''"),
+        tasks.c.state == text("'SUCCEEDED'"),
         tasks.c.namespace == bindparam("namespace"),
         tasks.c.pipeline_name == bindparam("pipeline"),
     )

@@ -154,6 +154,7 @@ _LIST = pages.Listing(
         "created_at": recurring_runs.c.created_at,
         "updated_at": recurring_runs.c.updated_at,
     },
+    frozenset({"recurring_run_id", "id", "name", "display_name", "created_at", "experiment_id"}),
 )
 _by_id = recurring_runs.c.recurring_run_id == bindparam("id")
 _one = select(recurring_runs).where(_by_id)

@@ -505,7 +505,7 @@ async def test_a_lost_history_begins_anew_with_the_pods_that_there_are(world: Wo
 
 async def test_a_full_disk_makes_a_run_wait_and_go_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
     async with hub(world) as life:
-        database = life.feature._database
+        database = life.feature.database
         run = await life.submit(pipelines.chain(30))
         await life.until(lambda: life.states(run.id).get("s3") == "SUCCEEDED")
         with database.reading() as connection:

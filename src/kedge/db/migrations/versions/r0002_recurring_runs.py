@@ -11,14 +11,43 @@ branch_labels = None
 depends_on = None
 
 _RUN_INDEXES = {
-    "ix_runs_created": ["created_at", "run_id", "namespace", "storage_state", "state", "display_name", "experiment_id"],
+    "ix_runs_created": [
+        "created_at",
+        "run_id",
+        "namespace",
+        "storage_state",
+        "state",
+        "display_name",
+        "experiment_id",
+        "pipeline_id",
+        "pipeline_version_id",
+        "recurring_run_id",
+        "finished_at",
+        "scheduled_at",
+    ],
+    "ix_runs_finished": ["finished_at", "run_id"],
     "ix_runs_namespace": ["namespace", "created_at", "run_id", "storage_state", "state", "display_name", "experiment_id"],
     "ix_runs_experiment": ["experiment_id", "created_at", "run_id", "namespace", "storage_state", "state", "display_name"],
     "ix_runs_state": ["state", "created_at", "run_id", "namespace", "storage_state", "experiment_id"],
     "ix_runs_recurring": ["recurring_run_id", "created_at", "run_id"],
     "ix_runs_display_name": ["display_name", "created_at", "run_id", "namespace", "storage_state", "state", "experiment_id"],
 }
-_NEW = {"ix_runs_state", "ix_runs_recurring"}
+_NEW = {"ix_runs_state", "ix_runs_recurring", "ix_runs_finished"}
+# Index: its table and columns. The first two were narrower.
+_OTHER_INDEXES = {
+    "ix_experiments_created": (
+        "experiments",
+        ["created_at", "experiment_id", "namespace", "storage_state", "display_name", "description"],
+    ),
+    "ix_pipelines_created": ("pipelines", ["created_at", "pipeline_id", "namespace", "name", "display_name", "description"]),
+    "ix_experiments_display_name": ("experiments", ["display_name", "experiment_id"]),
+    "ix_experiments_last_run": ("experiments", ["last_run_created_at", "experiment_id"]),
+    "ix_pipelines_plain_name": ("pipelines", ["name", "pipeline_id"]),
+    "ix_pipelines_display_name": ("pipelines", ["display_name", "pipeline_id"]),
+    "ix_artifacts_age": ("artifacts", ["created_at", "artifact_id", "namespace", "name", "type", "uri", "run_id"]),
+    "ix_artifacts_name": ("artifacts", ["name", "artifact_id"]),
+    "ix_artifacts_type": ("artifacts", ["type", "artifact_id"]),
+}
 
 
 def _runs() -> None:
@@ -32,6 +61,13 @@ def _runs() -> None:
     op.create_index(
         "ix_runs_recurring_live", "runs", ["recurring_run_id"], unique=False, sqlite_where=live, postgresql_where=live
     )
+
+
+def _others() -> None:
+    for name, (table, columns) in _OTHER_INDEXES.items():
+        if name in {"ix_experiments_created", "ix_pipelines_created"}:
+            op.drop_index(name, table_name=table)
+        op.create_index(name, table, columns, unique=False)
 
 
 def _tags(owner: str, key: str) -> None:
@@ -84,13 +120,15 @@ def _recurring_runs() -> None:
         sa.ForeignKeyConstraint(["spec_digest"], ["specs.digest"]),
         sa.PrimaryKeyConstraint("recurring_run_id"),
     )
-    for name, first in (
-        ("created", []),
-        ("namespace", ["namespace"]),
-        ("experiment", ["experiment_id"]),
-        ("name", ["display_name"]),
-    ):
-        columns = [*first, "created_at", "recurring_run_id"]
+    filtered = ["namespace", "display_name", "description", "experiment_id", "pipeline_id", "pipeline_version_id", "updated_at"]
+    order = ["created_at", "recurring_run_id"]
+    indexes = {
+        "created": [*order, *filtered],
+        "namespace": ["namespace", *order],
+        "experiment": ["experiment_id", *order],
+        "name": ["display_name", *order],
+    }
+    for name, columns in indexes.items():
         op.create_index(f"ix_recurring_runs_{name}", "recurring_runs", columns, unique=False)
     op.create_index("ix_recurring_runs_spec", "recurring_runs", ["spec_digest"], unique=False)
     enabled = sa.text("enabled = 1")
@@ -130,6 +168,7 @@ def _firings() -> None:
 def upgrade() -> None:
     """Make the tables, and the indexes of runs anew."""
     _runs()
+    _others()
     _versions()
     _tags("pipelines", "pipeline_id")
     _tags("pipeline_versions", "pipeline_version_id")

@@ -1,0 +1,86 @@
+"""Whatever a list is filtered and sorted by, its page and its count are found through an index."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Delete, Select, Update
+
+from kedge.db.database import Database, open_sqlite
+from kedge.db.tables import pipeline_versions
+from kedge.errors import BadRequest
+from kedge.pipelines import catalog, history, pages, recurring
+from kedge.testing.statements import scans
+
+LISTS: dict[str, pages.Listing[Any]] = {
+    "runs": history.RUN_LIST,
+    "artifacts": history.ARTIFACT_LIST,
+    "pipelines": catalog._PIPELINES,
+    "versions": catalog._VERSIONS,
+    "experiments": catalog._EXPERIMENTS,
+    "recurring runs": recurring._LIST,
+}
+OPERATIONS = (1, 2, 3, 5, 6, 7, 8, 9)
+TIME = "2026-11-23T09:05:07Z"
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    found = open_sqlite(tmp_path_factory.mktemp("statements") / "history.db")
+    yield found
+    found.close()
+
+
+def ask(database: Database, listing: pages.Listing[Any], *, sort_by: str = "", text: str = "") -> None:
+    """The first page, and then one from the middle, which always comes with a count."""
+    where = [pipeline_versions.c.pipeline_id == "x"] if listing.table is pipeline_versions else []
+    column = listing.columns[sort_by.partition(" ")[0] or "created_at"]
+    place = (5 if column.type.python_type is int else "x", "key", sort_by, text)
+    token = base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
+    with database.reading() as connection:
+        pages.page(connection, listing, pages.Query(sort_by=sort_by, filter=text), *where)
+        pages.page(connection, listing, pages.Query(page_token=token), *where)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_filter_of_a_list_uses_an_index(database: Database, name: str) -> None:
+    listing = LISTS[name]
+    keys = [*listing.columns, *(["tags.team"] if listing.tags is not None else [])]
+    for key in keys:
+        for operation in OPERATIONS:
+            value = {"string_values": {"values": [TIME, TIME]}} if operation == 8 else {"string_value": TIME}
+            predicate = {"key": key, "operation": operation, **value}
+            try:
+                ask(database, listing, text=msgspec.json.encode({"predicates": [predicate]}).decode())
+            except BadRequest as refused:
+                assert "IS_SUBSTRING is for texts" in str(refused) or "is no operation on 'tags.team'" in str(refused)  # noqa: PT017
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_order_of_a_list_uses_an_index(database: Database, name: str) -> None:
+    for key in LISTS[name].sortable:
+        for direction in ("asc", "desc"):
+            ask(database, LISTS[name], sort_by=f"{key} {direction}")
+
+
+@pytest.mark.parametrize("module", [history, catalog, recurring], ids=lambda module: module.__name__)
+def test_every_statement_that_is_written_down_uses_an_index(database: Database, module: Any) -> None:
+    statements = [value for value in vars(module).values() if isinstance(value, Select | Update | Delete)]
+    assert statements
+    for statement in statements:
+        compiled = statement.compile(database._engine, compile_kwargs={"render_postcompile": True})
+        values = tuple({**compiled.params}.get(name, 1) or 1 for name in compiled.positiontup or ())
+        with database.reading() as connection:
+            raw = connection.connection.driver_connection
+            assert raw is not None
+            assert scans(raw, str(compiled), values) == []  # pyright: ignore[reportArgumentType]
+
+
+def test_a_statement_that_reads_a_whole_table_is_found(database: Database) -> None:
+    with database.reading() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        assert scans(raw, "SELECT * FROM tasks WHERE executor = ?", ("x",)) == ["SCAN tasks"]  # pyright: ignore[reportArgumentType]
