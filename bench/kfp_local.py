@@ -52,7 +52,7 @@ with open("took.json", "w") as file:
 
 def run() -> list[dict[str, Any]]:
     """Measure; one row a figure."""
-    python = _environment()
+    python = environment()
     with running_host() as kedge:
         submit(kedge, chain_of(3))
         warm = per_step(kedge, chain_of(SHARED))
@@ -69,7 +69,7 @@ def run() -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": f"kfp.local SubprocessRunner(use_venv={mode == 'venv'}), chain of {length}, mean",
-                "value": _per_step(python, length, mode),
+                "value": per_step_locally(python, length, mode),
                 "unit": "ms/step",
                 "limit": None,
                 "floor": warm,
@@ -78,7 +78,7 @@ def run() -> list[dict[str, Any]]:
     return rows
 
 
-def _environment() -> Path:
+def environment() -> Path:
     """An environment of its own, made as the acceptance tests make theirs."""
     sys.path.insert(0, str(ROOT / "tests" / "acceptance"))
     try:
@@ -88,7 +88,7 @@ def _environment() -> Path:
     return client_environment("kfp-local", [KFP, PIP])
 
 
-def _per_step(python: Path, length: int, mode: str) -> float:
+def per_step_locally(python: Path, length: int, mode: str) -> float:
     """Milliseconds from the call of the pipeline to its result, a step: ``kfp.local`` records no times of single steps."""
     with tempfile.TemporaryDirectory(prefix="kedge-kfp-") as place:
         (Path(place) / "chain.py").write_text(PROGRAM)

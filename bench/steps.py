@@ -15,7 +15,7 @@ import psutil
 
 from kedge import dsl
 from kedge.kube.clock import parse_timestamp
-from kedge.pipelines import compiler
+from kedge.pipelines import compiler, documents
 from kedge.testing.host import RunningHost, running_host
 
 CHAIN = 200
@@ -86,13 +86,23 @@ def run() -> list[dict[str, Any]]:
 
 def submit(kedge: RunningHost, pipeline: Any) -> Any:
     """Run a pipeline to its end and return the run."""
-    run = kedge.client.run(compiler.compile_pipeline(pipeline))
+    return submit_document(kedge, compiler.compile_pipeline(pipeline))
+
+
+def submit_document(kedge: RunningHost, document: documents.Document) -> Any:
+    """Run what was compiled to its end and return the run."""
+    run = kedge.client.run(document)
     return kedge.client.wait(run["run_id"])
 
 
 def per_step(kedge: RunningHost, pipeline: Any) -> float:
     """Milliseconds from the end of one step to the end of the next, median."""
-    done = submit(kedge, pipeline)
+    return per_step_of(kedge, compiler.compile_pipeline(pipeline))
+
+
+def per_step_of(kedge: RunningHost, document: documents.Document) -> float:
+    """The same for what was compiled."""
+    done = submit_document(kedge, document)
     tasks = [task for task in kedge.client.tasks(done["run_id"]) if task.get("end_time") and task["type"] == "CONTAINER"]
     ends = sorted(parse_timestamp(task["end_time"]) for task in tasks)
     return statistics.median((b - a).total_seconds() for a, b in itertools.pairwise(ends)) * 1e3

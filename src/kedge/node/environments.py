@@ -13,8 +13,11 @@ import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from uv import find_uv_bin
 
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Obj
@@ -25,6 +28,7 @@ from kedge.node.uv import Answer, Uv
 PYTHON_ANNOTATION = "kedge.dev/python"
 # How long a failed build is remembered: a loop over a thousand items asks for it a thousand times.
 _REMEMBER_SECONDS = 30.0
+_find_uv = cache(find_uv_bin)  # it looks at a few places, for every step
 _LAYOUT = 1  # raise it when environments are built differently
 
 
@@ -209,4 +213,9 @@ async def _locked(path: Path) -> AsyncGenerator[None]:
 
 def variables(environment: Path, base: Mapping[str, str]) -> dict[str, str]:
     """What a process in an environment finds in its variables, in addition to ``base``."""
-    return {"VIRTUAL_ENV": str(environment), "PATH": f"{environment / 'bin'}:{base.get('PATH', os.defpath)}"}
+    # What a step finds out only while it runs that it needs, the launcher installs with it.
+    return {
+        "KEDGE_UV": _find_uv(),
+        "VIRTUAL_ENV": str(environment),
+        "PATH": f"{environment / 'bin'}:{base.get('PATH', os.defpath)}",
+    }
