@@ -168,7 +168,7 @@ async def _parts(
         artifacts = ArtifactStore(home.path / "artifacts", home.path / "projects")
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
-            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids),
+            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime),
             Limits(infra_retries=settings.infra_retries),
         )
         routes = [

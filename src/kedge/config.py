@@ -43,6 +43,8 @@ class Settings:
         infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
         log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
         warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
+        kfp_runtime: ``installed`` runs components that ``kfp`` compiled under the real package; otherwise they run under the
+            launcher's own runtime, as far as that has what they use (``KEDGE_KFP_RUNTIME``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -55,6 +57,7 @@ class Settings:
     infra_retries: int = 3
     log_limit: int = 20 << 20
     warm: bool = True
+    kfp_runtime: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -81,8 +84,16 @@ class Settings:
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
             log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
+            kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
             environ=dict(env),
         )
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = env.get(name, "")
+    if value not in allowed:
+        raise KedgeError(f"{name}: must be {' or '.join(filter(None, allowed))}, got {value!r}. Unset it otherwise.")
+    return value
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

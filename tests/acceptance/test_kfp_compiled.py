@@ -499,3 +499,10 @@ def pipeline() -> str:
 
 def test_a_custom_path_is_where_the_artifact_is_taken_from(kedge_host: RunningHost, tmp_path: Path) -> None:
     assert outputs(kedge_host, compiled(MODELS, tmp_path)) == {"Output": "{'name': 'a', 'sizes': [1, 2]} custom None"}
+
+
+def test_a_host_can_run_every_component_under_the_real_package(tmp_path: Path) -> None:
+    text = compiled(WHOSE.replace("{setting}", "pass"), tmp_path)
+    with running_host({"KEDGE_KFP_RUNTIME": "installed"}) as kedge:
+        for line in ("--quiet", "-q"):
+            assert outputs(kedge, text.replace("--quiet", line)) == {"Output": "kfp!"}

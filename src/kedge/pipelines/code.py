@@ -47,11 +47,11 @@ class Launcher:
         }
 
 
-def documents(pipeline: Pipeline, project: Mapping[str, str] | None) -> dict[str, str]:
+def documents(pipeline: Pipeline, project: Mapping[str, str] | None, kfp_runtime: str = "") -> dict[str, str]:
     """The source of every Python component of a pipeline, by key."""
     found = dict[str, str]()
     for executor in pipeline.executors.values():
-        python = templates.recognise(executor.container) if executor.container is not None else None
+        python = templates.recognise(executor.container, kfp_runtime) if executor.container is not None else None
         if python is not None and not python.literal and (key := code_key(python)) not in found:
             found[key] = code_document(python, project)
     return found

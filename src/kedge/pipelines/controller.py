@@ -98,16 +98,17 @@ class RunController:
         """Call this with each run that is over."""
         self._end_listeners.append(listener)
 
-    async def start(self, launcher: bytes, hub: str) -> None:
+    async def start(self, launcher: bytes, hub: str, kfp_runtime: str = "") -> None:
         """Begin to follow; returns once every unfinished run has its worker.
 
         Args:
             launcher: The zipapp that Python steps run.
             hub: Address of the hub's HTTP listener, as Pods reach it.
+            kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
         """
         packed = Launcher.of(launcher)
         self._tools.pods.launcher = packed
-        self._surroundings = Surroundings(hub, packed.name)
+        self._surroundings = Surroundings(hub, packed.name, kfp_runtime)
         self._spawn(self._timers.run())
         self._spawn(self._pods.run())
         await self._pods.synced()

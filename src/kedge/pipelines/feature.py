@@ -43,6 +43,7 @@ class Surroundings:
         hub: Address of the HTTP listener, as Pods reach it.
         clock: For times.
         ids: For ids.
+        kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
     """
 
     client: Client
@@ -51,6 +52,7 @@ class Surroundings:
     hub: str
     clock: Clock
     ids: Ids
+    kfp_runtime: str = ""
 
 
 class Feature:
@@ -104,7 +106,7 @@ class Feature:
 
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
-        await self.controller.start(bundle.build(), self._given.hub)
+        await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
         await self.scheduler.start()
 
     def close_streams(self) -> None:

@@ -141,10 +141,10 @@ class StepPods:
     async def _sources(self, live: LiveRun) -> dict[str, str]:
         project = live.spec.project
         if not project:
-            return code.documents(live.pipeline, None)
+            return code.documents(live.pipeline, None, live.steps.kfp_runtime)
         digest = str(project.get("digest", ""))
         uri = await self._artifacts.keep_project(digest, str(project.get("archive", "")))
-        return code.documents(live.pipeline, {"digest": digest, "uri": uri})
+        return code.documents(live.pipeline, {"digest": digest, "uri": uri}, live.steps.kfp_runtime)
 
     async def _keep(self, config_map: Obj) -> None:
         metadata = config_map["metadata"]

@@ -54,10 +54,12 @@ class Surroundings:
     Attributes:
         hub: Address of the hub's HTTP listener, as a Pod reaches it.
         launcher: Name of the ConfigMap that holds the launcher.
+        kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
     """
 
     hub: str
     launcher: str
+    kfp_runtime: str = ""
 
 
 @dataclass(slots=True)
@@ -106,6 +108,11 @@ class Steps:
         self._code_maps: dict[str, str] = {}
         self._metadata = _metadata(run)
 
+    @property
+    def kfp_runtime(self) -> str:
+        """Under whose package components of ``kfp`` run."""
+        return self._surroundings.kfp_runtime
+
     def place_code(self, code_maps: Mapping[str, str]) -> None:
         """Say in which ConfigMap each piece of code lies; plans made before are forgotten."""
         self._code_maps = dict(code_maps)
@@ -126,7 +133,7 @@ class Steps:
         container = self._pipeline.executors[executor].container
         if container is None:
             raise PipelineError(f"executor {executor!r} has no container. Compile the pipeline again.")
-        python = templates.recognise(container)
+        python = templates.recognise(container, self.kfp_runtime)
         outputs, inputs = component.output_definitions, component.input_definitions
         expects: Expects = "commit"
         if not outputs.parameters and not outputs.artifacts:
@@ -213,12 +220,13 @@ class Steps:
         return [{"name": "KEDGE_HUB", "value": self._surroundings.hub}, {"name": "KEDGE_STEP", "value": text.decode()}]
 
     def _python_spec(self, plan: StepPlan, step: list[Obj], words: "_Words") -> Obj:
+        runtime = [{"name": templates.RUNTIME_VARIABLE, "value": self.kfp_runtime}] if self.kfp_runtime else []
         container: Obj = {
             "name": MAIN,
             "image": words.text(plan.container.image),
             "command": ["python3", _LAUNCHER],
             "args": ["run", *_command_line(plan, words)],
-            "env": step + [{"name": found.name, "value": words.text(found.value)} for found in plan.container.env],
+            "env": step + runtime + [{"name": found.name, "value": words.text(found.value)} for found in plan.container.env],
             "volumeMounts": _PYTHON_MOUNTS if plan.code else _LITERAL_MOUNTS,
         }
         if plan.container.resources is not None and (resources := _resources(plan.container.resources, words)):
