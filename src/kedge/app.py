@@ -165,7 +165,9 @@ async def _parts(
         streams = Streams()
         node = NodeAgent(client, settings, clock, ids, node_name=NODE)
         api.logs = node.logs
-        artifacts = ArtifactStore(home.path / "artifacts", home.path / "projects")
+        artifacts = ArtifactStore(
+            home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock
+        )
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
             pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime),

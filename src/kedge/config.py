@@ -42,6 +42,8 @@ class Settings:
         default_memory: Bytes, likewise (``KEDGE_DEFAULT_MEMORY``).
         infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
         log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
+        artifacts: Address below which artifacts go unless a pipeline or a run says otherwise: a folder, ``s3://…``, ``gs://…``,
+            ``az://…`` (``KEDGE_ARTIFACTS``; default a folder in `home`).
         warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
         kfp_runtime: ``installed`` runs components that ``kfp`` compiled under the real package; otherwise they run under the
             launcher's own runtime, as far as that has what they use (``KEDGE_KFP_RUNTIME``).
@@ -56,6 +58,7 @@ class Settings:
     default_memory: int = 64 << 20
     infra_retries: int = 3
     log_limit: int = 20 << 20
+    artifacts: str = ""
     warm: bool = True
     kfp_runtime: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -83,10 +86,18 @@ class Settings:
             default_memory=int(_number(env, "KEDGE_DEFAULT_MEMORY", 64 << 20)),
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
             log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
+            artifacts=_artifact_root(env),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
             environ=dict(env),
         )
+
+
+def _artifact_root(env: Mapping[str, str]) -> str:
+    value = env.get("KEDGE_ARTIFACTS", "")
+    if not value or "://" in value:
+        return value
+    return Path(value).expanduser().absolute().as_uri()
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

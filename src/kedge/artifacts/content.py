@@ -17,7 +17,7 @@ from kedge.errors import Invalid, NotFound
 
 MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK = 1 << 20
-_MAX_MANIFEST = 64 << 20
+MAX_MANIFEST = 64 << 20
 
 
 class ManifestFile(msgspec.Struct, frozen=True):
@@ -110,10 +110,30 @@ def _check_folder(path: Path, digest: str) -> str:
     manifest = path.with_name(path.name + MANIFEST_SUFFIX)
     if not manifest.is_file():
         return f"the folder {path} has no manifest, so it was not finished"
-    if manifest.stat().st_size > _MAX_MANIFEST:
-        return f"the manifest of the folder {path} is larger than {_MAX_MANIFEST >> 20} MiB; pack the files into fewer ones"
+    if manifest.stat().st_size > MAX_MANIFEST:
+        return f"the manifest of the folder {path} is larger than {MAX_MANIFEST >> 20} MiB; pack the files into fewer ones"
     if "sha256:" + hashlib.sha256(manifest.read_bytes()).hexdigest() != digest:
         return f"the manifest of the folder {path} is not the one that the step committed"
+    return ""
+
+
+def check_manifest(text: bytes, digest: str, there: list[tuple[str, int]], place: str) -> str:
+    """Say why a folder of an object store is not what a step said it wrote there, or ``""``.
+
+    Args:
+        text: Its manifest.
+        digest: As committed.
+        there: Path and size of what lies in it.
+        place: Its address, for the message.
+    """
+    if "sha256:" + hashlib.sha256(text).hexdigest() != digest:
+        return f"the manifest of the folder {place} is not the one that the step committed"
+    listed = {one.path: one.size for one in _parse(text, place).files}
+    found = dict(there)
+    for path, size in listed.items():
+        if found.get(path) != size:
+            has = f"{found[path]} bytes" if path in found else "nothing"
+            return f"the folder {place} has {has} at {path!r}, though its manifest says {size} bytes"
     return ""
 
 
@@ -142,7 +162,7 @@ def chunks(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _parse(text: bytes, path: Path) -> Manifest:
+def _parse(text: bytes, path: Path | str) -> Manifest:
     try:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as error:

@@ -1,54 +1,99 @@
 """Grants: how one Pod may move the artifacts of its own task, and no others.
 
 For a folder store a grant is the path itself: the step reads and writes the artifact in place. For an object store it is an
-address signed for one object and one hour, so that no credential ever enters a Pod.
+address signed for one object and one hour, so that no credential ever enters a Pod; for more files, or larger ones, the step asks
+again (`kedge.artifacts.transfers`), and is answered only for what `side` says is its own.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from kedge.artifacts import remote
 from kedge.artifacts.projects import Projects
+from kedge.artifacts.transfers import File, Transfers
 from kedge.artifacts.uris import REMOTE_SCHEMES, local_path, scheme
+from kedge.errors import Forbidden
 
-Grant = dict[str, str]
+Grant = dict[str, Any]
+Side = Literal["inputs", "outputs"]
 
 
-async def grants(executor_input: Mapping[str, Any], project: str, projects: Projects) -> dict[str, Any]:
-    """Make the grants of an executor input.
+class Grants:
+    """Makes the grants.
 
     Args:
-        executor_input: Kubeflow's, with the address of every artifact.
-        project: Digest of the project code, or ``""``.
         projects: Where project code lies.
+        transfers: Makes addresses in object stores.
+    """
 
-    Returns:
-        ``{"inputs": {name: [grant]}, "outputs": …, "project": grant or None}``.
+    def __init__(self, projects: Projects, transfers: Transfers) -> None:
+        self._projects = projects
+        self._transfers = transfers
+
+    async def of(self, executor_input: Mapping[str, Any], project: str, digests: Mapping[str, str]) -> dict[str, Any]:
+        """Make the grants of an executor input.
+
+        Args:
+            executor_input: Kubeflow's, with the address of every artifact.
+            project: Digest of the project code, or ``""``.
+            digests: What is known to lie at inputs' addresses.
+
+        Returns:
+            ``{"inputs": {name: [grant]}, "outputs": …, "project": grant or None}``.
+
+        Raises:
+            Invalid: An address leaves its folder, or cannot be granted.
+        """
+        return {
+            "inputs": await self._side(executor_input, "inputs", digests),
+            "outputs": await self._side(executor_input, "outputs", {}),
+            "project": {"path": str(self._projects.path(project))} if project else None,
+        }
+
+    async def _side(self, executor_input: Mapping[str, Any], side: Side, digests: Mapping[str, str]) -> dict[str, list[Grant]]:
+        made: dict[str, list[Grant]] = {}
+        for name, listed in _artifacts(executor_input, side).items():
+            made[name] = [await self._grant(one["uri"], side, digests) for one in listed]
+        return made
+
+    async def _grant(self, uri: str, side: Side, digests: Mapping[str, str]) -> Grant:
+        if _bare(uri):
+            return {"uri": uri}
+        path = local_path(uri)
+        if path is not None:
+            return {"uri": uri, "path": str(path)}
+        if scheme(uri) not in REMOTE_SCHEMES:
+            return {"uri": uri}  # https://…, hf://…: the step's own library fetches it
+        if side == "outputs":
+            return {"uri": uri, **await self._transfers.write(uri, File())}
+        grant = {"uri": uri, **await self._transfers.read(uri, File())}
+        return {**grant, "digest": digests[uri]} if digests.get(uri) else grant
+
+
+def own(executor_input: Mapping[str, Any], side: Side, uri: str) -> None:
+    """Check that an address is a task's own.
+
+    Outputs that a step names itself (``get_uri``) are its own below the address at which its outputs lie.
 
     Raises:
-        Invalid: An address leaves its folder, or cannot be granted.
+        Forbidden: It is none of the task's.
     """
-    return {
-        "inputs": await _side(executor_input, "inputs", "GET"),
-        "outputs": await _side(executor_input, "outputs", "PUT"),
-        "project": {"path": str(projects.path(project))} if project else None,
-    }
+    known = [one["uri"] for listed in _artifacts(executor_input, side).values() for one in listed]
+    if uri in known:
+        return
+    if side == "outputs" and ".." not in uri.split("/"):
+        below = [address.rpartition("/")[0] + "/" for address in known if "://" in address]
+        if any(uri.startswith(prefix) for prefix in below):
+            return
+    raise Forbidden(f"{uri} is none of this step's {side}. A Pod moves only its own files.")
 
 
-async def _side(executor_input: Mapping[str, Any], side: str, method: str) -> dict[str, list[Grant]]:
+def _artifacts(executor_input: Mapping[str, Any], side: Side) -> dict[str, list[Mapping[str, Any]]]:
     listed: Mapping[str, Any] = (executor_input.get(side) or {}).get("artifacts") or {}
-    return {name: [await _grant(one["uri"], method) for one in value.get("artifacts") or []] for name, value in listed.items()}
+    return {name: list(_given(value)) for name, value in listed.items()}
 
 
-async def _grant(uri: str, method: str) -> Grant:
-    if _bare(uri):
-        return {"uri": uri}
-    path = local_path(uri)
-    if path is not None:
-        return {"uri": uri, "path": str(path)}
-    if scheme(uri) in REMOTE_SCHEMES:
-        return {"uri": uri, "url": await remote.signed(uri, method)}
-    return {"uri": uri}  # https://…, hf://…: the step's own library fetches it
+def _given(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from value.get("artifacts") or []
 
 
 def _bare(uri: str) -> bool:

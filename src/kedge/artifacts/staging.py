@@ -1,28 +1,31 @@
 """The hub's half of staging: a step asks what it is to do, and says what it did.
 
-``begin`` hands a Pod its inputs and the grants to move them; ``commit`` records its outputs. *What is not committed did not
-happen.* Both name the Pod's UID and are answered only for the Pod that the bearer token is bound to, so that a step can reach
-nothing but its own files. ``docs/staging.md`` describes every field.
+``begin`` hands a Pod its inputs and the grants to move them; ``transfers`` and ``complete`` are for what one signed address
+cannot carry; ``commit`` records its outputs. *What is not committed did not happen.* All of them name the Pod's UID and are
+answered only for the Pod that the bearer token is bound to, so that a step can reach nothing but its own files.
+``docs/staging.md`` describes every field.
 
 The parts are plugged together here and know nothing of each other: a `Verifier` says which Pod a token belongs to, a `Backend`
 (a feature) says what that Pod is to do, the `ArtifactStore` says how bytes may be moved.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from kedge.artifacts.grants import grants
+from kedge.artifacts.grants import own
 from kedge.artifacts.store import ArtifactStore
+from kedge.artifacts.transfers import File
 from kedge.client.status import to_status
 from kedge.errors import ApiError, BadRequest, Forbidden, Invalid, Unauthorized
 from kedge.server.requests import read_body
 
 MAX_BODY = 64 << 20  # bytes of a commit: parameters and metadata only, never an artifact's content
+MAX_FILES = 200  # whose addresses are asked for at once
 PROTOCOLS = (1,)  # versions that are understood; Pods outlive upgrades, so N-1 stays here when N comes
 
 
@@ -41,10 +44,12 @@ class Assignment(msgspec.Struct, frozen=True):
         executor_input: Kubeflow's ExecutorInput (camelCase JSON): parameter values, input artifacts with their addresses, and for
             every output where it goes. Grants are made for exactly the addresses in it.
         project: Digest of the project code that the step imports, or ``""``.
+        digests: What earlier steps committed at the addresses of its inputs, so that it can check what it fetches.
     """
 
     executor_input: dict[str, Any]
     project: str = ""
+    digests: Mapping[str, str] = {}
 
 
 class StoredArtifact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,6 +131,8 @@ def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[B
     desk = _Desk(verifier, backend, store)
     return [
         Route("/apis/kedge.dev/v1/staging/begin", desk.begin, methods=["POST"]),
+        Route("/apis/kedge.dev/v1/staging/transfers", desk.transfers, methods=["POST"]),
+        Route("/apis/kedge.dev/v1/staging/complete", desk.complete, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/commit", desk.commit, methods=["POST"]),
     ]
 
@@ -141,7 +148,23 @@ class _Commit(msgspec.Struct, frozen=True):
     protocol: int = PROTOCOLS[0]
 
 
-_Body = TypeVar("_Body", _Begin, _Commit)
+class _Move(msgspec.Struct, frozen=True):
+    uri: str
+    files: list[File]
+    side: Literal["inputs", "outputs"] = "outputs"
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
+class _Complete(msgspec.Struct, frozen=True):
+    uri: str
+    file: File
+    etags: list[str]
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
+_Body = TypeVar("_Body", _Begin, _Move, _Complete, _Commit)
 
 
 class _Desk:
@@ -155,14 +178,34 @@ class _Desk:
     async def begin(self, request: Request) -> Response:
         return await _answered(self._begin(request))
 
+    async def transfers(self, request: Request) -> Response:
+        return await _answered(self._transfers(request))
+
+    async def complete(self, request: Request) -> Response:
+        return await _answered(self._complete(request))
+
     async def commit(self, request: Request) -> Response:
         return await _answered(self._commit(request))
 
     async def _begin(self, request: Request) -> dict[str, Any]:
         pod, _ = await self._admitted(request, _Begin)
         assignment = await self._backend.begin(pod.uid)
-        made = await grants(assignment.executor_input, assignment.project, self._store.projects)
+        made = await self._store.grants.of(assignment.executor_input, assignment.project, assignment.digests)
         return {"executorInput": assignment.executor_input, "grants": made}
+
+    async def _transfers(self, request: Request) -> dict[str, Any]:
+        pod, said = await self._admitted(request, _Move)
+        own((await self._backend.begin(pod.uid)).executor_input, said.side, said.uri)
+        if len(said.files) > MAX_FILES:
+            raise BadRequest(f"addresses of {len(said.files)} files were asked for at once; ask for {MAX_FILES} at most.")
+        make = self._store.transfers.read if said.side == "inputs" else self._store.transfers.write
+        return {"files": [await make(said.uri, file) for file in said.files]}
+
+    async def _complete(self, request: Request) -> dict[str, Any]:
+        pod, said = await self._admitted(request, _Complete)
+        own((await self._backend.begin(pod.uid)).executor_input, "outputs", said.uri)
+        await self._store.transfers.complete(said.uri, said.file, said.etags)
+        return {"completed": True}
 
     async def _commit(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Commit)

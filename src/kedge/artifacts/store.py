@@ -4,32 +4,55 @@ The folder needs no library and no copy: steps on this machine read and write it
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import logging
+import shutil
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from kedge.artifacts import content, remote
-from kedge.artifacts.content import Content
+from kedge.artifacts import content
+from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST, Content
+from kedge.artifacts.grants import Grants
 from kedge.artifacts.projects import Projects
+from kedge.artifacts.remote import Remote
+from kedge.artifacts.transfers import Transfers
 from kedge.artifacts.uris import REMOTE_SCHEMES, local_path, scheme, within
-from kedge.errors import Invalid
+from kedge.errors import Invalid, Unavailable
+from kedge.kube.clock import Clock, SystemClock
+
+_log = logging.getLogger(__name__)
 
 
 class ArtifactStore:
     """Where artifacts lie.
 
     Args:
-        folder: The default store; made when the first artifact comes.
+        folder: The store of a host that was told of no other; made when the first artifact comes.
         projects: The folder for project code.
+        root: The address below which artifacts go unless a pipeline says otherwise; ``""`` for the folder.
+        environ: Where the credentials of object stores are.
+        clock: For the time of signatures.
+
+    Attributes:
+        grants: Makes the grants of steps.
+        transfers: Makes addresses of files in object stores.
     """
 
-    def __init__(self, folder: Path, projects: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        projects: Path,
+        root: str = "",
+        *,
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.folder = folder
         self.projects = Projects(projects)
-
-    @property
-    def root(self) -> str:
-        """The address below which artifacts go unless a pipeline says otherwise."""
-        return self.folder.absolute().as_uri()
+        self.root = root.rstrip("/") or self.folder.absolute().as_uri()
+        self._remote = Remote(environ or {}, clock or SystemClock())
+        self.transfers = Transfers(self._remote)
+        self.grants = Grants(self.projects, self.transfers)
 
     async def check_root(self, uri: str) -> None:
         """Make sure that runs can write below an address.
@@ -41,7 +64,10 @@ class ArtifactStore:
         if path is not None:
             await asyncio.to_thread(_check_folder, path)
         elif scheme(uri) in REMOTE_SCHEMES:
-            await remote.probe(uri)
+            try:
+                await self._remote.probe(uri)
+            except Unavailable as error:  # steps wait for it, and so may a run
+                _log.warning("%s Runs are taken all the same; their steps wait for the store.", error)
         else:
             known = ", ".join(f"{name}://" for name in ("file", *REMOTE_SCHEMES))
             raise Invalid(f"pipeline root {uri!r}: artifacts cannot be written there. Use one of {known}.")
@@ -51,7 +77,9 @@ class ArtifactStore:
         path = local_path(uri)
         if path is not None:
             return path.exists()
-        return scheme(uri) in REMOTE_SCHEMES and await remote.size(uri) is not None
+        if scheme(uri) not in REMOTE_SCHEMES:
+            return False
+        return any([await self._remote.size(one) is not None for one in (uri, uri + MANIFEST_SUFFIX)])
 
     async def measure(self, uri: str) -> Content:
         """Digest and size of what lies at a local address; reads all of it, in a thread.
@@ -74,7 +102,9 @@ class ArtifactStore:
             return await asyncio.to_thread(content.check, path, digest, size)
         if scheme(uri) not in REMOTE_SCHEMES:
             return ""
-        there = await remote.size(uri)
+        there = await self._remote.size(uri)
+        if there is None and (manifest := await self._remote.content(uri + MANIFEST_SUFFIX, MAX_MANIFEST)) is not None:
+            return content.check_manifest(manifest, digest, await self._remote.files(uri), uri)
         if there != size:
             return f"{uri} has {'no' if there is None else there} bytes, though the step says that it wrote {size}"
         return ""
@@ -102,7 +132,7 @@ class ArtifactStore:
         """
         local = local_path(uri)
         if local is None:
-            async for piece in remote.read(uri, path):
+            async for piece in self._remote.read(uri, path):
                 yield piece
             return
         file = content.member(local, path)
@@ -113,9 +143,40 @@ class ArtifactStore:
             yield piece
 
     def owns(self, uri: str) -> bool:
-        """Whether an address lies in the default folder: what deleting a run may delete."""
+        """Whether an address lies below the host's own root: what deleting a run may delete."""
         path = local_path(uri)
-        return path is not None and within(path, self.folder)
+        if path is not None:
+            root = local_path(self.root)
+            return any(within(path, folder) and path != folder for folder in (self.folder, root) if folder is not None)
+        return uri.startswith(self.root + "/") and ".." not in uri.split("/")
+
+    async def write(self, uri: str, data: bytes) -> None:
+        """Store a small file, whole.
+
+        Raises:
+            Unavailable: The store does not answer; try again.
+            Invalid: It says no.
+        """
+        path = local_path(uri)
+        if path is None:
+            await self._remote.write(uri, data)
+            return
+        await asyncio.to_thread(_write, path, data)
+
+    async def delete(self, uri: str) -> None:
+        """Delete an artifact, a folder with everything in it; harmless where there is nothing.
+
+        Raises:
+            Unavailable: The store does not answer; try again.
+            Invalid: It says no, or the address is none of the host's own.
+        """
+        if not self.owns(uri):
+            raise Invalid(f"{uri} lies outside of {self.root}, so it is not deleted. Delete it where it lies.")
+        path = local_path(uri)
+        if path is None:
+            await self._remote.delete(uri)
+            return
+        await asyncio.to_thread(_delete, path)
 
 
 def _check_folder(path: Path) -> None:
@@ -128,6 +189,25 @@ def _check_folder(path: Path) -> None:
         raise Invalid(
             f"pipeline root {path}: artifacts cannot be written there: {error}. Choose a folder that you may write."
         ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise Unavailable(f"{path} could not be written: {error}. Is the disk full?") from error
+
+
+def _delete(path: Path) -> None:
+    path.with_name(path.name + MANIFEST_SUFFIX).unlink(missing_ok=True)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            path.unlink()
 
 
 def _next(pieces: Iterator[bytes]) -> bytes:

@@ -56,6 +56,25 @@ def join(root: str, *parts: str) -> str:
     return "/".join([root.rstrip("/"), *(part if plain else quote(part, safe=_SAFE) for part in parts)])
 
 
+def join_path(uri: str, path: str) -> str:
+    """The address of a file below a folder's address.
+
+    Args:
+        uri: The folder's.
+        path: With forward slashes, as a manifest has it; not quoted, because keys of object stores are not.
+
+    Raises:
+        Invalid: The path leaves the folder, or could name a file twice.
+
+    Examples:
+        >>> join_path("s3://bucket/data", "train/1.csv")
+        's3://bucket/data/train/1.csv'
+    """
+    if any(part in {"", ".", ".."} for part in path.split("/")) or "\0" in path:
+        raise Invalid(f"{path!r} leaves the artifact's folder {uri}. Name a file below it.")
+    return f"{uri.rstrip('/')}/{path}"
+
+
 def local_path(uri: str) -> Path | None:
     """The local file or folder that an address names, or ``None`` when it lies in an object store.
 

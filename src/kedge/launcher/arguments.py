@@ -61,12 +61,14 @@ class Binding:
             return embedded(name, wanted.type, self._globals)
         if wanted.type is TaskConfig:
             return task_config(parameters.get(name))
-        if name in (self._outputs.get("artifacts") or {}):
+        # An input and an output may have one name: a plain parameter is the input then, and the output is returned.
+        is_input = wanted.role not in (OUTPUT, OUTPUT_PATH) and (name in artifacts or name in parameters)
+        if name in (self._outputs.get("artifacts") or {}) and not is_input:
             made = self._place_outputs(name, wanted)
             if wanted.role == OUTPUT_PATH:
                 return made[0].path
             return made if wanted.many else made[0]
-        if name in (self._outputs.get("parameters") or {}):
+        if name in (self._outputs.get("parameters") or {}) and not is_input:
             path = self._outputs["parameters"][name]["outputFile"]
             files.make_parent(path)
             self.paths[name] = path
@@ -97,7 +99,9 @@ class Binding:
                 one.place(grant["path"])
             elif grant.get("url"):
                 path = os.path.join(tmp(), "inputs", "artifacts", name, str(index), os.path.basename(one.uri) or name)
-                files.download(grant["url"], path, name)
+                from . import transfers  # most stores are folders
+
+                transfers.download(path, grant, name)
                 one.place(path)
             made.append(one)
         return made

@@ -1,19 +1,17 @@
-"""Files of artifacts: digests, folders with their manifests, copies, and transfers to and from signed addresses."""
+"""Files of artifacts in this step's own view: digests, folders with their manifests, copies."""
 
 import json
 import os
-import time
 from typing import Any, Dict, List, Optional, Tuple
 
-from .errors import HubUnreachable, StepError
+from .errors import StepError
 from .report import encode
 
 MANIFEST = ".manifest.json"  # beside the folder that it describes, and written last
 _CHUNK = 1 << 20
-_TRIES = 6
 
 
-# `hashlib`, `shutil` and `urllib` take longer to import than a small step takes to run: only what needs them imports them.
+# `hashlib` and `shutil` take longer to import than a small step takes to run: only what needs them imports them.
 
 
 def describe(path: str, name: str) -> Tuple[str, Optional[int]]:
@@ -55,50 +53,6 @@ def copy(source: str, target: str) -> None:
         shutil.copyfile(source, partial)
     _remove(target)
     os.rename(partial, target)
-
-
-def download(url: str, path: str, name: str) -> None:
-    """Fetch one file.
-
-    Raises:
-        HubUnreachable: The store did not answer, again and again.
-    """
-    import shutil
-    from urllib.request import urlopen
-
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-
-    def fetch() -> None:
-        with urlopen(url, timeout=60) as answer, open(path + ".partial", "wb") as file:  # noqa: S310  # an address that the hub made
-            shutil.copyfileobj(answer, file, _CHUNK)
-        os.replace(path + ".partial", path)
-
-    _retried(fetch, f"input {name!r} could not be fetched")
-
-
-def upload(path: str, url: str, name: str) -> None:
-    """Send one file.
-
-    Raises:
-        StepError: It is a folder, which such a grant cannot take.
-        HubUnreachable: The store did not answer, again and again.
-    """
-    from urllib.request import Request, urlopen
-
-    if os.path.isdir(path):
-        raise StepError(
-            f"output {name!r} is a folder, and its store takes only single files so far. Write one file (such as a zip), or use "
-            "a folder as artifact store.",
-            "Unsupported",
-        )
-
-    def send() -> None:
-        with open(path, "rb") as file:
-            headers = {"Content-Length": str(os.path.getsize(path)), "Content-Type": "application/octet-stream"}
-            with urlopen(Request(url, file, headers, method="PUT"), timeout=600):  # noqa: S310  # an address that the hub made
-                pass
-
-    _retried(send, f"output {name!r} could not be stored")
 
 
 def read_json(path: str) -> Any:
@@ -170,20 +124,3 @@ def _remove(path: str) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)
-
-
-def _retried(transfer: Any, what: str) -> None:
-    delay = 0.5
-    for number in range(_TRIES):
-        try:
-            transfer()
-        except OSError as error:  # urllib's errors are of this kind
-            code = getattr(error, "code", 500)
-            if number == _TRIES - 1 or (code < 500 and code not in (408, 429)):
-                raise HubUnreachable(
-                    f"{what}: {error}. The object store refused or did not answer; the step will be run again."
-                ) from error
-            time.sleep(delay)
-            delay *= 2
-        else:
-            return

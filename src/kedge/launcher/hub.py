@@ -1,11 +1,11 @@
-"""Speaking to the hub: ``begin`` and ``commit``, tried again for as long as a restart of the hub may take."""
+"""Speaking to the hub: ``begin``, ``commit`` and what lies between, tried again for as long as a restart of the hub may take."""
 
 import base64
 import json
 import os
 import sys
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from .errors import HubUnreachable, LauncherError, NotWanted, StepError
 from .report import encode
@@ -35,6 +35,14 @@ class Hub:
     def begin(self) -> Dict[str, Any]:
         """Ask what to do: ``{"executorInput", "grants"}``."""
         return self._call("begin", {"protocol": PROTOCOL})
+
+    def transfers(self, side: str, uri: str, files: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+        """Ask where files of an artifact in an object store can be read (``inputs``) or sent (``outputs``)."""
+        return self._call("transfers", {"protocol": PROTOCOL, "side": side, "uri": uri, "files": files})["files"]
+
+    def complete(self, uri: str, file: Dict[str, Any], etags: List[str]) -> None:
+        """Have the parts of a file joined."""
+        self._call("complete", {"protocol": PROTOCOL, "uri": uri, "file": file, "etags": etags})
 
     def commit(self, outputs: Dict[str, Any]) -> None:
         """Record what this attempt made; when this returns, it happened.

@@ -141,7 +141,9 @@ def _fetched(step: Step, name: str, index: int, one: Any) -> str:
     grant = grants[index] if index < len(grants) else {}
     if grant.get("url"):
         path = os.path.join(tmp(), "inputs", "artifacts", name, str(index), os.path.basename(one.uri) or name)
-        files.download(grant["url"], path, name)
+        from . import transfers  # most stores are folders
+
+        transfers.download(path, grant, name)
         return path
     return grant.get("path") or one.path
 

@@ -165,15 +165,20 @@ def store(step: Step, name: str, index: int, one: Any) -> Dict[str, Any]:
     """Bring one artifact to where it belongs, and describe it."""
     grants = step.output_grants(name)
     grant = grants[index] if index < len(grants) else {}
+    if grant.get("url") and one.uri != grant["uri"] and one.uri.startswith(grant["uri"].rpartition("/")[0] + "/"):
+        grant = {"uri": one.uri, "url": ""}  # an address that `get_uri` made, beside the one that was granted
     custom = getattr(one, "custom_path", "")
     path = one.path
+    described = None
     if grant.get("uri", one.uri) == one.uri and os.path.exists(path):
-        if grant.get("url"):
-            files.upload(path, grant["url"], name)
+        if "url" in grant:
+            from . import transfers  # most stores are folders
+
+            described = transfers.upload(path, one.uri, grant, name)
         elif custom and grant.get("path"):
             files.copy(custom, grant["path"])
             path = grant["path"]
-    digest, size = files.describe(path, name)
+    digest, size = described or files.describe(path, name)
     title = getattr(type(one), "schema_title", "") or "system.Artifact"
     metadata = check_json(f"{name}.metadata", dict(one.metadata))
     return {"name": one.name or name, "uri": one.uri, "type": title, "metadata": metadata, "digest": digest, "size": size}

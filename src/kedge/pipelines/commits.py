@@ -44,8 +44,10 @@ class Commits:
         live, attempt = self._current(pod_uid)
         task = live.engine.tasks[attempt.task]
         plan = live.steps.plan(task.component, task.executor)
-        given = live.steps.executor_input(plan, attempt.task, attempt.number, task.inputs or Inputs())
-        return Assignment(given, str(live.spec.project.get("digest", "")))
+        inputs = task.inputs or Inputs()
+        given = live.steps.executor_input(plan, attempt.task, attempt.number, inputs)
+        digests = {one.uri: one.digest for listed in inputs.artifacts.values() for one in listed if one.digest}
+        return Assignment(given, str(live.spec.project.get("digest", "")), digests)
 
     async def commit(self, pod_uid: str, outputs: StagedOutputs) -> None:
         """Record what the Pod did.
@@ -138,7 +140,7 @@ def _outputs(run: str, attempt: Attempt, component: Component, staged: StagedOut
         for name, listed in staged.artifacts.items()
     }
     texts = {name: _parsed(text, component.output_definitions.parameters.get(name)) for name, text in staged.texts.items()}
-    return Outputs({**staged.parameters, **texts}, made)
+    return Outputs({**texts, **staged.parameters}, made)  # what an ExecutorOutput says wins over the files of parameters
 
 
 def _parsed(text: str, definition: OutputParameter | None) -> Any:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from kedge.artifacts.content import MANIFEST_SUFFIX, check, measure
-from kedge.artifacts.grants import grants
 from kedge.artifacts.store import ArtifactStore
 from kedge.errors import Invalid, NotFound
 from kedge.launcher.files import describe
@@ -95,7 +94,7 @@ async def test_grants_are_for_exactly_what_the_executor_input_names(store: Artif
         },
         "outputs": {"artifacts": {"out": listed(store.root + "/r/out")}},
     }
-    made = await grants(given, "ab" * 32, store.projects)
+    made = await store.grants.of(given, "ab" * 32, {})
     assert made == {
         "inputs": {
             "a": [{"uri": "file:///data/a", "path": "/data/a"}, {"uri": "/data/b", "path": "/data/b"}],
@@ -110,7 +109,9 @@ async def test_grants_are_for_exactly_what_the_executor_input_names(store: Artif
 async def test_an_object_store_grants_a_signed_address(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret-key", "AWS_REGION": "eu-west-1"}.items():
         monkeypatch.setenv(name, value)
-    made = await grants({"inputs": {"artifacts": {"a": {"artifacts": [{"uri": "s3://bucket/x/a"}]}}}}, "", store.projects)
+    given = {"inputs": {"artifacts": {"a": {"artifacts": [{"uri": "s3://bucket/x/a"}]}}}}
+    made = await store.grants.of(given, "", {"s3://bucket/x/a": "sha256:00"})
+    assert made["inputs"]["a"][0]["digest"] == "sha256:00"
     url = made["inputs"]["a"][0]["url"]
     assert url.startswith("https://")
     assert "/x/a?" in url

@@ -1,0 +1,100 @@
+"""A real S3 server for the tests: versitygw over a folder, built once from its Go module.
+
+It checks signatures, part numbers and ``Content-MD5`` as Amazon's does. What it stores is files below `S3.folder`, so that a test
+can look at them, or damage one.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from kedge.config import Settings
+
+MODULE = "github.com/versity/versitygw/cmd/versitygw"
+VERSION = "v1.8.0"
+BUCKET = "bucket"
+START_SECONDS = 20
+
+
+class S3:
+    """The server; may be stopped and started again on the same port.
+
+    Args:
+        program: What to run.
+        folder: Where it keeps its objects.
+    """
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program = program
+        self.folder = folder / BUCKET
+        self._sidecar = folder.with_name("metadata")
+        self.folder.mkdir(parents=True)
+        self._sidecar.mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a hub needs to use it."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "tester",
+            "AWS_SECRET_ACCESS_KEY": "not-for-steps",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        keys = {"ROOT_ACCESS_KEY": "tester", "ROOT_SECRET_KEY": "not-for-steps", "PATH": os.defpath}
+        command = [self._program, "--port", f"127.0.0.1:{self.port}", "--quiet"]
+        command += ["posix", "--sidecar", str(self._sidecar), str(self.folder.parent)]
+        with (self._sidecar / ".log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=keys, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), timeout=1)):
+                return
+            assert self._process.poll() is None, (self._sidecar / ".log").read_text()
+            assert time.monotonic() < deadline, f"versitygw was not ready within {START_SECONDS} s"
+            threading.Event().wait(0.02)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+
+
+@contextmanager
+def running_s3() -> Generator[S3]:
+    """Start a server with one empty bucket, and end it afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="kedge-s3-"))
+    server = S3(_program(), folder / "objects")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program() -> str:
+    found = Settings.from_environment().cache / "tests" / f"versitygw-{VERSION}" / "versitygw"
+    if not found.exists():
+        go = shutil.which("go")
+        if go is None:
+            pytest.skip("there is no Go to build an S3 server with")
+        environ = {**Settings.from_environment().environ, "GOBIN": str(found.parent)}
+        subprocess.run([go, "install", "-trimpath", "-buildvcs=false", f"{MODULE}@{VERSION}"], env=environ, check=True)
+    return str(found)

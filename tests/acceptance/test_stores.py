@@ -1,0 +1,213 @@
+"""Artifacts in an object store: a whole host with ``KEDGE_ARTIFACTS=s3://…`` against a real S3 server in a process of its own.
+
+Steps hold no credential of the store, and neither they nor the hub hold an artifact in memory.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from s3 import S3, running_s3
+
+from kedge.pipelines.compiler import compile_file
+from kedge.testing.host import RunningHost, running_host
+
+pytestmark = pytest.mark.timeout(300)
+PATIENCE = 200.0
+AWAY = 60.0  # seconds: longer than any library's own retries
+
+PIPELINE = """
+from kedge import dsl
+from kedge.dsl import Dataset, Input, Model, Output
+
+@dsl.component
+def write(text: str, one: Output[Dataset], many: Output[Dataset]):
+    import os
+    assert not [name for name in os.environ if name.startswith("AWS_")], "a step has credentials of the store"
+    print("writing", text)
+    with open(one.path, "w") as file:
+        file.write(text)
+    os.makedirs(many.path + "/train/deep")
+    for number in range(120):
+        with open(many.path + f"/train/{number} ü.csv", "w") as file:
+            file.write(text * number)
+    with open(many.path + "/train/deep/last", "w") as file:
+        file.write("end")
+
+@dsl.component
+def read(one: Input[Dataset], many: Input[Dataset]) -> str:
+    import os
+    found = sum(len(names) for _, _, names in os.walk(many.path))
+    last = open(many.path + "/train/deep/last").read()
+    return f"{open(one.path).read()} {found} {last} {open(many.path + '/train/3 ü.csv').read()} {one.uri} {many.uri}"
+
+@dsl.pipeline
+def small(text: str = "abc") -> str:
+    made = write(text=text)
+    return read(one=made.outputs["one"], many=made.outputs["many"]).output
+
+@dsl.component
+def write_big(mebibytes: int, big: Output[Model]):
+    import os, resource
+    block = os.urandom(1 << 20)
+    with open(big.path, "wb") as file:
+        for _ in range(mebibytes):
+            file.write(block)
+    # From here on the launcher sends it: with so little room that it could not hold a tenth of it.
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (96 << 20), used + (96 << 20)))
+
+@dsl.component
+def read_big(big: Input[Model]) -> dict:
+    import os, resource
+    return {"size": os.path.getsize(big.path), "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
+
+@dsl.pipeline
+def large(mebibytes: int) -> dict:
+    return read_big(big=write_big(mebibytes=mebibytes).outputs["big"]).output
+
+@dsl.component
+def hold(folder: str, one: Output[Dataset]):
+    import os, time
+    with open(one.path, "w") as file:
+        file.write("kept")
+    open(folder + "/written", "w").close()
+    while not os.path.exists(folder + "/go"):
+        time.sleep(0.01)
+
+@dsl.component
+def length(one: Input[Dataset]) -> int:
+    return len(open(one.path).read())
+
+@dsl.pipeline
+def held(folder: str) -> int:
+    return length(one=hold(folder=folder).outputs["one"]).output
+"""
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[S3]:
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def host(store: S3) -> Iterator[RunningHost]:
+    with running_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/kedge"}) as kedge:
+        yield kedge
+
+
+def submit(kedge: RunningHost, pipeline: str, **parameters: Any) -> str:
+    source = kedge.home / "pipeline.py"
+    source.write_text(PIPELINE)
+    return kedge.client.run(compile_file(source, pipeline_name=pipeline), parameters=parameters, cache=False)["run_id"]
+
+
+def until(seen: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not seen():
+        assert time.monotonic() < deadline, what
+        threading.Event().wait(0.02)
+
+
+def ended(kedge: RunningHost, run: str) -> dict[str, Any]:
+    """The run, once it is over."""
+    until(lambda: kedge.client.get(run).get("finished_at"), f"run {run} has not ended")
+    return kedge.client.get(run)
+
+
+def why(kedge: RunningHost, run: str) -> str:
+    """What a failed assertion shows."""
+    return "\n".join([str(kedge.client.tasks(run)), (kedge.home / "hub.log").read_text()[-2000:]])
+
+
+def result(kedge: RunningHost, run: str, task: str) -> Any:
+    found = ended(kedge, run)
+    assert found["state"] == "SUCCEEDED", why(kedge, run)
+    return kedge.client.task(run, task)["outputs"]["parameters"]["Output"]
+
+
+def memory(kedge: RunningHost) -> int:
+    """The most that the hub ever held, in MiB."""
+    status = Path(f"/proc/{kedge.host.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) >> 10
+
+
+def test_a_file_and_a_folder_go_through_the_store_and_come_back_as_they_were(host: RunningHost, store: S3) -> None:
+    run = submit(host, "small", text="abc")
+    one, found, last, third, *addresses = result(host, run, "read").split()
+    assert (one, found, last, third) == ("abc", "121", "end", "abcabcabc")
+    assert addresses == [f"s3://bucket/kedge/small/{run}/write/0/{name}" for name in ("one", "many")]
+    kept = store.folder / "kedge" / "small" / run / "write" / "0"
+    assert (kept / "one").read_text() == "abc"
+    manifest = json.loads((kept / "many.manifest.json").read_text())
+    assert len(manifest["files"]) == 121
+    assert all((kept / "many" / member["path"]).stat().st_size == member["size"] for member in manifest["files"])
+    assert not (host.home / "artifacts").exists()
+
+
+def test_a_pipelines_own_root_comes_before_the_hosts(host: RunningHost, store: S3) -> None:
+    source = host.home / "pipeline.py"
+    source.write_text(
+        PIPELINE.replace("@dsl.pipeline\ndef small", "@dsl.pipeline(pipeline_root='s3://bucket/team-a')\ndef small")
+    )
+    run = host.client.run(compile_file(source, pipeline_name="small"), cache=False)["run_id"]
+    result(host, run, "read")
+    assert (store.folder / "team-a" / "small" / run / "write" / "0" / "one").read_text() == "abc"
+
+
+def test_a_gibibyte_is_sent_in_parts_and_nobody_holds_it(host: RunningHost, store: S3) -> None:
+    before = memory(host)
+    run = submit(host, "large", mebibytes=1024)
+    read = result(host, run, "read-big")
+    assert read["size"] == 1 << 30
+    assert read["peak"] < 160, "the step that fetched it held too much of it"
+    assert memory(host) - before < 100, "the hub held too much of it"
+    kept = store.folder / "kedge" / "large" / run / "write-big" / "0" / "big"
+    assert kept.stat().st_size == 1 << 30
+    kept.unlink()
+
+
+def test_what_was_changed_in_the_store_is_not_taken_for_what_was_committed(host: RunningHost, store: S3) -> None:
+    marks = host.home / "damage"
+    marks.mkdir()
+    run = submit(host, "held", folder=str(marks))
+    kept = store.folder / "kedge" / "held" / run / "hold" / "0" / "one"
+    until((marks / "written").exists, "the step did not write")
+    thread = threading.Thread(target=lambda: (until(kept.exists, "nothing was stored"), kept.write_text("lies")))
+    thread.start()
+    (marks / "go").touch()
+    found = ended(host, run)
+    thread.join()
+    assert found["state"] == "FAILED"
+    assert "is not what was committed: its SHA-256 is" in str(host.client.task(run, "length"))
+
+
+def test_runs_wait_for_a_store_that_is_away_and_go_on(store: S3) -> None:
+    with running_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/away"}) as kedge:
+        marks = kedge.home / "marks"
+        marks.mkdir()
+        first = submit(kedge, "held", folder=str(marks))
+        until((marks / "written").exists, "the step did not write")
+        store.kill()
+        (marks / "go").touch()
+        second = submit(kedge, "small")
+        threading.Event().wait(AWAY)
+        assert kedge.client.get(first)["state"] == kedge.client.get(second)["state"] == "RUNNING"
+        store.start()
+        assert result(kedge, first, "length") == 4
+        assert result(kedge, second, "read").startswith("abc 121 end")
+        for run in (first, second):
+            assert all(task.get("attempts", 1) == 1 for task in kedge.client.tasks(run)), "a step was run again"
+
+
+def test_an_upload_goes_on_where_it_was_interrupted(host: RunningHost, store: S3) -> None:
+    run = submit(host, "large", mebibytes=256)
+    until(lambda: list(store.folder.parent.rglob("*.sgwtmp*/multipart/*/*/[0-9]*")), "no part was stored")
+    store.kill()
+    store.start()
+    assert result(host, run, "read-big")["size"] == 256 << 20
