@@ -52,12 +52,13 @@ class Artifact:
 
     @path.setter
     def path(self, path: str) -> None:
-        self.set_path(path)
-
-    def set_path(self, path: str) -> None:
         """Say that the artifact lies at `path`; under a mounted store that gives its address too."""
         self._placed = None
         self.uri = address(path)
+
+    def set_path(self, path: str) -> None:
+        """Write the artifact at `path` instead: whoever runs the step takes it from there to its address."""
+        self.custom_path = path
 
     def place(self, path: Optional[str]) -> None:
         """Let ``path`` differ from what ``uri`` implies; None undoes it. For those who run steps."""
