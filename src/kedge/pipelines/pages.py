@@ -49,7 +49,8 @@ class Listing(Generic[T]):
         table: The table.
         id: Its key, which makes the order unique.
         read: Turns a row into a record.
-        columns: Names a client may sort and filter by, and their columns.
+        columns: Names a client may filter by, and their columns.
+        sortable: Those of the names that it may also sort by: an index has each of them.
         tags: The table of its tags, if it has any.
     """
 
@@ -57,6 +58,7 @@ class Listing(Generic[T]):
     id: Column[Any]
     read: Callable[[Row], T]
     columns: Mapping[str, Column[Any]]
+    sortable: frozenset[str]
     tags: Table | None = None
 
 
@@ -108,7 +110,10 @@ def page(connection: Connection, listing: Listing[T], query: Query, *where: Colu
         statement = statement.where(_beyond(place, (column, listing.id), query.page_token, descending=descending))
     order = [_ordered(key, descending=descending) for key in ((listing.id,) if column is listing.id else (column, listing.id))]
     rows = connection.execute(statement.order_by(*order).limit(size + 1)).mappings().all()
-    total = connection.execute(select(func.count()).select_from(listing.table).where(*conditions)).scalar_one()
+    if place is None and len(rows) <= size:
+        total = len(rows)  # all there are: what was looked for once is not looked for again
+    else:
+        total = connection.execute(select(func.count()).select_from(listing.table).where(*conditions)).scalar_one()
     token = ""
     if len(rows) > size:
         last = rows[size - 1]
@@ -127,9 +132,9 @@ def _order(sort_by: str, listing: Listing[T]) -> tuple[Column[Any], bool]:
     if not sort_by:
         return listing.columns["created_at"], True
     name, _, direction = sort_by.strip().partition(" ")
-    if name not in listing.columns or direction.strip() not in {"", "asc", "desc"}:
-        known = ", ".join(sorted(listing.columns))
-        raise BadRequest(f"sort_by: {sort_by!r:.80} is no field with asc or desc after it. Fields here: {known}.")
+    if name not in listing.sortable or direction.strip() not in {"", "asc", "desc"}:
+        known = ", ".join(sorted(listing.sortable))
+        raise BadRequest(f"sort_by: {sort_by!r:.80} is no field to sort by, with asc or desc after it. Fields here: {known}.")
     return listing.columns[name], direction.strip() == "desc"
 
 
