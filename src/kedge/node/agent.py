@@ -36,7 +36,7 @@ from kedge.node.volumes import VolumeMaker
 _log = logging.getLogger(__name__)
 _ENDED = frozenset({"Succeeded", "Failed"})
 # Cancelled Pods that a new agent finds still running have this long, whatever their grace period.
-_HURRY_SECONDS = 1.0
+_HURRY_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
 # Pods that have ended here, remembered for longer than a watch can lag behind.
 _REMEMBERED = 8192

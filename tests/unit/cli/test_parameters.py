@@ -56,7 +56,7 @@ def test_a_text_becomes_a_value_of_the_declared_type(text: str, value: object) -
     [
         (["lerning_rate=1"], "--param lerning_rate: pipeline 'penguins' has no such parameter. Did you mean learning_rate?"),
         (["zzz=1"], f"--param zzz: pipeline 'penguins' has no such parameter. It has: {', '.join(PARAMETERS)}."),
-        (["epochs"], "--param epochs: must be NAME=VALUE."),
+        (["epochs"], "--param epochs: must be NAME=VALUE, such as --param epochs=0.1."),
         (["epochs=1", "epochs=2"], "--param epochs: given twice. Give it once."),
         (["epochs=many"], "--param epochs: must be an integer, got 'many'."),
         (["epochs=1.5"], "--param epochs: must be an integer, got '1.5'."),
