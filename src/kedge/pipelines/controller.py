@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from kedge.client.types import Client
 from kedge.control.informer import Informer
-from kedge.errors import AlreadyExists, ApiError, Conflict, KedgeError, NotFound, PipelineError, Unavailable
+from kedge.errors import AlreadyExists, ApiError, BadRequest, Conflict, KedgeError, NotFound, PipelineError, Unavailable
 from kedge.kube.clock import Clock, parse_timestamp, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -23,13 +25,14 @@ from kedge.kube.metadata import Key
 from kedge.pipelines import observations
 from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.code import Launcher
+from kedge.pipelines.engine.reopening import reopened
 from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
 from kedge.pipelines.history import History
-from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER
+from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER, is_over
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
-from kedge.pipelines.records import LIVE_RUN_STATES, RunRecord, Spec
+from kedge.pipelines.records import RunRecord, Spec
 from kedge.pipelines.steps import Surroundings
 from kedge.pipelines.timers import Timers
 from kedge.pipelines.worker import Room, Tools, Worker
@@ -39,6 +42,7 @@ _BY_RUN = "run"
 # A run's summary is for people who look at the object: the graph is in the history.
 _STATUS_INTERVAL = 1.0
 _RETRY = 1.0
+_CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
 _CLEANING, _CLEANING_INTERVAL, _CLEANED_AT_ONCE = "cleaning", 5.0, 8
 
 
@@ -90,6 +94,7 @@ class RunController:
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._ready = False
+        self._reopening: set[str] = set()
         self._end_listeners: list[Callable[[RunRecord], None]] = []
 
     # ---- life
@@ -97,6 +102,10 @@ class RunController:
     def on_end(self, listener: Callable[[RunRecord], None]) -> None:
         """Call this with each run that is over."""
         self._end_listeners.append(listener)
+
+    def on_settled(self, listener: Callable[[Obj], None]) -> None:
+        """Call this with each Pod whose result is recorded."""
+        self._tools.pods.settled = listener
 
     async def start(self, launcher: bytes, hub: str, kfp_runtime: str = "") -> None:
         """Begin to follow; returns once every unfinished run has its worker.
@@ -216,6 +225,43 @@ class RunController:
         if worker is not None and not worker.live.broken:
             worker.feed([CancelRequested(self._clock.now(), reason)])
 
+    async def retry(self, run_id: str) -> None:
+        """Go on with a run that failed or was canceled: what succeeded is kept, the rest is tried again.
+
+        Raises:
+            NotFound: There is no such run.
+            BadRequest: It did not fail, or its object is gone.
+        """
+        record = self._record(run_id)
+        if record.state not in _CAN_GO_ON or run_id in self._workers or run_id in self._reopening:
+            raise BadRequest(f"run {run_id!r} is {record.state}: only one that failed or was canceled can be tried again.")
+        self._reopening.add(run_id)
+        try:
+            obj = await self._reopen_object(record)
+            # Nothing is awaited from here on: until the history says so too, the run is over.
+            spec = self._registrar.spec(obj)
+            rows = reopened(self._registrar.pipeline(spec), self._history.tasks(run_id)).values()
+            again = replace(record, failure=None, outputs=None, cancel_reason=None, finished_at=None)
+            self._history.reopen(again.moved("RUNNING" if rows else "PENDING", self._clock.now()), rows)
+        finally:
+            self._reopening.discard(run_id)
+        self._timers.cancel(("ttl", run_id))
+        self._adopt(obj)
+
+    async def _reopen_object(self, record: RunRecord) -> Obj:
+        """Let the Run object say that it goes on. Should the hub end now, the history tells the object its end again."""
+        place = record.name, record.namespace
+        held = {"metadata": {"uid": record.id, "finalizers": [TRACKING_FINALIZER]}, "spec": {"terminate": None}}
+        try:
+            await self._client.patch(RUN, *place, held)
+            status = {"state": "RUNNING", "message": None, "completionTime": None}
+            return await self._client.patch(RUN, *place, {"status": status}, subresource="status")
+        except (NotFound, Conflict) as error:
+            raise BadRequest(
+                f"run {record.id!r}: its Run object was deleted, as finished ones are after a while. Start it again: what "
+                f"succeeded is taken from the cache."
+            ) from error
+
     async def delete(self, run_id: str) -> None:
         """End a run and forget it, with its history.
 
@@ -277,7 +323,7 @@ class RunController:
         run_id = new["metadata"]["uid"]
         if (worker := self._workers.get(run_id)) is not None:
             self._heed(worker, new)
-        elif _is_over(new):
+        elif is_over(new):
             self._after_end(new)
         else:
             self._adopt(new)
@@ -299,7 +345,7 @@ class RunController:
     def _adopt(self, obj: Obj) -> None:
         """Give a Run its worker, or its end when it cannot begin."""
         run_id = obj["metadata"]["uid"]
-        if run_id in self._workers:
+        if run_id in self._workers or run_id in self._reopening:
             return
         try:
             record, spec = self._registrar.adopt(obj)
@@ -390,7 +436,7 @@ class RunController:
 
     def _orphan(self, pod: Obj, reference: observations.PodRef) -> None:
         """A Pod whose run is over or unknown: end it unless it was a success, and let it go."""
-        if not self._ready or any(obj["metadata"]["uid"] == reference.run and not _is_over(obj) for obj in self._runs.items()):
+        if not self._ready or any(obj["metadata"]["uid"] == reference.run and not is_over(obj) for obj in self._runs.items()):
             return  # its run is about to be taken up
         found = self._history.attempts(reference.run, reference.task)
         wanted = any(attempt.number == reference.attempt and attempt.state is State.SUCCEEDED for attempt in found)
@@ -483,15 +529,10 @@ class RunController:
 
 def _keep_run(obj: Obj) -> Obj:
     """Finished Runs are held without their pipelines."""
-    if not _is_over(obj):
+    if not is_over(obj):
         return obj
     spec = obj.get("spec") or {}
     return {**obj, "spec": {key: spec[key] for key in ("ttlSecondsAfterFinished", "terminate") if key in spec}}
-
-
-def _is_over(obj: Obj) -> bool:
-    state = (obj.get("status") or {}).get("state")
-    return state is not None and state not in LIVE_RUN_STATES
 
 
 def _end_status(record: RunRecord) -> Obj:

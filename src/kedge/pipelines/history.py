@@ -169,6 +169,15 @@ class History:
             _many(connection, self._put_artifact, [rows.artifact_row(artifact) for artifact in changes.artifacts])
             _many(connection, self._put_edge, [rows.edge_row(edge) for edge in changes.edges])
 
+    def reopen(self, run: RunRecord, changed: Iterable[Task]) -> None:
+        """Write a run that goes on; without tasks to go on from, it begins anew."""
+        found = list(changed)
+        with self._database.transaction() as connection:
+            connection.execute(self._put_run, rows.run_row(run))
+            _many(connection, self._put_task, [rows.task_row(task, run) for task in found])
+            if not found:
+                connection.execute(delete(tasks).where(tasks.c.run_id == run.id))
+
     def end(self, run: RunRecord, failure: Failure) -> None:
         """Write the end of a run that no engine ends, and of everything in it that was not over."""
         live = ("PENDING", "RUNNING")

@@ -12,6 +12,7 @@ import msgspec
 from kedge.errors import Cause
 from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Column, Kind, Obj
+from kedge.pipelines.records import LIVE_RUN_STATES
 
 RUN_LABEL = "kedge.dev/run"
 """On every Pod of a run: the run's UID."""
@@ -62,7 +63,7 @@ def _validate(new: Obj, old: Obj | None) -> list[Cause]:
             causes.append(Cause(f"spec.{name}", f"must be {_WORDS[kind]}, got {value!r:.60}", "FieldValueTypeInvalid"))  # pyright: ignore[reportArgumentType]
     if causes:
         return causes
-    causes = list(_pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {})
+    causes = list(_pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {}, over=is_over(old))
     if old is None and (moment := spec.get("scheduledAt")) is not None and not _is_time(moment):
         causes.append(Cause("spec.scheduledAt", f"must be an RFC 3339 time such as 2026-11-23T09:05:07Z, got {moment!r:.60}"))
     if (ttl := spec.get("ttlSecondsAfterFinished")) is not None and ttl < 0:
@@ -70,11 +71,18 @@ def _validate(new: Obj, old: Obj | None) -> list[Cause]:
     return causes
 
 
+def is_over(run: Obj) -> bool:
+    """Whether a Run object says that nothing more happens."""
+    state = (run.get("status") or {}).get("state")
+    return state is not None and state not in LIVE_RUN_STATES
+
+
 def _is_time(text: str) -> bool:
     try:
-        return parse_timestamp(text) is not None
+        parse_timestamp(text)
     except (ValueError, OverflowError):
         return False
+    return True
 
 
 def _unknown(name: str) -> Cause:
@@ -98,13 +106,13 @@ def _pipeline_faults(spec: dict[str, Any]) -> list[Cause]:
     return []
 
 
-def _change_faults(new: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
+def _change_faults(new: dict[str, Any], old: dict[str, Any], *, over: bool) -> list[Cause]:
     changed = [name for name in sorted({*new, *old} - _MUTABLE) if new.get(name) != old.get(name)]
     causes = [
         Cause(f"spec.{name}", "may not be changed once the run exists. Start another run", "FieldValueForbidden")
         for name in changed
     ]
-    if old.get("terminate") and not new.get("terminate"):
+    if old.get("terminate") and not new.get("terminate") and not over:
         causes.append(
             Cause("spec.terminate", "may not be taken back: the run is ending. Start another run", "FieldValueForbidden")
         )

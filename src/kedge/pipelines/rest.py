@@ -130,6 +130,13 @@ def _runs(runs: Runs) -> list[Operation]:
             method="DELETE", path=one, work=runs.delete, summary="Forget a run, ending it first", query=(_IGNORED_EXPERIMENT,)
         ),
         Operation(method="POST", path=one + ":terminate", work=runs.terminate, summary="End a run", query=(_IGNORED_EXPERIMENT,)),
+        Operation(
+            method="POST",
+            path=one + ":retry",
+            work=runs.retry,
+            summary="Go on with a run that failed, from where it failed",
+            query=(_IGNORED_EXPERIMENT,),
+        ),
         Operation(method="POST", path=one + ":archive", work=runs.archive, summary="Archive a run", query=(_IGNORED_EXPERIMENT,)),
         Operation(
             method="POST", path=one + ":unarchive", work=runs.unarchive, summary="Restore a run", query=(_IGNORED_EXPERIMENT,)

@@ -72,6 +72,11 @@ class Runs:
         await self._controller.cancel(call.path["run_id"], "The run was cancelled.")
         return answers.answer({})
 
+    async def retry(self, call: Call) -> Response:
+        """``POST /runs/{run_id}:retry``."""
+        await self._controller.retry(call.path["run_id"])
+        return answers.answer({})
+
     async def archive(self, call: Call) -> Response:
         """``POST /runs/{run_id}:archive``."""
         return self._store(call.path["run_id"], "ARCHIVED")

@@ -233,6 +233,19 @@ class Flow:
         else:
             self._begin(replace(task, inputs=item), node, loop.with_item(item))
 
+    def wake(self) -> None:
+        """Begin what waits for nothing: there is such a thing only in a run that was opened again."""
+        for scope in list(self._scopes.values()):
+            for node in scope.graph.nodes:
+                waits = self.tasks[scope.prefix + node.name].waiting is Waiting.UPSTREAM
+                if waits and all(self.tasks[scope.prefix + name].state.finished for name in node.upstream):
+                    self._ready.append((scope, node))
+            if not scope.unfinished:
+                self._close_dag(scope)
+        for loop in list(self._loops.values()):
+            if loop.has_room or not loop.active:
+                self._advance(loop)
+
     # ---- rebuilding
 
     def _restore(self) -> None:

@@ -215,6 +215,7 @@ class Engine:
         else:
             for name in self._flow.live:
                 self._owe(self._flow.tasks[name])
+            self._flow.wake()
 
     # ---- steps
 
