@@ -54,6 +54,23 @@ ARTIFACT_LIST = pages.Listing(
     },
     frozenset({"artifact_id", "name", "type", "uri", "run_id", "created_at"}),
 )
+TASK_LIST = pages.Listing(
+    tasks,
+    tasks.c.task_id,  # of one run, never of all
+    rows.read_task,
+    {
+        "task_id": tasks.c.task_id,
+        "id": tasks.c.task_id,
+        "name": tasks.c.name,
+        "display_name": tasks.c.name,
+        "state": tasks.c.state,
+        "parent_task_id": tasks.c.parent,
+        "created_at": tasks.c.created_at,
+        "create_time": tasks.c.created_at,
+    },
+    frozenset({"task_id", "id", "name", "display_name", "created_at", "create_time"}),
+)
+_EDGE_KEY = tuple(task_artifacts.primary_key.columns)
 
 
 def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[str] = ()) -> Any:
@@ -275,10 +292,7 @@ class History:
 
     def edges(self, run_id: str) -> list[Edge]:
         """Which task of a run read or made which artifact."""
-        return [
-            Edge(row["run_id"], row["task_id"], row["direction"], row["key"], row["position"], row["artifact_id"])
-            for row in self._all(_edges_of, run=run_id)
-        ]
+        return [_read_edge(row) for row in self._all(_edges_of, run=run_id)]
 
     def list_runs(self, query: pages.Query, *, namespace: str = "", experiment_id: str = "") -> pages.Page[RunRecord]:
         """One page of runs; raises `errors.BadRequest` for a query that cannot be answered."""
@@ -295,6 +309,34 @@ class History:
             where.append(artifacts.c.run_id == run_id)
         with self._database.reading() as connection:
             return pages.page(connection, ARTIFACT_LIST, query, *where)
+
+    def list_tasks(self, query: pages.Query, run_id: str) -> pages.Page[Task]:
+        """One page of a run's tasks; raises `errors.BadRequest` for a query that cannot be answered."""
+        with self._database.reading() as connection:
+            return pages.page(connection, TASK_LIST, query, tasks.c.run_id == run_id)
+
+    def list_edges(
+        self,
+        size: int,
+        token: str,
+        *,
+        artifact_ids: Sequence[str] = (),
+        run_ids: Sequence[str] = (),
+        task_ids: Sequence[str] = (),
+    ) -> pages.Page[Edge]:
+        """One page of who read or made what, of these artifacts, runs and tasks; of all where none is named.
+
+        Raises:
+            BadRequest: The token is none of ours.
+        """
+        wanted = (
+            (task_artifacts.c.artifact_id, artifact_ids),
+            (task_artifacts.c.run_id, run_ids),
+            (task_artifacts.c.task_id, task_ids),
+        )
+        where = [column.in_(values) for column, values in wanted if values]
+        with self._database.reading() as connection:
+            return pages.keyed(connection, pages.Keyed(task_artifacts, _EDGE_KEY, _read_edge), (size, token), *where)
 
     def count_tasks(self, run_id: str) -> int:
         """How many tasks a run has."""
@@ -314,6 +356,10 @@ class History:
     def _all(self, statement: Any, **values: Any) -> Sequence[rows.Row]:
         with self._database.reading() as connection:
             return connection.execute(statement, values).mappings().all()
+
+
+def _read_edge(row: rows.Row) -> Edge:
+    return Edge(row["run_id"], row["task_id"], row["direction"], row["key"], row["position"], row["artifact_id"])
 
 
 def _many(connection: Connection, statement: Any, values: Iterable[dict[str, Any]]) -> None:

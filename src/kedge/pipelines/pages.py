@@ -122,6 +122,53 @@ def page(connection: Connection, listing: Listing[T], query: Query, *where: Colu
     return Page([listing.read(row) for row in rows[:size]], total, token)
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed(Generic[T]):
+    """What is listed in the order of a key of several columns, and in no other.
+
+    Attributes:
+        table: The table.
+        key: Unique together.
+        read: Turns a row into a record.
+    """
+
+    table: Table
+    key: tuple[Column[Any], ...]
+    read: Callable[[Row], T]
+
+
+def keyed(connection: Connection, listing: Keyed[T], asked: tuple[int, str], *where: ColumnElement[bool]) -> Page[T]:
+    """Read one page in the order of a key.
+
+    Args:
+        connection: Where to read.
+        listing: What to list.
+        asked: The size of the page, 0 for the default, and the token of the page before.
+        where: What is wanted.
+
+    Raises:
+        BadRequest: The size or the token cannot be used.
+    """
+    size, token = _size(asked[0]), asked[1]
+    statement: Select[Any] = select(listing.table).where(*where)
+    if token:
+        kinds = tuple[tuple(column.type.python_type for column in listing.key)]
+        try:
+            place = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=kinds)
+        except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
+            raise _no_token(token) from error
+        if any(isinstance(value, int) and abs(value) >= 2**63 for value in place):
+            raise _no_token(token)
+        statement = statement.where(tuple_(*listing.key) > tuple_(*place))
+    rows = connection.execute(statement.order_by(*listing.key).limit(size + 1)).mappings().all()
+    total = connection.execute(select(func.count()).select_from(listing.table).where(*where)).scalar_one()
+    following = ""
+    if len(rows) > size:
+        last = [rows[size - 1][column.name] for column in listing.key]
+        following = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
+    return Page([listing.read(row) for row in rows[:size]], total, following)
+
+
 def _size(size: int) -> int:
     if size < 0:
         raise BadRequest(f"page_size: must not be negative, got {size}. Leave it out for {DEFAULT_SIZE}.")

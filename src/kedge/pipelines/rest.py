@@ -157,10 +157,10 @@ def _tasks(tasks: Tasks) -> list[Operation]:
             method="GET",
             path=run + "/tasks",
             work=tasks.tasks,
-            summary="List all tasks of a run",
+            summary="List all tasks of a run, or a page of them where something of a page is asked for",
             answer="Tasks",
             streams="application/json-seq",
-            query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."),),
+            query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."), *LISTING),
         ),
         Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),
         Operation(
@@ -370,6 +370,19 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
             query=(*LISTING, NAMESPACE, Param("run_id", text="Those that this run made.")),
         ),
         Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
+        Operation(
+            method="GET",
+            path="/artifact_tasks",
+            work=artifacts.links,
+            summary="List which task read or made which artifact",
+            answer="ArtifactTasks",
+            query=(
+                *LISTING[:2],
+                Param("artifact_ids", text="Of these artifacts.", many=True),
+                Param("run_ids", text="Of these runs.", many=True),
+                Param("task_ids", text="Of tasks with these ids, of any run.", many=True),
+            ),
+        ),
         Operation(
             method="GET",
             path=one + "/content",

@@ -1,16 +1,17 @@
-"""REST: artifacts."""
+"""REST: artifacts, and which task read or made them."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
-from kedge.errors import NotFound
+from kedge.errors import BadRequest, NotFound
 from kedge.pipelines import answers, shapes
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord
 
+_MOST_IDS = 1000
 # An artifact is data from a step: a page of it must not run in the hub's own origin.
 _UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 
@@ -40,6 +41,15 @@ class ArtifactEndpoints:
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
         headers = {**_UNTRUSTED, "Content-Disposition": f'attachment; filename="{safe or "artifact"}"'}
         return StreamingResponse(_rest(first, pieces), media_type="application/octet-stream", headers=headers)
+
+    async def links(self, call: Call) -> Response:
+        """``GET /artifact_tasks``: which task read or made what."""
+        named = {name: call.many(name) for name in ("artifact_ids", "run_ids", "task_ids")}
+        for name, values in named.items():
+            if len(values) > _MOST_IDS:
+                raise BadRequest(f"{name}: there are {len(values)}; at most {_MOST_IDS} are read. Ask in parts.")
+        page = self._history.list_edges(call.number("page_size") or 0, call.text("page_token"), **named)
+        return answers.listed("artifact_tasks", [shapes.artifact_task(edge) for edge in page.items], page)
 
     def _record(self, call: Call) -> ArtifactRecord:
         artifact_id = call.path["artifact_id"]

@@ -153,7 +153,17 @@ SCHEMAS: dict[str, Schema] = {
         end_time=TIME,
         error=ref("Failure"),
     ),
-    "Tasks": fields("tasks", tasks=many(ref("Task"))),
+    "Tasks": listed("tasks", "Task"),
+    "ArtifactTask": fields(
+        "id artifact_id run_id task_id key type",
+        id=TEXT,
+        artifact_id=TEXT,
+        run_id=TEXT,
+        task_id=TEXT,
+        key=TEXT,
+        type={"type": "string", "enum": ["OUTPUT", "TASK_OUTPUT_INPUT"]},
+    ),
+    "ArtifactTasks": listed("artifact_tasks", "ArtifactTask"),
     "NodeArtifact": fields(data=TEXT),
     "Pipeline": fields(
         "pipeline_id name created_at",

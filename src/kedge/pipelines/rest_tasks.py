@@ -12,6 +12,7 @@ from kedge.errors import BadRequest, NotFound, TooLarge
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.pipelines import answers, shapes
+from kedge.pipelines.archive import LogArchive
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Kind, State, Task
 from kedge.pipelines.history import History
@@ -36,15 +37,23 @@ class Tasks:
         history: Knows them all.
         artifacts: Where artifacts lie.
         pods: Where a step's Pod is looked up for its log, and what reads that.
+        archive: Keeps the logs of steps whose Pods are gone.
     """
 
     def __init__(
-        self, controller: RunController, history: History, artifacts: Artifacts, *, pods: tuple[Reader, StepLogs | None]
+        self,
+        controller: RunController,
+        history: History,
+        artifacts: Artifacts,
+        *,
+        pods: tuple[Reader, StepLogs | None],
+        archive: LogArchive,
     ) -> None:
         self._controller = controller
         self._history = history
         self._artifacts = artifacts
         self._reader, self._logs = pods
+        self._archive = archive
         self._closing = asyncio.Event()
 
     def close(self) -> None:
@@ -57,15 +66,25 @@ class Tasks:
     # ---- tasks
 
     async def tasks(self, call: Call) -> Response:
-        """``GET /runs/{run_id}/tasks``; with ``watch=true`` one JSON a line, for each change, until the run is over."""
+        """``GET /runs/{run_id}/tasks``: all of them, or a page where one is asked for.
+
+        With ``watch=true`` one JSON a line, for each change, until the run is over.
+        """
         record = self._record(call)
         if call.flag("watch"):
             return StreamingResponse(self._watch(record.id), media_type="application/json-seq")
+        if any(call.text(name) for name in ("page_size", "page_token", "sort_by", "filter")):
+            return self._page(call, record)
         attempts: dict[str, list[Attempt]] = {}
         for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
             attempts.setdefault(attempt.task, []).append(attempt)
         rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
         return answers.answer({"tasks": [shapes.task(row, record.id, attempts.get(row.id)) for row in rows]})
+
+    def _page(self, call: Call, record: RunRecord) -> Response:
+        page = self._history.list_tasks(call.listing, record.id)
+        shown = [shapes.task(row, record.id, self._history.attempts(record.id, row.id)) for row in page.items]
+        return answers.listed("tasks", shown, page)
 
     async def task(self, call: Call) -> Response:
         """``GET /runs/{run_id}/tasks/{task_id}``."""
@@ -162,10 +181,21 @@ class Tasks:
         follow = call.flag("follow")
         if number is not None and number < 0:
             raise BadRequest(f"attempt: must be a whole number from 0, got {number}.")
-        pod = await self._pod(record, task, number, follow=follow)
         options = LogOptions(follow=follow, timestamps=call.flag("timestamps"))
-        pieces = self._logs.read(pod, call.text("container") or MAIN, options)
-        first = await anext(aiter(pieces), b"")  # errors come before the first piece, while there can still be a status code
+        # Errors come before the first piece, while there can still be a status code.
+        try:
+            pod = await self._pod(record, task, number, follow=follow)
+            pieces = self._logs.read(pod, call.text("container") or MAIN, options)
+            first = await anext(aiter(pieces), b"")
+        except (NotFound, BadRequest) as gone:  # with the Pod, or with its directory
+            attempts = [a.number for a in self._history.attempts(record.id, task.id) if number is None or a.number == number]
+            if not attempts or (call.text("container") or MAIN) != MAIN:
+                raise
+            pieces = self._archive.read(record, task.id, max(attempts), timestamps=options.timestamps)
+            try:
+                first = await anext(aiter(pieces), b"")
+            except NotFound:
+                raise gone from None
         return StreamingResponse(self._until_closed(first, pieces), media_type="text/plain; charset=utf-8")
 
     async def _pod(self, record: RunRecord, task: Task, number: int | None, *, follow: bool) -> Obj:

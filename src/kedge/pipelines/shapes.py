@@ -9,6 +9,7 @@ from kedge.pipelines.engine.types import Artifact, Failure, Kind, State, Task, V
 from kedge.pipelines.records import (
     ArtifactRecord,
     Attempt,
+    Edge,
     ExperimentRecord,
     PipelineRecord,
     RunRecord,
@@ -117,6 +118,18 @@ def artifact_record(record: ArtifactRecord) -> Json:
         "created_at": _time(record.created_at),
     }
     return {**artifact(record.artifact), **_kept(own)}
+
+
+def artifact_task(edge: Edge) -> Json:
+    """That a task read or made an artifact, under which name."""
+    body = {
+        "id": f"{edge.run}/{edge.task}/{edge.direction}/{edge.key}/{edge.position}",
+        "artifact_id": edge.artifact,
+        "run_id": edge.run,
+        "key": edge.key,
+        "type": "OUTPUT" if edge.direction == "output" else "TASK_OUTPUT_INPUT",
+    }
+    return {"task_id": edge.task, **_kept(body)}
 
 
 def task(found: Task, run_id: str, attempts: list[Attempt] | None = None) -> Json:

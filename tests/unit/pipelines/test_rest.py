@@ -176,6 +176,35 @@ async def test_tasks_nodes_and_their_artifacts(rest: Rest) -> None:
     assert message == "task 's1' has no output artifact 'model'. It has: none."
 
 
+async def test_tasks_come_in_pages_where_one_is_asked_for(rest: Rest) -> None:
+    run = f"/runs/{(await rest.run(pipelines.chain(4)))['run_id']}"
+    first = await rest("GET", f"{run}/tasks", page_size=2, sort_by="task_id asc")
+    assert ([task["task_id"] for task in first["tasks"]], first["total_size"]) == (["", "s0"], 5)
+    rest_of = await rest("GET", f"{run}/tasks", page_size=200, page_token=first["next_page_token"])
+    assert [task["task_id"] for task in rest_of["tasks"]] == ["s1", "s2", "s3"]
+    wanted = json.dumps({"predicates": [{"key": "name", "operation": "EQUALS", "string_value": "s2"}]})
+    assert [task["task_id"] for task in (await rest("GET", f"{run}/tasks", filter=wanted))["tasks"]] == ["s2"]
+
+
+async def test_who_read_or_made_an_artifact(rest: Rest) -> None:
+    spec = {"importer": {"artifactUri": {"constant": "s3://b/model"}, "typeSchema": {"schemaTitle": "system.Model"}}}
+    load = (pipelines.component("load", writes={"artifact": "system.Model"}), spec)
+    use = (pipelines.component("use", reads={"model": "system.Model"}), pipelines.python("use"))
+    tasks = {"load": pipelines.task("load"), "use": pipelines.task("use", artifacts={"model": ("load", "artifact")})}
+    run = await rest.run(pipelines.pipeline(tasks, {"load": load, "use": use}))
+    assert run["state"] == "SUCCEEDED", run
+    found = await rest("GET", "/artifact_tasks", run_ids=run["run_id"])
+    links = [(link["task_id"], link["key"], link["type"]) for link in found["artifact_tasks"]]
+    assert links == [("load", "artifact", "OUTPUT"), ("use", "model", "TASK_OUTPUT_INPUT")]
+    artifact = found["artifact_tasks"][0]["artifact_id"]
+    assert (await rest("GET", f"/artifacts/{artifact}"))["uri"] == "s3://b/model"
+    assert (await rest("GET", "/artifact_tasks", artifact_ids=artifact))["total_size"] == 2
+    first = await rest("GET", "/artifact_tasks", artifact_ids=artifact, page_size=1)
+    last = await rest("GET", "/artifact_tasks", artifact_ids=artifact, page_token=first["next_page_token"])
+    assert [link["task_id"] for link in last["artifact_tasks"]] == ["use"]
+    assert "is none that this server made" in await rest.refused("GET", "/artifact_tasks", page_token="WzFd")
+
+
 # ---- experiments
 
 

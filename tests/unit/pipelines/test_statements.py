@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Delete, Select, Update
 
 from kedge.db.database import Database, open_sqlite
-from kedge.db.tables import pipeline_versions
+from kedge.db.tables import pipeline_versions, tasks
 from kedge.errors import BadRequest
 from kedge.pipelines import catalog, history, pages, recurring
 from kedge.testing.statements import scans
@@ -18,6 +18,7 @@ from kedge.testing.statements import scans
 LISTS: dict[str, pages.Listing[Any]] = {
     "runs": history.RUN_LIST,
     "artifacts": history.ARTIFACT_LIST,
+    "tasks": history.TASK_LIST,
     "pipelines": catalog._PIPELINES,
     "versions": catalog._VERSIONS,
     "experiments": catalog._EXPERIMENTS,
@@ -36,7 +37,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 def ask(database: Database, listing: pages.Listing[Any], *, sort_by: str = "", text: str = "") -> None:
     """The first page, and then one from the middle, which always comes with a count."""
-    where = [pipeline_versions.c.pipeline_id == "x"] if listing.table is pipeline_versions else []
+    within = {pipeline_versions.name: pipeline_versions.c.pipeline_id, tasks.name: tasks.c.run_id}.get(listing.table.name)
+    where = [within == "x"] if within is not None else []
     column = listing.columns[sort_by.partition(" ")[0] or "created_at"]
     place = (5 if column.type.python_type is int else "x", "key", sort_by, text)
     token = base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
