@@ -32,6 +32,7 @@ def main(argv: List[str]) -> int:
             told["grants"] = files.read_json(os.environ["KEDGE_GRANTS"])
         step = Step(told)
         code = Code({"function": options["--function_to_execute"], "source": source, "filename": name})
+        code.on_disk = True
         code.installed = os.environ.get("KEDGE_KFP_RUNTIME") == "installed"
         # The modules beside it are found as if it had been started itself.
         sys.path.insert(0, os.path.dirname(os.path.abspath(name)))

@@ -3,6 +3,7 @@
 import linecache
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -11,7 +12,8 @@ from kedge.dsl.template import blocks
 from .errors import StepError
 from .step import Code
 
-# Names of the language come in through this header; executing it is cheaper than what it looks like (see shims/kfp_dsl.py).
+# What a process that `multiprocessing` spawns runs as this step's main module.
+_AGAIN = ModuleSpec("kedge.launcher.again", None)
 _FUTURE = 0x1FF0000  # the compiler's bits for ``from __future__ import …``
 
 
@@ -27,18 +29,30 @@ def load(code: Code) -> Callable[..., Any]:
     """
     module = ModuleType("__main__")
     module.__file__ = code.filename
+    if not code.on_disk:
+        module.__spec__ = _AGAIN
     # Classes and functions of the step are found by their module's name when they are pickled.
     sys.modules["__main__"] = module
     namespace: Dict[str, Any] = module.__dict__
-    flags = 0
-    for filename, line, text in _blocks(code):
-        compiled, flags = _compile(filename, line, text, flags)
-        exec(compiled, namespace)  # noqa: S102  # running the user's code is what a step is
+    execute(code, namespace)
     function = namespace.get(code.function)
     if function is None:
         raise StepError(f"the source of this step, {code.filename}, defines no function {code.function!r}.", "FunctionNotFound")
     # A decorated component still is one here: its plain function is wanted.
     return getattr(function, "python_func", function)
+
+
+def execute(code: Code, namespace: Dict[str, Any]) -> None:
+    """Execute a step's source.
+
+    Args:
+        code: From `step.read_code`.
+        namespace: Of the module that it becomes.
+    """
+    flags = 0
+    for filename, line, text in _blocks(code):
+        compiled, flags = _compile(filename, line, text, flags)
+        exec(compiled, namespace)  # noqa: S102  # running the user's code is what a step is
 
 
 def _blocks(code: Code) -> List[Tuple[str, int, str]]:

@@ -149,15 +149,15 @@ def _fetched(step: Step, name: str, index: int, one: Any) -> str:
 
 
 def _load(code: Code) -> Any:
-    """Execute the source as a module of its own, as the package does."""
-    import linecache
-
-    module = ModuleType("ephemeral_component")
-    module.__file__ = code.filename
-    sys.modules["ephemeral_component"] = module
-    if not os.path.exists(code.filename):
-        linecache.cache[code.filename] = (len(code.source), None, code.source.splitlines(keepends=True), code.filename)
-    exec(compile(code.source, code.filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102  # that is what a step is
+    """Import the source as a module of its own, as the package does."""
+    filename = code.filename
+    if not code.on_disk:
+        filename = os.path.join(tmp(), "component", "ephemeral_component.py")
+        files.make_parent(filename)
+        with open(filename, "w", encoding="utf-8") as file:
+            file.write(code.source)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(filename)))
+    module = importlib.import_module(os.path.basename(filename)[: -len(".py")])
     function = getattr(module, code.function, None)
     if function is None:
         raise StepError(f"the source of this step, {code.filename}, defines no function {code.function!r}.", "FunctionNotFound")

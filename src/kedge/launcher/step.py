@@ -77,6 +77,7 @@ class Code:
         packages: Requirements, as pip takes them.
         index_urls: Package indexes; the first replaces the default.
         trusted_hosts: Hosts whose certificates pip does not check.
+        on_disk: Whether `filename` is a file that holds `source` and nothing else.
         installed: Whether it runs under the real ``kfp``, which is among the packages.
     """
 
@@ -89,6 +90,7 @@ class Code:
         self.packages: List[str] = list(told.get("packages") or ())
         self.index_urls: List[str] = list(told.get("indexUrls") or ())
         self.trusted_hosts: List[str] = list(told.get("trustedHosts") or ())
+        self.on_disk = False
         self.installed = bool(told.get("installed"))
 
 

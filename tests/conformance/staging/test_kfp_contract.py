@@ -105,6 +105,17 @@ def test_what_a_function_logs_is_seen(launcher: Launcher) -> None:
     assert "INFO: hello" in done.stdout
 
 
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_a_function_starts_processes_that_know_the_steps_own_functions(how: str, launcher: Launcher) -> None:
+    source = (
+        "def square(n):\n    return n * n\n\n"
+        "def step():\n    import multiprocessing\n"
+        f"    with multiprocessing.get_context({how!r}).Pool(2) as pool:\n        print(pool.map(square, [2, 3]))\n"
+    )
+    done = launcher.run(source)
+    assert done.stdout == "[4, 9]\n", done.stderr
+
+
 @pytest.mark.parametrize("name", ["artifact_types", "type_annotations"])
 def test_the_modules_of_kfps_types_hold_the_same_names(name: str, launcher: Launcher) -> None:
     source = f"def step():\n    from kfp.dsl.types.{name} import Dataset as Other, OutputPath\n    print(Other is Dataset)\n"
