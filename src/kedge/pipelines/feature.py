@@ -9,7 +9,7 @@ from kedge.client.types import Client
 from kedge.db.database import Database, open_sqlite
 from kedge.kube.clock import Clock, Ids
 from kedge.launcher import bundle
-from kedge.pipelines import rest
+from kedge.pipelines import archive, rest
 from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.commits import Commits
@@ -84,6 +84,8 @@ class Feature:
             clock=given.clock,
             limits=limits or Limits(),
         )
+        self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
+        self.controller.on_settled(self._logs.settled)
         self.staging = Commits(self.controller, self.history, given.clock)
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
@@ -93,7 +95,7 @@ class Feature:
         self.controller.on_end(self.scheduler.run_ended)
         self._endpoints = rest.Endpoints(
             runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions),
-            tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs)),
+            tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs), archive=self._logs),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
@@ -108,6 +110,7 @@ class Feature:
         """Take up every unfinished run; returns when all of them have been."""
         await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
         await self.scheduler.start()
+        await self._logs.start()
 
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
@@ -117,6 +120,7 @@ class Feature:
         """Let go of everything; what runs, runs on."""
         self.close_streams()
         await self.scheduler.stop()
+        await self._logs.stop()
         await self.controller.stop()
         self.database.close()
 

@@ -6,6 +6,7 @@ its attempt, so that making it again finds it; deleting and letting go of what i
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from kedge.client.types import Client
 from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound, PipelineError, Unavailable
@@ -33,12 +34,14 @@ class StepPods:
 
     Attributes:
         launcher: What Python steps and staging containers run.
+        settled: Called with each Pod whose result is recorded.
     """
 
     def __init__(self, client: Client, clock: Clock, artifacts: Artifacts) -> None:
         self._client = client
         self._clock = clock
         self.launcher = code.Launcher.of(b"")
+        self.settled: Callable[[Obj], None] = lambda _: None
         self._artifacts = artifacts
         self._equipped: set[str] = set()
         self._equipping = asyncio.Lock()
@@ -117,6 +120,7 @@ class StepPods:
             wanted: Whether the attempt was a success (its process may still be on its way out).
         """
         metadata = pod["metadata"]
+        self.settled(pod)
         if not wanted and not observations.is_over(pod) and not metadata.get("deletionTimestamp"):
             await self.stop(metadata["namespace"], metadata["name"])
         elif observations.is_tracked(pod):

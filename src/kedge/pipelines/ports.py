@@ -31,6 +31,10 @@ class Artifacts(Protocol):
         """
         ...
 
+    async def write(self, uri: str, data: bytes) -> None:
+        """Store a small file, whole; raises `errors.Unavailable` when the store does not answer."""
+        ...
+
     def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
         """Yield the bytes of an artifact, or of one file of a folder.
 

@@ -1,0 +1,132 @@
+"""Logs of ended steps, kept in the artifact store: they can be read when the Pod and its directory are long gone.
+
+A log is copied soon after its step's result is recorded, one after another and off every run's path: no step waits for it, and a
+store that is away is tried again. A host that ended before it came to a log does so when it starts again. The copy lies beside
+the step's outputs, as ``executor-logs``; each line begins with the time it was written.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from kedge.client.types import Reader
+from kedge.errors import KedgeError
+from kedge.kube.clock import Clock
+from kedge.kube.core import POD
+from kedge.kube.kinds import Obj
+from kedge.pipelines import observations
+from kedge.pipelines.history import History
+from kedge.pipelines.kinds import RECORDED_LABEL
+from kedge.pipelines.observations import MAIN
+from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.records import RunRecord
+from kedge.server.logs import LogOptions
+
+NAME = "executor-logs"
+_REST = 1.0  # seconds that a step is left alone: its process may be on its way out, and the steps after it come first
+_RETRY = 5.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the archive is made of.
+
+    Attributes:
+        reader: Where Pods are.
+        logs: Reads the logs of Pods that are there.
+        artifacts: Where logs go.
+        history: Knows where a run's artifacts lie.
+        clock: Waits.
+    """
+
+    reader: Reader
+    logs: StepLogs | None
+    artifacts: Artifacts
+    history: History
+    clock: Clock
+
+
+class LogArchive:
+    """Copies and reads logs.
+
+    Args:
+        parts: What it is made of.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._waiting: asyncio.Queue[Obj] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def settled(self, pod: Obj) -> None:
+        """A Pod's result is recorded: copy its log, later."""
+        self._waiting.put_nowait(pod)
+
+    async def start(self) -> None:
+        """Begin to copy, first what was not copied when the host ended."""
+        if self._parts.logs is not None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Stop; the rest is copied at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def read(self, record: RunRecord, task: str, attempt: int, *, timestamps: bool) -> AsyncIterator[bytes]:
+        """Yield the log of an attempt.
+
+        Raises:
+            NotFound: It is not kept; raised before the first piece.
+        """
+        rest = b""
+        async for piece in self._parts.artifacts.read(address(record, task, attempt)):
+            if timestamps:
+                yield piece
+                continue
+            *lines, rest = (rest + piece).split(b"\n")
+            yield b"".join(line.partition(b" ")[2] + b"\n" for line in lines)
+        if rest:
+            yield rest.partition(b" ")[2]
+
+    async def _run(self) -> None:
+        labels = f"{RECORDED_LABEL}=true"
+        try:
+            for pod in (await self._parts.reader.list(POD, labels=labels)).items:
+                self._waiting.put_nowait(pod)
+        except KedgeError as error:
+            _log.warning("logs of steps that ended before this start are not copied: %s", error)
+        while True:
+            pod = await self._waiting.get()
+            await self._parts.clock.sleep(_REST if self._waiting.empty() else 0)
+            try:
+                await self._copy(pod)
+            except KedgeError as error:
+                _log.warning("the log of Pod %s waits to be copied: %s", pod["metadata"]["name"], error)
+                self._waiting.put_nowait(pod)
+                await self._parts.clock.sleep(_RETRY)
+
+    async def _copy(self, pod: Obj) -> None:
+        reference = observations.reference(pod)
+        record = self._parts.history.run(reference.run) if reference is not None else None
+        if reference is None or record is None or self._parts.logs is None:
+            return
+        uri = address(record, reference.task, reference.attempt)
+        if await self._parts.artifacts.exists(uri):
+            return
+        text = bytearray()
+        try:
+            async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
+                text += piece
+        except KedgeError:
+            return  # it never started, or its directory is gone already
+        await self._parts.artifacts.write(uri, bytes(text))
+
+
+def address(record: RunRecord, task: str, attempt: int) -> str:
+    """Where the log of an attempt is kept: beside its outputs."""
+    return f"{record.pipeline_root.rstrip('/')}/{record.id}/{task or 'root'}/{attempt}/{NAME}"
