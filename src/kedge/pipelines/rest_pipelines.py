@@ -196,8 +196,8 @@ class Pipelines:
         if (asked.pipeline_spec is None) == (not url):
             raise BadRequest("the PipelineVersion: one of pipeline_spec and package_url.pipeline_url is required.")
         if asked.pipeline_spec is None:
-            return self._checked_spec(await uploads.fetch(url or "", answers.BODY_LIMIT))
-        return self._checked_spec(await asyncio.to_thread(documents.document, asked.pipeline_spec, "pipeline_spec"))
+            return await self._checked_spec(await uploads.fetch(url or "", answers.BODY_LIMIT))
+        return await self._checked_spec(await asyncio.to_thread(documents.document, asked.pipeline_spec, "pipeline_spec"))
 
     async def _uploaded(self, request: Request) -> Spec:
         """The pipeline in an upload, checked."""
@@ -215,11 +215,12 @@ class Pipelines:
             raise BadRequest(f"the upload cannot be read: {detail}. Send multipart/form-data, field uploadfile.") from error
         if len(content) > answers.BODY_LIMIT:
             raise BadRequest(f"{name}: is larger than {answers.BODY_LIMIT >> 20} MiB. Put data into artifacts.")
-        return self._checked_spec(await asyncio.to_thread(uploads.read, content, name))
+        return await self._checked_spec(await asyncio.to_thread(uploads.read, content, name))
 
-    def _checked_spec(self, document: Document) -> Spec:
-        spec = Spec.of(document.pipeline, document.platforms)
-        self._registrar.pipeline(spec)
+    async def _checked_spec(self, document: Document) -> Spec:
+        """A pipeline that can be run; ten thousand tasks take a second to read, so it is done on a thread."""
+        spec = await asyncio.to_thread(Spec.of, document.pipeline, document.platforms)
+        self._registrar.remember(spec, await asyncio.to_thread(self._registrar.read, spec))
         return spec
 
 

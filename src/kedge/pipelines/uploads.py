@@ -4,6 +4,7 @@ What a file is, is told by its first bytes, not by its name. An archive is not t
 unpacks to is counted while it is read, and one with a member that would leave its folder is refused as a whole.
 """
 
+import asyncio
 import gzip
 import io
 import tarfile
@@ -71,7 +72,7 @@ async def fetch(url: str, limit: int) -> Document:
                     raise BadRequest(f"package_url: {url} has more than {limit >> 20} MiB. Data belongs into artifacts.")
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise BadRequest(f"package_url: {url!r:.200} cannot be fetched: {type(error).__name__}: {error}") from error
-    return read(bytes(content), url)
+    return await asyncio.to_thread(read, bytes(content), url)
 
 
 def _from_zip(content: bytes, name: str) -> Document:
