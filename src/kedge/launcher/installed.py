@@ -23,7 +23,7 @@ from .shapes import artifact_class
 from .step import Code, Step, tmp
 
 # What an unpinned step gets; see `kedge.dsl.template.KFP_PACKAGE`.
-REQUIREMENT = "kfp==2.17.0"
+REQUIREMENT = "kfp==2.17.0" if sys.version_info >= (3, 9) else "kfp<2.14"
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

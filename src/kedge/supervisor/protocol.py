@@ -23,8 +23,9 @@ SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {
 Linux: with more it is killed); ``log {path, limit, masks}``; ``private`` (own view of the file system), ``readonly`` (its root
 cannot be written), ``tmp`` (directory to show as ``/tmp``), ``keep`` (directories to leave visible should they lie under
 ``/tmp``), ``mounts [{source, target, readonly}]`` (with ``upper`` and ``work``, two directories: written there instead, where
-overlays can be mounted); ``warm {python, launcher}`` to fork from an interpreter that is ready; ``held`` (numbers of signals that
-the program starts with blocked: one that comes before it listens waits for it).
+overlays can be mounted); ``warm {python, launcher}`` to fork from an interpreter that is ready, with ``arguments`` (what follows
+the program's name); ``held`` (numbers of signals that the program starts with blocked: one that comes before it listens waits for
+it).
 
 ``view`` in the answer to ``hello`` says why private views cannot be made here; it is empty when they can.
 """
