@@ -506,3 +506,6 @@ def test_a_host_can_run_every_component_under_the_real_package(tmp_path: Path) -
     with running_host({"KEDGE_KFP_RUNTIME": "installed"}) as kedge:
         for line in ("--quiet", "-q"):
             assert outputs(kedge, text.replace("--quiet", line)) == {"Output": "kfp!"}
+        for version in (VERSIONS[0], NEWEST):
+            got = outputs(kedge, compiled(EVERYTHING, tmp_path / version, version), n=3)
+            assert (got["sizes"], got["content"]) == ([1, 2, 3], "text of a Model")
