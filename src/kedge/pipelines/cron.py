@@ -83,10 +83,9 @@ class Cron:
 
     def _next(self, moment: datetime, *, backwards: bool = False) -> datetime | None:
         try:
-            found = next(CronSim(self._expression, moment.astimezone(self._zone), reverse=backwards))
+            return next(CronSim(self._expression, moment.astimezone(self._zone), reverse=backwards)).astimezone(UTC)
         except (StopIteration, OverflowError):
             return None
-        return found.astimezone(UTC)
 
     def _simulate(self, moment: datetime, text: str) -> None:
         try:

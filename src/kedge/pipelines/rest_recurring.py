@@ -10,6 +10,7 @@ from kedge.errors import BadRequest
 from kedge.kube.clock import Clock, Ids, parse_timestamp
 from kedge.pipelines import answers, rest_bodies, shapes
 from kedge.pipelines.cron import Cron, every
+from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import Spec
@@ -21,6 +22,7 @@ from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Found, Order, Submiss
 
 _MODES = {"MODE_UNSPECIFIED": True, "ENABLE": True, "DISABLE": False, 0: True, 1: True, 2: False}
 _MOST_CONCURRENT = 10
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _CENTURY = 100 * 366 * 86400
 
 
@@ -131,6 +133,8 @@ class RecurringRunEndpoints:
             changes |= self._moments(asked.trigger, known)
         if asked.runtime_config is not None:
             changes["parameters"] = asked.runtime_config.parameters or {}
+            if not is_shallow(changes["parameters"]):
+                raise BadRequest(f"runtime_config.parameters: are nested more than {MAX_DEPTH} levels deep.")
             changes["pipeline_root"] = asked.runtime_config.pipeline_root or ""
         found = await self._pipeline(call, known)
         if found is not None:
@@ -239,6 +243,9 @@ def _time(name: str, text: str | None) -> datetime | None:
     if not text:
         return None
     try:
-        return parse_timestamp(text)
+        found = parse_timestamp(text)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"trigger: {name}: {text!r:.80} is no RFC 3339 time, such as 2026-11-23T09:05:07Z.") from error
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise BadRequest(f"trigger: {name}: {text!r:.80} is not in the years {_FIRST_YEAR} to {_LAST_YEAR}.")
+    return found

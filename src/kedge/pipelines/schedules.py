@@ -140,6 +140,9 @@ def filled(value: Any, moment: datetime, now: datetime, index: int) -> Any:
         if found[1] == "Index":
             return str(index)
         layout = _LAYOUT.sub(lambda part: _STRFTIME[part[0]], (found[2] or _DEFAULT_LAYOUT).replace("%", "%%"))
-        return (moment if found[1] == "ScheduledTime" else now).strftime(layout)
+        try:
+            return (moment if found[1] == "ScheduledTime" else now).strftime(layout)
+        except ValueError:  # such as a null character: no layout, so no macro
+            return found[0]
 
     return _MACRO.sub(fill, value)

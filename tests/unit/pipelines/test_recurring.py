@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from kedge.testing.runs import Hub, World, Wrap, hub, obedient
 Json = dict[str, Any]
 CHAIN = pipelines.chain(1)
 BACKWARDS = {"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}
+DEEP = functools.reduce(lambda inner, _: [inner], range(300), [])
 MINUTE = {"cron_schedule": {"cron": "* * * * *"}}
 
 
@@ -295,6 +297,8 @@ async def test_a_clock_that_is_set_back_fires_nothing_twice(world: World) -> Non
         ({"trigger": {"periodic_schedule": {"interval_second": "x"}}}, "interval_second: 'x' is no whole number"),
         ({"trigger": {"cron_schedule": {"cron": "@daily", "start_time": "soon"}}}, "start_time: 'soon' is no RFC 3339 time"),
         ({"trigger": {"cron_schedule": {"cron": "@daily", **BACKWARDS}}}, "end_time must be after start_time"),
+        ({"trigger": {"cron_schedule": {"cron": "@daily", "start_time": "0001-01-01T00:00:00Z"}}}, "not in the years 1970 to 9000"),
+        ({"runtime_config": {"parameters": {"start": DEEP}}}, "nested more than"),
         ({"max_concurrency": 0}, "max_concurrency: must be 1 to 10, got 0"),
         ({"max_concurrency": "11"}, "max_concurrency: must be 1 to 10, got 11"),
         ({"mode": "SOMETIMES"}, "mode: must be ENABLE or DISABLE"),
