@@ -14,7 +14,9 @@ import httpx
 import pytest
 from s3 import S3, running_s3
 
+from kedge.errors import KedgeError
 from kedge.pipelines.compiler import compile_file
+from kedge.pipelines.documents import Document
 from kedge.testing.host import RunningHost, running_host
 
 pytestmark = pytest.mark.timeout(300)
@@ -87,6 +89,23 @@ def length(one: Input[Dataset]) -> int:
 @dsl.pipeline
 def held(folder: str) -> int:
     return length(one=hold(folder=folder).outputs["one"]).output
+
+@dsl.pipeline
+def foreign(uri: str) -> int:
+    return length(one=dsl.importer(artifact_uri=uri, artifact_class=Dataset).output).output
+
+@dsl.container_component
+def shout(one: Input[Dataset], loud: Output[Dataset]):
+    script = 'mkdir -p "$1/deep" && tr a-z A-Z < "$0" > "$1/deep/file"'
+    return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[one.path, loud.path])
+
+@dsl.component
+def listen(loud: Input[Dataset]) -> str:
+    return open(loud.path + "/deep/file").read()
+
+@dsl.pipeline
+def shouted(text: str) -> str:
+    return listen(loud=shout(one=write(text=text).outputs["one"]).outputs["loud"]).output
 """
 
 
@@ -106,6 +125,13 @@ def submit(kedge: RunningHost, pipeline: str, **parameters: Any) -> str:
     source = kedge.home / "pipeline.py"
     source.write_text(PIPELINE)
     return kedge.client.run(compile_file(source, pipeline_name=pipeline), parameters=parameters, cache=False)["run_id"]
+
+
+def rooted(kedge: RunningHost, root: str) -> Document:
+    """A pipeline with a root of its own."""
+    source = kedge.home / "pipeline.py"
+    source.write_text(PIPELINE.replace("@dsl.pipeline\ndef small", f"@dsl.pipeline(pipeline_root={root!r})\ndef small"))
+    return compile_file(source, pipeline_name="small")
 
 
 def until(seen: Callable[[], Any], what: str) -> None:
@@ -152,11 +178,7 @@ def test_a_file_and_a_folder_go_through_the_store_and_come_back_as_they_were(hos
 
 
 def test_a_pipelines_own_root_comes_before_the_hosts(host: RunningHost, store: S3) -> None:
-    source = host.home / "pipeline.py"
-    source.write_text(
-        PIPELINE.replace("@dsl.pipeline\ndef small", "@dsl.pipeline(pipeline_root='s3://bucket/team-a')\ndef small")
-    )
-    run = host.client.run(compile_file(source, pipeline_name="small"), cache=False)["run_id"]
+    run = host.client.run(rooted(host, "s3://bucket/team-a"), cache=False)["run_id"]
     result(host, run, "read")
     assert (store.folder / "team-a" / "small" / run / "write" / "0" / "one").read_text() == "abc"
 
@@ -228,3 +250,24 @@ def test_a_log_is_read_from_the_store_when_its_pod_is_gone(host: RunningHost, st
         until(lambda: kubernetes.get(f"/api/v1/namespaces/default/pods/{pod}").status_code == 404, "the Pod is not gone")
     assert "".join(host.client.logs(run, "write")) == "writing told"
     assert host.cli("logs", run, "write", check=True).stdout.endswith("writing told\n")
+
+
+def test_commands_of_any_image_find_and_leave_their_files_too(host: RunningHost, store: S3) -> None:
+    run = submit(host, "shouted", text="hear")
+    assert result(host, run, "listen") == "HEAR"
+    kept = store.folder / "kedge" / "shouted" / run / "shout" / "0"
+    assert (kept / "loud" / "deep" / "file").read_text() == "HEAR"
+    assert (kept / "loud.manifest.json").exists()
+
+
+def test_a_manifest_that_names_a_file_outside_of_its_folder_is_refused(host: RunningHost, store: S3) -> None:
+    member = {"path": "../../../outside", "size": 1, "sha256": "00"}
+    (store.folder / "evil.manifest.json").write_text(json.dumps({"version": 1, "files": [member]}))
+    run = submit(host, "foreign", uri="s3://bucket/evil")
+    assert ended(host, run)["state"] == "FAILED"
+    assert "names '../../../outside', which leaves it" in str(host.client.task(run, "length"))
+
+
+def test_a_store_that_refuses_is_told_when_a_run_is_submitted(host: RunningHost) -> None:
+    with pytest.raises(KedgeError, match="s3://no-such-bucket/x: the store cannot be used"):
+        host.client.run(rooted(host, "s3://no-such-bucket/x"), cache=False)

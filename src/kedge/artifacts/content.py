@@ -63,7 +63,7 @@ def measure(path: Path) -> Content:
     """
     if path.is_dir():
         text = msgspec.json.encode(manifest_of(path))
-        return Content("sha256:" + hashlib.sha256(text).hexdigest(), sum(found.size for found in _parse(text, path).files))
+        return Content("sha256:" + hashlib.sha256(text).hexdigest(), sum(found.size for found in manifest(text, path).files))
     if not path.exists():
         raise NotFound(f"there is nothing at {path}. Was it moved, or is a disk not mounted?")
     return Content("sha256:" + _sha256(path), path.stat().st_size)
@@ -128,7 +128,7 @@ def check_manifest(text: bytes, digest: str, there: list[tuple[str, int]], place
     """
     if "sha256:" + hashlib.sha256(text).hexdigest() != digest:
         return f"the manifest of the folder {place} is not the one that the step committed"
-    listed = {one.path: one.size for one in _parse(text, place).files}
+    listed = {one.path: one.size for one in manifest(text, place).files}
     found = dict(there)
     for path, size in listed.items():
         if found.get(path) != size:
@@ -162,7 +162,12 @@ def chunks(path: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _parse(text: bytes, path: Path | str) -> Manifest:
+def manifest(text: bytes, path: Path | str) -> Manifest:
+    """Read the manifest of a folder.
+
+    Raises:
+        Invalid: It is none.
+    """
     try:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.DecodeError as error:

@@ -7,6 +7,7 @@ A store that does not answer is `Unavailable`, and whoever asked waits; one that
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -174,10 +175,8 @@ class Remote:
         try:
             await _answered(uri, import_module("obstore").list_with_delimiter_async(self._store(bucket), prefix))
         except (Invalid, NotFound, ValueError) as error:
-            reason = error.__cause__ or error
-            raise Invalid(
-                f"{uri}: the store cannot be used: {reason}. Check its name and the credentials where the hub runs."
-            ) from error
+            reason = str(error).removeprefix(f"{uri}: ")
+            raise Invalid(f"{uri}: the store cannot be used: {reason}") from error
 
     def _store(self, bucket: str) -> Any:
         return _store(bucket, self._environ.get("AWS_ENDPOINT_URL", self._environ.get("AWS_ENDPOINT", "")).startswith("http://"))
@@ -215,12 +214,18 @@ def _meaning(uri: str, error: Exception) -> KedgeError:
     known = import_module("obstore.exceptions")
     if isinstance(error, FileNotFoundError | known.NotFoundError):
         return NotFound(f"there is nothing at {uri}. Was it deleted?")
+    # obstore tells the reason in its text alone, before what is for its own developers.
+    said = str(error).partition("\n\nDebug source")[0] or type(error).__name__
+    if re.search(r"status code: 4(?!08|29)\d\d", said):
+        return Invalid(
+            f"{uri}: the store refuses: {said}. Check its name, the credentials where the hub runs, and what they may do."
+        )
     if isinstance(
         error,
         known.PermissionDeniedError | known.UnauthenticatedError | known.InvalidPathError | known.NotSupportedError | ValueError,
     ):
-        return Invalid(f"{uri}: the store refuses: {error}. Check the credentials where the hub runs, and what they may do.")
-    return Unavailable(f"{uri}: the store does not answer: {error or type(error).__name__}.", retry_after=1)
+        return Invalid(f"{uri}: the store refuses: {said}. Check the credentials where the hub runs, and what they may do.")
+    return Unavailable(f"{uri}: the store does not answer: {said}.", retry_after=1)
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -17,7 +17,7 @@ from kedge.artifacts.projects import Projects
 from kedge.artifacts.remote import Remote
 from kedge.artifacts.transfers import Transfers
 from kedge.artifacts.uris import REMOTE_SCHEMES, local_path, scheme, within
-from kedge.errors import Invalid, Unavailable
+from kedge.errors import Invalid, NotFound, Unavailable
 from kedge.kube.clock import Clock, SystemClock
 
 _log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class ArtifactStore:
         """
         path = local_path(uri)
         if path is not None:
-            await asyncio.to_thread(_check_folder, path)
+            if path != self.folder.absolute():  # which is in the data directory, like everything that the host writes
+                await asyncio.to_thread(_check_folder, path)
         elif scheme(uri) in REMOTE_SCHEMES:
             try:
                 await self._remote.probe(uri)
@@ -80,6 +81,14 @@ class ArtifactStore:
         if scheme(uri) not in REMOTE_SCHEMES:
             return False
         return any([await self._remote.size(one) is not None for one in (uri, uri + MANIFEST_SUFFIX)])
+
+    async def files(self, uri: str) -> list[content.ManifestFile]:
+        """The files of an artifact that is a folder, as its manifest has them; none for a single file."""
+        try:
+            text = b"".join([piece async for piece in self.read(uri + MANIFEST_SUFFIX)])
+        except NotFound:
+            return []
+        return content.manifest(text, uri).files
 
     async def measure(self, uri: str) -> Content:
         """Digest and size of what lies at a local address; reads all of it, in a thread.

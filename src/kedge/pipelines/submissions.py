@@ -144,9 +144,7 @@ class Submissions:
             KedgeError: Says which, and why.
         """
         ir.check_parameters(found.pipeline, order.parameters)
-        root = order.pipeline_root or found.pipeline.spec.default_pipeline_root
-        if root:
-            await self._artifacts.check_root(root)
+        await self._artifacts.check_root(order.pipeline_root or found.pipeline.spec.default_pipeline_root or self._artifacts.root)
         if order.experiment_id:
             experiment = self._catalog.experiment(order.experiment_id)
             if experiment.storage_state == "ARCHIVED":

@@ -266,3 +266,31 @@ def test_addresses_that_leave_their_folder_are_refused(hub: Hub, launcher: Launc
     done = begin(launcher, "def step(data: Input[Dataset]):\n    pass\n")
     assert done.returncode == 1
     assert "must be an absolute path without '..'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "path", "code", "message"),
+    [
+        ("s3://bucket/r/t/0/out", "a/b", 200, ""),
+        ("s3://bucket/r/t/0/made-by-get-uri", "", 200, ""),
+        ("s3://bucket/r/t/0/../1/out", "", 403, "is none of this step's outputs"),
+        ("s3://bucket/r/other/0/out", "", 403, "is none of this step's outputs"),
+        ("s3://bucket/r/t/0/out", "../../1/out", 422, "leaves the artifact's folder"),
+        ("s3://bucket/r/t/0/out", "/etc/passwd", 422, "leaves the artifact's folder"),
+        ("s3://bucket/r/t/0/out", "a//b", 422, "leaves the artifact's folder"),
+    ],
+)
+def test_addresses_are_made_for_files_of_the_steps_own_artifacts_only(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, *, uri: str, path: str, code: int, message: str
+) -> None:
+    import httpx  # noqa: PLC0415
+
+    for name, value in {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret-key", "AWS_REGION": "eu-west-1"}.items():
+        monkeypatch.setenv(name, value)
+    give(hub, {}, {"out": artifact("s3://bucket/r/t/0/out")})
+    headers = {"Authorization": f"Bearer {hub.verifier.known}"}
+    body = {"protocol": 1, "side": "outputs", "uri": uri, "files": [{"path": path, "size": 1}]}
+    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/transfers", json=body, headers=headers)
+    assert answer.status_code == code, answer.text
+    assert message in answer.text
+    assert "secret-key" not in answer.text
