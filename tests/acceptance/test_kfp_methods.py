@@ -161,3 +161,24 @@ def test_every_method_of_kfps_own_client_is_served(own_host: RunningHost, tmp_pa
         arguments, check=False, capture_output=True, text=True, timeout=110, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# Without a host: the kubeconfig says where the API server is, and its proxy leads to the pipelines.
+HOSTLESS = """
+import warnings
+
+warnings.simplefilter("ignore")
+import kfp
+
+client = kfp.Client(namespace="kubeflow")
+assert client.get_kfp_healthz().pipeline_store == "database"
+made = client.create_experiment("through the proxy")
+assert client.get_experiment(made.experiment_id).display_name == "through the proxy"
+"""
+
+
+def test_a_client_without_a_host_comes_in_through_the_kubeconfig(own_host: RunningHost, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "KUBECONFIG": own_host.host.kubeconfig}
+    arguments = [str(client_environment("kfp", [KFP])), "-c", HOSTLESS]
+    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=60, env=environ)
+    assert done.returncode == 0, done.stdout + done.stderr

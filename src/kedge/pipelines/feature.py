@@ -17,6 +17,7 @@ from kedge.pipelines.controller import Limits, RunController
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.proxied import behind_proxy
 from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
@@ -104,7 +105,8 @@ class Feature:
 
     def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
         """The routes of the HTTP listener; they stand before those of the Kubernetes API."""
-        return rest.routes(self._endpoints, authenticator=authenticator, version=version)
+        found = rest.routes(self._endpoints, authenticator=authenticator, version=version)
+        return [*found, behind_proxy(found)]
 
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
