@@ -24,10 +24,12 @@ COMMANDS = {
     "doctor": "Say what this machine can and cannot do.",
     "compile": "Compile a pipeline file to YAML.",
     "run": "Run a pipeline and follow it.",
-    "runs": "List, show and delete runs.",
+    "runs": "List, show, compare, retry, archive and delete runs.",
     "logs": "Print what the steps of a run wrote.",
     "cancel": "Cancel a run.",
     "pipelines": "List, show, upload and delete pipelines.",
+    "artifacts": "List, show and get artifacts, and tell their lineage.",
+    "schedules": "Run pipelines again and again: by cron or every so often.",
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",
 }

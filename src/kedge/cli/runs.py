@@ -1,4 +1,7 @@
-"""``kedge runs``: list, show and delete."""
+"""``kedge runs``: list, show, compare, retry, archive and delete."""
+
+import json
+from typing import Any
 
 import click
 
@@ -15,7 +18,7 @@ from kedge.kube.clock import parse_timestamp
 
 @click.group("runs")
 def command() -> None:
-    """List, show and delete runs."""
+    """List, show, compare, retry, archive and delete runs."""
 
 
 @command.command("list")
@@ -75,3 +78,69 @@ def delete(*, runs: tuple[str, ...]) -> None:
         found = client.get(run)
         client.delete(str(found["run_id"]))
         click.echo(f"Deleted {found.get('display_name') or run}.")
+
+
+@command.command("retry")
+@click.argument("run")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends. Ctrl-C stops only the looking on.")
+def retry(*, run: str, following: bool) -> int:
+    """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is not run again."""
+    client = connect().client
+    found = client.get(run)
+    client.retry(str(found["run_id"]))
+    if not following:
+        click.echo(f"Goes on with {found.get('display_name') or run}.")
+        return 0
+    ended = follow(client, client.get(str(found["run_id"])), quiet=False, cancel=False)
+    if not ended.succeeded:
+        report(client, ended)
+    return 0 if ended.succeeded else 1
+
+
+@command.command("archive")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--undo", is_flag=True, help="Put them back.")
+def archive(*, runs: tuple[str, ...], undo: bool) -> None:
+    """Put runs out of the way. They are not deleted."""
+    client = connect().client
+    for run in runs:
+        found = client.get(run)
+        client.archive(str(found["run_id"]), archived=not undo)
+        click.echo(f"{'Restored' if undo else 'Archived'} {found.get('display_name') or run}.")
+
+
+@command.command("compare")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--all", "every", is_flag=True, help="Also the rows that are the same in all.")
+@output_option
+def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
+    """Show the parameters and metrics of runs side by side, where they differ."""
+    client = connect().client
+    found = [client.get(run) for run in runs]
+    columns = [_facts(run, [TaskView.from_json(body) for body in client.tasks(str(run["run_id"]))]) for run in found]
+    if output == "json":
+        print_json([{"run_id": run["run_id"], **facts} for run, facts in zip(found, columns, strict=True)])
+        return
+    rows: list[tuple[str, ...]] = []
+    for kind in ("parameters", "metrics"):
+        names = dict.fromkeys(name for column in columns for name in column[kind])
+        for name in names:
+            cells = [_cell(column[kind].get(name)) for column in columns]
+            if every or len(set(cells)) > 1:
+                rows.append((name, *cells))
+    headings = [str(run.get("display_name") or run["run_id"]) for run in found]
+    print_table(("", *headings), [("state", *(str(run.get("state", "")) for run in found)), ("took", *map(took, found)), *rows])
+
+
+def _facts(run: dict[str, Any], tasks: list[TaskView]) -> dict[str, dict[str, Any]]:
+    spec: dict[str, Any] = run.get("pipeline_spec") or {}
+    declared: dict[str, Any] = ((spec.get("pipeline_spec", spec).get("root") or {}).get("inputDefinitions") or {}).get(
+        "parameters"
+    ) or {}
+    defaults = {name: port["defaultValue"] for name, port in declared.items() if "defaultValue" in port}
+    given: dict[str, Any] = (run.get("runtime_config") or {}).get("parameters") or {}
+    return {"parameters": {**defaults, **given}, "metrics": dict(results(tasks).metrics)}
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -6,6 +6,7 @@ iterator. Errors are the classes of `kedge.errors`, by meaning.
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -137,6 +138,18 @@ class Client:
         """Forget a run with its history; one that still runs is cancelled first."""
         self._call("DELETE", f"/runs/{_part(run_id)}")
 
+    def retry(self, run_id: str) -> None:
+        """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is kept.
+
+        Raises:
+            KedgeError: It still runs, or it succeeded.
+        """
+        self._call("POST", f"/runs/{_part(run_id)}:retry")
+
+    def archive(self, run_id: str, *, archived: bool = True) -> None:
+        """Put a run out of the way, or back with ``archived=False``."""
+        self._call("POST", f"/runs/{_part(run_id)}:{'archive' if archived else 'unarchive'}")
+
     # ---- tasks
 
     def tasks(self, run_id: str) -> Many:
@@ -177,19 +190,74 @@ class Client:
 
     def artifacts(self, run_id: str) -> Many:
         """Read the artifacts that a run made."""
-        found: Many = []
-        token = ""
-        while True:
-            page = self._call("GET", "/artifacts", query={"run_id": run_id, "page_size": "200", "page_token": token})
-            found += page.get("artifacts", [])
-            token = page.get("next_page_token", "")
-            if not token:
-                return found
+        return self._all("/artifacts", "artifacts", {"run_id": run_id})
+
+    def list_artifacts(self, *, page_size: int = 20, filter: str = "") -> Many:  # noqa: A002  # the API's word
+        """Read the newest artifacts of all runs.
+
+        Args:
+            page_size: At most so many; up to 200.
+            filter: JSON of predicates, as KFP has them.
+        """
+        query = {"page_size": str(page_size), "filter": filter, "sort_by": "created_at desc"}
+        return self._call("GET", "/artifacts", query=query).get("artifacts", [])
+
+    def artifact(self, artifact_id: str) -> Json:
+        """Read one artifact: its type, address, digest, metadata, and which task of which run made it."""
+        return self._call("GET", f"/artifacts/{_part(artifact_id)}")
+
+    def artifact_tasks(self, *, artifact_id: str = "", run_id: str = "", task_id: str = "") -> Many:
+        """Read which task read or made which artifact; give the artifact, or the run and the task."""
+        query = {"artifact_ids": artifact_id, "run_ids": run_id, "task_ids": task_id}
+        return self._all("/artifact_tasks", "artifact_tasks", query)
+
+    def artifact_files(self, artifact_id: str) -> Many:
+        """Read the files of an artifact that is a folder: ``path``, ``size`` and ``sha256`` of each; empty for a single file."""
+        return self._call("GET", f"/artifacts/{_part(artifact_id)}/files").get("files", [])
 
     def read_artifact(self, artifact_id: str, path: str = "") -> bytes:
         """Read the bytes of an artifact, or of one file of a folder."""
         with self._stream(f"/artifacts/{_part(artifact_id)}/content", {"path": path}) as response:
             return response.read()
+
+    def save_artifact(self, artifact_id: str, target: Path, path: str = "") -> None:
+        """Write an artifact, or one file of a folder, to a local file, in pieces."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with self._stream(f"/artifacts/{_part(artifact_id)}/content", {"path": path}) as response, target.open("wb") as file:
+            for piece in response.iter_bytes():
+                file.write(piece)
+
+    # ---- recurring runs
+
+    def recurring_runs(self) -> Many:
+        """Read all recurring runs, newest first."""
+        return self._all("/recurringruns", "recurring_runs")
+
+    def recurring_run(self, recurring_run: str) -> Json:
+        """Read a recurring run by its id or name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        try:
+            return self._call("GET", f"/recurringruns/{_part(recurring_run)}")
+        except NotFound:
+            found = [each for each in self.recurring_runs() if each.get("display_name") == recurring_run]
+            if not found:
+                raise
+            return self._call("GET", f"/recurringruns/{found[0]['recurring_run_id']}")
+
+    def create_recurring_run(self, body: Mapping[str, Any]) -> Json:
+        """Make a recurring run of a ``RecurringRun`` body, as ``POST /recurringruns`` takes it."""
+        return self._call("POST", "/recurringruns", json=dict(body))
+
+    def enable_recurring_run(self, recurring_run_id: str, *, enabled: bool = True) -> None:
+        """Let a recurring run fire, or keep it from firing."""
+        self._call("POST", f"/recurringruns/{_part(recurring_run_id)}:{'enable' if enabled else 'disable'}")
+
+    def delete_recurring_run(self, recurring_run_id: str) -> None:
+        """Forget a recurring run; its runs stay."""
+        self._call("DELETE", f"/recurringruns/{_part(recurring_run_id)}")
 
     # ---- pipelines
 
@@ -238,11 +306,11 @@ class Client:
 
     # ---- the wire
 
-    def _all(self, path: str, key: str) -> Many:
+    def _all(self, path: str, key: str, query: Mapping[str, str] | None = None) -> Many:
         found: Many = []
         token = ""
         while True:
-            page = self._call("GET", path, query={"page_size": "200", "page_token": token})
+            page = self._call("GET", path, query={**(query or {}), "page_size": "200", "page_token": token})
             found += page.get(key, [])
             token = page.get("next_page_token", "")
             if not token:

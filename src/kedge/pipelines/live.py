@@ -8,6 +8,7 @@ else happens. When the write fails the engine is ahead of the history, so the ru
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Literal
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ from kedge.pipelines.engine.types import (
     Failure,
     FinishRun,
     ImportArtifact,
+    Inputs,
     Instruction,
     Kind,
     LookupCache,
@@ -190,9 +192,15 @@ class LiveRun:
                 changes.edges.append(Edge(self.record.id, task.id, "output", name, position, record.id))
 
     def _reused(self, task: Task, changes: Changes) -> None:
-        """Record whose artifacts a cached task uses."""
-        for name, listed in (task.outputs or Outputs()).artifacts.items():
-            edges = (Edge(self.record.id, task.id, "output", name, n, artifact.id) for n, artifact in enumerate(listed))
+        """Record what a cached task would have read, and whose artifacts it uses."""
+        if task.outputs is None:
+            return  # a miss: it starts
+        self._link(task.id, "input", task.inputs, changes)
+        self._link(task.id, "output", task.outputs, changes)
+
+    def _link(self, task: str, direction: Literal["input", "output"], values: Inputs | Outputs | None, changes: Changes) -> None:
+        for name, listed in ({} if values is None else values.artifacts).items():
+            edges = (Edge(self.record.id, task, direction, name, position, one.id) for position, one in enumerate(listed))
             changes.edges += [edge for edge in edges if edge.artifact]
 
     # ---- what is answered at once
@@ -203,7 +211,7 @@ class LiveRun:
         elif isinstance(instruction, StopStep):
             self._stop(instruction, now, changes)
         elif isinstance(instruction, LookupCache):
-            return self._look_up(instruction, now)
+            return self._look_up(instruction, now, changes)
         elif isinstance(instruction, ImportArtifact):
             return self._import(instruction, now, changes)
         elif isinstance(instruction, FinishRun):
@@ -224,12 +232,7 @@ class LiveRun:
             pod_name=pod_name(self.record, start.task, start.attempt),
             created_at=now,
         )
-        for name, listed in start.inputs.artifacts.items():
-            changes.edges += [
-                Edge(self.record.id, start.task, "input", name, position, artifact.id)
-                for position, artifact in enumerate(listed)
-                if artifact.id
-            ]
+        self._link(start.task, "input", start.inputs, changes)
 
     def _stop(self, stop: StopStep, now: datetime, changes: Changes) -> None:
         key = (stop.task, stop.attempt)
@@ -238,8 +241,10 @@ class LiveRun:
             failure = self.engine.tasks[stop.task].failure
             changes.attempts[key] = replace(attempt, state=State.CANCELED, failure=failure, staged=None, finished_at=now)
 
-    def _look_up(self, lookup: LookupCache, now: datetime) -> CacheAnswered | None:
+    def _look_up(self, lookup: LookupCache, now: datetime, changes: Changes) -> CacheAnswered | None:
         """Answer from the history; ``None`` where somebody must first see whether the artifacts are still there."""
+        if any(task.cache_key == lookup.key and task.state is State.SUCCEEDED for task in changes.tasks.values()):
+            return None  # what it may use is written with this transaction, and found after it
         found = self.cached(lookup.key)
         if found is None:
             return CacheAnswered(now, lookup.task)
@@ -254,7 +259,7 @@ class LiveRun:
         if instruction.download_to_workspace:
             text = "the importer asks for download_to_workspace, but runs have no workspace yet. Read the artifact in a step."
             return StepFailed(now, instruction.task, instruction.attempt, Failure("user", "Unsupported", text, final=True))
-        found = None if instruction.reimport else self._known(wanted)
+        found = None if instruction.reimport else self._known(wanted, changes)
         if found is None:
             made = derived_id(record.id, instruction.task, instruction.attempt, wanted.name)
             found = replace(wanted, id=made)
@@ -267,9 +272,10 @@ class LiveRun:
         outputs = Outputs(artifacts={wanted.name: [replace(found, name=wanted.name)]})
         return StepCommitted(now, instruction.task, instruction.attempt, outputs)
 
-    def _known(self, wanted: Artifact) -> Artifact | None:
+    def _known(self, wanted: Artifact, changes: Changes) -> Artifact | None:
         """An earlier record of the same thing: its address and type, and at least its metadata."""
-        for record in self._history.artifacts_at(wanted.uri):
+        unwritten = [record for record in changes.artifacts if record.artifact.uri == wanted.uri]
+        for record in [*unwritten, *self._history.artifacts_at(wanted.uri)]:
             had = record.artifact
             same = had.type == wanted.type and wanted.metadata.items() <= had.metadata.items()
             if same and record.namespace == self.record.namespace:

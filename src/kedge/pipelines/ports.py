@@ -1,10 +1,23 @@
 """What pipelines need of their surroundings, as small protocols; `kedge.app` plugs the real things in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kedge.kube.kinds import Obj
 from kedge.server.logs import LogOptions
+
+
+class StoredFile(Protocol):
+    """One file of a folder: its path below it, its size in bytes, its digest in hex."""
+
+    @property
+    def path(self) -> str: ...  # noqa: D102  # see the class
+
+    @property
+    def size(self) -> int: ...  # noqa: D102  # see the class
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102  # see the class
 
 
 class Artifacts(Protocol):
@@ -21,6 +34,10 @@ class Artifacts(Protocol):
 
     async def exists(self, uri: str) -> bool:
         """Whether something lies at an address."""
+        ...
+
+    async def files(self, uri: str) -> Sequence[StoredFile]:
+        """The files of an artifact that is a folder; none for a single file."""
         ...
 
     async def keep_project(self, digest: str, archive: str) -> str:

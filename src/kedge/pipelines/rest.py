@@ -371,6 +371,9 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
         ),
         Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
         Operation(
+            method="GET", path=one + "/files", work=artifacts.files, summary="List the files of a folder", answer="ArtifactFiles"
+        ),
+        Operation(
             method="GET",
             path="/artifact_tasks",
             work=artifacts.links,

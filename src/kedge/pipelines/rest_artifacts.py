@@ -32,6 +32,11 @@ class ArtifactEndpoints:
         """``GET /artifacts/{artifact_id}``."""
         return answers.answer(shapes.artifact_record(self._record(call)))
 
+    async def files(self, call: Call) -> Response:
+        """``GET /artifacts/{artifact_id}/files``: those of a folder; none for a single file."""
+        files = await self._store.files(self._record(call).artifact.uri)
+        return answers.answer({"files": [{"path": each.path, "size": each.size, "sha256": each.sha256} for each in files]})
+
     async def content(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``."""
         record = self._record(call)

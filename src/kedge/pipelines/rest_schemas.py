@@ -164,6 +164,9 @@ SCHEMAS: dict[str, Schema] = {
         type={"type": "string", "enum": ["OUTPUT", "TASK_OUTPUT_INPUT"]},
     ),
     "ArtifactTasks": listed("artifact_tasks", "ArtifactTask"),
+    "ArtifactFiles": fields(
+        "files", files={"type": "array", "items": fields("path size sha256", path=TEXT, size=NUMBER, sha256=TEXT)}
+    ),
     "NodeArtifact": fields(data=TEXT),
     "Pipeline": fields(
         "pipeline_id name created_at",

@@ -1,0 +1,160 @@
+"""``kedge schedules``: recurring runs, by cron or every so often."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kedge.cli.files import load
+from kedge.cli.options import output_option, print_json, print_table
+from kedge.cli.parameters import read_parameters
+from kedge.cli.session import connect
+from kedge.pipelines.documents import Document
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@click.group("schedules")
+def command() -> None:
+    """Run pipelines again and again: by cron or every so often."""
+
+
+@command.command("list")
+@output_option
+def list_schedules(*, output: str) -> None:
+    """List schedules, newest first."""
+    found = connect().client.recurring_runs()
+    if output == "json":
+        print_json(found)
+        return
+    rows = [
+        (r["recurring_run_id"], r.get("display_name", ""), _when(r), r.get("status", ""), r.get("next_run_at", "")) for r in found
+    ]
+    print_table(("SCHEDULE", "NAME", "WHEN", "STATUS", "NEXT"), rows)
+
+
+@command.command("show")
+@click.argument("schedule")
+@output_option
+def show(*, schedule: str, output: str) -> None:
+    """Show a schedule."""
+    found = connect().client.recurring_run(schedule)
+    if output == "json":
+        print_json(found)
+        return
+    for heading, value in (
+        ("Schedule", found["recurring_run_id"]),
+        ("Name", found.get("display_name", "")),
+        ("When", _when(found)),
+        ("Status", found.get("status", "")),
+        ("Next", found.get("next_run_at", "")),
+        ("At once", found.get("max_concurrency", "")),
+        ("Error", (found.get("error") or {}).get("message", "")),
+    ):
+        if value:
+            click.echo(f"{heading + ':':<10}{value}")
+
+
+class _Every(click.ParamType[int]):
+    """A length of time such as 30m, in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = re.fullmatch(r"([0-9]+)([smhd])", str(value))
+        if found is None or not int(found[1]):
+            self.fail(f"{value!r} must be a whole number and a unit, such as 30m, 6h or 1d.", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
+
+
+@command.command("create")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="What people call it.")
+@click.option("--cron", help='When: five fields ("0 9 * * 1": Mondays at nine), six with seconds first, or @daily and the like.')
+@click.option("--every", type=_Every(), help="When: every so often, such as 30m, 6h or 1d.")
+@click.option("--start", metavar="TIME", help="Not before this (RFC 3339).")
+@click.option("--end", metavar="TIME", help="Not after this (RFC 3339).")
+@click.option("--at-once", type=click.IntRange(1, 10), default=1, show_default=True, help="At most so many runs at once.")
+@click.option(
+    "--no-catchup", is_flag=True, help="Leave out what was missed while the host was down; one run at most makes up for it."
+)
+@click.option("--disabled", is_flag=True, help="Do not fire yet.")
+@click.option("-p", "--param", "texts", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline; may be repeated.")
+@click.option("--pipeline", metavar="NAME", help="Which pipeline of the file, when it defines several.")
+@output_option
+def create(*, file: Path, pipeline: str | None, texts: tuple[str, ...], output: str, **options: Any) -> None:
+    """Make a schedule. FILE is as for `kedge run`."""
+    if bool(options["cron"]) == bool(options["every"]):
+        raise click.UsageError("Say when it shall run: with either --cron or --every.")
+    document = load(file, pipeline=pipeline)
+    parameters = read_parameters(document.pipeline, texts)
+    made = connect(start=True).client.create_recurring_run(_body(document, parameters, options))
+    if output == "json":
+        print_json(made)
+    else:
+        click.echo(f"Made {made['display_name']} ({made['recurring_run_id']}); next at {made.get('next_run_at') or 'no time'}.")
+
+
+def _body(document: Document, parameters: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    limits = {f"{name}_time": options[name] for name in ("start", "end") if options[name]}
+    trigger: dict[str, Any] = (
+        {"cron_schedule": {"cron": options["cron"], **limits}}
+        if options["cron"]
+        else {"periodic_schedule": {"interval_second": str(options["every"]), **limits}}
+    )
+    spec: dict[str, Any] = document.pipeline
+    if document.platforms:
+        spec = {"pipeline_spec": spec, "platform_spec": {"platforms": document.platforms}}
+    return {
+        "display_name": options["name"],
+        "pipeline_spec": spec,
+        "runtime_config": {"parameters": parameters},
+        "trigger": trigger,
+        "max_concurrency": str(options["at_once"]),
+        "no_catchup": options["no_catchup"],
+        "mode": "DISABLE" if options["disabled"] else "ENABLE",
+    }
+
+
+@command.command("enable")
+@click.argument("schedule")
+def enable(*, schedule: str) -> None:
+    """Let a schedule fire."""
+    _enable(schedule, enabled=True)
+
+
+@command.command("disable")
+@click.argument("schedule")
+def disable(*, schedule: str) -> None:
+    """Keep a schedule from firing. Runs that it has started go on."""
+    _enable(schedule, enabled=False)
+
+
+def _enable(schedule: str, *, enabled: bool) -> None:
+    client = connect().client
+    found = client.recurring_run(schedule)
+    client.enable_recurring_run(str(found["recurring_run_id"]), enabled=enabled)
+    click.echo(f"{'Enabled' if enabled else 'Disabled'} {found.get('display_name') or schedule}.")
+
+
+@command.command("delete")
+@click.argument("schedules", nargs=-1, required=True)
+def delete(*, schedules: tuple[str, ...]) -> None:
+    """Forget schedules. Their runs stay."""
+    client = connect().client
+    for schedule in schedules:
+        found = client.recurring_run(schedule)
+        client.delete_recurring_run(str(found["recurring_run_id"]))
+        click.echo(f"Deleted {found.get('display_name') or schedule}.")
+
+
+def _when(schedule: dict[str, Any]) -> str:
+    trigger: dict[str, Any] = schedule.get("trigger") or {}
+    if cron := trigger.get("cron_schedule"):
+        return str(cron.get("cron", ""))
+    seconds = int((trigger.get("periodic_schedule") or {}).get("interval_second") or 0)
+    for unit, length in reversed(_UNITS.items()):
+        if seconds and seconds % length == 0:
+            return f"every {seconds // length}{unit}"
+    return ""
