@@ -367,7 +367,7 @@ def _metadata(value: Any, inputs: Dict[str, Port], given: Dict[str, Any]) -> Any
     """The metadata, with an input of the importer in place of each text that holds a channel."""
     value = unwrapped(value)
     if isinstance(value, dict):
-        return {str(key): _metadata(item, inputs, given) for key, item in value.items()}
+        return {str(_metadata(_key(key), inputs, given)): _metadata(item, inputs, given) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_metadata(item, inputs, given) for item in value]
     text = str(value) if isinstance(value, (str, Channel)) else ""
@@ -383,3 +383,7 @@ def _metadata(value: Any, inputs: Dict[str, Port], given: Dict[str, Any]) -> Any
         inputs[name] = Port(name, value.type if isinstance(value, Channel) else STRING)
         given[name] = value
     return "{{$.inputs.parameters['" + name + "']}}"
+
+
+def _key(key: Any) -> Any:
+    return key if isinstance(key, Channel) else str(key)

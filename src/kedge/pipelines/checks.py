@@ -30,6 +30,13 @@ from kedge.pipelines.spec import (
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Inputs that compilers add to a task so that its constants, resources and variables can refer to other values.
 _ADDED = "pipelinechannel--"
+# kfp adds these when an option of a container comes from a value of the run; the option itself refers to that value as well.
+_OPTIONS = frozenset(
+    {
+        "base_image", "cpu_limit", "cpu_request", "memory_limit", "memory_request",
+        "accelerator_type", "accelerator_limit", "accelerator_count",
+    }
+)  # fmt: skip
 _ALTERNATIVES = "taskOutputParameter, runtimeValue, componentInputParameter, taskFinalStatus"
 
 
@@ -249,7 +256,7 @@ class _Task:
             where = f"{self.path}.inputs.parameters.{key}"
             if key in declared:
                 yield from self._source(source, declared[key], where)
-            elif key.startswith(_ADDED):
+            elif key.startswith(_ADDED) or key in _OPTIONS:
                 yield from self._source(source, InputParameter(is_optional=True), where)
             else:
                 yield f"{where}: the component has no such input (there is {_known(declared)}). Remove the argument"

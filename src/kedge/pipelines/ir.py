@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kedge.errors import PipelineError
-from kedge.pipelines import checks
+from kedge.pipelines import checks, kfp_wires
 from kedge.pipelines.documents import Document
 from kedge.pipelines.engine.arguments import check_parameters
 from kedge.pipelines.spec import Component, Executor, Pipeline, PipelineSpec, TaskSpec
@@ -34,10 +34,13 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
         PipelineError: It is not valid; one line for each problem.
     """
     given = document.pipeline
-    if str(given.get("sdkVersion", "")).startswith("kfp"):
+    by_kfp = str(given.get("sdkVersion", "")).startswith("kfp")
+    if by_kfp:
         given = _whole_numbers(given)
     try:
         spec = msgspec.convert(given, PipelineSpec)
+        if by_kfp and kfp_wires.mend(given):
+            spec = msgspec.convert(given, PipelineSpec)
     except msgspec.ValidationError as error:
         raise PipelineError(f"{source}: {_located(given, str(error))}") from error
     found = list(itertools.islice(checks.problems(spec), _REPORTED))

@@ -1,14 +1,16 @@
 """What goes into a task: its sources followed, placeholders filled in, types checked."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from kedge.pipelines.engine import cel, placeholders, values
 from kedge.pipelines.engine.graph import ArtifactInput, Node, ParameterInput
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, RunInfo, State, Task, Values
-from kedge.pipelines.spec import TaskOutputArtifact, TaskOutputParameter
+from kedge.pipelines.spec import ITEM_PART, TaskOutputArtifact, TaskOutputParameter
 
 # google.rpc.Code.FAILED_PRECONDITION: what a final status says where the step left no exit code.
 _FAILED = 9
@@ -71,7 +73,7 @@ class Resolver:
             text = value if isinstance(value, str) else values.as_text(value)
             value = item.selector.evaluate({"string_value": text})
         if value is not None:
-            known[item.name] = value if item.definition is None else values.conform_input(value, item.definition)
+            known[item.name] = _fitted(value, item)
         elif not item.may_be_absent:
             raise values.MismatchError("it is null, and the component needs a value. Give one, or declare the input Optional")
 
@@ -80,7 +82,7 @@ class Resolver:
         if source.task_output_parameter is not None:
             return self._output(node, item, source.task_output_parameter)
         if source.component_input_parameter is not None:
-            return self._outer.parameters.get(source.component_input_parameter)
+            return self._given(source.component_input_parameter)
         if source.task_final_status is not None:
             return self._final_status(source.task_final_status.producer_task)
         if item.open:
@@ -88,6 +90,13 @@ class Resolver:
             facts = placeholders.facts(self._run, task, node.title)
             return placeholders.resolve(item.constant, facts, known)
         return item.constant
+
+    def _given(self, name: str) -> Any:
+        """An input of the DAG; a part of a loop's item also where kfp did not declare it."""
+        if name in self._outer.parameters or ITEM_PART not in name:
+            return self._outer.parameters.get(name)
+        item, _, part = name.partition(ITEM_PART)
+        return part_of(self._outer.parameters.get(item), part)
 
     def _output(self, node: Node, item: ParameterInput, source: TaskOutputParameter) -> Any:
         producer = self._tasks[self._prefix + source.producer_task]
@@ -133,6 +142,25 @@ class Resolver:
             "pipelineTaskName": task.name,
             "error": _error(task.failure) if task.failure is not None else {},
         }
+
+
+def part_of(item: Any, name: str) -> Any:
+    """A field of a loop's item, which may be the JSON text of a mapping; ``None`` where there is none."""
+    if isinstance(item, str):
+        with suppress(msgspec.DecodeError, RecursionError):  # then it has no parts
+            item = msgspec.json.decode(item)
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def _fitted(value: Any, item: ParameterInput) -> Any:
+    if item.definition is None:
+        return value
+    try:
+        return values.conform_input(value, item.definition)
+    except values.MismatchError:
+        if ITEM_PART in item.name:  # kfp declares every field of an item to be of the first field's type
+            return value
+        raise
 
 
 def _error(failure: Failure) -> dict[str, Any]:

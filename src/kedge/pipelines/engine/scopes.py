@@ -8,7 +8,7 @@ import msgspec
 
 from kedge.pipelines.engine import values
 from kedge.pipelines.engine.graph import Graph, Node
-from kedge.pipelines.engine.inputs import InputError
+from kedge.pipelines.engine.inputs import InputError, part_of
 from kedge.pipelines.engine.types import Artifact, Values
 from kedge.pipelines.spec import ITEM_PART
 
@@ -107,10 +107,8 @@ def _parts(name: str, item: Any, declared: Iterable[str]) -> dict[str, Any]:
     wanted = [one for one in declared if one.startswith(start)]
     if not wanted:
         return {}
-    if isinstance(item, str):
-        with suppress(msgspec.DecodeError, RecursionError):  # then it has no parts
-            item = msgspec.json.decode(item)
-    return {one: item[one[len(start) :]] for one in wanted if isinstance(item, dict) and one[len(start) :] in item}
+    parts = ((one, part_of(item, one[len(start) :])) for one in wanted)
+    return {one: value for one, value in parts if value is not None}
 
 
 def items_of(node: Node, inputs: Values) -> list[Any]:

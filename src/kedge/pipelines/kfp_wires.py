@@ -1,0 +1,102 @@
+"""Values that kfp's compiler hands on wrongly, put right before anybody checks the pipeline.
+
+In the IR a group (a loop, a branch) sees only its inputs. When only *parts* of a loop's item are used, or the item only in
+texts, kfp mistakes two things, and no backend can run the result as it stands:
+
+- an inner loop takes its list from the outer one, which is never given it: it is handed down, because its name says from where;
+- a loop's own item is also taken from outside of the loop, where it is not: such inputs are left out.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kedge.pipelines.spec import ITEM_PART
+
+Json = dict[str, Any]
+_PREFIX = "pipelinechannel--"
+_ITEM = "loop-item"
+
+
+def mend(pipeline: Json) -> bool:
+    """Put right, in place, what groups and their tasks take.
+
+    Args:
+        pipeline: A PipelineSpec whose shape has been checked.
+
+    Returns:
+        Whether anything was wrong.
+    """
+    wires = _Wires(pipeline)
+    wrong = wires.leave_out_items()
+    missing = list(wires.missing())
+    for component, name, declared in missing:
+        wires.hand_down(component, name, declared)
+    return wrong or bool(missing)
+
+
+class _Wires:
+    def __init__(self, pipeline: Json) -> None:
+        self._components: dict[str, Json] = {"": pipeline["root"], **pipeline.get("components", {})}
+
+    def leave_out_items(self) -> bool:
+        """Leave out the items of loops that are taken where there are none; whether there were such."""
+        wrong: dict[str, None] = {}
+        for component, task in self._tasks():
+            known, sources = _inputs(self._components[component]), task.get("inputs", {}).get("parameters", {})
+            for key, source in list(sources.items()):
+                name = source.get("componentInputParameter", "")
+                if _ITEM in name and ITEM_PART not in name and name not in known and not self._is_around(component, name):
+                    del sources[key]
+                    wrong[key] = None
+        # What was left out comes from the loop itself, further in.
+        for component in self._components.values():
+            for name in wrong.keys() & _inputs(component).keys() if "dag" in component else ():
+                _inputs(component)[name]["isOptional"] = True
+        return bool(wrong)
+
+    def _is_around(self, component: str, name: str) -> bool:
+        """Whether a group around this one has the input."""
+        outer = {other for other, task in self._tasks() if task["componentRef"]["name"] == component and other != component}
+        return any(name in _inputs(self._components[other]) or self._is_around(other, name) for other in outer)
+
+    def missing(self) -> Iterator[tuple[str, str, Json]]:
+        """Inputs that tasks take from a group that does not have them: the group's component, the name, how it is declared."""
+        for component, task in self._tasks():
+            known, inner = _inputs(self._components[component]), _inputs(self._components.get(task["componentRef"]["name"], {}))
+            for key, source in task.get("inputs", {}).get("parameters", {}).items():
+                name = source.get("componentInputParameter", "")
+                if name.startswith(_PREFIX) and name not in known and ITEM_PART not in name:
+                    yield component, name, inner.get(key, {"parameterType": "STRING"})
+
+    def _tasks(self) -> Iterator[tuple[str, Json]]:
+        for name, component in self._components.items():
+            for task in component.get("dag", {}).get("tasks", {}).values():
+                yield name, task
+
+    def hand_down(self, component: str, name: str, declared: Json) -> None:
+        """Give a group an input, from wherever its name says."""
+        group = self._components[component]
+        if component == "" or name in _inputs(group):
+            return
+        group.setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = declared
+        for outer, task in list(self._tasks()):
+            if task["componentRef"]["name"] == component:
+                source = self._source(outer, name, declared)
+                task.setdefault("inputs", {}).setdefault("parameters", {})[name] = source
+
+    def _source(self, component: str, name: str, declared: Json) -> Json:
+        group = self._components[component]
+        plain = name[len(_PREFIX) :]
+        if plain in _inputs(group):
+            return {"componentInputParameter": plain}
+        for task_name, task in group["dag"]["tasks"].items():
+            outputs = self._components.get(task["componentRef"]["name"], {}).get("outputDefinitions", {}).get("parameters", {})
+            for output in outputs:
+                if plain == f"{task_name}-{output}":
+                    return {"taskOutputParameter": {"producerTask": task_name, "outputParameterKey": output}}
+        self.hand_down(component, name, declared)
+        return {"componentInputParameter": name}
+
+
+def _inputs(component: Json) -> Json:
+    return component.get("inputDefinitions", {}).get("parameters", {})

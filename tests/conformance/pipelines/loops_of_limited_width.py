@@ -1,0 +1,37 @@
+# type: ignore
+# fmt: off
+"""parallelism: never more iterations at a time than it says; 1 means one after the other."""
+
+from kedge import dsl
+
+
+@dsl.component
+def work(n: int, folder: str) -> int:
+    import os
+    import time
+
+    mine = f"{folder}/{n}"
+    open(mine, "w").close()
+    time.sleep(0.15)
+    count = len(os.listdir(folder))
+    os.remove(mine)
+    return count
+
+
+@dsl.component
+def highest(counts: list) -> int:
+    return max(counts)
+
+
+@dsl.pipeline
+def pipeline(folder: str) -> int:
+    with dsl.ParallelFor([1, 2, 3, 4, 5], parallelism=2) as n:
+        seen = work(n=n, folder=folder)
+    most = highest(counts=dsl.Collected(seen.output))
+    with dsl.ParallelFor([1, 2, 3], parallelism=1) as n:
+        alone = work(n=n, folder=folder).after(most)
+    return highest(counts=dsl.Collected(alone.output)).output
+
+
+ARGUMENTS = {"folder": ""}
+EXPECTED = {"outputs": {"Output": 1}, "returned": {"highest": {"Output": 2}}}

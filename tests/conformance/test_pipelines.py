@@ -1,0 +1,198 @@
+"""Every feature of the IR, three ways: compiled by Kedge, compiled by unmodified kfp, and submitted by an unmodified kfp.Client.
+
+Each file of ``pipelines/`` is a pipeline as a user writes it, and says at its end what comes of it:
+
+    ARGUMENTS   of the run. ``folder`` becomes a directory of the run's own, ``way`` the way's name.
+    EXPECTED    outputs    of the pipeline: its parameters
+                tasks      states of steps by name: a list for steps of a loop, in order; steps that are not named may be in any
+                returned   output parameters of steps, likewise
+                state      of the run; SUCCEEDED unless it says otherwise
+                failure    a part of the run's failure, in words
+                cache      run with caching, which is off otherwise
+
+For kfp only the import line changes. All runs are submitted at once to one host, which tests then wait for one by one.
+"""
+
+import ast
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from environments import CACHE, client_environment
+
+from kedge.errors import PipelineError
+from kedge.pipelines import documents
+from kedge.pipelines.compiler import compile_file
+from kedge.testing.host import RunningHost, running_host
+
+Json = dict[str, Any]
+CASES = {path.stem: path for path in sorted((Path(__file__).parent / "pipelines").glob("*.py"))}
+WAYS = ("kedge", "kfp", "client")
+KFP = "kfp==2.17.0"
+
+# Runs under kfp's interpreter. Arguments: a folder of sources, address, token. Input: arguments and caching of each. It compiles
+# every source and submits it, and answers with each run's id, or the traceback.
+CLIENT = """
+import json, pathlib, runpy, sys, traceback, warnings
+
+warnings.simplefilter("ignore")
+import kfp
+from kfp import compiler
+
+folder, address, token = sys.argv[1:]
+client = kfp.Client(host=address, existing_token=token)
+answers = {}
+for name, how in json.load(sys.stdin).items():
+    source = pathlib.Path(folder, name + ".py")
+    try:
+        compiler.Compiler().compile(runpy.run_path(str(source))["pipeline"], str(source.with_suffix(".yaml")))
+        package = str(source.with_suffix(".yaml"))
+        made = client.create_run_from_pipeline_package(
+            package, how["arguments"], run_name=name + " by client", enable_caching=None if how["cache"] else False
+        )
+        answers[name] = {"run": made.run_id}
+    except Exception:
+        answers[name] = {"error": traceback.format_exc()}
+json.dump(answers, open(pathlib.Path(folder, "answers.json"), "w"))
+"""
+
+
+class Runs:
+    """The runs of all pipelines: started together, for each way when its first is asked for.
+
+    Args:
+        kedge: The host that runs them.
+        folder: For sources and compiled pipelines.
+        shared: For what steps leave behind; not in /tmp, of which each step has its own.
+    """
+
+    def __init__(self, kedge: RunningHost, folder: Path, shared: Path) -> None:
+        self._shared = shared
+        self._client = kedge.client
+        self._kedge = kedge
+        self._folder = folder
+        self._started: dict[str, dict[str, Json]] = {}
+
+    def ended(self, case: str, way: str) -> tuple[Json, list[Json]]:
+        """A run that is over, and its tasks."""
+        if not self._started:
+            self._started = {way: {} for way in WAYS}
+            self._start_by_kedge()
+            self._start_by_kfp()
+        started = self._started[way][case]
+        assert "run" in started, started["error"]
+        return self._client.wait(started["run"]), self._client.tasks(started["run"])
+
+    def _of(self, way: str) -> list[str]:
+        return [name for name in CASES if way in ways(name)]
+
+    def _start_by_kedge(self) -> None:
+        for name in self._of("kedge"):
+            compiled = partial(compile_file, CASES[name], pipeline_name="pipeline")
+            self._started["kedge"][name] = self._start(name, "kedge", compiled)
+
+    def _start_by_kfp(self) -> None:
+        sources = self._folder / "sources"
+        sources.mkdir()
+        asked: dict[str, Json] = {}
+        for name in self._of("kfp"):
+            (sources / f"{name}.py").write_text(CASES[name].read_text().replace("from kedge", "from kfp"))
+            asked[name] = {"arguments": self._arguments(name, "client"), "cache": bool(expected(name).get("cache"))}
+        python, host = client_environment("kfp", [KFP]), self._kedge.host
+        arguments = [str(python), "-c", CLIENT, str(sources), host.http, host.token]
+        subprocess.run(arguments, input=json.dumps(asked), check=True, text=True, stdout=subprocess.DEVNULL)
+        self._started["client"] = json.loads((sources / "answers.json").read_text())
+        for name, answer in self._started["client"].items():
+            compiled = sources / f"{name}.yaml"
+            self._started["kfp"][name] = self._start(name, "kfp", partial(_read, compiled)) if compiled.exists() else answer
+
+    def _start(self, name: str, way: str, document: Callable[[], documents.Document]) -> Json:
+        parameters, cache = self._arguments(name, way), bool(expected(name).get("cache"))
+        try:
+            made = self._client.run(document(), parameters=parameters, name=f"{name} by {way}", cache=cache)
+        except PipelineError as error:
+            return {"error": str(error)}
+        return {"run": made["run_id"]}
+
+    def _arguments(self, case: str, way: str) -> Json:
+        found = stated(case, "ARGUMENTS")
+        if "folder" in found:
+            found["folder"] = str(self._shared / way / case)
+            Path(found["folder"]).mkdir(parents=True)
+        if "way" in found:
+            found["way"] = way
+        return found
+
+
+def _read(path: Path) -> documents.Document:
+    return documents.read(path.read_text())
+
+
+def stated(case: str, name: str) -> Json:
+    """What a pipeline's file says about itself."""
+    for line in ast.parse(CASES[case].read_text()).body:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == name:
+            return ast.literal_eval(line.value)
+    return {}
+
+
+def expected(case: str) -> Json:
+    """What comes of a pipeline."""
+    return stated(case, "EXPECTED")
+
+
+def ways(case: str) -> tuple[str, ...]:
+    """The ways that a pipeline goes: all three, unless it uses what kfp refuses to compile."""
+    return expected(case).get("ways", WAYS)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """The runs of all pipelines, on one host."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with running_host() as kedge, TemporaryDirectory(dir=CACHE) as shared:
+        yield Runs(kedge, tmp_path_factory.mktemp("pipelines"), Path(shared))
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize(("case", "way"), [(case, way) for way in WAYS for case in CASES if way in ways(case)])
+def test_a_pipeline_gives_what_its_semantics_say(runs: Runs, case: str, way: str) -> None:
+    run, tasks = runs.ended(case, way)
+    wanted = expected(case)
+    failures = {task["id"]: task["error"]["message"] for task in tasks if task.get("error")}
+    assert run["state"] == wanted.get("state", "SUCCEEDED"), failures
+    if "failure" in wanted:
+        assert wanted["failure"] in run["error"]["message"]
+    if "outputs" in wanted:
+        assert exactly(run_outputs(tasks), wanted["outputs"])
+    steps = by_name(tasks)
+    for name, states in wanted.get("tasks", {}).items():
+        assert [task["state"] for task in steps.get(name, [])] == ([states] if isinstance(states, str) else states), name
+    for name, values in wanted.get("returned", {}).items():
+        made = [task.get("outputs", {}).get("parameters", {}) for task in steps[name]]
+        assert exactly(made, [values] if isinstance(values, dict) else values), name
+
+
+def run_outputs(tasks: list[Json]) -> Json:
+    """Output parameters of the pipeline itself."""
+    return next(task for task in tasks if not task["id"]).get("outputs", {}).get("parameters", {})
+
+
+def by_name(tasks: list[Json]) -> dict[str, list[Json]]:
+    """Steps and imports by name; those of a loop in the order of its items."""
+    found: dict[str, list[Json]] = {}
+    for task in sorted(tasks, key=lambda task: [(part.isdecimal() and int(part), part) for part in task["id"].split(".")]):
+        if task["kind"] in ("step", "importer"):
+            found.setdefault(task["name"], []).append(task)
+    return found
+
+
+def exactly(found: Any, wanted: Any) -> bool:
+    """Whether JSON values are equal, and whole numbers where whole numbers are wanted; shows both where they are not."""
+    assert json.dumps(found, indent=1, sort_keys=True) == json.dumps(wanted, indent=1, sort_keys=True)
+    return True
