@@ -121,11 +121,15 @@ def _default_container(container: Obj) -> None:
             _default_field(source)
     for name in _PROBES:
         if isinstance(probe := container.get(name), dict):
-            for key, value in _PROBE_DEFAULTS:
-                probe.setdefault(key, value)
-            if isinstance(get := probe.get("httpGet"), dict):
-                get.setdefault("path", "/")
-                get.setdefault("scheme", "HTTP")
+            _default_probe(probe)
+
+
+def _default_probe(probe: Obj) -> None:
+    for key, value in _PROBE_DEFAULTS:
+        probe.setdefault(key, value)
+    if isinstance(get := probe.get("httpGet"), dict):
+        get.setdefault("path", "/")
+        get.setdefault("scheme", "HTTP")
 
 
 def validate_pod(pod: Obj, old: Obj | None) -> list[Cause]:
