@@ -277,5 +277,5 @@ def _settings(graph: Graph, task: PipelineTask) -> Dict[str, Any]:
     if resources:
         made["resources"] = resources
     if task.env:
-        made["env"] = [{"name": name, "value": value} for name, value in task.env.items()]
+        made["env"] = [{"name": name, "value": _filled(value, graph)} for name, value in task.env.items()]
     return made

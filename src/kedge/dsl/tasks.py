@@ -212,21 +212,16 @@ class PipelineTask(Node):
         """The old name of `set_accelerator_type`."""
         return self.set_accelerator_type(accelerator)
 
-    def set_env_variable(self, name: str, value: str) -> "PipelineTask":
-        """Set an environment variable of the step. The value is fixed when the pipeline is defined."""
+    def set_env_variable(self, name: str, value: Union[str, Channel]) -> "PipelineTask":
+        """Set an environment variable of the step: a text, a parameter, or a text with parameters in it."""
         self._check_container()
         if not is_text(name) or not name or "=" in name:
             raise self._error(f"is given an environment variable named {shown(name)}", fix="Use a name without `=`.")
-        if isinstance(unwrapped(value), Channel) or (is_text(value) and self.graph.marked_in(value)):
-            raise self._error(
-                f'takes environment variable "{name}" from a channel', why="The environment is fixed before the run.",
-                fix="Give the value to an input of the component, which may set os.environ itself.",
-            )  # fmt: skip
-        if not is_text(value):
+        if not is_text(value) and not isinstance(unwrapped(value), Channel):
             raise self._error(
                 f'is given {shown(value)} for environment variable "{name}"', fix=f"Pass text: {shown(str(value))}."
             )
-        self.env[name] = value
+        self.env[name] = self._text(value)
         return self
 
     def set_display_name(self, name: str) -> "PipelineTask":

@@ -18,6 +18,7 @@ from kedge.errors import PipelineError
 from kedge.kube import names
 from kedge.kube.kinds import Obj
 from kedge.pipelines import templates
+from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, task_uuid
 from kedge.pipelines.engine.types import Artifact, Inputs, RunInfo
 from kedge.pipelines.kinds import (
@@ -200,7 +201,7 @@ class Steps:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
     def _facts(self, task: str) -> dict[str, str]:
-        return facts(self._info, task.rpartition(".")[2], task_uuid(self._run.id, task))
+        return facts(self._info, task, title(self._pipeline, task), task_uuid(self._run.id, task))
 
     def _step(self, plan: StepPlan, task: str, attempt: int, given: Mapping[str, Any]) -> list[Obj]:
         """The environment that our own programs read; without the input where it would not fit."""

@@ -26,10 +26,10 @@ def highest(counts: list) -> int:
 @dsl.pipeline
 def pipeline(folder: str) -> int:
     with dsl.ParallelFor([1, 2, 3, 4, 5], parallelism=2) as n:
-        seen = work(n=n, folder=folder)
+        seen = work(n=n, folder=folder).set_caching_options(False)
     most = highest(counts=dsl.Collected(seen.output))
     with dsl.ParallelFor([1, 2, 3], parallelism=1) as n:
-        alone = work(n=n, folder=folder).after(most)
+        alone = work(n=n, folder=folder).after(most).set_caching_options(False)
     return highest(counts=dsl.Collected(alone.output)).output
 
 

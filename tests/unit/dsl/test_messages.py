@@ -624,15 +624,6 @@ SETTINGS = {
         3,
         'Task "number" is set to retry after \'30\'.\n  why:   It is a time.\n  fix:   Write "30s", "5m" or "1h".',
     ),
-    "a variable from a channel": (
-        pipeline("number().set_env_variable('X', t)"),
-        3,
-        (
-            'Task "number" takes environment variable "X" from a channel.\n'
-            "  why:   The environment is fixed before the run.\n"
-            "  fix:   Give the value to an input of the component, which may set os.environ itself."
-        ),
-    ),
     "a variable that is no text": (
         pipeline("number().set_env_variable('X', 1)"),
         3,

@@ -192,3 +192,13 @@ def graph(pipeline: Pipeline, component: str) -> Graph:
     if found is None:
         found = pipeline.plans[component] = Graph(pipeline, pipeline.component(component))
     return found
+
+
+def title(pipeline: Pipeline, task: str) -> str:
+    """What people call a task, by its id."""
+    component, found = pipeline.root, None
+    for part in task.split("."):
+        spec = component.dag.tasks.get(part) if component.dag is not None else None
+        if spec is not None:  # the number of an iteration leads no deeper
+            found, component = spec, pipeline.component(spec.component_ref.name)
+    return (found.task_info.name if found is not None else "") or task.rpartition(".")[2]
