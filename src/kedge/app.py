@@ -171,7 +171,7 @@ async def _parts(
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
             pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime),
-            Limits(infra_retries=settings.infra_retries),
+            Limits(infra_retries=settings.infra_retries, final_status_complete=settings.final_status == "COMPLETE"),
         )
         routes = [
             *feature.routes(authenticator, __version__),

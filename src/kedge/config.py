@@ -47,6 +47,8 @@ class Settings:
         warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
         kfp_runtime: ``installed`` runs components that ``kfp`` compiled under the real package; otherwise they run under the
             launcher's own runtime, as far as that has what they use (``KEDGE_KFP_RUNTIME``).
+        final_status: What exit tasks are told of success: ``SUCCEEDED`` as KFP documents it, or ``COMPLETE`` as its backend
+            says (``KEDGE_FINAL_STATUS``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -61,6 +63,7 @@ class Settings:
     artifacts: str = ""
     warm: bool = True
     kfp_runtime: str = ""
+    final_status: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -89,6 +92,7 @@ class Settings:
             artifacts=_artifact_root(env),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
+            final_status=_choice(env, "KEDGE_FINAL_STATUS", ("", "SUCCEEDED", "COMPLETE")),
             environ=dict(env),
         )
 

@@ -178,6 +178,15 @@ def test_a_pipeline_gives_what_its_semantics_say(runs: Runs, case: str, way: str
         assert exactly(made, [values] if isinstance(values, dict) else values), name
 
 
+@pytest.mark.acceptance
+def test_exit_tasks_are_told_upstreams_word_for_success_where_the_setting_says_so() -> None:
+    with running_host({"KEDGE_FINAL_STATUS": "COMPLETE"}) as kedge:
+        run = kedge.client.run(compile_file(CASES["exit_handler_after_success"]))
+        kedge.client.wait(run["run_id"])
+        report = by_name(kedge.client.tasks(run["run_id"]))["report"][0]
+    assert report["outputs"]["parameters"]["Output"][0] == "COMPLETE"
+
+
 def run_outputs(tasks: list[Json]) -> Json:
     """Output parameters of the pipeline itself."""
     return next(task for task in tasks if not task["id"]).get("outputs", {}).get("parameters", {})

@@ -55,12 +55,14 @@ class Limits:
         waiting_pods: How many Pods may wait for a node at once, over all runs.
         ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
         ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
+        final_status_complete: Whether exit tasks are told ``COMPLETE`` of success, as upstream's backend does.
     """
 
     infra_retries: int = 3
     waiting_pods: int = 64
     ttl: int = 7 * 24 * 3600
     ended_pods: int = 1000
+    final_status_complete: bool = False
 
 
 class RunController:
@@ -117,7 +119,7 @@ class RunController:
         """
         packed = Launcher.of(launcher)
         self._tools.pods.launcher = packed
-        self._surroundings = Surroundings(hub, packed.name, kfp_runtime)
+        self._surroundings = Surroundings(hub, packed.name, kfp_runtime, self._limits.final_status_complete)
         self._spawn(self._timers.run())
         self._spawn(self._pods.run())
         await self._pods.synced()

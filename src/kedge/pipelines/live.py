@@ -81,6 +81,7 @@ class LiveRun:
         self.broken = False
         self._history = history
         info = record.info(infra_retries=infra_retries, project_digest=str(spec.project.get("digest", "")))
+        info = replace(info, final_status_complete=surroundings.final_status_complete)
         self.engine = Engine(pipeline, info, history.tasks(record.id))
         self.attempts: dict[tuple[str, int], Attempt] = {
             (found.task, found.number): found for found in history.attempts(record.id) if not found.state.finished

@@ -56,11 +56,13 @@ class Surroundings:
         hub: Address of the hub's HTTP listener, as a Pod reaches it.
         launcher: Name of the ConfigMap that holds the launcher.
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
+        final_status_complete: Whether exit tasks are told ``COMPLETE`` of success.
     """
 
     hub: str
     launcher: str
     kfp_runtime: str = ""
+    final_status_complete: bool = False
 
 
 @dataclass(slots=True)
