@@ -35,6 +35,8 @@ _COALESCE_SECONDS = 0.025
 # A container that runs longer than this is worth an event.
 _LASTING_SECONDS = 1.0
 _FIRST_RETRY = 0.5
+# How long after the hub's return a deletion is one that it owes from before.
+_CATCH_UP = timedelta(seconds=2)
 _LONGEST_RETRY = 20.0
 
 
@@ -70,14 +72,16 @@ class PodWorker:
         pod: As it was last seen.
         tools: What it shares with others.
         records: What the supervisor has of its containers, when it is taken over from an agent before this one.
-        hurry: Seconds of grace at most: cancelled Pods must be gone soon after a restart.
+        hurry: Seconds of grace at most, when the Pod is deleted already or is within moments: what was cancelled while the
+            hub was away must be gone soon after its return.
     """
 
     def __init__(self, pod: Obj, tools: Tools, records: Iterable[Obj] = (), *, hurry: float | None = None) -> None:
         self.pod = pod
         self.uid: str = pod["metadata"]["uid"]
         self._tools = tools
-        self._hurry = hurry if self._deleting else None
+        self._hurry = hurry
+        self._adopted_at = tools.clock.now()
         self._seen = Seen()
         self._notes = Notes()
         self._prepared: Prepared | None = None
@@ -225,7 +229,9 @@ class PodWorker:
             return
         self._grace_seen = grace
         left = min(grace, max(0.0, (parse_timestamp(meta["deletionTimestamp"]) - now).total_seconds()))
-        self._seen.ending = Ending(now, left if self._hurry is None else min(left, self._hurry))
+        if self._hurry is not None and now - self._adopted_at <= _CATCH_UP:
+            left = min(left, self._hurry)
+        self._seen.ending = Ending(now, left)
         for container in self._seen.containers.values():
             container.stopping = False  # deleted again, with less time: told again
 

@@ -159,9 +159,7 @@ def properties(*path: str) -> set[str]:
     return set(schema["properties"])
 
 
-@pytest.mark.parametrize(
-    "path", [(), ("containers",), ("securityContext",), ("containers", "securityContext")], ids=".".join
-)
+@pytest.mark.parametrize("path", [(), ("containers",), ("securityContext",), ("containers", "securityContext")], ids=".".join)
 def test_the_documentation_speaks_of_every_field(path: tuple[str, ...]) -> None:
     told = set(re.findall(r"`(\w+)", DOC))
     assert properties(*path) - told == set()
