@@ -12,6 +12,7 @@ from .components import Component
 from .errors import DslError, TypeMismatch, names
 from .graph import LOOP, Graph, Group, Node
 from .interface import MISSING, Interface, Port, component_name
+from .loaded import LoadedPipeline
 from .pipelines import GraphComponent, of_component
 from .tasks import PipelineTask
 from .values import a, literal_fits, outline, plain, shown
@@ -193,6 +194,12 @@ class _Compilation:
         self.components[name] = made
         if isinstance(component, GraphComponent):
             made.update(self.dag(component, component.interface))
+            return name
+        if isinstance(component, LoadedPipeline):
+            inside = component.renamed({inner: self._unique(inner) for inner in component.spec.get("components", {})})
+            self.components.update(inside["components"])
+            self.executors.update(inside["executors"])
+            made.update(inside["root"])
             return name
         label = name.replace("comp-", "exec-", 1)
         executor = component.executor()
