@@ -13,8 +13,6 @@ import zlib
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
-import httpx
-
 from kedge.errors import BadRequest
 from kedge.pipelines import documents
 from kedge.pipelines.documents import Document
@@ -26,7 +24,7 @@ _NAMES = ("pipeline.yaml", "pipeline.yml", "pipeline.json")
 _SUFFIXES = (".yaml", ".yml", ".json")
 _PIECE = 1 << 16
 _HEADERS = _MEMBERS << 11  # of tar: headers and padding
-_FETCH_TIMEOUT = httpx.Timeout(30, connect=5)
+_FETCH_SECONDS = 30.0
 
 
 def read(content: bytes, name: str = "the upload") -> Document:
@@ -61,9 +59,11 @@ async def fetch(url: str, limit: int) -> Document:
     """
     if not url.startswith(("http://", "https://")):
         raise BadRequest(f"package_url: {url!r:.200} is no http or https address. Upload the file instead.")
+    import httpx  # noqa: PLC0415  # six megabytes, for the few uploads that come as an address
+
     content = bytearray()
     try:
-        async with httpx.AsyncClient(timeout=_FETCH_TIMEOUT, follow_redirects=True) as client, client.stream("GET", url) as found:
+        async with httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=True) as client, client.stream("GET", url) as found:
             if found.status_code != 200:
                 raise BadRequest(f"package_url: {url} answered {found.status_code}. Give the address of the file itself.")
             async for piece in found.aiter_bytes():
