@@ -94,7 +94,8 @@ def test_edit(kubectl: Any) -> None:
 def test_a_mistyped_field_is_refused(kubectl: Any) -> None:
     widget = {**OBJECTS["Widget"][1], "spec": {"sizes": 3}}
     assert 'unknown field "spec.sizes"' in kubectl.apply(widget, fails=True)
-    containers = POD["spec"]["containers"]
+    sound: Any = POD["spec"]
+    containers = sound["containers"]
     for spec, path in (
         ({"contianers": containers}, "spec.contianers"),
         ({"containers": [{**containers[0], "comand": ["x"]}]}, "spec.containers[0].comand"),
