@@ -90,6 +90,17 @@ def length(one: Input[Dataset]) -> int:
 def held(folder: str) -> int:
     return length(one=hold(folder=folder).outputs["one"]).output
 
+@dsl.component
+def pause(folder: str):
+    import os, time
+    while not os.path.exists(folder + "/changed"):
+        time.sleep(0.01)
+
+@dsl.pipeline
+def damaged(folder: str) -> int:
+    made = hold(folder=folder)
+    return length(one=made.outputs["one"]).after(pause(folder=folder).after(made)).output
+
 @dsl.pipeline
 def foreign(uri: str) -> int:
     return length(one=dsl.importer(artifact_uri=uri, artifact_class=Dataset).output).output
@@ -198,15 +209,12 @@ def test_a_gibibyte_is_sent_in_parts_and_nobody_holds_it(host: RunningHost, stor
 def test_what_was_changed_in_the_store_is_not_taken_for_what_was_committed(host: RunningHost, store: S3) -> None:
     marks = host.home / "damage"
     marks.mkdir()
-    run = submit(host, "held", folder=str(marks))
-    kept = store.folder / "kedge" / "held" / run / "hold" / "0" / "one"
-    until((marks / "written").exists, "the step did not write")
-    thread = threading.Thread(target=lambda: (until(kept.exists, "nothing was stored"), kept.write_text("lies")))
-    thread.start()
     (marks / "go").touch()
-    found = ended(host, run)
-    thread.join()
-    assert found["state"] == "FAILED"
+    run = submit(host, "damaged", folder=str(marks))
+    until(lambda: host.client.task(run, "hold")["state"] == "SUCCEEDED", "the step did not end")
+    (store.folder / "kedge" / "damaged" / run / "hold" / "0" / "one").write_text("lies")
+    (marks / "changed").touch()
+    assert ended(host, run)["state"] == "FAILED"
     assert "is not what was committed: its SHA-256 is" in str(host.client.task(run, "length"))
 
 

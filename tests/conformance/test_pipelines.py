@@ -171,8 +171,11 @@ def test_a_pipeline_gives_what_its_semantics_say(runs: Runs, case: str, way: str
     if "outputs" in wanted:
         assert exactly(run_outputs(tasks), wanted["outputs"])
     steps = by_name(tasks)
+    # kfp.Client turns the cache off for the root's own tasks alone: an inner one may find what the other ways have made.
+    word = {} if way != "client" or wanted.get("cache") else {"CACHED": "SUCCEEDED"}
     for name, states in wanted.get("tasks", {}).items():
-        assert [task["state"] for task in steps.get(name, [])] == ([states] if isinstance(states, str) else states), name
+        found = [word.get(task["state"], task["state"]) for task in steps.get(name, [])]
+        assert found == ([states] if isinstance(states, str) else states), name
     for name, values in wanted.get("returned", {}).items():
         made = [task.get("outputs", {}).get("parameters", {}) for task in steps[name]]
         assert exactly(made, [values] if isinstance(values, dict) else values), name
