@@ -53,25 +53,45 @@ if TYPE_CHECKING:
 else:
 
     class Input:
-        """``Input[Dataset]``: the step gets this artifact; ``Input[List[Dataset]]``: a list of them."""
+        """``Input[Dataset]``: the step gets this artifact; ``Input[List[Dataset]]``: a list of them.
+
+        Examples:
+            >>> Input["Dataset"]
+            Input[Dataset]
+        """
 
         def __class_getitem__(cls, item: Any) -> Marked:
             return Marked(INPUT, item)
 
     class Output:
-        """``Output[Model]``: the step writes this artifact at its ``.path``."""
+        """``Output[Model]``: the step writes this artifact at its ``.path``.
+
+        Examples:
+            >>> Output["Model"]
+            Output[Model]
+        """
 
         def __class_getitem__(cls, item: Any) -> Marked:
             return Marked(OUTPUT, item)
 
 
 def InputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
-    """The annotation of a parameter that gets the path of an artifact to read, such as ``Dataset``."""
+    """The annotation of a parameter that gets the path of an artifact to read, such as ``Dataset``.
+
+    Examples:
+        >>> InputPath("Dataset")
+        InputPath(Dataset)
+    """
     return Marked(INPUT_PATH, type)
 
 
 def OutputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
-    """The annotation of a parameter that gets a path to write to: of a parameter (``str``) or of an artifact (``"Dataset"``)."""
+    """The annotation of a parameter that gets a path to write to: of a parameter (``str``) or of an artifact (``"Dataset"``).
+
+    Examples:
+        >>> OutputPath(str)
+        OutputPath(str)
+    """
     return Marked(OUTPUT_PATH, type)
 
 

@@ -152,6 +152,11 @@ def get_uri(suffix: str = "Output") -> str:
 
     Raises:
         RuntimeError: Outside of a step there is no such place.
+
+    Examples:
+        >>> get_uri()
+        Traceback (most recent call last):
+        RuntimeError: dsl.get_uri('Output') was called outside of a running step, where artifacts have no place to go...
     """
     if _outputs is None:
         raise RuntimeError(

@@ -260,6 +260,21 @@ class OneOf(Channel):
 
     Args:
         channels: One output from each branch of an If/Elif/Else, all of one type.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def either(n: int = 1) -> int:
+        ...     with dsl.If(n > 10):
+        ...         small = double(n=1)
+        ...     with dsl.Else():
+        ...         large = double(n=n)
+        ...     return dsl.OneOf(small.output, large.output)
+        >>> either.name
+        'either'
     """
 
     producer: "Group"
@@ -331,6 +346,19 @@ class Collected(Channel):
 
     Args:
         output: An output of a task in a loop, parameter or artifact.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def each() -> list:
+        ...     with dsl.ParallelFor([1, 2, 3]) as n:
+        ...         doubled = double(n=n)
+        ...     return dsl.Collected(doubled.output)
+        >>> each.name
+        'each'
     """
 
     def __init__(self, output: Channel) -> None:

@@ -32,6 +32,10 @@ class ContainerSpec:
         image: The container image.
         command: The entry point; the image's own if left out. Elements may be placeholders.
         args: What follows it.
+
+    Examples:
+        >>> ContainerSpec("busybox", ["echo"], ["hello"])
+        ContainerSpec(image='busybox', command=['echo'], args=['hello'])
     """
 
     def __init__(self, image: str, command: Optional[List[Any]] = None, args: Optional[List[Any]] = None) -> None:
@@ -198,6 +202,14 @@ def component(
 
     Raises:
         DslError: The signature is none that a component can have, or an option is not supported.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> double.name, double.python_func(4)
+        ('double', 8)
     """
     refused = {
         "target_image": (target_image, "Build the image yourself and name it as base_image."),
@@ -300,6 +312,14 @@ def container_component(func: Callable[..., ContainerSpec]) -> Any:
 
     Raises:
         DslError: The signature is none that a component can have, or it returns something else.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.container_component
+        ... def count(text: dsl.Input[dsl.Dataset], lines: dsl.OutputPath(int)):
+        ...     return dsl.ContainerSpec("busybox", ["sh", "-c", 'wc -l < "$0" > "$1"'], [text.path, lines])
+        >>> count.name
+        'count'
     """
     return ContainerComponent(func)
 
@@ -336,6 +356,14 @@ def importer(
         reimport: Record it anew although it was imported before.
         metadata: Recorded with it; texts in it may hold channels.
         download_to_workspace: Refused.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.pipeline
+        ... def outside(uri: str):
+        ...     dsl.importer(artifact_uri=uri, artifact_class=dsl.Dataset)
+        >>> [task.name for task in outside.graph.tasks]
+        ['importer']
     """
     graph = needed("dsl.importer")
     marked = artifact_class.type if isinstance(artifact_class, Marked) else artifact_class

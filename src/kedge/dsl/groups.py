@@ -44,6 +44,18 @@ class If(_Block):
     Args:
         condition: A comparison of a channel with a constant or another channel.
         name: To show to people.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def cautious(n: int = 1):
+        ...     with dsl.If(n > 0):
+        ...         double(n=n)
+        >>> cautious.graph.tasks[0].parent.name
+        'condition-1'
     """
 
     kind = CONDITION
@@ -109,6 +121,20 @@ class Elif(_Alternative):
     Args:
         condition: As for `If`.
         name: To show to people.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def steps(n: int = 1):
+        ...     with dsl.If(n > 100):
+        ...         double(n=1)
+        ...     with dsl.Elif(n > 10):
+        ...         double(n=n)
+        >>> len(steps.graph.tasks)
+        2
     """
 
     def __init__(self, condition: Any, name: Optional[str] = None) -> None:
@@ -126,6 +152,21 @@ class Else(_Alternative):
 
     Args:
         name: To show to people.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def either(n: int = 1) -> int:
+        ...     with dsl.If(n > 10):
+        ...         small = double(n=1)
+        ...     with dsl.Else():
+        ...         large = double(n=n)
+        ...     return dsl.OneOf(small.output, large.output)
+        >>> [task.name for task in either.graph.tasks]
+        ['double', 'double-2']
     """
 
     def __init__(self, name: Optional[str] = None) -> None:
@@ -145,6 +186,19 @@ class ParallelFor(_Block):
         items: A list of text, numbers, booleans or dicts; or a channel that carries a list (of artifacts, too).
         name: To show to people.
         parallelism: How many iterations run at once; None or 0 for no limit.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def each() -> list:
+        ...     with dsl.ParallelFor([1, 2, 3], parallelism=2) as n:
+        ...         doubled = double(n=n)
+        ...     return dsl.Collected(doubled.output)
+        >>> each.graph.tasks[0].parent.parallelism
+        2
     """
 
     kind = LOOP
@@ -220,6 +274,18 @@ class ExitHandler(_Block):
     Args:
         exit_task: The task; made before the block. It may take a `PipelineTaskFinalStatus`.
         name: To show to people.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def tidy():
+        ...     with dsl.ExitHandler(double(n=0)):
+        ...         double(n=1)
+        >>> [task.name for task in tidy.graph.tasks]
+        ['double', 'double-2']
     """
 
     kind = EXIT_HANDLER

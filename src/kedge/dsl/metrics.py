@@ -137,7 +137,14 @@ class ClassificationMetrics(Artifact):
 
 
 class SlicedClassificationMetrics(Artifact):
-    """Classification metrics for each slice of the data."""
+    """Classification metrics for each slice of the data.
+
+    Examples:
+        >>> metrics = SlicedClassificationMetrics()
+        >>> metrics.log_roc_reading("young", threshold=0.5, tpr=0.9, fpr=0.1)
+        >>> metrics.metadata["evaluationSlices"][0]["slice"]
+        'young'
+    """
 
     schema_title = "system.SlicedClassificationMetrics"
 

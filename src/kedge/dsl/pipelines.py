@@ -21,6 +21,10 @@ class PipelineConfig:
         ttl_seconds_after_success: The same, after success.
         ttl_seconds_after_failure: The same, after failure.
         active_deadline_seconds: End the run after this long.
+
+    Examples:
+        >>> PipelineConfig(ttl_seconds_after_finished=3600).ttl_seconds_after_finished
+        3600
     """
 
     def __init__(
@@ -142,6 +146,17 @@ def pipeline(
 
     Raises:
         DslError: The pipeline cannot mean what it says.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def quadruple(n: int) -> int:
+        ...     return double(n=double(n=n).output).output
+        >>> [task.name for task in quadruple.graph.tasks]
+        ['double', 'double-2']
     """
     details = Details(name or "", description or "", pipeline_root or "", display_name or "", pipeline_config)
 

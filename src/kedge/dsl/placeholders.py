@@ -103,6 +103,15 @@ class IfPresentPlaceholder(Placeholder):
         input_name: The input.
         then: What to put if it was given: one element or a list.
         else_: What to put if not; nothing by default.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.container_component
+        ... def greet(name: str = None):
+        ...     whom = dsl.IfPresentPlaceholder("name", then=[name], else_=["you"])
+        ...     return dsl.ContainerSpec("busybox", ["echo"], ["hello", whom])
+        >>> greet.name
+        'greet'
     """
 
     def __init__(

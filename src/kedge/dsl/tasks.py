@@ -58,6 +58,17 @@ class PipelineTask(Node):
         graph: The pipeline.
         component: What is called.
         arguments: As given by keyword.
+
+    Examples:
+        >>> from kedge import dsl
+        >>> @dsl.component
+        ... def double(n: int) -> int:
+        ...     return 2 * n
+        >>> @dsl.pipeline
+        ... def patient(n: int):
+        ...     double(n=n).set_retry(3, backoff_duration="10s").set_memory_limit("1G").set_caching_options(False)
+        >>> patient.graph.tasks[0].caching
+        False
     """
 
     def __init__(self, graph: Graph, component: "Component", arguments: Dict[str, Any]) -> None:
