@@ -6,6 +6,7 @@ running steps to the supervisor.
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -46,6 +47,8 @@ from kedge.workloads import running as workloads
 
 _log = logging.getLogger(__name__)
 
+# After so long, what a start reads once has been read.
+_STARTED_SECONDS = 1.0
 NODE = "this-machine"
 """The name of the embedded host's only node."""
 
@@ -76,9 +79,16 @@ async def _serve(settings: Settings, http_port: int | None, https_port: int | No
         # What was loaded and made so far stays: the collector need not look at it again, and forked memory stays shared.
         gc.collect()
         gc.freeze()
+        loop.call_later(_STARTED_SECONDS, _give_back)
         done, _ = await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
         if failed in done:
             failed.result()
+
+
+def _give_back() -> None:
+    """Hand memory that starting up needed for a moment back to the system; glibc keeps it otherwise, other libraries do not."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @asynccontextmanager
