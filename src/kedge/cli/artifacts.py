@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from kedge.cli.options import output_option, print_json, print_table
+from kedge.cli.options import output_option, print_json, print_table, size
 from kedge.cli.session import connect
 from kedge.errors import StateError
 from kedge.pipelines.client import Client, Json
@@ -133,12 +133,4 @@ def _filter(predicates: list[Json]) -> str:
 
 
 def _size(artifact: Json) -> str:
-    size = artifact.get("size")
-    if size is None:
-        return ""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024 or unit == "GiB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return ""
+    return "" if artifact.get("size") is None else size(artifact["size"])

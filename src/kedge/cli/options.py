@@ -35,3 +35,17 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     widths = [max(len(line[column]) for line in table) for column in range(len(headings))]
     for line in table:
         click.echo("   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def size(count: float) -> str:
+    """Write a number of bytes as people read it.
+
+    Examples:
+        >>> [size(count) for count in (0, 1023, 1536, 5 << 30, 9 << 40)]
+        ['0 B', '1023 B', '1.5 KiB', '5.0 GiB', '9216.0 GiB']
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kedge.cli.follow import Ended, follow
-from kedge.cli.options import output_option, print_json, print_table
+from kedge.cli.options import output_option, print_json, print_table, size
 from kedge.cli.progress import print_tree
 from kedge.cli.report import print_results
 from kedge.cli.run import as_json, report
@@ -71,13 +71,24 @@ def show(*, run: str, following: bool, output: str) -> int:
 
 @command.command("delete")
 @click.argument("runs", nargs=-1, required=True)
-def delete(*, runs: tuple[str, ...]) -> None:
-    """Delete runs with their history. One that still runs is cancelled first."""
+@click.option("--keep-artifacts", is_flag=True, help="Leave what they made where it is.")
+def delete(*, runs: tuple[str, ...], keep_artifacts: bool) -> None:
+    """Delete runs with what they made. One that still runs is cancelled first.
+
+    Artifacts that other runs use stay, and those that were imported.
+    """
     client = connect().client
     for run in runs:
         found = client.get(run)
-        client.delete(str(found["run_id"]))
-        click.echo(f"Deleted {found.get('display_name') or run}.")
+        done = client.delete(str(found["run_id"]), keep_artifacts=keep_artifacts)
+        made = "" if keep_artifacts else f" with {done['artifacts']} artifacts ({size(done['bytes'])})"
+        click.echo(f"Deleted {found.get('display_name') or run}{made}.")
+        for kept in done["kept"]:
+            click.echo(f"  kept {kept['name']}: {kept['reason']} ({kept['uri']})")
+        if (more := done["kept_count"] - len(done["kept"])) > 0:
+            click.echo(f"  kept {more} more")
+        if done["pending"]:
+            click.echo("  the store does not answer: what is left there is deleted as soon as it does")
 
 
 @command.command("retry")

@@ -280,6 +280,17 @@ artifacts = Table(
     Index("ix_artifacts_type", "type", "artifact_id"),
 )
 
+# What somebody asked to delete and is not gone yet: runs, and addresses in the artifact store.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("subject", Text, primary_key=True),  # a run's id, or an address
+    Column("kind", Text, nullable=False),  # run or bytes
+    Column("keep", Integer, nullable=False),  # of a run: its artifacts stay
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_deletions", "kind", "created_at", "subject", "keep"),
+)
+
 # The edges of lineage: which task read or made which artifact, under which name.
 task_artifacts = Table(
     "task_artifacts",

@@ -124,7 +124,8 @@ class LogArchive:
                 text += piece
         except KedgeError:
             return  # it never started, or its directory is gone already
-        await self._parts.artifacts.write(uri, bytes(text))
+        if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
+            await self._parts.artifacts.write(uri, bytes(text))
 
 
 def address(record: RunRecord, task: str, attempt: int) -> str:

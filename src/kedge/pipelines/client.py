@@ -134,9 +134,17 @@ class Client:
         """Stop what runs and start nothing new; harmless when the run is over."""
         self._call("POST", f"/runs/{_part(run_id)}:terminate")
 
-    def delete(self, run_id: str) -> None:
-        """Forget a run with its history; one that still runs is cancelled first."""
-        self._call("DELETE", f"/runs/{_part(run_id)}")
+    def delete(self, run_id: str, *, keep_artifacts: bool = False) -> Json:
+        """Delete a run with what it made; one that still runs is cancelled first.
+
+        Args:
+            run_id: The run.
+            keep_artifacts: Leave its artifacts where they are.
+
+        Returns:
+            How many ``artifacts`` and ``bytes`` were deleted, and which were ``kept`` for what reason.
+        """
+        return self._call("DELETE", f"/runs/{_part(run_id)}", query={"keep_artifacts": "true" if keep_artifacts else ""})
 
     def retry(self, run_id: str) -> None:
         """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is kept.

@@ -264,13 +264,24 @@ class RunController:
                 f"succeeded is taken from the cache."
             ) from error
 
-    async def delete(self, run_id: str) -> None:
-        """End a run and forget it, with its history.
+    async def discard(self, run_id: str) -> None:
+        """End a run and delete its object; the history still has it, and whoever asked for this must take it out at once.
 
         Raises:
             NotFound: There is no such run.
+            Conflict: It is being opened again, or discarded, at this moment.
         """
         record = self._record(run_id)
+        if run_id in self._reopening:
+            raise Conflict(f"run {run_id!r} is being changed at this moment. Try again.")
+        self._reopening.add(run_id)
+        try:
+            await self._discard(record)
+        finally:
+            self._reopening.discard(run_id)
+
+    async def _discard(self, record: RunRecord) -> None:
+        run_id = record.id
         worker = self._workers.get(run_id)
         try:
             found = await self._client.get(RUN, record.name, record.namespace)
@@ -283,7 +294,6 @@ class RunController:
                 worker.feed([CancelRequested(self._clock.now(), "The run was deleted.")])
             if worker.task is not None:
                 await asyncio.wait({worker.task})
-        self._history.delete_run(run_id)
 
     def live(self, run_id: str) -> LiveRun | None:
         """The run's engine and attempts, while it is not over."""

@@ -14,6 +14,7 @@ from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.commits import Commits
 from kedge.pipelines.controller import Limits, RunController
+from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.ports import Artifacts, StepLogs
@@ -69,6 +70,7 @@ class Feature:
         staging: Answers ``begin`` and ``commit`` of steps; for `kedge.artifacts`.
         controller: Keeps runs going.
         scheduler: Fires recurring runs.
+        deletions: Deletes runs.
     """
 
     def __init__(self, database: Database, given: Surroundings, limits: "Limits | None" = None) -> None:
@@ -91,11 +93,12 @@ class Feature:
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
+        self.deletions = Deletions(self.controller, self.history, database=database, artifacts=given.artifacts, clock=given.clock)
         recurring = RecurringRuns(database)
         self.scheduler = Scheduler(recurring, submissions, given.clock)
         self.controller.on_end(self.scheduler.run_ended)
         self._endpoints = rest.Endpoints(
-            runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions),
+            runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions, deletions=self.deletions),
             tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs), archive=self._logs),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
@@ -113,6 +116,7 @@ class Feature:
         await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
         await self.scheduler.start()
         await self._logs.start()
+        await self.deletions.start()
 
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
@@ -122,6 +126,7 @@ class Feature:
         """Let go of everything; what runs, runs on."""
         self.close_streams()
         await self.scheduler.stop()
+        await self.deletions.stop()
         await self._logs.stop()
         await self.controller.stop()
         self.database.close()

@@ -217,11 +217,6 @@ class History:
         with self._database.transaction() as connection:
             return connection.execute(update(runs).where(runs.c.run_id == run_id).values(storage_state=state)).rowcount > 0
 
-    def delete_run(self, run_id: str) -> bool:
-        """Forget a run with its tasks, attempts and artifact records; ``False`` when there is no such run."""
-        with self._database.transaction() as connection:
-            return connection.execute(delete(runs).where(runs.c.run_id == run_id)).rowcount > 0
-
     def forget_pods(self, ended: Iterable[tuple[str, str, int]]) -> None:
         """Note that the Pods of attempts (run, task, number) were deleted."""
         keys = [{"run": run, "task": task, "number": number} for run, task, number in ended]

@@ -52,6 +52,19 @@ class Artifacts(Protocol):
         """Store a small file, whole; raises `errors.Unavailable` when the store does not answer."""
         ...
 
+    def owns(self, uri: str) -> bool:
+        """Whether an address lies below the host's own root: what deleting a run may delete."""
+        ...
+
+    async def delete(self, uri: str) -> None:
+        """Delete what lies at an address and below it; harmless where there is nothing.
+
+        Raises:
+            Unavailable: The store does not answer; try again.
+            Invalid: It says no, or the address is none of the host's own.
+        """
+        ...
+
     def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
         """Yield the bytes of an artifact, or of one file of a folder.
 

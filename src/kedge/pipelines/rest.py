@@ -127,7 +127,12 @@ def _runs(runs: Runs) -> list[Operation]:
         ),
         Operation(method="GET", path=one, work=runs.get, summary="Show a run", answer="Run", query=(_IGNORED_EXPERIMENT, _VIEW)),
         Operation(
-            method="DELETE", path=one, work=runs.delete, summary="Forget a run, ending it first", query=(_IGNORED_EXPERIMENT,)
+            method="DELETE",
+            path=one,
+            work=runs.delete,
+            summary="Delete a run with what it made, ending it first",
+            answer="Deletion",
+            query=(_IGNORED_EXPERIMENT, Param("keep_artifacts", "boolean", "Leave its artifacts where they are.")),
         ),
         Operation(method="POST", path=one + ":terminate", work=runs.terminate, summary="End a run", query=(_IGNORED_EXPERIMENT,)),
         Operation(

@@ -1,11 +1,13 @@
 """REST: runs."""
 
+import msgspec
 from starlette.responses import Response
 
 from kedge.errors import BadRequest, NotFound
 from kedge.pipelines import answers, rest_bodies, shapes
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.controller import RunController
+from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import RunRecord
@@ -13,6 +15,7 @@ from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Order, Submissions
 
 # A run of more tasks is shown without them: a client that polls would have the hub write megabytes again and again.
 _MOST_DETAILS = 1000
+_MOST_KEPT = 100
 
 
 class Runs:
@@ -23,13 +26,17 @@ class Runs:
         history: Knows them all.
         catalog: Knows their experiments.
         submissions: Makes runs of requests.
+        deletions: Deletes runs.
     """
 
-    def __init__(self, controller: RunController, history: History, *, catalog: Catalog, submissions: Submissions) -> None:
+    def __init__(
+        self, controller: RunController, history: History, *, catalog: Catalog, submissions: Submissions, deletions: Deletions
+    ) -> None:
         self._controller = controller
         self._history = history
         self._catalog = catalog
         self._submissions = submissions
+        self._deletions = deletions
 
     async def create(self, call: Call) -> Response:
         """``POST /runs``."""
@@ -98,8 +105,10 @@ class Runs:
 
     async def delete(self, call: Call) -> Response:
         """``DELETE /runs/{run_id}``."""
-        await self._controller.delete(call.path["run_id"])
-        return answers.answer({})
+        done = await self._deletions.delete(call.path["run_id"], keep_artifacts=call.flag("keep_artifacts"))
+        # A run of 10,000 shared artifacts is not answered with all their names.
+        shown = msgspec.structs.replace(done, kept=done.kept[:_MOST_KEPT])
+        return answers.answer({**msgspec.to_builtins(shown), "kept_count": len(done.kept)})
 
 
 def known_run(controller: RunController, history: History, run_id: str) -> RunRecord:

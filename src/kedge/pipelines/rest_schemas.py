@@ -95,6 +95,14 @@ SCHEMAS: dict[str, Schema] = {
         outputs=ref("Values"),
         run_details=fields(task_details=many(ref("TaskDetail"))),
     ),
+    "Deletion": fields(
+        "artifacts bytes kept pending kept_count",
+        artifacts=NUMBER,
+        bytes=NUMBER,
+        kept=many(fields(artifact_id=TEXT, name=TEXT, uri=TEXT, reason=TEXT)),
+        kept_count=NUMBER,
+        pending=NUMBER,
+    ),
     "TaskDetail": fields(
         "task_id run_id state",
         run_id=TEXT,

@@ -354,11 +354,20 @@ class Worker:
     async def _look_up(self, lookup: LookupCache) -> None:
         """Answer from the history once the artifacts are known to be there; a hit whose artifacts are gone is a miss."""
         found: tuple[Outputs, str] | None = self.live.cached(lookup.key)
-        if found is not None:
-            for listed in found[0].artifacts.values():
-                for artifact in listed:
-                    # Without a digest there never were bytes: metrics are all metadata.
-                    if found is not None and artifact.digest and not await self.tools.artifacts.exists(artifact.uri):
-                        found = None
+        while found is not None:
+            if not await self._is_whole(found[0]):
+                found = None
+            elif found == (still := self.live.cached(lookup.key)):
+                break
+            else:  # its run was deleted, or a newer one was made, while the store was asked
+                found = still
         outputs, origin = found if found is not None else (None, "")
         self.feed([CacheAnswered(self.tools.clock.now(), lookup.task, outputs, origin)])
+
+    async def _is_whole(self, outputs: Outputs) -> bool:
+        for listed in outputs.artifacts.values():
+            for artifact in listed:
+                # Without a digest there never were bytes: metrics are all metadata.
+                if artifact.digest and not await self.tools.artifacts.exists(artifact.uri):
+                    return False
+        return True

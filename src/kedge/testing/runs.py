@@ -24,8 +24,9 @@ from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.feature import Feature, Surroundings
 from kedge.pipelines.kinds import RUN
+from kedge.pipelines.pages import Query
 from kedge.pipelines.ports import StepLogs, StoredFile
-from kedge.pipelines.records import RunRecord, Spec
+from kedge.pipelines.records import ArtifactRecord, RunRecord, Spec
 from kedge.server.api import Api
 from kedge.store.memory import MemoryLog
 from kedge.store.types import Store
@@ -70,6 +71,14 @@ class StandInStore:
         """It is there now."""
         del data
         self.gone.discard(uri)
+
+    def owns(self, uri: str) -> bool:
+        """Whether it lies below the root."""
+        return uri.startswith(self.root + "/")
+
+    async def delete(self, uri: str) -> None:
+        """It is gone now."""
+        self.gone.add(uri)
 
     async def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
         """Its own address."""
@@ -162,6 +171,10 @@ class Hub:
     def states(self, run_id: str) -> dict[str, str]:
         """The state of every task, by id."""
         return {task.id: task.state.value for task in self.feature.history.tasks(run_id)}
+
+    def made(self, run_id: str) -> list[ArtifactRecord]:
+        """The artifacts that a run made."""
+        return self.feature.history.list_artifacts(Query(page_size=200), run_id=run_id).items
 
     def pod_uids(self, run_id: str) -> list[str | None]:
         """The Pods in the table of attempts."""

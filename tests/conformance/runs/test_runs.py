@@ -416,12 +416,12 @@ async def test_setting_terminate_with_kubectl_cancels(world: World) -> None:
         assert (await life.end(run.id)).state == "CANCELED"
 
 
-async def test_deleting_a_run_through_the_controller_forgets_it(world: World) -> None:
+async def test_deleting_a_run_that_goes_on_forgets_it(world: World) -> None:
     world.machine.behaviour = forever
     async with hub(world) as life:
         run = await life.submit(pipelines.chain(2))
         await life.until(lambda: life.states(run.id).get("s0") == "RUNNING")
-        await life.feature.controller.delete(run.id)
+        await life.feature.deletions.delete(run.id)
         assert life.feature.history.run(run.id) is None
         assert life.feature.history.tasks(run.id) == []
         await life.until(lambda: not life.api.list(RUN, "default").items)
