@@ -24,7 +24,7 @@ COMMANDS = {
     "doctor": "Say what this machine can and cannot do.",
     "compile": "Compile a pipeline file to YAML.",
     "run": "Run a pipeline and follow it.",
-    "runs": "List, show, compare, retry, archive and delete runs.",
+    "runs": "List, show, compare, retry, resume, archive and delete runs.",
     "logs": "Print what the steps of a run wrote.",
     "cancel": "Cancel a run.",
     "pipelines": "List, show, upload and delete pipelines.",

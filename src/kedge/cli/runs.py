@@ -1,10 +1,12 @@
-"""``kedge runs``: list, show, compare, retry, archive and delete."""
+"""``kedge runs``: list, show, compare, retry, resume, archive and delete."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
+from kedge.cli.files import load
 from kedge.cli.follow import Ended, follow
 from kedge.cli.options import output_option, print_json, print_table, size
 from kedge.cli.progress import print_tree
@@ -14,11 +16,17 @@ from kedge.cli.session import connect
 from kedge.display.results import results
 from kedge.display.tasks import TaskView, duration
 from kedge.kube.clock import parse_timestamp
+from kedge.pipelines.client import Client
+
+_SHOWN = 20
+_follow_option = click.option(
+    "-f", "--follow", "following", is_flag=True, help="Go on until it ends. Ctrl-C stops only the looking on."
+)
 
 
 @click.group("runs")
 def command() -> None:
-    """List, show, compare, retry, archive and delete runs."""
+    """List, show, compare, retry, resume, archive and delete runs."""
 
 
 @command.command("list")
@@ -45,7 +53,7 @@ def took(run: dict[str, str]) -> str:
 
 @command.command("show")
 @click.argument("run")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends. Ctrl-C stops only the looking on.")
+@_follow_option
 @output_option
 def show(*, run: str, following: bool, output: str) -> int:
     """Show a run: its tasks, and its results or why it failed."""
@@ -93,12 +101,51 @@ def delete(*, runs: tuple[str, ...], keep_artifacts: bool) -> None:
 
 @command.command("retry")
 @click.argument("run")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until it ends. Ctrl-C stops only the looking on.")
-def retry(*, run: str, following: bool) -> int:
-    """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is not run again."""
+@click.option("--task", default="", metavar="NAME", help="Only this task, and what depends on it.")
+@_follow_option
+def retry(*, run: str, task: str, following: bool) -> int:
+    """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is not run again.
+
+    With --task, one task runs again and then what depends on it, whether it had succeeded or not; the run must be over.
+    """
     client = connect().client
     found = client.get(run)
-    client.retry(str(found["run_id"]))
+    _explain(client.retry(str(found["run_id"]), task))
+    return _go_on(client, found, run, following=following)
+
+
+@command.command("resume")
+@click.argument("run")
+@click.option("--pipeline", "file", type=click.Path(path_type=Path), required=True, help="The changed one: Python, YAML or JSON.")
+@click.option("--name", default=None, metavar="NAME", help="Which pipeline of the file, when it defines several.")
+@_follow_option
+def resume(*, run: str, file: Path, name: str | None, following: bool) -> int:
+    """Go on with a run that failed or was cancelled, with a changed pipeline.
+
+    Tasks that succeeded are kept where their component, their inputs and all that they follow are what they were.
+    """
+    document = load(file, pipeline=name)
+    client = connect().client
+    found = client.get(run)
+    _explain(client.resume(str(found["run_id"]), document))
+    return _go_on(client, found, run, following=following)
+
+
+def _explain(plan: dict[str, Any]) -> None:
+    """Say what was kept and what runs again."""
+    if kept := plan.get("kept"):
+        shown = ", ".join(kept[:_SHOWN]) + (f" and {len(kept) - _SHOWN} more" if len(kept) > _SHOWN else "")
+        click.echo(f"Kept: {shown}.")
+    again = plan.get("again", [])
+    for task in again[:_SHOWN]:
+        click.echo(f"Runs again: {task['task_id']}: {task['reason']}.")
+    if len(again) > _SHOWN:
+        click.echo(f"Runs again: {len(again) - _SHOWN} more.")
+    if dropped := plan.get("dropped"):
+        click.echo(f"Not in the pipeline any more: {', '.join(dropped[:_SHOWN])}.")
+
+
+def _go_on(client: Client, found: dict[str, Any], run: str, *, following: bool) -> int:
     if not following:
         click.echo(f"Goes on with {found.get('display_name') or run}.")
         return 0

@@ -87,8 +87,8 @@ class Registrar:
         metadata, asked = obj["metadata"], obj["spec"]
         namespace = metadata["namespace"]
         known = self._history.run(metadata["uid"])
-        if known is not None:
-            return known, spec
+        if known is not None:  # it may have been resumed with another pipeline than its object began with
+            return known, self._history.spec(known.spec_digest) or spec
         now = self._clock.now()
         name = spec.name or metadata["name"]
         root = asked.get("pipelineRoot") or spec.pipeline.get("defaultPipelineRoot") or self._artifacts.root

@@ -146,13 +146,35 @@ class Client:
         """
         return self._call("DELETE", f"/runs/{_part(run_id)}", query={"keep_artifacts": "true" if keep_artifacts else ""})
 
-    def retry(self, run_id: str) -> None:
+    def retry(self, run_id: str, task: str = "") -> Json:
         """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is kept.
+
+        Args:
+            run_id: The run.
+            task: Only this task, by id or name, and what depends on it; the run may then also have succeeded.
+
+        Returns:
+            With a task: which tasks run ``again`` and which are ``kept``.
 
         Raises:
             KedgeError: It still runs, or it succeeded.
         """
-        self._call("POST", f"/runs/{_part(run_id)}:retry")
+        return self._call("POST", f"/runs/{_part(run_id)}:retry", query={"task_id": task})
+
+    def resume(self, run_id: str, pipeline: Document | Mapping[str, Any]) -> Json:
+        """Go on with a run that failed or was cancelled, with a changed pipeline.
+
+        Args:
+            run_id: The run.
+            pipeline: What it goes on with.
+
+        Returns:
+            Which tasks are ``kept``, which run ``again`` and why, and which are ``dropped``.
+
+        Raises:
+            KedgeError: It still runs, or it succeeded, or its arguments do not fit.
+        """
+        return self._call("POST", f"/runs/{_part(run_id)}:resume", json={"pipeline_spec": _document(pipeline)})
 
     def archive(self, run_id: str, *, archived: bool = True) -> None:
         """Put a run out of the way, or back with ``archived=False``."""

@@ -26,6 +26,7 @@ from kedge.pipelines import observations
 from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
+from kedge.pipelines.engine.resuming import Plan
 from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER, is_over
@@ -42,7 +43,7 @@ _BY_RUN = "run"
 # A run's summary is for people who look at the object: the graph is in the history.
 _STATUS_INTERVAL = 1.0
 _RETRY = 1.0
-_CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
+CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
 _CLEANING, _CLEANING_INTERVAL, _CLEANED_AT_ONCE = "cleaning", 5.0, 8
 
 
@@ -235,20 +236,42 @@ class RunController:
             BadRequest: It did not fail, or its object is gone.
         """
         record = self._record(run_id)
-        if record.state not in _CAN_GO_ON or run_id in self._workers or run_id in self._reopening:
+        if record.state not in CAN_GO_ON or not self.is_still(run_id):
             raise BadRequest(f"run {run_id!r} is {record.state}: only one that failed or was canceled can be tried again.")
-        self._reopening.add(run_id)
+
+        def decide(obj: Obj) -> Plan:
+            spec = self._history.spec(record.spec_digest) or self._registrar.spec(obj)
+            return Plan(reopened(self._registrar.pipeline(spec), self._history.tasks(run_id)))
+
+        await self.reopen(record, decide)
+
+    async def reopen(self, record: RunRecord, decide: Callable[[Obj], Plan]) -> Plan:
+        """Let a run that is over go on.
+
+        Args:
+            record: How it will be, its state apart.
+            decide: What becomes of its tasks; asked when nothing else can change them.
+
+        Raises:
+            BadRequest: Its object is gone.
+        """
+        self._reopening.add(record.id)
         try:
             obj = await self._reopen_object(record)
             # Nothing is awaited from here on: until the history says so too, the run is over.
-            spec = self._registrar.spec(obj)
-            rows = reopened(self._registrar.pipeline(spec), self._history.tasks(run_id)).values()
+            plan = decide(obj)
             again = replace(record, failure=None, outputs=None, cancel_reason=None, finished_at=None)
-            self._history.reopen(again.moved("RUNNING" if rows else "PENDING", self._clock.now()), rows)
+            again = again.moved("RUNNING" if plan.rows else "PENDING", self._clock.now())
+            self._history.reopen(again, plan.rows.values(), plan.removed)
         finally:
-            self._reopening.discard(run_id)
-        self._timers.cancel(("ttl", run_id))
+            self._reopening.discard(record.id)
+        self._timers.cancel(("ttl", record.id))
         self._adopt(obj)
+        return plan
+
+    def is_still(self, run_id: str) -> bool:
+        """Whether nobody works on a run, or is about to."""
+        return run_id not in self._workers and run_id not in self._reopening
 
     async def _reopen_object(self, record: RunRecord) -> Obj:
         """Let the Run object say that it goes on. Should the hub end now, the history tells the object its end again."""

@@ -24,8 +24,9 @@ from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_recurring import Parts, RecurringRunEndpoints
-from kedge.pipelines.rest_runs import Runs
+from kedge.pipelines.rest_runs import Ends, Runs
 from kedge.pipelines.rest_tasks import Tasks
+from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.submissions import Submissions
 from kedge.server.auth import Authenticator
@@ -71,6 +72,7 @@ class Feature:
         controller: Keeps runs going.
         scheduler: Fires recurring runs.
         deletions: Deletes runs.
+        resumptions: Lets runs go on.
     """
 
     def __init__(self, database: Database, given: Surroundings, limits: "Limits | None" = None) -> None:
@@ -94,11 +96,18 @@ class Feature:
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
         self.deletions = Deletions(self.controller, self.history, database=database, artifacts=given.artifacts, clock=given.clock)
+        self.resumptions = Resumptions(self.controller, self.history, self._registrar, given.clock)
         recurring = RecurringRuns(database)
         self.scheduler = Scheduler(recurring, submissions, given.clock)
         self.controller.on_end(self.scheduler.run_ended)
         self._endpoints = rest.Endpoints(
-            runs=Runs(self.controller, self.history, catalog=self._catalog, submissions=submissions, deletions=self.deletions),
+            runs=Runs(
+                self.controller,
+                self.history,
+                catalog=self._catalog,
+                submissions=submissions,
+                ends=Ends(self.deletions, self.resumptions),
+            ),
             tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs), archive=self._logs),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_artifacts, tasks
 from kedge.pipelines import pages, rows
-from kedge.pipelines.engine.types import Failure, Task, Values
+from kedge.pipelines.engine.types import Failure, State, Task, Values
 from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
 
 RUN_LIST = pages.Listing(
@@ -109,6 +109,10 @@ _forget_pod = (
     )
     .values(pod_kept=0)
 )
+_remove_task = delete(tasks).where(tasks.c.run_id == bindparam("run"), tasks.c.task_id == bindparam("task"))
+_unlink_task = delete(task_artifacts).where(
+    task_artifacts.c.run_id == bindparam("run"), task_artifacts.c.task_id == bindparam("task")
+)
 _one_artifact = select(artifacts).where(artifacts.c.artifact_id == bindparam("artifact"))
 _artifact_at = select(artifacts).where(artifacts.c.uri == bindparam("uri")).order_by(artifacts.c.created_at.desc()).limit(50)
 _edges_of = select(task_artifacts).where(task_artifacts.c.run_id == bindparam("run"))
@@ -186,11 +190,24 @@ class History:
             _many(connection, self._put_artifact, [rows.artifact_row(artifact) for artifact in changes.artifacts])
             _many(connection, self._put_edge, [rows.edge_row(edge) for edge in changes.edges])
 
-    def reopen(self, run: RunRecord, changed: Iterable[Task]) -> None:
-        """Write a run that goes on; without tasks to go on from, it begins anew."""
+    def reopen(self, run: RunRecord, changed: Iterable[Task], removed: Iterable[str] = ()) -> None:
+        """Write a run that goes on; without tasks to go on from, it begins anew.
+
+        Args:
+            run: The run.
+            changed: Its rows that are new or different.
+            removed: Ids of rows that go.
+        """
         found = list(changed)
+        keys = [{"run": run.id, "task": task} for task in removed]
         with self._database.transaction() as connection:
             connection.execute(self._put_run, rows.run_row(run))
+            if keys:
+                connection.execute(_remove_task, keys)
+            # What runs again may read and make less than it did.
+            waiting = [{"run": run.id, "task": task.id} for task in found if task.state is State.PENDING]
+            if unlinked := keys + waiting:
+                connection.execute(_unlink_task, unlinked)
             _many(connection, self._put_task, [rows.task_row(task, run) for task in found])
             if not found:
                 connection.execute(delete(tasks).where(tasks.c.run_id == run.id))

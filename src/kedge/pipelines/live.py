@@ -82,9 +82,11 @@ class LiveRun:
         self._history = history
         info = record.info(infra_retries=infra_retries, project_digest=str(spec.project.get("digest", "")))
         info = replace(info, final_status_complete=surroundings.final_status_complete)
-        self.engine = Engine(pipeline, info, history.tasks(record.id))
+        tasks, attempts = history.tasks(record.id), history.attempts(record.id)
+        info = replace(info, first_attempts=_first_attempts(tasks, attempts))
+        self.engine = Engine(pipeline, info, tasks)
         self.attempts: dict[tuple[str, int], Attempt] = {
-            (found.task, found.number): found for found in history.attempts(record.id) if not found.state.finished
+            (found.task, found.number): found for found in attempts if not found.state.finished
         }
 
     def counts(self) -> dict[str, int]:
@@ -294,3 +296,12 @@ class LiveRun:
             changes.run = record.moved("CANCELING", event.now, cancel_reason=reason)
         elif record.state == "PENDING" and self.engine.tasks:
             changes.run = record.moved("RUNNING", event.now, started_at=event.now)
+
+
+def _first_attempts(tasks: Iterable[Task], attempts: Iterable[Attempt]) -> dict[str, int]:
+    """Where tasks count from that have no row, because the run was resumed without it, but had attempts before."""
+    known, found = {task.id for task in tasks}, dict[str, int]()
+    for attempt in attempts:
+        if attempt.task not in known:
+            found[attempt.task] = max(found.get(attempt.task, 0), attempt.number + 1)
+    return found

@@ -30,6 +30,13 @@ class RuntimeConfig(_Body):
     pipeline_root: str | None = None
 
 
+class Resumption(_Body):
+    """With which pipeline a run goes on, as ``POST /runs/{run_id}:resume`` takes it: the pipeline itself, or a stored one."""
+
+    pipeline_spec: dict[str, Any] | None = None
+    pipeline_version_reference: VersionReference | None = None
+
+
 class Run(_Body):
     """What to run, as ``POST /runs`` takes it."""
 

@@ -1,5 +1,8 @@
 """REST: runs."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import msgspec
 from starlette.responses import Response
 
@@ -8,14 +11,24 @@ from kedge.pipelines import answers, rest_bodies, shapes
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.deletions import Deletions
+from kedge.pipelines.engine.resuming import Plan
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import RunRecord
+from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Order, Submissions
 
 # A run of more tasks is shown without them: a client that polls would have the hub write megabytes again and again.
 _MOST_DETAILS = 1000
 _MOST_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What comes after a run's end."""
+
+    deletions: Deletions
+    resumptions: Resumptions
 
 
 class Runs:
@@ -26,17 +39,17 @@ class Runs:
         history: Knows them all.
         catalog: Knows their experiments.
         submissions: Makes runs of requests.
-        deletions: Deletes runs.
+        ends: What comes after a run's end.
     """
 
     def __init__(
-        self, controller: RunController, history: History, *, catalog: Catalog, submissions: Submissions, deletions: Deletions
+        self, controller: RunController, history: History, *, catalog: Catalog, submissions: Submissions, ends: Ends
     ) -> None:
         self._controller = controller
         self._history = history
         self._catalog = catalog
         self._submissions = submissions
-        self._deletions = deletions
+        self._ends = ends
 
     async def create(self, call: Call) -> Response:
         """``POST /runs``."""
@@ -81,8 +94,16 @@ class Runs:
 
     async def retry(self, call: Call) -> Response:
         """``POST /runs/{run_id}:retry``."""
+        if task := call.text("task_id"):
+            return answers.answer(_resumption(await self._ends.resumptions.retry_task(call.path["run_id"], task)))
         await self._controller.retry(call.path["run_id"])
         return answers.answer({})
+
+    async def resume(self, call: Call) -> Response:
+        """``POST /runs/{run_id}:resume``."""
+        asked: rest_bodies.Resumption = call.body
+        found = await self._submissions.find(asked.pipeline_spec, asked.pipeline_version_reference, size=call.size)
+        return answers.answer(_resumption(await self._ends.resumptions.resume(call.path["run_id"], found.spec)))
 
     async def archive(self, call: Call) -> Response:
         """``POST /runs/{run_id}:archive``."""
@@ -105,7 +126,7 @@ class Runs:
 
     async def delete(self, call: Call) -> Response:
         """``DELETE /runs/{run_id}``."""
-        done = await self._deletions.delete(call.path["run_id"], keep_artifacts=call.flag("keep_artifacts"))
+        done = await self._ends.deletions.delete(call.path["run_id"], keep_artifacts=call.flag("keep_artifacts"))
         # A run of 10,000 shared artifacts is not answered with all their names.
         shown = msgspec.structs.replace(done, kept=done.kept[:_MOST_KEPT])
         return answers.answer({**msgspec.to_builtins(shown), "kept_count": len(done.kept)})
@@ -129,3 +150,8 @@ def refuse_plugins(given: object) -> None:
     """Refuse what would be passed over in silence."""
     if given:
         raise BadRequest("plugins_input: there are no plugins here. Leave it out.")
+
+
+def _resumption(plan: Plan) -> dict[str, Any]:
+    again = [{"task_id": task, "reason": reason} for task, reason in plan.again.items()]
+    return {"kept": plan.kept, "again": again, "dropped": plan.dropped}

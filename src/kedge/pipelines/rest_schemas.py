@@ -103,6 +103,7 @@ SCHEMAS: dict[str, Schema] = {
         kept_count=NUMBER,
         pending=NUMBER,
     ),
+    "Resumption": fields(kept=many(TEXT), again=many(fields("task_id reason", task_id=TEXT, reason=TEXT)), dropped=many(TEXT)),
     "TaskDetail": fields(
         "task_id run_id state",
         run_id=TEXT,

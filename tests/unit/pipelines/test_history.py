@@ -178,16 +178,6 @@ def test_the_cache_knows_the_newest_success_of_the_same_pipeline_and_namespace(h
     assert history.cached("", "default", "p") is None
 
 
-def test_deleting_a_run_takes_all_of_it_and_leaves_the_others(history: History) -> None:
-    for number in (1, 2):
-        record = history.adopt(run(number), SPEC)
-        history.write(record, Changes(tasks={"train": FULL}))
-    assert history.delete_run("run-001")
-    assert not history.delete_run("run-001")
-    assert history.tasks("run-001") == []
-    assert history.tasks("run-002") == [FULL]
-
-
 def test_pages_neither_repeat_nor_lose_what_is_added_meanwhile(history: History) -> None:
     for number in range(7):
         history.adopt(run(number), SPEC)

@@ -91,6 +91,7 @@ class Flow:
         scope = Scope(task.id, self._graph(task), inputs)
         self._scopes[task.id] = scope
         for node in scope.graph.nodes:
+            attempt = self._run.first_attempts.get(scope.prefix + node.name, 0)
             self.put(
                 Task(
                     id=scope.prefix + node.name,
@@ -100,6 +101,8 @@ class Flow:
                     component=node.component_name,
                     executor=node.executor,
                     waiting=Waiting.UPSTREAM,
+                    attempt=attempt,
+                    infra_failures=attempt,
                     created_at=self.now,
                 )
             )
@@ -215,6 +218,7 @@ class Flow:
 
     def _iterate(self, loop: Loop, number: int) -> None:
         node = loop.node
+        attempt = self._run.first_attempts.get(f"{loop.id}.{number}", 0)
         task = Task(
             id=f"{loop.id}.{number}",
             name=str(number),
@@ -223,6 +227,8 @@ class Flow:
             component=node.component_name,
             executor=node.executor,
             iteration=number,
+            attempt=attempt,
+            infra_failures=attempt,
             created_at=self.now,
         )
         try:

@@ -195,6 +195,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         cache: ``False`` turns caching off for the whole run.
         infra_retries: How often a task is tried again after failures of the infrastructure.
         project_digest: Digest of the packed project code, which is part of every cache key.
+        first_attempts: Numbers of the first attempts of tasks that had others in an earlier life of the run.
         final_status_complete: Give exit tasks upstream's ``COMPLETE`` for success where the documentation says ``SUCCEEDED``.
     """
 
@@ -208,6 +209,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     workspace_path: str = "/kfp-workspace"
     cache: bool = True
     infra_retries: int = 3
+    first_attempts: dict[str, int] = {}
     project_digest: str = ""
     final_status_complete: bool = False
 
