@@ -34,7 +34,7 @@ format: setup-dev ## Rewrite the code as the formatter wants it
 bench: setup-dev ## Measure speed and size against their budgets; BENCH="--json chain" selects
 	@$(BIN)/python bench/run.py $(BENCH)
 
-soak: setup-dev ## Run the tests that take a long time, over and over, for SOAK minutes (10)
+soak: setup-dev ## Kill a host at 200 moments, then look for rare failures over and over for SOAK minutes (10)
 	@bash scripts/soak $(or $(SOAK),10)
 
 dist: setup-dev ## Build the wheel and the source archive into dist/
