@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -24,6 +25,7 @@ from kedge.kube.clock import Clock
 
 GRANT_TIME = timedelta(hours=1)
 _ANSWER_SECONDS = 30.0  # for anything but the bytes of an artifact
+_SLOWEST = 256 << 10  # bytes a second of an upload
 _Found = TypeVar("_Found")
 
 
@@ -151,6 +153,12 @@ class Remote:
         """Store a small object, whole."""
         bucket, key = _split(uri)
         await _answered(uri, import_module("obstore").put_async(self._store(bucket), key, content))
+
+    async def upload(self, uri: str, file: Path, size: int) -> None:
+        """Store a local file of so many bytes, in parts where it is large."""
+        bucket, key = _split(uri)
+        put = import_module("obstore").put_async(self._store(bucket), key, file)
+        await _answered(uri, put, seconds=_ANSWER_SECONDS + size / _SLOWEST)
 
     async def delete(self, uri: str) -> None:
         """Delete an object, everything below its address, and its manifest; harmless where there is nothing."""

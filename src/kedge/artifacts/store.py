@@ -16,7 +16,7 @@ from kedge.artifacts.grants import Grants
 from kedge.artifacts.projects import Projects
 from kedge.artifacts.remote import Remote
 from kedge.artifacts.transfers import Transfers
-from kedge.artifacts.uris import REMOTE_SCHEMES, local_path, scheme, within
+from kedge.artifacts.uris import REMOTE_SCHEMES, join_path, local_path, scheme, within
 from kedge.errors import Invalid, NotFound, Unavailable
 from kedge.kube.clock import Clock, SystemClock
 
@@ -172,6 +172,20 @@ class ArtifactStore:
             return
         await asyncio.to_thread(_write, path, data)
 
+    async def take(self, uri: str, path: str, file: Path) -> None:
+        """Move a local file to an address, or to a path below the address of a folder.
+
+        Raises:
+            Invalid: The path leaves the folder, or the store says no.
+            Unavailable: The store does not answer; try again.
+        """
+        whole = join_path(uri, path) if path else uri
+        target = local_path(uri)
+        if target is None:
+            await self._remote.upload(whole, file, (await asyncio.to_thread(file.stat)).st_size)
+        else:
+            await asyncio.to_thread(_move, file, target / path if path else target)
+
     async def delete(self, uri: str) -> None:
         """Delete an artifact, a folder with everything in it; harmless where there is nothing.
 
@@ -205,6 +219,16 @@ def _write(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        raise Unavailable(f"{path} could not be written: {error}. Is the disk full?") from error
+
+
+def _move(file: Path, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        shutil.move(file, partial)  # they may lie on different disks
         partial.replace(path)
     except OSError as error:
         raise Unavailable(f"{path} could not be written: {error}. Is the disk full?") from error

@@ -167,6 +167,29 @@ def archive(*, runs: tuple[str, ...], undo: bool) -> None:
         click.echo(f"{'Restored' if undo else 'Archived'} {found.get('display_name') or run}.")
 
 
+@command.command("export")
+@click.argument("run")
+@click.option(
+    "-o", "--output", "target", type=click.Path(path_type=Path), help="The file; the run's name.kedge.tar.gz if not given."
+)
+def export(*, run: str, target: Path | None) -> None:
+    """Write a run that is over to one file, with its artifacts and logs."""
+    client = connect().client
+    found = client.get(run)
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in str(found.get("display_name") or found["run_id"]))
+    target = target or Path(f"{name}.kedge.tar.gz")
+    client.export(str(found["run_id"]), target)
+    click.echo(f"Wrote {target} ({size(target.stat().st_size)}).")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def import_run(*, file: Path) -> None:
+    """Take in a run that was exported, with its artifacts and logs. Everything in the file is checked."""
+    found = connect(start=True).client.import_run(file)
+    click.echo(f"Imported {found.get('display_name') or found['run_id']} as {found['run_id']} ({found.get('state', '')}).")
+
+
 @command.command("compare")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--all", "every", is_flag=True, help="Also the rows that are the same in all.")

@@ -105,7 +105,7 @@ class Registrar:
             pipeline_name=name,
             spec_digest=spec.digest,
             parameters=asked.get("parameters") or {},
-            pipeline_root=f"{root.rstrip('/')}/{_segment(name)}",
+            pipeline_root=f"{root.rstrip('/')}/{segment(name)}",
             service_account=asked.get("serviceAccountName") or "",
             cache=asked.get("cache", True),
             created_at=parse_timestamp(metadata["creationTimestamp"]) if "creationTimestamp" in metadata else now,
@@ -162,6 +162,6 @@ def check_platforms(spec: Spec) -> None:
             )
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
     """A pipeline's name as one part of an address."""
     return "".join(character if character.isalnum() or character in "-_." else "-" for character in name).strip(".") or "pipeline"

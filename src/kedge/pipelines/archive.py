@@ -77,6 +77,10 @@ class LogArchive:
             with suppress(asyncio.CancelledError):
                 await self._task
 
+    async def kept(self, record: RunRecord, task: str, attempt: int) -> bool:
+        """Whether the log of an attempt is kept."""
+        return await self._parts.artifacts.exists(address(record, task, attempt))
+
     async def read(self, record: RunRecord, task: str, attempt: int, *, timestamps: bool) -> AsyncIterator[bytes]:
         """Yield the log of an attempt.
 

@@ -180,6 +180,41 @@ class Client:
         """Put a run out of the way, or back with ``archived=False``."""
         self._call("POST", f"/runs/{_part(run_id)}:{'archive' if archived else 'unarchive'}")
 
+    def export(self, run_id: str, target: Path) -> None:
+        """Write a run that is over to a file, with its artifacts and logs; `import_run` takes it in on another host.
+
+        Args:
+            run_id: The run.
+            target: The file; there is none until it is whole.
+        """
+        partial = target.with_name(target.name + ".partial")
+        try:
+            with self._stream(f"/runs/{_part(run_id)}:export", {}) as response, partial.open("wb") as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def import_run(self, file: Path) -> Json:
+        """Take in a run that was exported; everything in the file is checked.
+
+        Args:
+            file: What `export` wrote.
+
+        Returns:
+            The run.
+
+        Raises:
+            Conflict: It is here already.
+            KedgeError: The file is damaged, cut short, or holds what it must not.
+        """
+        with file.open("rb") as opened, self._reached():
+            pieces = iter(lambda: opened.read(1 << 20), b"")
+            response = self._http.post(f"{_PREFIX}/runs:import", content=pieces, timeout=_ENDLESS)
+        _raise(response)
+        return msgspec.json.decode(response.content)
+
     # ---- tasks
 
     def tasks(self, run_id: str) -> Many:

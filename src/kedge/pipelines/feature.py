@@ -16,13 +16,16 @@ from kedge.pipelines.commits import Commits
 from kedge.pipelines.controller import Limits, RunController
 from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.history import History
+from kedge.pipelines.imports import Imports
 from kedge.pipelines.kinds import RUN
+from kedge.pipelines.portable import Exports
 from kedge.pipelines.ports import Artifacts, StepLogs
 from kedge.pipelines.proxied import behind_proxy
 from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
+from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import Parts, RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Ends, Runs
 from kedge.pipelines.rest_tasks import Tasks
@@ -113,6 +116,9 @@ class Feature:
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
             artifacts=ArtifactEndpoints(self.history, given.artifacts),
+            portables=Portables(
+                Exports(self.history, given.artifacts, self._logs), Imports(self.history, self._catalog, given.artifacts)
+            ),
         )
 
     def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:

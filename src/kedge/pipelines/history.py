@@ -183,12 +183,15 @@ class History:
             Unavailable: Nothing was written.
         """
         with self._database.transaction() as connection:
-            if changes.run is not None:
-                connection.execute(self._put_run, rows.run_row(changes.run))
-            _many(connection, self._put_task, [rows.task_row(task, run) for task in changes.tasks.values()])
-            _many(connection, self._put_attempt, [rows.attempt_row(attempt) for attempt in changes.attempts.values()])
-            _many(connection, self._put_artifact, [rows.artifact_row(artifact) for artifact in changes.artifacts])
-            _many(connection, self._put_edge, [rows.edge_row(edge) for edge in changes.edges])
+            self._write(connection, run, changes)
+
+    def _write(self, connection: Connection, run: RunRecord, changes: Changes) -> None:
+        if changes.run is not None:
+            connection.execute(self._put_run, rows.run_row(changes.run))
+        _many(connection, self._put_task, [rows.task_row(task, run) for task in changes.tasks.values()])
+        _many(connection, self._put_attempt, [rows.attempt_row(attempt) for attempt in changes.attempts.values()])
+        _many(connection, self._put_artifact, [rows.artifact_row(artifact) for artifact in changes.artifacts])
+        _many(connection, self._put_edge, [rows.edge_row(edge) for edge in changes.edges])
 
     def reopen(self, run: RunRecord, changed: Iterable[Task], removed: Iterable[str] = ()) -> None:
         """Write a run that goes on; without tasks to go on from, it begins anew.
@@ -223,6 +226,13 @@ class History:
                 update(tasks).where(of_run, tasks.c.state.in_(live)).values(failure=rows.text(failure), waiting=None, **over)
             )
             connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
+
+    def bring(self, run: RunRecord, spec: Spec, changes: Changes) -> None:
+        """Write a run that is over and comes from another host, in one transaction."""
+        with self._database.transaction() as connection:
+            connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
+            connection.execute(self._keep_run, rows.run_row(run))
+            self._write(connection, run, changes)
 
     def keep_spec(self, spec: Spec, now: datetime) -> None:
         """Store a pipeline's documents, unless they are stored."""

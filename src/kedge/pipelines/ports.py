@@ -1,6 +1,7 @@
 """What pipelines need of their surroundings, as small protocols; `kedge.app` plugs the real things in."""
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from kedge.kube.kinds import Obj
@@ -50,6 +51,10 @@ class Artifacts(Protocol):
 
     async def write(self, uri: str, data: bytes) -> None:
         """Store a small file, whole; raises `errors.Unavailable` when the store does not answer."""
+        ...
+
+    async def take(self, uri: str, path: str, file: Path) -> None:
+        """Move a local file to an address, or below a folder's; raises `errors.Unavailable` when the store does not answer."""
         ...
 
     def owns(self, uri: str) -> bool:

@@ -19,6 +19,7 @@ from kedge.pipelines.operations import LISTING, NAMESPACE, Call, Operation, Para
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
+from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Runs
 from kedge.pipelines.rest_tasks import Tasks
@@ -38,6 +39,7 @@ class Endpoints:
     experiments: Experiments
     recurring: RecurringRunEndpoints
     artifacts: ArtifactEndpoints
+    portables: Portables
 
 
 def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
@@ -97,6 +99,7 @@ def operations(endpoints: Endpoints) -> list[Operation]:
         *_experiments(endpoints.experiments),
         *_recurring(endpoints.recurring),
         *_artifacts(endpoints.artifacts),
+        *_portables(endpoints.portables),
         *_reports(),
     ]
 
@@ -407,6 +410,25 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
             summary="Read an artifact's bytes",
             query=(Param("path", text="A file of a folder."),),
             media="application/octet-stream",
+        ),
+    ]
+
+
+def _portables(portables: Portables) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/runs/{run_id}:export",
+            work=portables.export,
+            summary="Read a run that is over as one file, with its artifacts and logs",
+            media="application/gzip",
+        ),
+        Operation(
+            method="POST",
+            path="/runs:import",
+            work=portables.take,
+            summary="Take in a run that was exported; the body is the file",
+            answer="Run",
         ),
     ]
 

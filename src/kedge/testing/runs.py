@@ -72,6 +72,11 @@ class StandInStore:
         del data
         self.gone.discard(uri)
 
+    async def take(self, uri: str, path: str, file: Path) -> None:
+        """It is there now."""
+        del path, file
+        self.gone.discard(uri)
+
     def owns(self, uri: str) -> bool:
         """Whether it lies below the root."""
         return uri.startswith(self.root + "/")
