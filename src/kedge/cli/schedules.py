@@ -10,7 +10,6 @@ from kedge.cli.files import load
 from kedge.cli.options import output_option, print_json, print_table
 from kedge.cli.parameters import read_parameters
 from kedge.cli.session import connect
-from kedge.pipelines.documents import Document
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -89,27 +88,22 @@ def create(*, file: Path, pipeline: str | None, texts: tuple[str, ...], output: 
         raise click.UsageError("Say when it shall run: with either --cron or --every.")
     document = load(file, pipeline=pipeline)
     parameters = read_parameters(document.pipeline, texts)
-    made = connect(start=True).client.create_recurring_run(_body(document, parameters, options))
+    made = connect(start=True).client.create_recurring_run(document, _settings(options), parameters=parameters)
     if output == "json":
         print_json(made)
     else:
         click.echo(f"Made {made['display_name']} ({made['recurring_run_id']}); next at {made.get('next_run_at') or 'no time'}.")
 
 
-def _body(document: Document, parameters: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
     limits = {f"{name}_time": options[name] for name in ("start", "end") if options[name]}
     trigger: dict[str, Any] = (
         {"cron_schedule": {"cron": options["cron"], **limits}}
         if options["cron"]
         else {"periodic_schedule": {"interval_second": str(options["every"]), **limits}}
     )
-    spec: dict[str, Any] = document.pipeline
-    if document.platforms:
-        spec = {"pipeline_spec": spec, "platform_spec": {"platforms": document.platforms}}
     return {
         "display_name": options["name"],
-        "pipeline_spec": spec,
-        "runtime_config": {"parameters": parameters},
         "trigger": trigger,
         "max_concurrency": str(options["at_once"]),
         "no_catchup": options["no_catchup"],

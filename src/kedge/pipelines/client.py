@@ -312,9 +312,29 @@ class Client:
                 raise
             return self._call("GET", f"/recurringruns/{found[0]['recurring_run_id']}")
 
-    def create_recurring_run(self, body: Mapping[str, Any]) -> Json:
-        """Make a recurring run of a ``RecurringRun`` body, as ``POST /recurringruns`` takes it."""
-        return self._call("POST", "/recurringruns", json=dict(body))
+    def create_recurring_run(
+        self,
+        pipeline: Document | Mapping[str, Any],
+        settings: Mapping[str, Any],
+        *,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Json:
+        """Run a pipeline again and again.
+
+        Args:
+            pipeline: What to run: a document, or a PipelineSpec as plain JSON.
+            settings: The other fields of a ``RecurringRun``, as ``POST /recurringruns`` takes them: ``display_name``, ``trigger``,
+                ``max_concurrency``, ``no_catchup``, ``mode``.
+            parameters: Arguments by input name.
+
+        Returns:
+            The recurring run; its id is ``recurring_run_id``.
+
+        Raises:
+            PipelineError: The pipeline, an argument or a setting is not valid; the message says which and why.
+        """
+        body = {**settings, "pipeline_spec": _document(pipeline), "runtime_config": {"parameters": dict(parameters or {})}}
+        return self._call("POST", "/recurringruns", json=body)
 
     def enable_recurring_run(self, recurring_run_id: str, *, enabled: bool = True) -> None:
         """Let a recurring run fire, or keep it from firing."""

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kedge.errors import ApiError, NotFound
 from kedge.kube.kinds import Obj
-from kedge.server import discovery
+from kedge.server import discovery, openapi_protobuf
 from kedge.server.api import Api
 from kedge.server.auth import Authenticator
 from kedge.server.endpoint import Kubernetes, require_get
@@ -41,8 +41,6 @@ def routes(
 
     def openapi(path: str) -> Obj | bytes:
         place = path.removeprefix("/openapi/").strip("/")
-        if place == "v2":
-            return documents.whole()
         if place == "v3":
             return documents.index()
         if not place.startswith("v3/"):
@@ -54,6 +52,7 @@ def routes(
     return [
         *(Route(path, kubernetes) for path in ("/api", "/apis", "/api/{rest:path}", "/apis/{rest:path}")),
         Route("/version", public(discovery.version(version))),
+        Route("/openapi/v2", _Document(lambda _path: documents.whole(), authenticator, documents.whole_protobuf)),
         Route("/openapi/{rest:path}", _Document(openapi, authenticator)),
         Route("/openid/v1/jwks", public(tokens.jwks())),
         Route("/.well-known/openid-configuration", public(tokens.openid_configuration())),
@@ -72,26 +71,50 @@ class _Health:
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         missing = self._missing()
         body = f"not ready: {missing}".encode() if missing else b"ok"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": 503 if missing else 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await _answer(send, body, "text/plain; charset=utf-8", status=503 if missing else 200)
 
 
 class _Document:
-    """Answers with a document that is the same for everyone; with an authenticator, only to those who are known."""
+    """Answers with a document that is the same for everyone; with an authenticator, only to those who are known.
 
-    def __init__(self, read: Callable[[str], Obj | bytes], authenticator: Authenticator | None = None) -> None:
+    Args:
+        read: Makes the document of a path, JSON.
+        authenticator: Looks into tokens.
+        protobuf: Makes the document for those who want it as OpenAPI v2 in protobuf.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Obj | bytes],
+        authenticator: Authenticator | None = None,
+        protobuf: Callable[[], bytes] | None = None,
+    ) -> None:
         self._read = read
         self._authenticator = authenticator
+        self._protobuf = protobuf
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         try:
             if self._authenticator is not None:
                 self._authenticator.bearer(header(scope, b"authorization"))
-                form_of(scope)
             require_get(scope)
+            if self._protobuf is not None and {openapi_protobuf.ASKED, openapi_protobuf.ANSWERED} & _accepted(scope):
+                await _answer(send, self._protobuf(), openapi_protobuf.ANSWERED)
+                return
+            if self._authenticator is not None:
+                form_of(scope)
             value = self._read(scope["path"])
         except ApiError as error:
             await send_error(send, error)
             return
         await send_json(send, value)
+
+
+def _accepted(scope: Scope) -> set[str]:
+    return {each.partition(";")[0].strip() for each in header(scope, b"accept").split(",")}
+
+
+async def _answer(send: Send, body: bytes, media_type: str, *, status: int = 200) -> None:
+    headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

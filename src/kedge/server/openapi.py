@@ -12,6 +12,7 @@ import msgspec
 
 from kedge.errors import NotFound
 from kedge.kube.kinds import Kind, Obj
+from kedge.server import openapi_protobuf
 from kedge.server.registry import Registry
 from kedge.server.schema import METADATA
 
@@ -69,6 +70,10 @@ class Documents:
         for kind in self._registry:
             definitions[_schema_name(kind)] = _schema(kind, "#/definitions/")
         return {"swagger": "2.0", "info": self._info, "paths": {}, "definitions": definitions}
+
+    def whole_protobuf(self) -> bytes:
+        """The same as protobuf."""
+        return openapi_protobuf.encode(self.whole())
 
     def _digest(self, place: str) -> str:
         return hashlib.sha256(self.group(place)).hexdigest()[:32].upper()

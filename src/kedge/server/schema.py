@@ -61,7 +61,7 @@ def check(
     value: Any,
     path: str,
     faults: list[Cause],
-    unknown: list[str] | None,
+    unknown: list[str],
     *,
     passed: Collection[str] = (),
 ) -> None:
@@ -72,7 +72,7 @@ def check(
         value: The object, without nulls.
         path: Where it stands, ``""`` for the root.
         faults: Gets a cause for each value of a wrong type and each required field that is missing.
-        unknown: Gets the path of each unknown field; ``None`` when nobody wants to know.
+        unknown: Gets the path of each unknown field.
         passed: Keys of ``value`` that need not be looked into again.
     """
     if schema is None:
@@ -94,7 +94,7 @@ def _check_object(
     value: dict[str, Any],
     path: str,
     faults: list[Cause],
-    unknown: list[str] | None,
+    unknown: list[str],
     *,
     passed: Collection[str],
 ) -> None:
@@ -113,7 +113,7 @@ def _check_object(
             found = extra
         if found is not None:
             check(found, item, prefix + key, faults, unknown)
-        elif unknown is not None and not extra and not schema.get(_OPEN) and not (not path and key in _ROOT):
+        elif not extra and not schema.get(_OPEN) and not (not path and key in _ROOT):
             unknown.append(prefix + key)
 
 

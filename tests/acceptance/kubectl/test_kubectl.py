@@ -131,6 +131,14 @@ def test_what_is_sent_as_protobuf(kubectl: Any) -> None:
     kubectl("delete", "namespace", "team-b")
 
 
+def test_a_review_is_created_after_kubectl_has_checked_it(kubectl: Any) -> None:
+    # A review cannot be patched, so kubectl checks it by itself, against OpenAPI v2 in protobuf.
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "nobody's"}}
+    assert "tokenreview" in kubectl.apply(review, verb="create")
+    misspelt = {**review, "spec": {"tokn": "nobody's"}}
+    assert 'unknown field "tokn"' in kubectl.apply(misspelt, verb="create", fails=True)
+
+
 def test_replace_and_delete_by_file_and_selector(kubectl: Any) -> None:
     obj = OBJECTS["ConfigMap"][1]
     kubectl.apply(obj, verb="create")
