@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, PipelineError, StateError
-from kedge.pipelines import pages
+from kedge.pipelines import pages, repeated
 from kedge.server.auth import Authenticator
 from kedge.server.requests import read_body
 
@@ -100,13 +100,17 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
         BadRequest: It is not JSON, has a field that is not known, or one of another type; the message names it.
     """
     try:
-        return msgspec.json.decode(body, type=kind)
+        read = msgspec.json.decode(body, type=kind)
+        twice = repeated.key(body)
     except msgspec.ValidationError as error:
         known = ", ".join(field.encode_name for field in msgspec.structs.fields(kind)) if issubclass(kind, msgspec.Struct) else ""
         hint = f" Fields of {what}: {known}." if "unknown field" in str(error) else ""
         raise BadRequest(f"{what}: {error}.{hint}") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadRequest(f"{what}: the body is not JSON: {error}.") from error
+    if twice is not None:
+        raise BadRequest(f"{what}: the body has the key {twice!r} twice in one object. Send it once.")
+    return read
 
 
 def listed(name: str, items: list[Any], found: pages.Page[Any]) -> Response:

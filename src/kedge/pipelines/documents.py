@@ -19,7 +19,7 @@ import msgspec
 import yaml
 
 from kedge.errors import PipelineError
-from kedge.pipelines import garbage
+from kedge.pipelines import garbage, repeated
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 
 SCHEMA_VERSION = "2.1.0"
@@ -51,6 +51,18 @@ class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's 
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  # PyYAML's signature
+        """Refuse a key that stands twice, of which PyYAML would take the last."""
+        seen: set[str] = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"the key {key.value!r} stands twice in one mapping", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 class _Dumper(_DUMPER):  # pyright: ignore[reportUntypedBaseClass]  # as above
@@ -86,9 +98,13 @@ def read(text: str | bytes, source: str = "the pipeline file") -> Document:
     text = _decoded(text, source)
     if text.lstrip()[:1] == "{":
         try:
-            return document(msgspec.json.decode(text), source)
+            value, twice = msgspec.json.decode(text), repeated.key(text)
         except (msgspec.DecodeError, RecursionError):
             pass  # YAML's flow mappings begin like JSON
+        else:
+            if twice is not None:
+                raise PipelineError(f"{source}: not a pipeline: the key {twice!r} stands twice in one object. Keep one of them.")
+            return document(value, source)
     return _from_values([value for value in _load(text, source) if value is not None], source)
 
 

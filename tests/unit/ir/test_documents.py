@@ -84,6 +84,12 @@ def test_shapes_that_are_read(text: str, platforms: Any) -> None:
         pytest.param(
             BARE + "---\nplatforms: {}\n---\na: 1", "f: 3 YAML documents, at most two can be read", id="three-documents"
         ),
+        pytest.param(
+            '{"root": {"dag": {}, "dag": {}}, "schemaVersion": "2.1.0"}',
+            "f: not a pipeline: the key 'dag' stands twice in one object. Keep one of them.",
+            id="key-twice-in-json",
+        ),
+        pytest.param(BARE + "root: {}", "f, line 3, column 1: not YAML: the key 'root' stands twice in one", id="key-twice"),
         pytest.param("a: &a [*a]\n" + BARE, "f: its YAML aliases stand for more than 5,000,000 values.", id="endless-alias"),
     ],
 )

@@ -370,3 +370,16 @@ async def test_an_upload_that_cannot_be_used_says_why(rest: Rest, content: bytes
     refused = await rest.upload("p.zip", content, code=400)
     assert message in refused["message"]
     assert "pipelines" not in await rest("GET", "/pipelines")
+
+
+async def test_a_body_with_a_key_that_stands_twice_is_refused(rest: Rest) -> None:
+    """Of two values it is not clear which was meant, however deep they are."""
+    for body, name in (
+        ('{"display_name": "a", "display_name": "b"}', "display_name"),
+        ('{"runtime_config": {"parameters": {"x": 1, "x": 2}}}', "x"),
+    ):
+        answer = await rest.http.post("/apis/v2beta1/runs", content=body)
+        assert (answer.status_code, answer.json()["message"]) == (
+            400,
+            f"the Run: the body has the key {name!r} twice in one object. Send it once.",
+        )
