@@ -59,21 +59,23 @@ class PlainLines:
     def __init__(self, clock: Clock, *, stderr: bool = False) -> None:
         self._clock = clock
         self._stderr = stderr
-        self._told: dict[str, tuple[str, int]] = {}
+        self._told: dict[str, tuple[str, int, str]] = {}
 
     def update(self, task: TaskView) -> None:
         """Print a line when the task's state or attempt is a new one and worth telling."""
-        now = (task.state, task.attempt)
+        now = (task.state, task.attempt, task.waiting_reason)
         before = self._told.get(task.id)
         self._told[task.id] = now
-        if not task.is_step or now == before or (task.state == "PENDING" and not task.attempt):
+        if not task.is_step or now == before or (task.state == "PENDING" and not task.attempt and not task.waiting_reason):
             return
         parts = [f"{self._clock.now():%H:%M:%S}", f"{task.state:<9}", task.id]
         if task.attempt:
             parts.append(f"(attempt {task.attempt + 1})")
         if task.state not in LIVE and task.state != "SKIPPED" and (took := duration(task.seconds(self._clock.now()))):
             parts.append(f"in {took}")
-        if task.message and task.state in {"FAILED", "PENDING"}:
+        if task.waiting_reason:
+            parts.append(f"- {first_line(task.waiting_reason)}")
+        elif task.message and task.state in {"FAILED", "PENDING"}:
             parts.append(f"- {first_line(task.message)}")
         click.echo("  ".join(parts), err=self._stderr)
 

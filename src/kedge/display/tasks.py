@@ -31,6 +31,7 @@ class TaskView:
         kind: ``dag``, ``loop``, ``step`` or ``importer``.
         state: In Kubeflow's words.
         waiting: What it waits for while ``PENDING``: ``upstream``, ``cache``, ``start`` or ``retry``.
+        waiting_reason: Why it does not run yet, in plain words, or ``""``.
         attempt: Number of the current try, from 0.
         iterations: How many items, for loops.
         started: When it began, if it did.
@@ -47,6 +48,7 @@ class TaskView:
     kind: str = "step"
     state: str = "PENDING"
     waiting: str = ""
+    waiting_reason: str = ""
     attempt: int = 0
     iterations: int | None = None
     started: datetime | None = None
@@ -68,6 +70,7 @@ class TaskView:
             kind=str(body.get("kind", "step")),
             state=str(body.get("state", "PENDING")),
             waiting=str(body.get("waiting") or ""),
+            waiting_reason=str(body.get("waiting_reason") or ""),
             attempt=int(body.get("attempt", 0)),
             iterations=body.get("iterations"),
             started=_time(body.get("started_at")),
@@ -184,10 +187,10 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
         failed = sum(child.state == "FAILED" for child in below)
         parts.append(f"{over}/{task.iterations}" + (f", {failed} failed" if failed else ""))
     if task.state == "PENDING" and task.waiting in _WAITING:
-        parts.append(_WAITING[task.waiting])
+        parts.append(first_line(task.waiting_reason) or _WAITING[task.waiting])
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
-    if task.message and task.is_step and task.state in {"FAILED", "PENDING"}:
+    if task.message and task.is_step and (task.state == "FAILED" or (task.state == "PENDING" and not task.waiting_reason)):
         parts.append(first_line(task.message))
     return " · ".join(parts)
 

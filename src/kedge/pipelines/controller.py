@@ -338,6 +338,11 @@ class RunController:
             raise Unavailable("the hub is starting; try again in a moment.", retry_after=1)
         return found
 
+    @property
+    def has_room(self) -> bool:
+        """Whether another Pod may be made, over all runs."""
+        return self._tools.room.free()
+
     def pod(self, namespace: str, name: str) -> Obj | None:
         """A step's Pod as last seen."""
         return self._pods.get(Key(namespace, name))

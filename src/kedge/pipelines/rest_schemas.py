@@ -133,6 +133,7 @@ SCHEMAS: dict[str, Schema] = {
         kind=TEXT,
         state=TASK_STATE,
         waiting=TEXT,
+        waiting_reason=TEXT,
         iteration_index=NUMBER,
         iterations=NUMBER,
         attempt=NUMBER,

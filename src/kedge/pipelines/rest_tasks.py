@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+import itertools
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from typing import Any
 
 import msgspec
 from starlette.responses import Response, StreamingResponse
@@ -11,7 +13,7 @@ from kedge.client.types import Reader
 from kedge.errors import BadRequest, NotFound, TooLarge
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.pipelines import answers, shapes
+from kedge.pipelines import answers, reasons, shapes
 from kedge.pipelines.archive import LogArchive
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Kind, State, Task
@@ -21,10 +23,13 @@ from kedge.pipelines.operations import Call
 from kedge.pipelines.ports import Artifacts, StepLogs
 from kedge.pipelines.records import Attempt, RunRecord
 from kedge.pipelines.rest_runs import known_run
+from kedge.pipelines.steps import pod_name
 from kedge.server.logs import LogOptions
 
 _SLICE = 200
 _LOOK_AGAIN = 0.2
+_LOOK_AGAIN_AT_PODS = 1.0
+_MOST_EXPLAINED = 200
 _READ_LIMIT = 64 << 20  # of an artifact that is answered as JSON
 _line = msgspec.json.Encoder().encode
 
@@ -79,18 +84,28 @@ class Tasks:
         for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
             attempts.setdefault(attempt.task, []).append(attempt)
         rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
-        return answers.answer({"tasks": [shapes.task(row, record.id, attempts.get(row.id)) for row in rows]})
+        return answers.answer({"tasks": [self._shown(record, row, attempts.get(row.id)) for row in rows]})
 
     def _page(self, call: Call, record: RunRecord) -> Response:
         page = self._history.list_tasks(call.listing, record.id)
-        shown = [shapes.task(row, record.id, self._history.attempts(record.id, row.id)) for row in page.items]
+        shown = [self._shown(record, row, self._history.attempts(record.id, row.id)) for row in page.items]
         return answers.listed("tasks", shown, page)
 
     async def task(self, call: Call) -> Response:
         """``GET /runs/{run_id}/tasks/{task_id}``."""
         record = self._record(call)
         row = self._task(record, call.path["task_id"])
-        return answers.answer(shapes.task(row, record.id, self._history.attempts(record.id, row.id)))
+        return answers.answer(self._shown(record, row, self._history.attempts(record.id, row.id)))
+
+    def _shown(self, record: RunRecord, row: Task, attempts: list[Attempt] | None = None) -> dict[str, Any]:
+        return shapes.task(row, record.id, attempts) | _because(self._reason(record, row))
+
+    def _reason(self, record: RunRecord, row: Task) -> str:
+        """Why a task does not run yet."""
+        if row.state is not State.PENDING:
+            return ""
+        pod = self._controller.pod(record.namespace, pod_name(record, row.id, row.attempt))
+        return reasons.of(row, pod, room=self._controller.has_room)
 
     def _task(self, record: RunRecord, task_id: str) -> Task:
         row = self._history.task(record.id, task_id)
@@ -103,6 +118,7 @@ class Tasks:
     async def _watch(self, run_id: str) -> AsyncGenerator[bytes]:
         """Every task as it is, then each change, then the run."""
         changed: dict[str, Task] = {}
+        told: dict[str, str] = {}
         wake = asyncio.Event()
 
         def listen(tasks: Iterable[Task]) -> None:
@@ -119,20 +135,37 @@ class Tasks:
             while True:
                 while changed:
                     some = [changed.pop(key) for key in list(changed)[:_SLICE]]
-                    yield b"".join(_line(shapes.task(task, run_id)) + b"\n" for task in some)
+                    told.update((task.id, self._why(run_id, task)) for task in some)
+                    bodies = [shapes.task(task, run_id) | _because(told[task.id]) for task in some]
+                    yield b"".join(_line(body) + b"\n" for body in bodies)
                 if self._controller.live(run_id) is None:
                     break
                 wake.clear()
                 waiting = asyncio.ensure_future(wake.wait())
-                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED, timeout=_LOOK_AGAIN_AT_PODS)
                 waiting.cancel()
                 if closing.done():
                     return
+                changed.update((task.id, task) for task in self._explained(run_id, told))
             record = self._history.run(run_id)
             yield _line({"run": shapes.run(record) if record is not None else {"run_id": run_id, "state": "CANCELED"}}) + b"\n"
         finally:
             closing.cancel()
             listeners.remove(listen)
+
+    def _why(self, run_id: str, task: Task) -> str:
+        live = self._controller.live(run_id)
+        return self._reason(live.record, task) if live is not None else ""
+
+    def _explained(self, run_id: str, told: Mapping[str, str]) -> Iterable[Task]:
+        """Steps that wait for another reason than was told: their Pods change, and they do not."""
+        live = self._controller.live(run_id)
+        if live is None:
+            return
+        for task_id, _ in itertools.islice(live.attempts, _MOST_EXPLAINED):
+            task = live.engine.tasks[task_id]
+            if task.state is State.PENDING and self._reason(live.record, task) != told.get(task_id, ""):
+                yield task
 
     # ---- logs
 
@@ -234,3 +267,7 @@ class Tasks:
                 yield found
         finally:
             closing.cancel()
+
+
+def _because(reason: str) -> dict[str, str]:
+    return {"waiting_reason": reason} if reason else {}
