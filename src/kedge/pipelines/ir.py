@@ -53,10 +53,14 @@ def _whole_numbers(value: Any, *, inside: bool = False) -> Any:
     """Undo what kfp's compiler does to integers: all its numbers are doubles, it writes the list ``[1, 2]`` as ``[1.0, 2.0]``.
 
     Kubeflow's backend gives steps ``[1, 2]`` in both cases, so a whole double is taken for an integer. An input that is declared
-    a double gets its double back where the value is fitted to the declaration.
+    a double gets its double back where the value is fitted to the declaration. A field that is null is one that is not there.
     """
     if isinstance(value, dict):
-        return {key: _whole_numbers(inner, inside=inside or key in _CONSTANTS) for key, inner in value.items()}
+        return {
+            key: _whole_numbers(inner, inside=inside or key in _CONSTANTS)
+            for key, inner in value.items()
+            if inner is not None or inside or key in _CONSTANTS
+        }
     if isinstance(value, list):
         return [_whole_numbers(inner, inside=inside) for inner in value]
     if inside and isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:

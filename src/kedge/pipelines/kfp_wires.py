@@ -55,14 +55,24 @@ class _Wires:
         return bool(wrong)
 
     def _is_around(self, component: str, name: str) -> bool:
-        """Whether a group around this one has the input."""
-        outer = {other for other, task in self._tasks() if task["componentRef"]["name"] == component and other != component}
-        return any(name in _inputs(self._components[other]) or self._is_around(other, name) for other in outer)
+        """Whether a group around this one has the input; groups may contain each other, which is refused later."""
+        around, left = {component}, [component]
+        while left:
+            inner = left.pop()
+            outer = {other for other, task in self._tasks() if task["componentRef"].get("name") == inner} - around
+            if any(name in _inputs(self._components[other]) for other in outer):
+                return True
+            around |= outer
+            left += outer
+        return False
 
     def missing(self) -> Iterator[tuple[str, str, Json]]:
         """Inputs that tasks take from a group that does not have them: the group's component, the name, how it is declared."""
         for component, task in self._tasks():
-            known, inner = _inputs(self._components[component]), _inputs(self._components.get(task["componentRef"]["name"], {}))
+            known, inner = (
+                _inputs(self._components[component]),
+                _inputs(self._components.get(task["componentRef"].get("name", ""), {})),
+            )
             for key, source in task.get("inputs", {}).get("parameters", {}).items():
                 name = source.get("componentInputParameter", "")
                 if name.startswith(_PREFIX) and name not in known and ITEM_PART not in name:
@@ -80,7 +90,7 @@ class _Wires:
             return
         group.setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = declared
         for outer, task in list(self._tasks()):
-            if task["componentRef"]["name"] == component:
+            if task["componentRef"].get("name") == component:
                 source = self._source(outer, name, declared)
                 task.setdefault("inputs", {}).setdefault("parameters", {})[name] = source
 
@@ -90,7 +100,9 @@ class _Wires:
         if plain in _inputs(group):
             return {"componentInputParameter": plain}
         for task_name, task in group["dag"]["tasks"].items():
-            outputs = self._components.get(task["componentRef"]["name"], {}).get("outputDefinitions", {}).get("parameters", {})
+            outputs = (
+                self._components.get(task["componentRef"].get("name", ""), {}).get("outputDefinitions", {}).get("parameters", {})
+            )
             for output in outputs:
                 if plain == f"{task_name}-{output}":
                     return {"taskOutputParameter": {"producerTask": task_name, "outputParameterKey": output}}
