@@ -155,6 +155,9 @@ class Unavailable(ApiError):
 
     code, reason = 503, "ServiceUnavailable"
 
+    def __init__(self, message: str, *, causes: Sequence[Cause] = (), retry_after: float | None = 2.0) -> None:
+        super().__init__(message, causes=causes, retry_after=retry_after)
+
 
 class PipelineError(KedgeError):
     """A pipeline that cannot be compiled, read or started."""

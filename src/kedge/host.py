@@ -113,12 +113,23 @@ def _await_ready(settings: Settings, process: "subprocess.Popen[bytes]", *, log:
                 process.returncode = 0  # it is meant to outlive this object: no warning that it still runs
                 return host
         else:
-            if other := find(settings):
-                return other
+            while time.monotonic() < deadline and _held_by_another(settings.home, process.pid):
+                if other := find(settings):
+                    return other
+                select.select([], [], [], 0.02)
             raise StateError(_tail(*log) or f"The host ended at once with exit status {process.returncode}. See {log[0]}.")
     process.terminate()
     process.wait()
     raise StateError(f"The host was not ready within {timeout:g} s and was stopped. The end of {log[0]}:\n{_tail(*log)}")
+
+
+def _held_by_another(home: Path, pid: int) -> bool:
+    """Whether another process that lives has the data directory; it may be about to be ready."""
+    try:
+        holder = int((home / "lock").read_text() or 0)
+    except (OSError, ValueError):
+        return False
+    return holder not in {0, pid} and _alive(holder)
 
 
 def _tail(path: Path, offset: int) -> str:

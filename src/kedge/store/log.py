@@ -13,7 +13,7 @@ moments, never the file. ``FULL`` waits for the disk at each write.
 
 import sqlite3
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kedge.store.types import Callback, Listing, Record, Unsubscribe
 _FORMAT = 1  # PRAGMA user_version; raise it with a migration
 _COMPACT_EVERY = 512  # writes between automatic compactions: a few milliseconds each
 _KEEP = 10_000  # revisions of history that a client may fall behind before it must list again
+_BUSY_TIMEOUT = 2000  # milliseconds that a write waits for another program, such as a backup; all else waits meanwhile
 _HEADS = 512  # objects read or written last, kept in memory: what is written is mostly read again at once
 _LAST_KEY = "\U0010ffff"  # sorts after every character that a key may have
 
@@ -108,7 +109,7 @@ class ObjectLog:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if synchronous == 'FULL' else 'NORMAL'}")
         db.execute("PRAGMA journal_size_limit = 16777216")
-        db.execute("PRAGMA busy_timeout = 5000")
+        db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
         if found < _FORMAT:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_FORMAT}")
@@ -230,7 +231,8 @@ class ObjectLog:
         self._writes += 1
         if self._writes >= _COMPACT_EVERY:
             self._writes = 0
-            self.compact(self._revision - self._keep)
+            with suppress(errors.Unavailable):  # the write itself has happened; the next compaction does this one's work too
+                self.compact(self._revision - self._keep)
         return record
 
     @contextmanager
@@ -273,7 +275,9 @@ def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
             "files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay."
         )
     if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return errors.StateError(f"{path}: another process holds the object store ({error}). Stop it, or set KEDGE_HOME.")
+        return errors.Unavailable(
+            f"{path}: another program holds the object store ({error}). Wait for it to end, or stop it; nothing was lost."
+        )
     if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return errors.StateError(f"{path}: cannot be written ({error}). Make the file and its directory writable.")
     return error
