@@ -198,8 +198,8 @@ class RunController:
             ApiError: The object was refused.
         """
         obj = run_object(spec, asked, namespace, name)
-        if "pipelineDigest" in obj["spec"]:
-            self._history.keep_spec(spec, self._clock.now())
+        # In any case: where the history takes nothing now, no Run may be made that would begin although its submission was refused.
+        self._history.keep_spec(spec, self._clock.now())
         if exactly:
             obj["metadata"] = {**obj["metadata"], "name": exactly}
         try:
