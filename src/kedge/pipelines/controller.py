@@ -198,7 +198,7 @@ class RunController:
             ApiError: The object was refused.
         """
         obj = run_object(spec, asked, namespace, name)
-        # In any case: where the history takes nothing now, no Run may be made that would begin although its submission was refused.
+        # Written in any case: where the history takes nothing now, no Run is made, for it would begin although it was refused.
         self._history.keep_spec(spec, self._clock.now())
         if exactly:
             obj["metadata"] = {**obj["metadata"], "name": exactly}
