@@ -6,6 +6,7 @@ server takes 1 MiB) is spread over several, and each Pod mounts only its own ent
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -57,12 +58,13 @@ def documents(pipeline: Pipeline, project: Mapping[str, str] | None, kfp_runtime
     return found
 
 
-def config_maps(run: RunRecord, sources: Mapping[str, str]) -> tuple[list[Obj], dict[str, str]]:
+def config_maps(run: RunRecord, sources: Mapping[str, str], *, another: bool = False) -> tuple[list[Obj], dict[str, str]]:
     """Spread the source over ConfigMaps.
 
     Args:
         run: Whose code it is; it will own them.
         sources: What `documents` gave.
+        another: The run has ConfigMaps with other code already (it was resumed with another pipeline): these get other names.
 
     Returns:
         The ConfigMaps, and for each key the name of the one it lies in.
@@ -78,8 +80,10 @@ def config_maps(run: RunRecord, sources: Mapping[str, str]) -> tuple[list[Obj], 
         shards[-1][f"{key}.json"] = text
     made: list[Obj] = []
     places = dict[str, str]()
+    every = json.dumps(sources, sort_keys=True)
+    base = f"{run.name}-code-{hashlib.sha256(every.encode()).hexdigest()[:10]}" if another else f"{run.name}-code"
     for number, data in enumerate(shards):
-        name = f"{run.name}-code" if number == 0 else f"{run.name}-code-{number}"
+        name = base if number == 0 else f"{base}-{number}"
         metadata = {"name": name, "namespace": run.namespace, "ownerReferences": [owner(run)]}
         made.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "immutable": True, "data": data})
         places.update({key.removesuffix(".json"): name for key in data})

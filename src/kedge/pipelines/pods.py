@@ -137,8 +137,10 @@ class StepPods:
                 self._equipped.add(namespace)
             sources = await self._sources(live)
             maps, places = code.config_maps(live.record, sources)
-            for made in maps:
-                await self._keep(made)
+            if not all([await self._keep(made) for made in maps]):
+                maps, places = code.config_maps(live.record, sources, another=True)
+                for made in maps:
+                    await self._keep(made)
             live.steps.place_code(places)
             live.equipped = True
 
@@ -150,7 +152,8 @@ class StepPods:
         uri = await self._artifacts.keep_project(digest, str(project.get("archive", "")))
         return code.documents(live.pipeline, {"digest": digest, "uri": uri}, live.steps.kfp_runtime)
 
-    async def _keep(self, config_map: Obj) -> None:
+    async def _keep(self, config_map: Obj) -> bool:
+        """Make a ConfigMap; ``False`` where there is one of that name with other data, which cannot be changed any more."""
         metadata = config_map["metadata"]
         try:
             await self._client.create(CONFIG_MAP, config_map)
@@ -161,5 +164,7 @@ class StepPods:
                 # A run that was deleted had this name; the garbage collector is about to take its objects away.
                 await self._client.delete(CONFIG_MAP, metadata["name"], metadata["namespace"], uid=found["metadata"]["uid"])
                 raise Unavailable(f"ConfigMap {metadata['namespace']}/{metadata['name']} belongs to an earlier run.") from None
+            return found.get("data") == config_map.get("data")
         except NotFound as error:
             raise PipelineError(f"namespace {metadata['namespace']!r} is gone: {error}") from error
+        return True
