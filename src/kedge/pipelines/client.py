@@ -323,8 +323,8 @@ class Client:
 
         Args:
             pipeline: What to run: a document, or a PipelineSpec as plain JSON.
-            settings: The other fields of a ``RecurringRun``, as ``POST /recurringruns`` takes them: ``display_name``, ``trigger``,
-                ``max_concurrency``, ``no_catchup``, ``mode``.
+            settings: The other fields of a ``RecurringRun``, as ``POST /recurringruns`` takes them: ``display_name``,
+                ``trigger``, ``max_concurrency``, ``no_catchup``, ``mode``.
             parameters: Arguments by input name.
 
         Returns:
