@@ -107,6 +107,10 @@ class Database:
             return Unavailable(
                 f"{self.place}: another program holds the database ({error.orig}). Wait for it to end, or stop it."
             )
+        if name == "SQLITE_FULL":
+            return Unavailable(
+                f"{self.place}: the disk is full. Free some space there; nothing was lost, and it can go on at once."
+            )
         if name in _FULL:
             return Unavailable(
                 f"{self.place}: cannot be written ({error.orig}). Make space on its disk; what waits then goes on."
