@@ -375,7 +375,7 @@ def test_a_full_disk_is_named_and_everything_goes_on_when_there_is_room(steps: P
                     1,
                     "",
                     (
-                        f"kedge: {kedge.home}/objects.db: the disk is full. Free some space there; nothing was lost, and it can "
+                        f"kedge: {kedge.home}/history.db: the disk is full. Free some space there; nothing was lost, and it can "
                         "go on at once.\n"
                     ),
                 )

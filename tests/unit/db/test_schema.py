@@ -134,7 +134,7 @@ def test_a_full_disk_is_unavailable_and_writes_nothing(tmp_path: Path) -> None:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
     rows = [{"digest": f"sha256:{n}", "pipeline": b"x" * 4000, "created_at": 1} for n in range(20)]
-    with pytest.raises(Unavailable, match=r"cannot be written .*full.* Make space"), database.transaction() as connection:
+    with pytest.raises(Unavailable, match=r"the disk is full. Free some space there"), database.transaction() as connection:
         connection.execute(specs.insert(), rows)
     with database.reading() as connection:
         assert connection.execute(select(func.count()).select_from(specs)).scalar() == 0
