@@ -5,7 +5,9 @@ address signed for one object and one hour, so that no credential ever enters a 
 again (`kedge.artifacts.transfers`), and is answered only for what `side` says is its own.
 """
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from kedge.artifacts.projects import Projects
@@ -67,6 +69,22 @@ class Grants:
             return {"uri": uri, **await self._transfers.write(uri, File())}
         grant = {"uri": uri, **await self._transfers.read(uri, File())}
         return {**grant, "digest": digests[uri]} if digests.get(uri) else grant
+
+
+def give_outputs(grants: Mapping[str, Any], user: int) -> None:
+    """Make the folders of a step's outputs, in a store that is a folder, that user's: a step need not be who started Kedge.
+
+    Nothing of another attempt lies in them, and only root can give anything away.
+
+    Args:
+        grants: What `Grants.of` made.
+        user: Id of the user that the step runs as.
+    """
+    if os.geteuid() != 0:
+        return
+    for folder in {Path(one["path"]).parent for listed in grants["outputs"].values() for one in listed if "path" in one}:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chown(folder, user, -1)
 
 
 def own(executor_input: Mapping[str, Any], side: Side, uri: str) -> None:

@@ -9,6 +9,7 @@ The parts are plugged together here and know nothing of each other: a `Verifier`
 (a feature) says what that Pod is to do, the `ArtifactStore` says how bytes may be moved.
 """
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from kedge.artifacts.grants import own
+from kedge.artifacts.grants import give_outputs, own
 from kedge.artifacts.store import ArtifactStore
 from kedge.artifacts.transfers import File
 from kedge.client.status import to_status
@@ -140,6 +141,7 @@ def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[B
 class _Begin(msgspec.Struct, frozen=True):
     podUid: str = ""  # noqa: N815  # as it travels
     protocol: int = PROTOCOLS[0]
+    user: int = 0
 
 
 class _Commit(msgspec.Struct, frozen=True):
@@ -188,9 +190,11 @@ class _Desk:
         return await _answered(self._commit(request))
 
     async def _begin(self, request: Request) -> dict[str, Any]:
-        pod, _ = await self._admitted(request, _Begin)
+        pod, said = await self._admitted(request, _Begin)
         assignment = await self._backend.begin(pod.uid)
         made = await self._store.grants.of(assignment.executor_input, assignment.project, assignment.digests)
+        if said.user > 0:
+            await asyncio.to_thread(give_outputs, made, said.user)
         return {"executorInput": assignment.executor_input, "grants": made}
 
     async def _transfers(self, request: Request) -> dict[str, Any]:

@@ -64,12 +64,12 @@ def _stage_in() -> None:
                 from . import transfers  # most stores are folders
 
                 transfers.download(path, grant, name)
-    for name, listed in _artifacts(step, "outputs"):
-        for value in listed:
-            files.make_parent(place(value, name))
     outputs = step.executor_input.get("outputs") or {}
-    for parameter in (outputs.get("parameters") or {}).values():
-        files.make_parent(parameter["outputFile"])
+    paths = [place(value, name) for name, listed in _artifacts(step, "outputs") for value in listed]
+    paths += [parameter["outputFile"] for parameter in (outputs.get("parameters") or {}).values()]
+    for path in paths:
+        files.make_parent(path)
+        os.chmod(os.path.dirname(path), 0o777)  # noqa: S103  # the user's container may be another user's
 
 
 def _stage_out() -> None:

@@ -34,7 +34,7 @@ class Hub:
 
     def begin(self) -> Dict[str, Any]:
         """Ask what to do: ``{"executorInput", "grants"}``."""
-        return self._call("begin", {"protocol": PROTOCOL})
+        return self._call("begin", {"protocol": PROTOCOL, "user": os.getuid()})
 
     def transfers(self, side: str, uri: str, files: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
         """Ask where files of an artifact in an object store can be read (``inputs``) or sent (``outputs``)."""

@@ -37,7 +37,6 @@ class Start:
         allowed: Whether the settings allow it.
         launcher: Whether the container runs the launcher's ``run``, and nothing else.
         variables: Names of environment variables that the Pod sets.
-        user: Whether the container asks for a user or group.
         rlimits: Whether it asks for limits that apply from a program's start.
     """
 
@@ -45,7 +44,6 @@ class Start:
     allowed: bool
     launcher: bool
     variables: Iterable[str] = ()
-    user: bool = False
     rlimits: bool = False
 
 
@@ -75,7 +73,6 @@ CONDITIONS = (
     Condition(
         "Platform", lambda start: "" if start.platform == "linux" else f"fork without exec is not safe on {start.platform}"
     ),
-    Condition("User", lambda start: "the container asks for a user or group" if start.user else ""),
     Condition("Limits", lambda start: "the container has limits that apply from a program's start" if start.rlimits else ""),
     Condition("Variable", _variable),
 )

@@ -32,6 +32,11 @@ def recognise(pod: Obj, container: Obj) -> str | None:
     return None
 
 
+def brings_one(pod: Obj) -> bool:
+    """Whether a Pod has the launcher in one of its volumes: it is a step of ours, and some container of it runs the launcher."""
+    return any((each.get("configMap") or {}).get("name", "").startswith(_PREFIX) for each in pod["spec"].get("volumes") or ())
+
+
 class Launchers:
     """Expanded launchers, by content.
 

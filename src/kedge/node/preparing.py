@@ -1,12 +1,13 @@
 """Gets a Pod ready to start: refuses what cannot be run, builds environments, makes volumes."""
 
+import asyncio
 import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.kube.kinds import Obj
-from kedge.node import environments, refusals
+from kedge.node import environments, refusals, users
 from kedge.node.env import Environment, of_container
 from kedge.node.environments import Environments
 from kedge.node.images import Image, ImageTable
@@ -51,7 +52,7 @@ class Preparation:
 
     def check(self, pod: Obj) -> dict[str, Image]:
         """Say what the image of each container means; raises `Refusal` for what this node can never run."""
-        refusals.check(pod["spec"], refusals.this_host())
+        refusals.check(pod["spec"], self.machine.host)
         return _resolve(pod, self.images)
 
     async def prepare(self, pod: Obj, images: dict[str, Image]) -> Prepared:
@@ -69,6 +70,8 @@ class Preparation:
             if image.python:
                 prepared.environments[name] = await self.environments.get(environments.wanted(image.python, pod))
         prepared.volumes = await self.volumes.make(pod, prepared.directory)
+        if users.of_pod(pod["spec"], self.machine.host) != {None}:
+            await asyncio.to_thread(users.hand_over, pod["spec"], prepared.directory, prepared.volumes.paths, self.machine.host)
         return prepared
 
     async def request(self, pod: Obj, container: Obj, prepared: Prepared) -> tuple[Request, Environment]:

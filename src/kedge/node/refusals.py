@@ -57,6 +57,7 @@ _UNSUPPORTED = "UnsupportedField"
 _INSTEAD = "Remove it, or run the Pod on a Kubernetes cluster."
 _VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI"})
 _PROJECTIONS = frozenset({"serviceAccountToken", "configMap", "secret", "downwardAPI"})
+_LARGEST_ID = (1 << 31) - 1
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -108,11 +109,17 @@ def _system(value: Any, _: Host) -> str:
 
 
 def _user(value: Any, host: Host) -> str:
-    return "" if value == host.user else f"processes run as the user who started Kedge ({host.user}), not as {value}"
+    if not 0 <= value <= _LARGEST_ID:
+        return f"must be between 0 and {_LARGEST_ID}"
+    if host.user in {0, value}:
+        return ""
+    return f"processes run as the user who started Kedge ({host.user}), not as {value}; only root could change that"
 
 
 def _group(value: Any, host: Host) -> str:
-    if value in host.groups:
+    if not 0 <= value <= _LARGEST_ID:
+        return f"must be between 0 and {_LARGEST_ID}"
+    if host.user == 0 or value in host.groups:
         return ""
     return f"processes run with the groups of the user who started Kedge ({', '.join(map(str, host.groups))}), without {value}"
 
@@ -122,13 +129,20 @@ def _groups(value: Any, host: Host) -> str:
 
 
 def _own_group(value: Any, host: Host) -> str:
-    return (
-        "" if value == host.groups[0] else f"processes run as the group of who started Kedge ({host.groups[0]}), not as {value}"
+    if host.user == 0 or value == host.groups[0]:
+        return _group(value, host)
+    return f"processes run as the group of who started Kedge ({host.groups[0]}), not as {value}; only root could change that"
+
+
+def _not_root(pod: Obj, container: Obj, host: Host) -> str:
+    """Which of the two demands that the container is not root's, though it would be; empty when all is well."""
+    wanted, user = (
+        next((each[name] for each in (container, pod) if each.get(name) is not None), default)
+        for name, default in (("runAsNonRoot", False), ("runAsUser", host.user))
     )
-
-
-def _not_root(value: Any, host: Host) -> str:
-    return "Kedge was started by root, and processes run as root" if value and host.user == 0 else ""
+    if not wanted or user != 0:
+        return ""
+    return "container" if container.get("runAsNonRoot") is not None else "pod"
 
 
 def _capabilities(value: Any, host: Host) -> str:
@@ -161,7 +175,6 @@ _SPEC: Mapping[str, _Rule] = {
 _POD_SECURITY: Mapping[str, _Rule] = {
     "runAsUser": _user,
     "runAsGroup": _own_group,
-    "runAsNonRoot": _not_root,
     "fsGroup": _group,
     "supplementalGroups": _groups,
     "sysctls": _always("processes share this machine's kernel settings"),
@@ -196,10 +209,19 @@ def _faults(spec: Obj, host: Host) -> Iterator[_Fault]:
         for index, container in enumerate(spec.get(field) or ()):
             path = f"spec.{field}[{index}]"
             yield from _broken(_CONTAINER, container, path, host)
-            yield from _broken(_SECURITY, container.get("securityContext") or {}, f"{path}.securityContext", host)
+            yield from _security(spec, container, path, host)
             if (container.get("resources") or {}).get("claims"):
                 yield f"{path}.resources.claims", "devices cannot be claimed here"
             yield from _places(container, path)
+
+
+def _security(spec: Obj, container: Obj, path: str, host: Host) -> Iterator[_Fault]:
+    pod, own = spec.get("securityContext") or {}, container.get("securityContext") or {}
+    yield from _broken(_SECURITY, own, f"{path}.securityContext", host)
+    if who := _not_root(pod, own, host):
+        where = f"{path}.securityContext" if who == "container" else "spec.securityContext"
+        why = f"container {container['name']} would be root's, who started Kedge; say with runAsUser whose it is"
+        yield f"{where}.runAsNonRoot", why
 
 
 def _broken(rules: Mapping[str, _Rule], owner: Obj, path: str, host: Host) -> Iterator[_Fault]:

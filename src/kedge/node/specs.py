@@ -10,11 +10,12 @@ from pathlib import Path
 from kedge.config import Settings
 from kedge.kube import quantities
 from kedge.kube.kinds import Obj
-from kedge.node import environments, forking, launchers
+from kedge.node import environments, forking, launchers, users
 from kedge.node.env import Environment, expand
 from kedge.node.images import Image
 from kedge.node.launchers import Launchers
-from kedge.node.refusals import Refusal
+from kedge.node.refusals import Host, Refusal, this_host
+from kedge.node.users import User
 from kedge.node.volumes import Volumes, mounts_of
 
 _MESSAGE_PATH = "/dev/termination-log"
@@ -80,12 +81,14 @@ class Machine:
         launchers: Expanded launchers.
         view_refusal: Why Pods cannot have their own view of the file system here; empty when they can.
         keep: Directories that must stay visible in Pods though they lie under ``/tmp``.
+        host: Who started Kedge.
     """
 
     settings: Settings
     launchers: Launchers
     view_refusal: str = ""
     keep: tuple[str, ...] = ()
+    host: Host = field(default_factory=this_host)
 
 
 def kept_places(settings: Settings) -> tuple[str, ...]:
@@ -131,12 +134,13 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
         what = f"image {image.name!r}" if plain else shared
         text = f"container {name}: {what} needs a private view of the file system. None can be made here: {machine.view_refusal}."
         raise Refusal("ViewNotSupported", f"{text} Run it on Linux with user namespaces allowed, or on a Kubernetes cluster.")
+    user = users.of_container(pod["spec"], container, machine.host)
     values = _variables(pod, environment, prepared, machine, python)
+    values.setdefault("HOME", _home(user, prepared, machine))
     argv = _argv(container, values, image)
     spawned = _spawned(container, environment.values, machine, launcher=expanded is not None)
     spec: Obj = {"cwd": container.get("workingDir") or ("/" if plain else values["HOME"]), "private": private, "mounts": mounts}
-    if limit := ((container.get("resources") or {}).get("limits") or {}).get("memory"):
-        spec["memory"] = int(quantities.parse(limit))
+    spec |= _limits(container)
     if python and expanded:
         argv = [str(python / "bin" / "python"), str(expanded / "__main__.py"), *argv[2:]]
         if container.get("args") == ["stage-out"]:
@@ -148,29 +152,39 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     if private:
         readonly = plain or _wants_readonly(container)
         spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": readonly}
-        _private_places(spec, container, prepared, values)
+        _private_places(spec, container, prepared)
         if python and (not expanded or len(container.get("args") or ()) > 1):
             _own_environment(spec, python, prepared)
+    if (container.get("securityContext") or {}).get("allowPrivilegeEscalation") is False:
+        spec["confined"] = True
+    if user is not None:
+        spec |= {"user": user.as_spec(), "reach": _ways(python, expanded, values)}
+        if user.uid != machine.host.user:
+            _make_reachable(spec, user, pod, prepared, machine)
     return Request({**spec, "argv": argv, "env": values}, spawned)
 
 
 def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, launcher: bool) -> tuple[str, str]:
-    security = container.get("securityContext") or {}
     start = forking.Start(
         platform=sys.platform,
         allowed=machine.settings.warm,
         launcher=launcher and (container.get("args") or [])[:1] == ["run"],
         variables=variables,
-        user="runAsUser" in security or "runAsGroup" in security,
     )
     return forking.why_not(start)
+
+
+def _limits(container: Obj) -> Obj:
+    """What a container may use at most, as the supervisor takes it."""
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return {"memory": int(quantities.parse(limits["memory"]))} if limits.get("memory") else {}
 
 
 def _wants_readonly(container: Obj) -> bool:
     return bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
 
 
-def _private_places(spec: Obj, container: Obj, prepared: Prepared, values: Mapping[str, str]) -> None:
+def _private_places(spec: Obj, container: Obj, prepared: Prepared) -> None:
     """Add places that every container has: a ``/tmp``, a home that can be written, a working directory that is there."""
     mounts: list[Obj] = spec["mounts"]
     taken = {mount["target"] for mount in mounts}
@@ -179,7 +193,8 @@ def _private_places(spec: Obj, container: Obj, prepared: Prepared, values: Mappi
         mounts.remove(tmp)
         spec["tmp"] = tmp["source"]
     if spec["readonly"]:
-        mounts.append({"source": values["HOME"], "target": values["HOME"], "readonly": False})
+        home = str(prepared.directory / "home")
+        mounts.append({"source": home, "target": home, "readonly": False})
     place = container.get("workingDir")
     if (
         place
@@ -199,13 +214,42 @@ def _own_environment(spec: Obj, python: Path, prepared: Prepared) -> None:
     spec["mounts"].append({"source": str(python), "target": str(python), **{name: str(place) for name, place in layers.items()}})
 
 
+def _ways(python: Path | None, expanded: Path | None, values: Mapping[str, str]) -> list[str]:
+    """What a container's own program is made of."""
+    if python is None:
+        return []
+    return [*users.ways_of(python), values["KEDGE_UV"], *([str(expanded)] if expanded else ())]
+
+
+def _make_reachable(spec: Obj, user: User, pod: Obj, prepared: Prepared, machine: Machine) -> None:
+    """See to it that another user finds a home, and everything that its container needs, though it is root's."""
+    ways: list[str] = spec["reach"]
+    if launchers.brings_one(pod):
+        stores = [machine.settings.home / "artifacts", machine.settings.home / "projects"]
+        for place in stores:
+            place.mkdir(exist_ok=True, mode=0o755)
+        ways += map(str, stores)
+    if spec["private"]:
+        mounts: list[Obj] = spec["mounts"]
+        mounts.append({"source": str(users.home_of(user, prepared.directory)), "target": users.HOME, "readonly": False})
+        work = str(prepared.directory / "work")
+        for mount in mounts:
+            if "upper" in mount:
+                inside = Path(mount["target"])
+                mount["give"] = [str(place) for place in (inside, inside / "bin", *inside.glob("lib/python3*/site-packages"))]
+            elif mount["source"] == work:
+                os.chown(work, user.uid, user.gid)
+    else:
+        ways.append(str(users.home_of(user, prepared.directory)))
+    users.check_ways(ways, user, private=spec["private"])
+
+
 def _variables(pod: Obj, environment: Environment, prepared: Prepared, machine: Machine, python: Path | None) -> dict[str, str]:
     given = machine.settings.environ
     values = {name: given[name] for upper in _PASSED for name in (upper, upper.lower()) if name in given}
     private = not machine.view_refusal
     values |= {
         "PATH": given.get("PATH", os.defpath) if python else _LINUX_PATH,
-        "HOME": str(prepared.directory / "home"),
         "TMPDIR": _TMP if private else str(prepared.directory / "tmp"),
         "LANG": "C.UTF-8",
         "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"],
@@ -217,6 +261,13 @@ def _variables(pod: Obj, environment: Environment, prepared: Prepared, machine: 
         values |= environments.variables(python, values)
         values["KEDGE_PACKAGES_INSTALLED"] = "1"
     return values
+
+
+def _home(user: User | None, prepared: Prepared, machine: Machine) -> str:
+    """Where a container's home is, as it sees it."""
+    if user is None or user.uid == machine.host.user:
+        return str(prepared.directory / "home")
+    return str(users.home_of(user, prepared.directory)) if machine.view_refusal else users.HOME
 
 
 def _moved(pod: Obj, prepared: Prepared) -> dict[str, str]:
@@ -251,6 +302,8 @@ def with_files(request: Request, container: Obj, prepared: Prepared, *, attempt:
     name = container["name"]
     message = prepared.message(name, attempt)
     message.touch()
+    if user := request.spec.get("user"):
+        os.chown(message, user["uid"], user["gid"])
     spec = {**request.spec, "log": {"path": str(prepared.log(name, attempt)), "limit": limit, "masks": masks}}
     target = container.get("terminationMessagePath") or _MESSAGE_PATH
     if spec["private"]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -127,7 +128,7 @@ class VolumeMaker:
         for token in volumes.tokens:
             if token.renew_at <= now:
                 text, token.renew_at = await self._token(pod, token.source)
-                _replace(token.path, text.encode(), 0o600)
+                _replace(token.path, text.encode())
 
     async def _shared(self, pod: Obj, config: Obj, made: Volumes) -> Path:
         name = config["name"]
@@ -266,10 +267,12 @@ def _write(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> None:
         _fill(f"{directory}/{name}", data, mode)
 
 
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    """Write a file at once: a reader sees the old one or the new one."""
-    aside = f"{path}.new"
-    _fill(aside, data, mode)
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file at once: a reader sees the old one or the new one, whose owner and mode are the same."""
+    aside, now = f"{path}.new", path.stat()
+    _fill(aside, data, stat.S_IMODE(now.st_mode))
+    if (now.st_uid, now.st_gid) != (os.geteuid(), os.getegid()):  # it was handed over to a Pod's user
+        os.chown(aside, now.st_uid, now.st_gid)
     Path(aside).rename(path)
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 # What container runtimes exit with when a container could not be started at all.
 START_ERROR = 128
+# Operations of prctl.
+_DUMPABLE, _NO_NEW_PRIVILEGES, _AMBIENT, _CLEAR_ALL = 4, 38, 47, 4
+_CAPABILITY_VERSION = 0x20080522
 
 
 class Descriptors:
@@ -57,6 +60,10 @@ def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, i
     if spec.get("private"):
         enter(fds.view, spec)
     _limit(spec.get("rlimits") or {})
+    if spec.get("user"):
+        _switch(spec["user"])
+    if spec.get("confined"):
+        _prctl(_NO_NEW_PRIVILEGES, 1)
     os.umask(spec.get("umask", 0o022))
     cwd = spec.get("cwd") or "/"
     try:
@@ -95,6 +102,43 @@ def _limit(rlimits: dict[str, list[int | None]]) -> None:
     for name, pair in rlimits.items():
         soft, hard = (resource.RLIM_INFINITY if value is None else value for value in pair)
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def _switch(user: dict[str, Any]) -> None:
+    """Become another user; nothing that root may do is left, nor can any of it come back."""
+    uid, gid = user["uid"], user["gid"]
+    for fd in (1, 2):
+        os.fchown(fd, uid, gid)  # or opening /dev/stdout, which is this pipe by another name, would be refused
+    os.setgroups(user["groups"])
+    os.setgid(gid)
+    if uid == os.getuid():
+        return
+    os.setuid(uid)
+    if sys.platform.startswith("linux"):
+        _drop_capabilities()
+        _prctl(_DUMPABLE, 1)  # which a change of users takes away: without it, a process does not own its own /proc/self
+
+
+def _drop_capabilities() -> None:
+    """Drop what a change of users leaves: capabilities that the next program would inherit."""
+    import ctypes  # noqa: PLC0415  # wanted only where a user is changed
+
+    _prctl(_AMBIENT, _CLEAR_ALL)
+    header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, none) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"drop capabilities: {os.strerror(number)}")
+
+
+def _prctl(option: int, value: int) -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes  # noqa: PLC0415  # wanted only where a user is changed, or rights are cut
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
 
 
 def pass_fds(channel: socket.socket, message: bytes, fds: list[int]) -> None:

@@ -25,7 +25,9 @@ cannot be written), ``tmp`` (directory to show as ``/tmp``), ``keep`` (directori
 ``/tmp``), ``mounts [{source, target, readonly}]`` (with ``upper`` and ``work``, two directories: written there instead, where
 overlays can be mounted); ``warm {python, launcher}`` to fork from an interpreter that is ready, with ``arguments`` (what follows
 the program's name); ``held`` (numbers of signals that the program starts with blocked: one that comes before it listens waits for
-it).
+it); ``user {uid, gid, groups}`` (whom its process becomes, where the supervisor is root's) with ``reach`` (paths that this user
+must find though they lie in directories closed to it) and, in a mount with ``upper``, ``give`` (directories in it that become
+this user's); ``confined`` (on Linux: no program gives it rights that it does not have).
 
 ``view`` in the answer to ``hello`` says why private views cannot be made here; it is empty when they can.
 """

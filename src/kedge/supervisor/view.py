@@ -73,7 +73,7 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
 
     Args:
         fds: The template's mount and user namespaces; the second is -1 where root needs none.
-        spec: The container's spec: reads ``mounts``, ``tmp``, ``keep`` and ``readonly``.
+        spec: The container's spec: reads ``mounts``, ``tmp``, ``keep``, ``readonly``, ``user`` and ``reach``.
 
     Raises:
         ViewError: A mount cannot be made.
@@ -87,16 +87,21 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
         raise ViewError(f"the private view of the file system: {error.strerror}") from error
     writable = bool(spec.get("readonly"))  # under a read-only root, what is meant to be writable must be made so
     placed: list[str] = []
+    user = spec.get("user")
     tmp = spec.get("tmp")
     if tmp:
         _own_tmp(tmp, spec.get("keep") or (), writable=writable)
         placed.append("/tmp")  # noqa: S108
     for entry in sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/")):
         target = entry["target"]
-        if entry.get("upper") and _overlay(entry):
-            continue
-        _bind(entry["source"], target, placed=placed, readonly=bool(entry.get("readonly")), writable=writable)
         placed.append(target)
+        if entry.get("upper") and _overlay(entry):
+            if user:
+                _give(entry.get("give") or (), user)
+            continue
+        _bind(entry["source"], target, placed=placed[:-1], readonly=bool(entry.get("readonly")), writable=writable)
+    if user and user["uid"] != 0:
+        _open_ways([*(spec.get("reach") or ()), *placed], user)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
 
 
@@ -125,6 +130,71 @@ def _overlay(entry: dict[str, Any]) -> bool:
             continue
         return True
     return False
+
+
+def _give(paths: Iterable[str], user: dict[str, Any]) -> None:
+    """Let the user add files to directories of an overlay."""
+    for path in paths:
+        if os.path.isdir(path):
+            os.chown(path, user["uid"], user["gid"])
+
+
+def _open_ways(paths: Iterable[str], user: dict[str, Any]) -> None:
+    """Let the user reach paths that lie behind directories closed to it, such as root's home, and see nothing else of these."""
+    wanted = sorted({os.path.realpath(path) for path in paths if os.path.exists(path)})
+    while True:
+        behind: dict[str, list[str]] = {}
+        for path in wanted:
+            closed = closed_to(path, user)
+            if closed and not any(path.startswith(other + "/") for other in behind.get(closed, ())):
+                behind.setdefault(closed, []).append(path)
+        if not behind:
+            return
+        for closed, inside in behind.items():
+            _cover(closed, inside)
+
+
+def _cover(directory: str, inside: list[str]) -> None:
+    """Cover a directory with one that holds nothing but some of its paths, and that everybody may pass through."""
+    held = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in inside]
+    try:
+        mount("kedge", directory, kind="tmpfs", flags=0, data="mode=755,size=1m")
+        for fd, path in zip(held, inside):  # noqa: B905  # strict is newer than Python 3.8
+            _bind(f"/proc/self/fd/{fd}", path, placed=[directory])
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def closed_to(path: str, user: dict[str, Any]) -> str:
+    """The first directory on the way to a path that a user may not pass through; empty when it may pass through all.
+
+    Args:
+        path: An absolute path without links.
+        user: ``uid``, ``gid`` and ``groups``.
+    """
+    way = "/"
+    for name in path.split("/")[1:]:
+        if not may_pass(way, user):
+            return way
+        way = os.path.join(way, name)
+    return ""
+
+
+def may_pass(directory: str, user: dict[str, Any]) -> bool:
+    """Whether a user may pass through a directory, as far as its mode says.
+
+    Args:
+        directory: Its path.
+        user: ``uid``, ``gid`` and ``groups``.
+    """
+    found = os.stat(directory)
+    may = 0o001
+    if found.st_uid == user["uid"]:
+        may = 0o100
+    elif found.st_gid == user["gid"] or found.st_gid in user["groups"]:
+        may = 0o010
+    return bool(found.st_mode & may)
 
 
 def _bind(source: str, target: str, *, placed: list[str], readonly: bool = False, writable: bool = False) -> None:

@@ -25,6 +25,9 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 _PROGRAM = os.path.join(os.path.dirname(_HERE), "launcher", "warm.py")
 
 Told = Callable[[Message], None]
+# Interpreter, launcher, and the user that its steps become: what an interpreter still holds in memory of one step, such as its
+# variables, must not come into the hands of another user's.
+_Key = tuple[str, str, int | None]
 
 
 class Zygote:
@@ -68,16 +71,16 @@ class Zygotes:
         self._on_exit = on_exit
         self._on_refusal = on_refusal
         self._on_orphan = on_orphan
-        self._kept: dict[tuple[str, str], Zygote] = {}
+        self._kept: dict[_Key, Zygote] = {}
         self._checking = False
 
     def pids(self) -> Iterator[int]:
         """Pids of the interpreters themselves."""
         return (zygote.pid for zygote in self._kept.values())
 
-    def warm(self, python: str, launcher: str) -> Zygote:
+    def warm(self, python: str, launcher: str, *, user: int | None = None) -> Zygote:
         """Start an interpreter, if it is not there."""
-        key = (python, launcher)
+        key = (python, launcher, user)
         zygote = self._kept.get(key)
         if zygote is None:
             self._make_room()
@@ -99,7 +102,7 @@ class Zygotes:
         if len(packet) > _LARGEST_PACKET:
             return False
         warm = container.spec["warm"]
-        zygote = self.warm(warm["python"], warm["launcher"])
+        zygote = self.warm(warm["python"], warm["launcher"], user=(spec.get("user") or {}).get("uid"))
         try:
             child.pass_fds(zygote.channel, packet, handed)
         except OSError:
@@ -131,7 +134,7 @@ class Zygotes:
         theirs.close()
         return Zygote(ours, pid)
 
-    def _hear(self, key: tuple[str, str], zygote: Zygote) -> None:
+    def _hear(self, key: _Key, zygote: Zygote) -> None:
         try:
             packet = zygote.channel.recv(4096)
         except BlockingIOError:
@@ -155,7 +158,7 @@ class Zygotes:
             if container:
                 self._on_exit(container, int(second))
 
-    def _drop(self, key: tuple[str, str]) -> None:
+    def _drop(self, key: _Key) -> None:
         """Let go; the steps that run go on, and are reaped by the supervisor as their parent by adoption."""
         zygote = self._kept.pop(key, None)
         if zygote is None:

@@ -314,7 +314,10 @@ async def test_a_root_that_is_asked_to_be_read_only_is(node: Node) -> None:
             id="volume",
         ),
         pytest.param(
-            {"container": {"securityContext": {"runAsUser": 12345}}}, "UnsupportedField", "securityContext.runAsUser", id="user"
+            {"container": {"securityContext": {"privileged": True}}},
+            "UnsupportedField",
+            "securityContext.privileged",
+            id="rights",
         ),
         pytest.param(
             {"container": {"resources": {"requests": {"cpu": "1000"}}}}, "OutOfcpu", "asks for 1000 processors", id="too large"

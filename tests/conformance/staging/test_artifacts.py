@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,19 @@ def test_a_pod_reaches_nothing_but_its_own(hub: Hub, headers: dict[str, str], bo
     assert answer.status_code == code
     assert answer.json()["message"].startswith(message)
     assert hub.backend.begins == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives anything away")
+def test_a_step_of_another_user_gets_the_folders_of_its_outputs(hub: Hub) -> None:
+    """Those, and nothing above them."""
+    import httpx  # noqa: PLC0415
+
+    give(hub, {"data": artifact(hub.uri("run", "before", "0", "data"))}, {"out": artifact(hub.uri("run", "task", "0", "out"))})
+    headers = {"Authorization": f"Bearer {hub.verifier.known}"}
+    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/begin", json={"user": 4242}, headers=headers)
+    folder = Path(answer.json()["grants"]["outputs"]["out"][0]["path"]).parent
+    assert [place.stat().st_uid for place in (folder, folder.parent)] == [4242, 0]
+    assert not (folder.parent.parent / "before").exists()
 
 
 def test_addresses_that_leave_their_folder_are_refused(hub: Hub, launcher: Launcher) -> None:

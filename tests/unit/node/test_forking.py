@@ -20,7 +20,6 @@ def test_an_ordinary_step_is_forked() -> None:
         pytest.param({"launcher": False}, "NotLauncher", id="another program"),
         pytest.param({"allowed": False}, "Disabled", id="a setting"),
         pytest.param({"platform": "darwin"}, "Platform", id="macOS"),
-        pytest.param({"user": True}, "User", id="a user"),
         pytest.param({"rlimits": True}, "Limits", id="limits"),
         *(
             pytest.param({"variables": [name]}, "Variable", id=name)
@@ -54,4 +53,4 @@ def test_the_status_names_the_variable() -> None:
 
 
 def test_every_condition_is_tested() -> None:
-    assert {condition.name for condition in CONDITIONS} == {"NotLauncher", "Disabled", "Platform", "User", "Limits", "Variable"}
+    assert {condition.name for condition in CONDITIONS} == {"NotLauncher", "Disabled", "Platform", "Limits", "Variable"}

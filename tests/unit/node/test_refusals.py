@@ -46,8 +46,9 @@ REFUSED: list[tuple[str, Any, Host]] = [
     ("resourceClaims", [{"name": "x"}], USER),
     ("resources", {"limits": {"cpu": "1"}}, USER),
     ("securityContext.runAsUser", 0, USER),
-    ("securityContext.runAsUser", 1000, ROOT),
+    ("securityContext.runAsUser", -1, ROOT),
     ("securityContext.runAsGroup", 27, USER),
+    ("securityContext.fsGroup", -1, ROOT),
     ("securityContext.runAsNonRoot", True, ROOT),
     ("securityContext.fsGroup", 2000, USER),
     ("securityContext.supplementalGroups", [27, 2000], USER),
@@ -88,8 +89,14 @@ ACCEPTED: list[tuple[str, Any, Host]] = [
     ("imagePullSecrets", [{"name": "x"}], USER),
     ("schedulingGates", [], USER),
     ("securityContext.runAsUser", 1000, USER),
+    ("securityContext.runAsUser", 1000, ROOT),
     ("securityContext.runAsGroup", 1000, USER),
+    ("securityContext.runAsGroup", 27, ROOT),
     ("securityContext.runAsNonRoot", True, USER),
+    ("securityContext", {"runAsNonRoot": True, "runAsUser": 1000}, ROOT),
+    ("container.securityContext", {"runAsNonRoot": True, "runAsUser": 1000}, ROOT),
+    ("securityContext.fsGroup", 2000, ROOT),
+    ("securityContext.supplementalGroups", [27, 2000], ROOT),
     ("securityContext.fsGroup", 27, USER),
     ("securityContext.supplementalGroups", [27], USER),
     ("securityContext.seccompProfile", {"type": "RuntimeDefault"}, USER),
@@ -148,6 +155,15 @@ def test_what_cannot_be_had_of_a_list_is_refused_by_its_place(field: str, value:
 @pytest.mark.parametrize(("field", "value", "host"), ACCEPTED, ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_done_or_changes_nothing_is_accepted(field: str, value: Any, host: Host) -> None:
     check(spec(field, value), host)
+
+
+def test_a_container_that_would_be_roots_is_refused_whoever_demanded_that_it_is_not() -> None:
+    """The demand is the Pod's, what breaks it is one container's."""
+    pod = spec("securityContext", {"runAsNonRoot": True, "runAsUser": 1000})
+    pod["containers"].append({"name": "other", "image": "python:3", "securityContext": {"runAsUser": 0}})
+    with pytest.raises(Refusal) as caught:
+        check(pod, ROOT)
+    assert caught.value.message.startswith("spec.securityContext.runAsNonRoot: container other would be root's")
 
 
 def properties(*path: str) -> set[str]:

@@ -1,5 +1,6 @@
 """Volumes as directories: tokens and their renewal, shared data, what is refused."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from kedge.client.local import LocalClient
 from kedge.kube.clock import timestamp
 from kedge.kube.core import CONFIG_MAP, SERVICE_ACCOUNT
 from kedge.kube.kinds import Kind, Obj
+from kedge.node import users
 from kedge.node import volumes as module
 from kedge.node.env import MissingError
 from kedge.node.objects import Objects
-from kedge.node.refusals import Refusal
+from kedge.node.refusals import Host, Refusal
 from kedge.node.volumes import VolumeMaker, Volumes, mounts_of
 from kedge.server.api import Api
 from kedge.testing.api import memory_api
@@ -82,6 +84,20 @@ async def test_a_token_is_renewed_before_its_end(node: Node) -> None:
     await node.maker.renew(node.pod, made, node.clock.now())
     assert file.read_text() == "token-2"
     assert made.tokens[0].renew_at == node.clock.now() + timedelta(seconds=2880)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives anything away")
+async def test_a_token_is_its_users_and_still_is_when_it_is_renewed(node: Node) -> None:
+    made = await node.make({"name": "t", "projected": {"sources": [TOKEN]}})
+    spec: Obj = {"securityContext": {"runAsUser": 4242}, "containers": [{"name": "main"}]}
+    pod = made.paths["t"].parent
+    (pod / "tmp").mkdir()
+    users.hand_over({**spec, "volumes": [{"name": "t", "projected": {}}]}, pod, made.paths, Host(0, (0,)))
+    for text, seconds in (("token-1", 0), ("token-2", 2900)):
+        await node.clock.advance(seconds)
+        await node.maker.renew(node.pod, made, node.clock.now())
+        file = made.paths["t"] / "token"
+        assert (file.read_text(), file.stat().st_uid, file.stat().st_mode & 0o777) == (text, 4242, 0o600)
 
 
 async def test_a_thousand_steps_share_one_copy(node: Node) -> None:
