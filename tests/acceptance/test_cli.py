@@ -59,6 +59,8 @@ def test_status_gives_scripts_what_they_need(kedge_host: RunningHost) -> None:
     shown = json.loads(kedge_host.cli("status", "-o", "json", check=True).stdout)
     assert shown["running"] is True
     assert {"http", "https", "token", "kubeconfig", "dataDir", "pid", "version"} <= shown.keys()
+    assert shown["limits"] == (kedge_host.home / "node" / "limits").read_text()
+    assert f"limits of steps  {shown['limits']}" in kedge_host.cli("status", check=True).stdout
     assert shown["dataDir"] == str(kedge_host.home)
     assert Path(shown["kubeconfig"]).stat().st_mode & 0o777 == 0o600
 

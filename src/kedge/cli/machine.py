@@ -18,6 +18,8 @@ from typing import Literal
 from kedge import host
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.supervisor.cgroups import Cgroups, places
+from kedge.supervisor.loop import Loop
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs")
@@ -46,7 +48,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
         *(_python, _view, _uv, _capacity),
         *(_data_directory, _file_system, _disk, _databases),
-        *(_loopback, _running, _cgroups, _kubectl),
+        *(_loopback, _running, _limits, _kubectl),
     ]
     for check in checks:
         yield from check(settings)
@@ -214,13 +216,26 @@ def _running(settings: Settings) -> Iterator[Finding]:
         yield Finding("host", "ok", "none runs (`kedge up --detach` starts one)")
 
 
-def _cgroups(_: Settings) -> Iterator[Finding]:
+def _limits(settings: Settings) -> Iterator[Finding]:
+    """Who sees to it that steps keep their limits."""
     if sys.platform != "linux":
+        yield Finding("limits", "ok", f"resources.limits are not kept on {platform.system()}")
         return
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        yield Finding("cgroups", "ok", "version 2")
-    else:
-        yield Finding("cgroups", "ok", "version 2 is not mounted; nothing needs it today")
+    told = limits(settings)
+    if not told:
+        cgroups = Cgroups(f"kedge-doctor-{os.getpid()}", Loop(), places())
+        told = cgroups.describe()
+        cgroups.close()
+    yield Finding("limits", "ok", told)
+
+
+def limits(settings: Settings) -> str:
+    """What becomes of ``resources.limits``, as the supervisor that runs has written it down; empty when none runs."""
+    try:
+        running = host.find(settings)
+        return (settings.home / "node" / "limits").read_text(encoding="utf-8") if running else ""
+    except (OSError, StateError):
+        return ""
 
 
 def _kubectl(settings: Settings) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 import click
 
 from kedge import host
+from kedge.cli.machine import limits
 from kedge.cli.options import output_option, print_json
 from kedge.config import Settings
 
@@ -14,13 +15,19 @@ def command(*, output: str) -> int:
     settings = Settings.from_environment()
     running = host.find(settings)
     if output == "json":
-        print_json({"running": True, **running.as_json()} if running else {"running": False, "dataDir": str(settings.home)})
+        print_json(
+            {"running": True, **running.as_json(), "limits": limits(settings)}
+            if running
+            else {"running": False, "dataDir": str(settings.home)}
+        )
     elif running:
         click.echo(f"running          process {running.pid}, version {running.version}, since {running.started_at}")
         click.echo(f"REST and pages   {running.http}")
         click.echo(f"Kubernetes API   {running.https}")
         click.echo(f"kubeconfig       {running.kubeconfig}")
         click.echo(f"data             {running.data_dir}")
+        if told := limits(settings):
+            click.echo(f"limits of steps  {told}")
     else:
         click.echo(f"No host runs in {settings.home}. Start one with `kedge up --detach`.")
     return 0 if running else 1

@@ -177,7 +177,10 @@ def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, 
 def _limits(container: Obj) -> Obj:
     """What a container may use at most, as the supervisor takes it."""
     limits = (container.get("resources") or {}).get("limits") or {}
-    return {"memory": int(quantities.parse(limits["memory"]))} if limits.get("memory") else {}
+    made: Obj = {"memory": int(quantities.parse(limits["memory"]))} if limits.get("memory") else {}
+    if limits.get("cpu"):
+        made["cpu"] = float(quantities.parse(limits["cpu"]))
+    return made
 
 
 def _wants_readonly(container: Obj) -> bool:

@@ -57,6 +57,8 @@ def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, i
         os.dup2(fd, number)
         os.close(fd)
     os.umask(0o022)
+    if spec.get("cgroup"):
+        _join(spec["cgroup"])
     if spec.get("private"):
         enter(fds.view, spec)
     _limit(spec.get("rlimits") or {})
@@ -102,6 +104,16 @@ def _limit(rlimits: dict[str, list[int | None]]) -> None:
     for name, pair in rlimits.items():
         soft, hard = (resource.RLIM_INFINITY if value is None else value for value in pair)
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+
+
+def _join(cgroup: str) -> None:
+    """Enter a cgroup, which the kernel then counts this process and its children in."""
+    try:
+        fd = os.open(cgroup + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(fd, b"0")
+    except OSError as error:
+        raise OSError(error.errno, f"cgroup {cgroup}: {error.strerror}") from error
+    os.close(fd)
 
 
 def _switch(user: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 from dataclasses import dataclass, field
 
-from kedge.supervisor import child, identity, view
+from kedge.supervisor import cgroups, child, identity, view
 from kedge.supervisor.logs import Log
 from kedge.supervisor.protocol import Message
 
@@ -34,6 +34,7 @@ class Container:
         stopping: Whether it was told to end, perhaps before it had a process.
         exit: Its record once it has exited.
         pidfd: Watches a process that is no child of ours (one adopted from a supervisor that died); -1 otherwise.
+        cgroup: Where its limits are kept; empty without one.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Container:
     stopping: bool = False
     exit: Message | None = None
     pidfd: int = -1
+    cgroup: str = ""
 
     def record(self, boot: str) -> Message:
         """What is written down and told of it."""
@@ -65,13 +67,15 @@ class Container:
         return base | self.exit if self.exit else base
 
     def kill(self, number: int) -> bool:
-        """Signal the whole process group; False when nothing of it is left.
+        """Signal the whole process group, or with SIGKILL all that is in its cgroup; False when nothing of it is left.
 
         A number that another process has got since is not signalled: what has a number is either the process that was recorded,
         or has ended, or stands for a group of which something is left.
         """
         if not self.pid:
             return False
+        if number == signal.SIGKILL and self.cgroup:
+            cgroups.kill(self.cgroup)
         found = identity.start_time(self.pid)
         if found and found != self.start:
             return False

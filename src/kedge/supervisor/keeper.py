@@ -11,13 +11,15 @@ import select
 import signal
 import sys
 import traceback
+import zlib
 from collections.abc import Callable
 
-from kedge.supervisor import containers, identity
+from kedge.supervisor import cgroups, containers, identity
+from kedge.supervisor.cgroups import Cgroups
 from kedge.supervisor.containers import Container
 from kedge.supervisor.logs import Log
 from kedge.supervisor.loop import Loop
-from kedge.supervisor.memory import Memory
+from kedge.supervisor.memory import Memory, out_of_memory
 from kedge.supervisor.protocol import Message
 from kedge.supervisor.records import Records
 from kedge.supervisor.templates import Templates
@@ -32,7 +34,7 @@ _LOOK_SECONDS = 0.5
 # How long the end of a process may be on its way after the interpreter that forked it has died.
 _ORPHAN_SECONDS = 1.0
 # What is written down of a container's spec, for a supervisor after this one.
-_KEPT = ("log", "memory")
+_KEPT = ("log", "memory", "cgroup")
 
 
 class Keeper:
@@ -53,6 +55,7 @@ class Keeper:
         self._by_pid: dict[int, Container] = {}
         self._ended: dict[str, Message] = {}
         self._memory = Memory(loop)
+        self.cgroups = Cgroups(_name_of(directory), loop, cgroups.places())
         self.templates = Templates(os.path.join(directory, "root"))
         self._zygotes = Zygotes(
             loop, on_fork=self._forked, on_exit=self._exited, on_refusal=self._execute, on_orphan=self._orphaned
@@ -83,8 +86,12 @@ class Keeper:
             return
         try:
             namespaces = self.templates.get(readonly=bool(spec.get("readonly"))) if spec.get("private") else (-1, -1)
+            spec = self._limited(container_id, spec)
             container = containers.create(container_id, spec, namespaces)
+            container.cgroup = spec.get("cgroup", "")
         except (OSError, ViewError) as error:
+            if spec.get("cgroup"):
+                self.cgroups.remove(spec["cgroup"])
             self._refuse(container_id, str(error))
             return
         except Exception as error:  # noqa: BLE001  # who asks is always answered: otherwise the Pod would wait for ever
@@ -95,6 +102,17 @@ class Keeper:
         if not (spec.get("warm") and self._zygotes.fork(container)):
             self._execute(container)
 
+    def _limited(self, container_id: str, spec: Message) -> Message:
+        """A container's spec with the cgroup that keeps its limits, where it has any and cgroups can be made."""
+        if not (spec.get("memory") or spec.get("cpu")) or not self.cgroups.path:
+            return spec
+        cgroup = self.cgroups.make(container_id, memory=spec.get("memory", 0), cpu=spec.get("cpu", 0))
+        return {**spec, "cgroup": cgroup} if cgroup else spec
+
+    def _watch_memory(self, container: Container, limit: int) -> None:
+        if not (container.cgroup and "memory" in self.cgroups.controllers):
+            self._memory.watch(container, limit)
+
     def _execute(self, container: Container) -> None:
         container.how = "exec"
         try:
@@ -102,6 +120,7 @@ class Keeper:
         except OSError as error:
             del self._live[container.id]
             container.close()
+            self._let_go(container)
             self._refuse(container.id, f"fork: {error.strerror}")
             return
         self._started(container)
@@ -121,7 +140,7 @@ class Keeper:
             with contextlib.suppress(OSError):  # it may have died already; its exit says how
                 container.gate.send(b"g")
         container.told = True
-        self._memory.watch(container, container.spec.get("memory", 0))
+        self._watch_memory(container, container.spec.get("memory", 0))
         self._tell(record | {"event": "started"})
         if container.stopping:  # it was told to when it had no process yet
             container.kill(signal.SIGTERM)
@@ -189,10 +208,13 @@ class Keeper:
         """Record, clean up, and tell once the output is complete."""
         if container.exit:
             return
+        if container.cgroup and _is_out_of_memory(container, how):
+            how = out_of_memory(cgroups.said_of(container.spec.get("memory", 0)))
         container.exit = self._memory.ended(container, how) | {"state": "exited", "finishedAt": identity.now()}
         self._records.write(container.record(self._boot))
         if self._by_pid.get(container.pid) is container:
             del self._by_pid[container.pid]
+        self._let_go(container)
         self._kill_leftovers()
         for name, fd in list(container.streams.items()):
             if fd >= 0:
@@ -200,6 +222,11 @@ class Keeper:
         self._finish_when_drained(container)
         if container.id in self._live:
             self._loop.after(_DRAIN_SECONDS, lambda: self._finish(container))
+
+    def _let_go(self, container: Container) -> None:
+        """Kill what is left in a container's cgroup, whatever session it is in, and remove it."""
+        if container.cgroup:
+            self.cgroups.remove(container.cgroup)
 
     def _drain(self, container: Container, name: str) -> None:
         while container.streams[name] >= 0:
@@ -289,18 +316,21 @@ class Keeper:
             if record["state"] == "exited":
                 self._ended[record["id"]] = record
                 continue
-            container = Container(record["id"], {}, Log(log["path"], log["limit"], log.get("masks") or []))
+            limits = {"memory": kept.get("memory", 0)}
+            container = Container(record["id"], limits, Log(log["path"], log["limit"], log.get("masks") or []))
             container.pid, container.start, container.how = record["pid"], record["start"], record["how"]
             container.started_at, container.told = record["startedAt"], True
+            container.cgroup = kept.get("cgroup", "") if record["boot"] == self._boot else ""
             self._live[container.id] = container
             if record["boot"] == self._boot and identity.is_running(container.pid, container.start):
                 self._by_pid[container.pid] = container
-                self._memory.watch(container, kept.get("memory", 0))
+                self._watch_memory(container, kept.get("memory", 0))
                 self._attach(container)
             elif record["boot"] == self._boot:
                 self._lose(container)
             else:
                 self._end(container, _lost())  # all numbers are others' by now: there is nothing to kill
+        self.cgroups.sweep(container.cgroup for container in self._live.values())
 
     def _attach(self, container: Container) -> None:
         """Find the pipes of a process that another supervisor started, and watch for its end.
@@ -347,6 +377,16 @@ class Keeper:
                 self._lose(container)
 
         self._loop.after(_ORPHAN_SECONDS, look)
+
+
+def _is_out_of_memory(container: Container, how: Message) -> bool:
+    killed = how["signal"] in {0, signal.SIGKILL} and how["code"] != 0
+    return killed and cgroups.ran_out_of_memory(container.cgroup)
+
+
+def _name_of(directory: str) -> str:
+    """A name for the cgroups of this directory's supervisor, and no other's."""
+    return f"kedge-{zlib.crc32(os.path.realpath(directory).encode()):08x}"
 
 
 def _session(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Limits of memory: what limited containers use is looked at several times a second; one that uses more is killed, and says so.
+"""Limits of memory without cgroups: what limited containers use is looked at several times a second; one with more is killed.
 
 A container's memory is what its processes hold that could not be read anew from files, pages that they share counted once: what
 the kernel would count in a cgroup. Nothing is asked for here that only root may do, and a container without a limit costs
@@ -46,7 +46,7 @@ class Memory:
         message = self._killed.pop(container.id, "")
         if not message or how["signal"] not in {0, signal.SIGKILL} or how["code"] == 0:
             return how
-        return {"code": 137, "signal": int(signal.SIGKILL), "reason": "OOMKilled", "message": message}
+        return out_of_memory(message)
 
     def _look_later(self) -> None:
         if self._limits and not self._looking:
@@ -67,6 +67,11 @@ class Memory:
                 )
                 container.kill(signal.SIGKILL)
         self._look_later()
+
+
+def out_of_memory(message: str) -> Message:
+    """How a container ended that was killed for its use of memory, in a record's words."""
+    return {"code": 137, "signal": int(signal.SIGKILL), "reason": "OOMKilled", "message": message}
 
 
 def _sessions() -> dict[int, dict[int, int]]:

@@ -16,6 +16,7 @@ from kedge.supervisor.protocol import Message
 
 # An agent that has just started the supervisor has this long to connect.
 _FIRST_CONNECTION_SECONDS = 20.0
+_LIMITS = "limits"  # what becomes of limits here, for people who ask
 _SOCKET = "supervisor.sock"  # relative: an absolute path may be longer than a socket's address can be
 # How long a supervisor that holds the lock without answering is waited for: it ends, or begins.
 _LOCK_ATTEMPTS, _LOCK_PAUSE = 500, 0.01
@@ -86,12 +87,15 @@ class Server:
         # A shell has what it runs in the background ignore this one, and containers would inherit it.
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         self._keeper.adopt()
+        with open(_LIMITS, "w", encoding="utf-8") as file:
+            file.write(self._keeper.cgroups.describe())
         self._listen()
         self._loop.watch(woken.fileno(), lambda: self._woken(woken))
         self._loop.after(_FIRST_CONNECTION_SECONDS, self._end_if_idle)
         os.write(ready, b"+")
         os.close(ready)
         self._loop.run()
+        self._keeper.cgroups.close()
         os.unlink(_SOCKET)
 
     def _listen(self) -> None:
@@ -187,6 +191,7 @@ class Server:
             "pid": os.getpid(),
             "boot": self._keeper.boot,
             "view": self._keeper.templates.probe(),
+            "cgroups": self._keeper.cgroups.refusal,
             "containers": self._keeper.all(),
         }
 

@@ -1,5 +1,6 @@
 """The command line as a whole: help, errors and exit statuses."""
 
+import re
 import subprocess
 import sys
 import time
@@ -77,3 +78,4 @@ def test_doctor_answers_for_an_empty_directory(tmp_path: Path) -> None:
     result = run("doctor", home=tmp_path / "new")
     assert f"{tmp_path / 'new'} (not made yet)" in result.stdout
     assert "ok    loopback" in result.stdout
+    assert re.search("ok    limits +(the kernel keeps them|memory is looked at|resources.limits are not kept)", result.stdout)
