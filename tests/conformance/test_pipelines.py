@@ -9,6 +9,7 @@ Each file of ``pipelines/`` is a pipeline as a user writes it, and says at its e
                 state      of the run; SUCCEEDED unless it says otherwise
                 failure    a part of the run's failure, in words
                 cache      run with caching, which is off otherwise
+    OBJECTS     of Kubernetes that are there before.
 
 For kfp only the import line changes. All runs are submitted at once to one host, which tests then wait for one by one.
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
 from environments import CACHE, client_environment
 
@@ -33,7 +35,7 @@ from kedge.testing.host import RunningHost, running_host
 Json = dict[str, Any]
 CASES = {path.stem: path for path in sorted((Path(__file__).parent / "pipelines").glob("*.py"))}
 WAYS = ("kedge", "kfp", "client")
-KFP = "kfp==2.17.0"
+KFP = ["kfp==2.17.0", "kfp-kubernetes==2.17.0"]
 
 # Runs under kfp's interpreter. Arguments: a folder of sources, address, token. Input: arguments and caching of each. It compiles
 # every source and submits it, and answers with each run's id, or the traceback.
@@ -77,6 +79,11 @@ class Runs:
         self._kedge = kedge
         self._folder = folder
         self._started: dict[str, dict[str, Json]] = {}
+        objects: list[Json] = [each for case in CASES for each in stated(case, "OBJECTS") or ()]
+        with httpx.Client(base_url=kedge.host.http, headers={"Authorization": f"Bearer {kedge.host.token}"}) as kubernetes:
+            for each in objects:
+                plural = f"{each['kind'].lower()}s"
+                kubernetes.post(f"/api/v1/namespaces/default/{plural}", json={"apiVersion": "v1", **each}).raise_for_status()
 
     def ended(self, case: str, way: str) -> tuple[Json, list[Json]]:
         """A run that is over, and its tasks."""
@@ -101,9 +108,10 @@ class Runs:
         sources.mkdir()
         asked: dict[str, Json] = {}
         for name in self._of("kfp"):
-            (sources / f"{name}.py").write_text(CASES[name].read_text().replace("from kedge", "from kfp"))
+            source = CASES[name].read_text().replace("from kedge.dsl import kubernetes", "from kfp import kubernetes")
+            (sources / f"{name}.py").write_text(source.replace("from kedge", "from kfp"))
             asked[name] = {"arguments": self._arguments(name, "client"), "cache": bool(expected(name).get("cache"))}
-        python, host = client_environment("kfp", [KFP]), self._kedge.host
+        python, host = client_environment("kfp", KFP), self._kedge.host
         arguments = [str(python), "-c", CLIENT, str(sources), host.http, host.token]
         subprocess.run(arguments, input=json.dumps(asked), check=True, text=True, stdout=subprocess.DEVNULL)
         self._started["client"] = json.loads((sources / "answers.json").read_text())
@@ -133,8 +141,8 @@ def _read(path: Path) -> documents.Document:
     return documents.read(path.read_text())
 
 
-def stated(case: str, name: str) -> Json:
-    """What a pipeline's file says about itself."""
+def stated(case: str, name: str) -> Any:
+    """What a pipeline's file says about itself; an empty mapping where it does not."""
     for line in ast.parse(CASES[case].read_text()).body:
         if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == name:
             return ast.literal_eval(line.value)

@@ -70,8 +70,13 @@ def compile(  # noqa: A001  # the verb; the builtin has no business here
     }  # fmt: skip
     if details.root:
         spec["defaultPipelineRoot"] = details.root
+    platforms: Dict[str, Any] = {
+        name: {"deploymentSpec": {"executors": executors}} for name, executors in compilation.options.items()
+    }
     options = details.config.options() if details.config is not None else {}
-    return Compiled(spec, {"kubernetes": {"pipelineConfig": options}} if options else {})
+    if options:
+        platforms.setdefault("kubernetes", {})["pipelineConfig"] = options
+    return Compiled(spec, platforms)
 
 
 def _is_component(value: object) -> bool:
@@ -102,6 +107,8 @@ class _Compilation:
     def __init__(self) -> None:
         self.components: Dict[str, Any] = {}
         self.executors: Dict[str, Any] = {}
+        # Options of executors: by platform, then by the executor's label.
+        self.options: Dict[str, Dict[str, Any]] = {}
         self._names: Dict[str, int] = {}
         self._made: Dict[Tuple[int, str], str] = {}
         # Components are known by their identity here, which must not be given to another one meanwhile.
@@ -156,7 +163,7 @@ class _Compilation:
         return task
 
     def _task(self, graph: Graph, wires: Wires, task: PipelineTask) -> Dict[str, Any]:
-        made = _common(task, wires, self._component(graph, task))
+        made = _common(task, wires, self._component(graph, wires, task))
         constants = {
             name: {"runtimeValue": {"constant": _filled(argument.value, graph) if argument.marked else argument.value}}
             for name, argument in task.arguments.items()
@@ -180,11 +187,12 @@ class _Compilation:
             made["triggerPolicy"] = {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
         return made
 
-    def _component(self, graph: Graph, task: PipelineTask) -> str:
+    def _component(self, graph: Graph, wires: Wires, task: PipelineTask) -> str:
         """The name of the task's component; components that are the same are written once."""
         component = task.component
         settings = _settings(graph, task) if task.has_settings else {}
-        known = (id(component), json.dumps(settings, sort_keys=True) if settings else "")
+        options = _filled(task.platform_config, graph, wires) if task.platform_config else {}
+        known = (id(component), json.dumps([settings, options], sort_keys=True) if settings or options else "")
         if known in self._made:
             return self._made[known]
         self._alive.append(component)
@@ -206,6 +214,8 @@ class _Compilation:
         if settings:
             executor = {"container": {**executor["container"], **settings}}
         self.executors[label] = executor
+        for platform, found in options.items():
+            self.options.setdefault(platform, {})[label] = found
         made["executorLabel"] = label
         made.update(_declared(component.interface))
         return name
@@ -265,12 +275,24 @@ def _iterator(group: Group) -> Dict[str, Any]:
     return made
 
 
-def _filled(value: Any, graph: Graph) -> Any:
+def _filled(value: Any, graph: Graph, wires: Optional[Wires] = None) -> Any:
+    """A value without markers; in options, with the sources of channels in place of them."""
     if isinstance(value, str):
         return without_markers(value, graph.marked)
     if isinstance(value, dict):
-        return {key: _filled(item, graph) for key, item in value.items()}
-    return [_filled(item, graph) for item in value] if isinstance(value, list) else value
+        made = {key: _filled(item, graph, wires) for key, item in value.items()}
+        older = made.pop("", None)
+        return {**made, **_older(older)} if older is not None else made
+    if wires is not None and isinstance(value, Channel):
+        return wires.referred[id(value)]
+    return [_filled(item, graph, wires) for item in value] if isinstance(value, list) else value
+
+
+def _older(source: Dict[str, Any]) -> Dict[str, Any]:
+    """The source of a claim's name as backends before 2.14 read it; they know nothing of parts of values."""
+    if "parameterExpressionSelector" in source:
+        return {}
+    return source.get("runtimeValue", source)
 
 
 def _settings(graph: Graph, task: PipelineTask) -> Dict[str, Any]:

@@ -85,6 +85,9 @@ class PipelineTask(Node):
         self.env: Dict[str, str] = {}
         # Channels that the settings above refer to.
         self.settings: List[Channel] = []
+        # Options by platform, in the IR's terms; channels stand in them where the IR says where a value comes from.
+        self.platform_config: Dict[str, Any] = {}
+        self.referred: List[Channel] = []
         self._outputs: Optional[Dict[str, Channel]] = None
         graph.add(self)
         graph.tasks.append(self)
@@ -203,13 +206,13 @@ class PipelineTask(Node):
 
     def set_accelerator_type(self, accelerator: Union[str, Channel]) -> "PipelineTask":
         """The kind of accelerator: a resource name such as ``nvidia.com/gpu``."""
-        self._check_container()
+        self.check_container()
         self.accelerator["resourceType"] = self._text(accelerator)
         return self
 
     def set_accelerator_limit(self, limit: Union[int, str, Channel]) -> "PipelineTask":
         """How many accelerators the step gets."""
-        self._check_container()
+        self.check_container()
         if not (str(limit).isdigit() or "{{" in str(limit)):
             raise self._error(f"is given {shown(limit)} accelerators", fix="Pass a whole number.")
         self.accelerator["resourceCount"] = self._text(limit)
@@ -225,7 +228,7 @@ class PipelineTask(Node):
 
     def set_env_variable(self, name: str, value: Union[str, Channel]) -> "PipelineTask":
         """Set an environment variable of the step: a text, a parameter, or a text with parameters in it."""
-        self._check_container()
+        self.check_container()
         if not is_text(name) or not name or "=" in name:
             raise self._error(f"is given an environment variable named {shown(name)}", fix="Use a name without `=`.")
         if not is_text(value) and not isinstance(unwrapped(value), Channel):
@@ -242,7 +245,7 @@ class PipelineTask(Node):
 
     def set_container_image(self, name: Union[str, Channel]) -> "PipelineTask":
         """Run this task in another image than its component says."""
-        self._check_container()
+        self.check_container()
         self.image = self._text(name)
         return self
 
@@ -252,7 +255,7 @@ class PipelineTask(Node):
         return bool(self.image or self.resources or self.accelerator or self.env)
 
     def _resource(self, key: str, value: Number, check: Callable[[str], bool]) -> "PipelineTask":
-        self._check_container()
+        self.check_container()
         text = self._text(value)
         if "{{" not in text and not check(text):
             what = "memory" if "Memory" in key else "CPU"
@@ -265,11 +268,19 @@ class PipelineTask(Node):
         value = unwrapped(value)
         if isinstance(value, Channel):
             belongs(value, self.graph, f'Task "{self.name}"')
-        text = str(value)
+        return self.marked(str(value))
+
+    def marked(self, text: str) -> str:
+        """Note the channels whose markers stand in a text of the task's settings; returns the text."""
         self.settings += self.graph.marked_in(text)
         return text
 
-    def _check_container(self) -> None:
+    def check_container(self) -> None:
+        """Refuse to configure what has no container.
+
+        Raises:
+            DslError: The task has none.
+        """
         if not self.component.has_container:
             raise self._error(
                 f"is {self.component.title}, which has no container to configure",

@@ -24,9 +24,11 @@ class Wires:
         upstream: The nodes of the same group that must have ended before, by name.
         declared: Of a group: the types of its inputs.
         outputs: Of a group: the type of each output and where it comes from.
+        referred: Where channels that the task's options refer to come from; they are no inputs. By the channel's identity.
     """
 
     def __init__(self) -> None:
+        self.referred: Dict[int, Selector] = {}
         self.inputs: Dict[str, Tuple[bool, Selector]] = {}
         self.upstream: Dict[str, Node] = {}
         self.declared: Dict[str, ValueType] = {}
@@ -78,6 +80,8 @@ class Wiring:
                 self._connect(task, scope, channel.key, channel)
         for channel in task.settings:
             self._connect(task, scope, channel.key, channel)
+        for channel in task.referred:
+            self.of(task).referred[id(channel)] = self._source(task, scope, channel)
         for node in task.follows:
             self._follow(task, node)
         status = next((name for name, port in task.interface.inputs.items() if port.type == FINAL_STATUS), None)
@@ -110,13 +114,17 @@ class Wiring:
 
     def _connect(self, node: Node, scope: Group, name: str, channel: Channel) -> None:
         """Let an input of `node`, which stands in `scope`, take its value from a channel."""
+        self.of(node).inputs[name] = (channel.type.is_artifact, self._source(node, scope, channel))
+
+    def _source(self, node: Node, scope: Group, channel: Channel) -> Selector:
+        """Where `node`, which stands in `scope`, finds a channel, in the IR's terms."""
         selector = self._select(channel, scope, node)
         producer = selector.pop("producer", None)
         if producer is not None:
             kind = "taskOutputArtifact" if channel.type.is_artifact else "taskOutputParameter"
             key = "outputArtifactKey" if channel.type.is_artifact else "outputParameterKey"
             selector = {kind: {"producerTask": producer[0], key: producer[1]}}
-        self.of(node).inputs[name] = (channel.type.is_artifact, selector)
+        return selector
 
     def _select(self, channel: Channel, scope: Group, user: Node) -> Selector:
         """Where a node in `scope` finds a channel: an input of the scope, or an output of a node beside it."""

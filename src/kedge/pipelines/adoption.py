@@ -147,18 +147,9 @@ def check_platforms(spec: Spec) -> None:
         PipelineError: Names the option.
     """
     for name, options in spec.platforms.items():
-        if name == "kedge" or not options:
-            continue
-        if name != "kubernetes":
+        if options and name not in {"kedge", "kubernetes"}:
             raise PipelineError(
                 f"platforms.{name}: is not known here; there are kubernetes and kedge. Remove it from the pipeline."
-            )
-        executors = ((options.get("deploymentSpec") or {}).get("executors")) or {}
-        used = sorted({key for executor in executors.values() for key in executor})
-        if used:
-            raise PipelineError(
-                f"platforms.kubernetes: {', '.join(used)}: Kubernetes options of steps are not carried out yet. "
-                f"Remove them from the pipeline."
             )
 
 

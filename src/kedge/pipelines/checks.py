@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from kedge.pipelines.engine import cel, placeholders, values
 from kedge.pipelines.spec import (
+    ADDED_PREFIX,
     ITEM_PART,
     ArtifactSource,
     Component,
@@ -28,8 +29,6 @@ from kedge.pipelines.spec import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
-# Inputs that compilers add to a task so that its constants, resources and variables can refer to other values.
-_ADDED = "pipelinechannel--"
 # kfp adds these when an option of a container comes from a value of the run; the option itself refers to that value as well.
 _OPTIONS = frozenset(
     {
@@ -52,9 +51,16 @@ def problems(spec: PipelineSpec) -> Iterator[str]:
         yield from _component(spec, component, f"components.{name}")
 
 
-def _known(names: Iterable[str]) -> str:
+def known_names(names: Iterable[str]) -> str:
+    """What there is, for a message."""
     listed = sorted(names)
     return ", ".join(listed[:8]) + (", …" if len(listed) > 8 else "") if listed else "none"
+
+
+def sources_given(source: ParameterSource) -> int:
+    """How many of the ways to give a value are used; one is right."""
+    given = (source.task_output_parameter, source.runtime_value, source.component_input_parameter, source.task_final_status)
+    return sum(g is not None for g in given)
 
 
 # ---- executors
@@ -101,7 +107,7 @@ def _component(spec: PipelineSpec, component: Component, path: str) -> Iterator[
     if component.executor_label is not None:
         label = component.executor_label
         if label not in executors:
-            yield f"{path}.executorLabel: there is no executor {label!r} (there is {_known(executors)}). Compile it again"
+            yield f"{path}.executorLabel: there is no executor {label!r} (there is {known_names(executors)}). Compile it again"
             return
         importer = executors[label].importer
         source = importer.artifact_uri.runtime_parameter if importer is not None else None
@@ -146,7 +152,7 @@ def _dag(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> Itera
             broken = True
             yield (
                 f"{where}.componentRef.name: there is no component {task.component_ref.name!r} "
-                f"(there is {_known(spec.components)}). Compile the pipeline again"
+                f"(there is {known_names(spec.components)}). Compile the pipeline again"
             )
     if broken:
         return  # what follows would only repeat it
@@ -203,7 +209,7 @@ def _outputs(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> I
     for name, parameter in dag.outputs.parameters.items():
         where = f"{path}.outputs.parameters.{name}"
         if name not in declared.parameters:
-            yield f"{where}: the component declares no such output (there is {_known(declared.parameters)})"
+            yield f"{where}: the component declares no such output (there is {known_names(declared.parameters)})"
         if (parameter.value_from_parameter is None) == (parameter.value_from_oneof is None):
             yield f"{where}: must have one of valueFromParameter and valueFromOneof"
         for selector in parameter.selectors:
@@ -212,7 +218,7 @@ def _outputs(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> I
     for name, artifact in dag.outputs.artifacts.items():
         where = f"{path}.outputs.artifacts.{name}"
         if name not in declared.artifacts:
-            yield f"{where}: the component declares no such output (there is {_known(declared.artifacts)})"
+            yield f"{where}: the component declares no such output (there is {known_names(declared.artifacts)})"
         for selector in artifact.artifact_selectors:
             yield from _produced(spec, dag, (selector.producer_subtask, selector.output_artifact_key, "artifacts"), where)
 
@@ -220,11 +226,11 @@ def _outputs(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> I
 def _produced(spec: PipelineSpec, dag: Dag, output: tuple[str, str, str], where: str) -> Iterator[str]:
     task, key, sort = output
     if task not in dag.tasks:
-        yield f"{where}: there is no task {task!r} in this DAG (there is {_known(dag.tasks)})"
+        yield f"{where}: there is no task {task!r} in this DAG (there is {known_names(dag.tasks)})"
         return
     outputs = getattr(spec.components[dag.tasks[task].component_ref.name].output_definitions, sort)
     if key not in outputs:
-        yield f"{where}: the task {task!r} has no output {key!r} among its {sort} (there is {_known(outputs)})"
+        yield f"{where}: the task {task!r} has no output {key!r} among its {sort} (there is {known_names(outputs)})"
 
 
 # ---- tasks
@@ -242,7 +248,7 @@ class _Task:
         for number, needed in enumerate(self.task.dependent_tasks):
             where = f"{self.path}.dependentTasks[{number}]"
             if needed not in self.dag.tasks:
-                yield f"{where}: there is no task {needed!r} in this DAG (there is {_known(self.dag.tasks)})"
+                yield f"{where}: there is no task {needed!r} in this DAG (there is {known_names(self.dag.tasks)})"
         yield from self._parameters()
         yield from self._artifacts()
         yield from self._missing()
@@ -256,14 +262,13 @@ class _Task:
             where = f"{self.path}.inputs.parameters.{key}"
             if key in declared:
                 yield from self._source(source, declared[key], where)
-            elif key.startswith(_ADDED) or key in _OPTIONS:
+            elif key.startswith(ADDED_PREFIX) or key in _OPTIONS:
                 yield from self._source(source, InputParameter(is_optional=True), where)
             else:
-                yield f"{where}: the component has no such input (there is {_known(declared)}). Remove the argument"
+                yield f"{where}: the component has no such input (there is {known_names(declared)}). Remove the argument"
 
     def _source(self, source: ParameterSource, declared: InputParameter, where: str) -> Iterator[str]:
-        given = (source.task_output_parameter, source.runtime_value, source.component_input_parameter, source.task_final_status)
-        if sum(g is not None for g in given) != 1:
+        if sources_given(source) != 1:
             yield f"{where}: must have one of {_ALTERNATIVES}"
         elif source.task_output_parameter is not None:
             output = source.task_output_parameter
@@ -271,7 +276,8 @@ class _Task:
         elif source.component_input_parameter is not None:
             outer = self.parent.input_definitions.parameters
             if source.component_input_parameter not in outer and ITEM_PART not in source.component_input_parameter:
-                yield f"{where}: the surrounding DAG has no input {source.component_input_parameter!r} (there is {_known(outer)})"
+                name, known = source.component_input_parameter, known_names(outer)
+                yield f"{where}: the surrounding DAG has no input {name!r} (there is {known})"
         elif source.task_final_status is not None:
             if source.task_final_status.producer_task not in self.dag.tasks:
                 yield f"{where}: there is no task {source.task_final_status.producer_task!r} in this DAG"
@@ -296,7 +302,7 @@ class _Task:
             known = self.task.inputs.parameters
             for name in placeholders.inputs_in(value.constant):
                 if name not in known:
-                    yield f"{where}: refers to the input {name!r}, which this task is not given (there is {_known(known)})"
+                    yield f"{where}: refers to the input {name!r}, which this task is not given (there is {known_names(known)})"
         elif value.constant is None:
             if not declared.may_be_absent:
                 yield f"{where}: is null, and the component needs a value. Give one, or declare the input Optional"
@@ -308,7 +314,7 @@ class _Task:
         for key, source in self.task.inputs.artifacts.items():
             where = f"{self.path}.inputs.artifacts.{key}"
             if key not in declared:
-                yield f"{where}: the component has no such input (there is {_known(declared)}). Remove the argument"
+                yield f"{where}: the component has no such input (there is {known_names(declared)}). Remove the argument"
             else:
                 yield from self._artifact(source, where)
 
@@ -320,7 +326,7 @@ class _Task:
             yield from _produced(self.spec, self.dag, (output.producer_task, output.output_artifact_key, "artifacts"), where)
         elif source.component_input_artifact not in self.parent.input_definitions.artifacts:
             outer = self.parent.input_definitions.artifacts
-            yield f"{where}: the surrounding DAG has no input {source.component_input_artifact!r} (there is {_known(outer)})"
+            yield f"{where}: the surrounding DAG has no input {source.component_input_artifact!r} (there is {known_names(outer)})"
 
     def _missing(self) -> Iterator[str]:
         inputs, iterator = self.component.input_definitions, self.task.parameter_iterator or self.task.artifact_iterator
@@ -343,7 +349,8 @@ class _Task:
             where, iterator = f"{self.path}.artifactIterator", self.task.artifact_iterator
             for field, name in (("items.inputArtifact", iterator.items.input_artifact), ("itemInput", iterator.item_input)):
                 if name not in inputs.artifacts:
-                    yield f"{where}.{field}: the component has no input artifact {name!r} (there is {_known(inputs.artifacts)})"
+                    known = known_names(inputs.artifacts)
+                    yield f"{where}.{field}: the component has no input artifact {name!r} (there is {known})"
         if self.task.parameter_iterator is not None:
             yield from self._parameter_iterator()
 
@@ -352,7 +359,7 @@ class _Task:
         assert iterator is not None  # noqa: S101  # the caller looked
         declared = self.component.input_definitions.parameters
         if iterator.item_input not in declared:
-            yield f"{where}.itemInput: the component has no input {iterator.item_input!r} (there is {_known(declared)})"
+            yield f"{where}.itemInput: the component has no input {iterator.item_input!r} (there is {known_names(declared)})"
         if (iterator.items.raw is None) == (iterator.items.input_parameter is None):
             yield f"{where}.items: must have one of raw and inputParameter"
         elif iterator.items.raw is not None:
@@ -377,7 +384,7 @@ class _Task:
             return
         declared = self.component.input_definitions.parameters
         for name in sorted(expression.parameters - set(declared)):
-            yield f"{where}: reads the input {name!r}, which the component does not have (there is {_known(declared)})"
+            yield f"{where}: reads the input {name!r}, which the component does not have (there is {known_names(declared)})"
 
     def _retry(self) -> Iterator[str]:
         policy = self.task.retry_policy

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kedge.errors import PipelineError
-from kedge.pipelines import checks, kfp_wires
+from kedge.pipelines import checks, kfp_wires, platform_checks, platform_spec
 from kedge.pipelines.documents import Document
 from kedge.pipelines.engine.arguments import check_parameters
 from kedge.pipelines.spec import Component, Executor, Pipeline, PipelineSpec, TaskSpec
@@ -44,9 +44,16 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
     except msgspec.ValidationError as error:
         raise PipelineError(f"{source}: {_located(given, str(error))}") from error
     found = list(itertools.islice(checks.problems(spec), _REPORTED))
+    options: dict[str, platform_spec.ExecutorOptions] = {}
+    if not found and (kubernetes := document.platforms.get("kubernetes")):
+        try:
+            options = platform_spec.read(_whole_numbers(kubernetes))
+        except PipelineError as error:
+            raise PipelineError(f"{source}: {error}") from error
+        found = list(itertools.islice(platform_checks.problems(spec, options), _REPORTED))
     if found:
         raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
-    return Pipeline(spec, document.platforms)
+    return Pipeline(spec, document.platforms, options)
 
 
 def _whole_numbers(value: Any, *, inside: bool = False) -> Any:

@@ -38,6 +38,8 @@ class Strategy(StrEnum):
 # kfp compiles f"{item.a}" to an input of that name, which it passes down from the root, where nothing is. The engine takes it
 # from the item.
 ITEM_PART = "-subvar-"
+# Begins the names of inputs that compilers add, so that values can be handed down to where they are used.
+ADDED_PREFIX = "pipelinechannel--"
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 
@@ -461,10 +463,12 @@ class Pipeline(msgspec.Struct, frozen=True, dict=True):
     Attributes:
         spec: The first document.
         platforms: Options by platform name, as they are.
+        options: Options of executors for Kubernetes, by label; `platform_spec.of` gives one.
     """
 
     spec: PipelineSpec
     platforms: dict[str, Any] = {}
+    options: dict[str, Any] = {}
 
     @property
     def name(self) -> str:

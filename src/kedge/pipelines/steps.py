@@ -17,7 +17,7 @@ import msgspec
 from kedge.errors import PipelineError
 from kedge.kube import names
 from kedge.kube.kinds import Obj
-from kedge.pipelines import templates
+from kedge.pipelines import platform, platform_spec, templates
 from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, task_uuid
 from kedge.pipelines.engine.types import Artifact, Inputs, RunInfo
@@ -78,6 +78,7 @@ class StepPlan:
         staged: Whether containers of ours stage its files.
         code: Key of its source in the run's code, for Python components.
         code_map: The ConfigMap that holds it.
+        options: For Kubernetes, if it has any.
     """
 
     component: Component
@@ -88,6 +89,7 @@ class StepPlan:
     staged: bool
     code: str = ""
     code_map: str = ""
+    options: platform_spec.ExecutorOptions | None = None
     parts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -130,6 +132,7 @@ class Steps:
         found = self._plans.get(component)
         if found is None:
             found = self._plans[component] = self._make_plan(self._pipeline.component(component), executor)
+            found.options = platform_spec.of(self._pipeline, executor)
         return found
 
     def _make_plan(self, component: Component, executor: str) -> StepPlan:
@@ -200,7 +203,10 @@ class Steps:
         spec["terminationGracePeriodSeconds"] = _UPLOAD_GRACE if plan.staged else _GRACE
         if self._run.service_account:
             spec["serviceAccountName"] = self._run.service_account
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        pod: Obj = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        if plan.options is not None:
+            platform.apply(pod, plan.options, inputs.options)
+        return pod
 
     def _facts(self, task: str) -> dict[str, str]:
         return facts(self._info, task, title(self._pipeline, task), task_uuid(self._run.id, task))

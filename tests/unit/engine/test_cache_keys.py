@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kedge.pipelines.engine import cache
 from kedge.pipelines.engine.types import RunStarted, Values
 
 
@@ -96,6 +97,12 @@ def test_what_counts_in_the_run(build: Any, world: Any, make_artifact: Any) -> N
     assert key(world, made, artifact=unknown[0]) != key(world, made, artifact=unknown[1])
     assert key(world, made, artifact=data, project_digest="sha256:code") != base
     assert key(world, made, artifact=data, id="another-run", display_name="x") == base
+
+
+@pytest.mark.parametrize(("option", "counts"), [("secretAsEnv", True), ("tolerations", False)])
+def test_values_of_platform_options_count_where_the_option_does(option: str, counts: bool) -> None:  # noqa: FBT001
+    first, second = (cache.key("", Values(options={f"{option} {{}}": value}), "") for value in ("a", "b"))
+    assert (first != second) == counts
 
 
 @pytest.mark.parametrize(("option", "counts"), [("pvcMount", True), ("nodeSelector", False)])

@@ -61,7 +61,8 @@ def key(static: str, inputs: Values, project: str) -> str:
     """
     artifacts = {name: [_identity(artifact) for artifact in listed] for name, listed in inputs.artifacts.items()}
     parts = {"static": static, "parameters": inputs.parameters, "artifacts": artifacts, "project": project, "version": _VERSION}
-    return _digest(parts)
+    options = {name: value for name, value in inputs.options.items() if name.partition(" ")[0] not in _NEUTRAL}
+    return _digest({**parts, "options": options} if options else parts)
 
 
 def custom_key(component_name: str, component: Component, key: str) -> str:

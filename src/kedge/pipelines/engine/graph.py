@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from kedge.pipelines import platform_spec
 from kedge.pipelines.engine import cache, cel, placeholders
 from kedge.pipelines.engine.types import Kind
 from kedge.pipelines.spec import (
@@ -99,6 +100,7 @@ class Node:
         "inner",
         "items",
         "name",
+        "options",
         "parameters",
         "retry",
         "spec",
@@ -118,6 +120,10 @@ class Node:
         declared = self.component.input_definitions
         self.parameters = [ParameterInput(k, s, declared.parameters.get(k)) for k, s in spec.inputs.parameters.items()]
         self.parameters.sort(key=lambda parameter: parameter.open)
+        self.options: list[ParameterInput] = []
+        if self.component.executor_label in pipeline.options:
+            for field, source in platform_spec.references(pipeline.options[self.component.executor_label]):
+                self.options.append(ParameterInput(platform_spec.reference_key(field, source), source, None))
         self.artifacts = [ArtifactInput(k, s, declared.artifacts[k]) for k, s in spec.inputs.artifacts.items()]
         self.condition = cel.Expression(spec.trigger_policy.condition) if spec.trigger_policy.condition else None
         self.tolerant = spec.trigger_policy.strategy is Strategy.COMPLETED

@@ -10,7 +10,7 @@ from msgspec import UNSET
 from kedge.pipelines.engine import cel, placeholders, values
 from kedge.pipelines.engine.graph import ArtifactInput, Node, ParameterInput
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, RunInfo, State, Task, Values
-from kedge.pipelines.spec import ITEM_PART, TaskOutputArtifact, TaskOutputParameter
+from kedge.pipelines.spec import ADDED_PREFIX, ITEM_PART, TaskOutputArtifact, TaskOutputParameter
 
 # google.rpc.Code.FAILED_PRECONDITION: what a final status says where the step left no exit code.
 _FAILED = 9
@@ -65,7 +65,19 @@ class Resolver:
             for name, definition in node.component.input_definitions.parameters.items():
                 if name not in parameters and name != node.item_input:
                     parameters[name] = None if definition.default_value is UNSET else definition.default_value
-        return Values(parameters, artifacts)
+        return Values(parameters, artifacts, self._options(node, parameters))
+
+    def _options(self, node: Node, parameters: dict[str, Any]) -> dict[str, Any]:
+        """What options of the platform refer to; texts in them may refer to the task's inputs."""
+        if not node.options:
+            return {}
+        known = dict(parameters)
+        for item in node.options:
+            try:
+                self._parameter(node, item, known)
+            except (values.MismatchError, placeholders.PlaceholderError, cel.EvaluationError) as error:
+                raise InputError(f"the kubernetes option {item.name.partition(' ')[0]}: {error}") from error
+        return {item.name: known.get(item.name) for item in node.options}
 
     def _parameter(self, node: Node, item: ParameterInput, known: dict[str, Any]) -> None:
         value = self._value(node, item, known)
@@ -96,7 +108,9 @@ class Resolver:
         if name in self._outer.parameters or ITEM_PART not in name:
             return self._outer.parameters.get(name)
         item, _, part = name.partition(ITEM_PART)
-        return part_of(self._outer.parameters.get(item), part)
+        # In options of the platform kfp leaves the prefix of a loop's item out.
+        found = self._outer.parameters.get(item, self._outer.parameters.get(ADDED_PREFIX + item))
+        return part_of(found, part)
 
     def _output(self, node: Node, item: ParameterInput, source: TaskOutputParameter) -> Any:
         producer = self._tasks[self._prefix + source.producer_task]

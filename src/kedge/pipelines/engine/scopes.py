@@ -98,7 +98,8 @@ class Loop:
 
     def with_item(self, item: Values) -> Values:
         """All inputs of an iteration."""
-        return Values({**self.inputs.parameters, **item.parameters}, {**self.inputs.artifacts, **item.artifacts})
+        given = self.inputs
+        return Values({**given.parameters, **item.parameters}, {**given.artifacts, **item.artifacts}, given.options)
 
 
 def _parts(name: str, item: Any, declared: Iterable[str]) -> dict[str, Any]:

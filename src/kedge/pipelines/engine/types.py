@@ -120,10 +120,12 @@ class Values(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         parameters: JSON values. An optional input that was given nothing is absent.
         artifacts: Always lists; one that is not declared a list has one element.
+        options: Of inputs: values that options of the platform refer to, by `platform_spec.reference_key`. The step is not told.
     """
 
     parameters: dict[str, Any] = {}
     artifacts: dict[str, list[Artifact]] = {}
+    options: dict[str, Any] = {}
 
 
 Inputs = Values
