@@ -17,7 +17,7 @@ from kedge.errors import ApiError, Conflict, KedgeError, NotFound
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.node import observing
+from kedge.node import observing, storage
 from kedge.node.cleaning import Cleaner
 from kedge.node.env import MissingError
 from kedge.node.events import Events
@@ -89,6 +89,8 @@ class PodWorker:
         self._task: asyncio.Task[None] | None = None
         self._building: asyncio.Task[Prepared] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._limits = storage.limits_of(pod["spec"], self._place)
+        self._measuring: asyncio.Task[None] | None = None
         self._dirty = False
         self._gone = False
         self._over = False
@@ -164,7 +166,7 @@ class PodWorker:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
-        for task in (self._task, self._building):
+        for task in (self._task, self._building, self._measuring):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -194,6 +196,8 @@ class PodWorker:
         if seen.started_at is None:
             seen.started_at = now
         self._see_deletion(now)
+        if self._limits and self._measuring is None:
+            self._measuring = asyncio.create_task(self._measure())
         plan = decide(spec, seen, now)
         if plan.start:
             await self._start(plan, now)
@@ -387,8 +391,21 @@ class PodWorker:
         self._over = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._measuring is not None:
+            self._measuring.cancel()
         self._tools.cleaner.add(self._place, keep_logs=not self._gone)
         self._tools.on_over(self.uid)
+
+    async def _measure(self) -> None:
+        """Look now and then at what the Pod keeps on disk, and evict it when that is too much."""
+        clock = self._tools.clock
+        while True:
+            began = clock.monotonic()
+            if message := await asyncio.to_thread(storage.exceeded, self._limits):
+                self._tools.events.emit(self.pod, storage.EVICTED, message, warning=True)
+                self.end(0.0, storage.EVICTED, message)
+                return
+            await clock.sleep(max(storage.LOOK_SECONDS, 20 * (clock.monotonic() - began)))
 
     async def _renew_tokens(self) -> None:
         if self._prepared is None or not self._prepared.volumes.tokens:

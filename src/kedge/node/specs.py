@@ -14,6 +14,7 @@ from kedge.node import environments, forking, launchers, users
 from kedge.node.env import Environment, expand
 from kedge.node.images import Image
 from kedge.node.launchers import Launchers
+from kedge.node.lifecycle import is_sidecar
 from kedge.node.refusals import Host, Refusal, this_host
 from kedge.node.users import User
 from kedge.node.volumes import Volumes, mounts_of
@@ -152,6 +153,7 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     if private:
         readonly = plain or _wants_readonly(container)
         spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": readonly}
+        _in_memory(pod, container, mounts, user)
         _private_places(spec, container, prepared)
         if python and (not expanded or len(container.get("args") or ()) > 1):
             _own_environment(spec, python, prepared)
@@ -185,6 +187,29 @@ def _limits(container: Obj) -> Obj:
 
 def _wants_readonly(container: Obj) -> bool:
     return bool((container.get("securityContext") or {}).get("readOnlyRootFilesystem"))
+
+
+def _in_memory(pod: Obj, container: Obj, mounts: list[Obj], user: User | None) -> None:
+    """Have a volume of memory be one, where nobody else needs to see it: it is mounted in the container's own view.
+
+    One that several containers share, or that must outlive its container, is a directory on disk, whose size is watched.
+    """
+    volumes = {each["name"]: each.get("emptyDir") or {} for each in pod["spec"].get("volumes") or ()}
+    every = (*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"])
+    uses = [mount["name"] for each in every for mount in each.get("volumeMounts") or ()]
+    lasting = pod["spec"].get("restartPolicy") != "Never" or is_sidecar(container)
+    for mount, made in zip(container.get("volumeMounts") or (), mounts, strict=True):
+        wanted = volumes[mount["name"]]
+        if wanted.get("medium") == "Memory" and not lasting and uses.count(mount["name"]) == 1:
+            size = wanted.get("sizeLimit") or ((container.get("resources") or {}).get("limits") or {}).get("memory") or 0
+            group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+            options = {
+                "mode": "777" if group is None else "2777",
+                "size": int(quantities.parse(size)) or None,
+                "uid": user.uid if user else None,
+                "gid": group if user else None,
+            }
+            made["tmpfs"] = ",".join(f"{name}={value}" for name, value in options.items() if value is not None)
 
 
 def _private_places(spec: Obj, container: Obj, prepared: Prepared) -> None:

@@ -91,7 +91,7 @@ class VolumeMaker:
         made = Volumes()
         for volume in pod["spec"].get("volumes") or ():
             name = volume["name"]
-            own = directory / f"{name}.volume"
+            own = own_place(directory, name)
             if "emptyDir" in volume:
                 own.mkdir(parents=True, exist_ok=True)
                 made.paths[name] = own
@@ -204,6 +204,11 @@ class VolumeMaker:
         end = parse_timestamp(answer["status"]["expirationTimestamp"])
         # As the kubelet: when a fifth of its life is left.
         return answer["status"]["token"], end - timedelta(seconds=seconds * 0.2)
+
+
+def own_place(directory: Path, volume: str) -> Path:
+    """Where a volume lies that is its Pod's alone, in the Pod's directory."""
+    return directory / f"{volume}.volume"
 
 
 def mounts_of(container: Obj, volumes: Volumes, values: Mapping[str, str]) -> list[Obj]:

@@ -8,6 +8,7 @@ Pod from outside (its node, an eviction, somebody's ``kubectl delete pod``, the 
 budget of its own.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -44,6 +45,8 @@ _INFRA_POD = {
     "ExitStatusLost": "ended, and how is not known",
     "EnvironmentUnavailable": "could not be given its Python environment",
 }
+# What the kubelet says of a Pod that it evicts for what the Pod itself keeps on disk.
+_ITS_OWN_LIMIT = re.compile(r"exceed(s the( total)?|ed its local ephemeral storage) limit")
 # Reasons of a container (state.terminated.reason, or state.waiting.reason of one that never started) likewise.
 _INFRA_CONTAINER = {
     "ContainerStatusUnknown": "ended, and how is not known",
@@ -62,6 +65,7 @@ _HOPELESS = {
     "EnvironmentFailed",
     "UnsupportedField",
     "ViewNotSupported",
+    "ClosedToUser",
 }
 # What the launcher writes when the fault is not the step's: no hub, or one that took an attempt for another.
 _INFRA_ERRORS = {"HubUnreachable", "NotWanted"}
@@ -295,6 +299,8 @@ def _pod_failure(pod: Obj) -> Failure:  # noqa: PLR0911  # likewise
 def _disruption(pod: Obj) -> Failure | None:
     status, metadata = pod.get("status") or {}, pod["metadata"]
     reason = str(status.get("reason") or "")
+    if reason == "Evicted" and _ITS_OWN_LIMIT.search(said := str(status.get("message") or "")):
+        return Failure("user", reason, f"The step kept more on disk than it may, and was ended: {said}")
     if reason in _INFRA_POD:
         return Failure("infra", reason, _sentence(f"Pod {metadata['name']} {_INFRA_POD[reason]}", status.get("message")))
     for condition in status.get("conditions") or ():

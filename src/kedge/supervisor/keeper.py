@@ -116,12 +116,14 @@ class Keeper:
     def _execute(self, container: Container) -> None:
         container.how = "exec"
         try:
+            if container.fds and container.spec.get("private"):  # the template may have been made anew since it was asked for
+                container.fds.view = self.templates.get(readonly=bool(container.spec.get("readonly")))
             container.pid = containers.spawn(container)
-        except OSError as error:
+        except (OSError, ViewError) as error:
             del self._live[container.id]
             container.close()
             self._let_go(container)
-            self._refuse(container.id, f"fork: {error.strerror}")
+            self._refuse(container.id, f"fork: {error.strerror}" if isinstance(error, OSError) else str(error))
             return
         self._started(container)
 
@@ -157,7 +159,7 @@ class Keeper:
             "how": "exec",
             "startedAt": now,
         }
-        record |= {"finishedAt": now, "code": 128, "signal": 0, "reason": "StartError", "message": message}
+        record |= {"finishedAt": now, "code": 128, "signal": 0, "reason": "RunContainerError", "message": message}
         self._records.write(record)
         self._ended[container_id] = record
         self._tell(record | {"event": "exited"})

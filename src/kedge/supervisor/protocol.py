@@ -18,18 +18,19 @@ used once.
 
 RECORD, also what a line of ``containers.jsonl`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
 startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|
-OOMKilled|Lost), message``.
+RunContainerError|OOMKilled|Lost), message``. ``StartError``: what the spec asks for cannot be; ``RunContainerError``: the machine
+could not do it at that moment.
 
 SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``memory`` (bytes, on
 Linux: with more it is killed) and ``cpu`` (processors, kept where cgroups can be made); ``log {path, limit, masks}``; ``private``
 (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as ``/tmp``), ``keep``
 (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]`` (with ``upper`` and
-``work``, two directories: written there instead, where overlays can be mounted); ``warm {python, launcher}`` to fork from an
-interpreter that is ready, with ``arguments`` (what follows the program's name); ``held`` (numbers of signals that the program
-starts with blocked: one that comes before it listens waits for it); ``user {uid, gid, groups}`` (whom its process becomes, where
-the supervisor is root's) with ``reach`` (paths that this user must find though they lie in directories closed to it) and, in a
-mount with ``upper``, ``give`` (directories in it that become this user's); ``confined`` (on Linux: no program gives it rights
-that it does not have).
+``work``, two directories: written there instead, where overlays can be mounted; with ``tmpfs``, its options: held in memory
+instead); ``warm {python, launcher}`` to fork from an interpreter that is ready, with ``arguments`` (what follows the program's
+name); ``held`` (numbers of signals that the program starts with blocked: one that comes before it listens waits for it); ``user
+{uid, gid, groups}`` (whom its process becomes, where the supervisor is root's) with ``reach`` (paths that this user must find
+though they lie in directories closed to it) and, in a mount with ``upper``, ``give`` (directories in it that become this user's);
+``confined`` (on Linux: no program gives it rights that it does not have).
 
 ``view`` in the answer to ``hello`` says why private views cannot be made here, and ``cgroups`` why cgroups cannot; each is empty
 when they can.

@@ -26,6 +26,7 @@ MS_RDONLY = 1
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
+_NO_DEVICES = 2 | 4  # nor programs that give rights
 # Flags that a mount may carry and that a change of it must repeat (statvfs's bits are mount's, but for the last).
 _KEPT_FLAGS = 2 | 4 | 8 | 1024 | 2048
 _ST_RELATIME, _MS_RELATIME = 4096, 1 << 21
@@ -100,6 +101,8 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
                 _give(entry.get("give") or (), user)
             continue
         _bind(entry["source"], target, placed=placed[:-1], readonly=bool(entry.get("readonly")), writable=writable)
+        if entry.get("tmpfs"):
+            _hold_in_memory(target, entry["tmpfs"])
     if user and user["uid"] != 0:
         _open_ways([*(spec.get("reach") or ()), *placed], user)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
@@ -130,6 +133,13 @@ def _overlay(entry: dict[str, Any]) -> bool:
             continue
         return True
     return False
+
+
+def _hold_in_memory(target: str, options: str) -> None:
+    try:
+        mount("kedge", target, kind="tmpfs", flags=_NO_DEVICES, data=options)
+    except OSError as error:
+        raise ViewError(f"mountPath {target}: {error.strerror}") from error
 
 
 def _give(paths: Iterable[str], user: dict[str, Any]) -> None:

@@ -62,6 +62,18 @@ async def test_a_volume_and_what_is_made_in_it_are_the_groups(node: Node) -> Non
     assert lines == ["4343 4444 4545", "4444 2777", "4444", "4444 440", "***"]
 
 
+async def test_a_volume_of_memory_is_the_users(node: Node) -> None:
+    volumes = [{"name": "data", "emptyDir": {"medium": "Memory"}}]
+    container = {"volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    security = SOMEBODY | {"fsGroup": 4444}
+    script = "touch /data/x; stat -f -c %T /data; stat -c '%u %g %a' /data; stat -c '%u %g' /data/x"
+    assert await said(node, "p", script, securityContext=security, volumes=volumes, container=container) == [
+        "tmpfs",
+        "4242 4444 2777",
+        "4242 4444",
+    ]
+
+
 async def test_containers_of_several_users_share_volumes_and_tmp(node: Node) -> None:
     mounts = [{"name": "data", "mountPath": "/data"}]
     first = {"name": "first", "image": "debian:12", "command": ["sh", "-c", "touch /data/one /tmp/one"], "volumeMounts": mounts}

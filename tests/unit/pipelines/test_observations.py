@@ -52,6 +52,22 @@ FAILURES: list[tuple[str, Obj, str, str, str, int | None]] = [
     ("signal given", pod("Failed", {"exitCode": 255, "signal": 15}), "user", "Killed", "signal 15 (SIGTERM)", 255),
     ("out of memory", pod("Failed", {"exitCode": 137, "reason": "OOMKilled"}), "user", "OOMKilled", "set_memory_limit", 137),
     (
+        "its own disk",
+        pod("Failed", {"exitCode": 137}, reason="Evicted", message='Usage of EmptyDir volume "x" exceeds the limit "1Mi".'),
+        "user",
+        "Evicted",
+        'kept more on disk than it may, and was ended: Usage of EmptyDir volume "x"',
+        None,
+    ),
+    (
+        "others' memory",
+        pod("Failed", {"exitCode": 137}, reason="Evicted", message="The node was low on resource: memory."),
+        "infra",
+        "Evicted",
+        "was evicted from its node",
+        None,
+    ),
+    (
         "no such command",
         pod("Failed", {"exitCode": 128, "reason": "StartError", "message": "no x"}),
         "user",

@@ -283,7 +283,7 @@ def test_a_container_that_cannot_even_be_prepared_is_told_to_have_ended(supervis
     supervisor.send(op="start", id="u/odd/0", spec={"argv": ["true"], "env": {}})
     supervisor.send(op="start", id="u/main/0", spec=supervisor.spec("u/main/0", "true"))
     odd = supervisor.hear("exited", "u/odd/0")
-    assert (odd["code"], odd["reason"]) == (128, "StartError")
+    assert (odd["code"], odd["reason"]) == (128, "RunContainerError")
     assert "KeyError('log')" in odd["message"]
     assert supervisor.hear("exited", "u/main/0")["code"] == 0
 
