@@ -255,7 +255,7 @@ def _make_reachable(spec: Obj, user: User, pod: Obj, prepared: Prepared, machine
     if launchers.brings_one(pod):
         stores = [machine.settings.home / "artifacts", machine.settings.home / "projects"]
         for place in stores:
-            place.mkdir(exist_ok=True, mode=0o755)
+            place.mkdir(exist_ok=True, parents=True, mode=0o755)
         ways += map(str, stores)
     if spec["private"]:
         mounts: list[Obj] = spec["mounts"]

@@ -83,6 +83,7 @@ def hand_over(spec: Obj, directory: Path, volumes: dict[str, Path], host: Host) 
     users = of_pod(spec, host)
     if users == {None}:
         return
+    directory.chmod(0o711)  # without views, its user finds its places in it by their names
     (directory / "tmp").chmod(0o1777)
     owners = {user.uid if user else host.user for user in users}
     owner = owners.pop() if len(owners) == 1 else host.user

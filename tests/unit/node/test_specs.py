@@ -1,5 +1,6 @@
 """What the supervisor is asked for."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,19 @@ class TestWithoutAPrivateView:
     def test_mounts_of_another_program_are_refused(self, shared: Machine, prepared: Prepared) -> None:
         with pytest.raises(Refusal, match="container main: volumeMounts needs a private view"):
             request(pod(command=["true"]), prepared, shared)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+    def test_a_directory_that_is_closed_to_the_user_is_named(self, shared: Machine, prepared: Prepared, tmp_path: Path) -> None:
+        """Nothing can be covered here."""
+        prepared.environments["main"].mkdir()
+        closed = next(place for place in reversed(tmp_path.parents) if not place.stat().st_mode & 0o001)
+        made = pod(command=["python3", "-V"], args=[], volumeMounts=[], securityContext={"runAsUser": 4242})
+        with pytest.raises(Refusal) as caught:
+            request(made, prepared, shared)
+        assert caught.value.reason == "ClosedToUser"
+        environment = prepared.environments["main"]
+        why = f"securityContext.runAsUser: user 4242 may not pass through {closed}, so it cannot reach {environment}."
+        assert caught.value.message == f"{why} Open it (chmod o+x {closed}), or remove runAsUser."
 
     def test_another_python_program_without_mounts_runs(self, shared: Machine, prepared: Prepared) -> None:
         spec = request(pod(command=["python3", "-V"], args=[], volumeMounts=[]), prepared, shared).spec

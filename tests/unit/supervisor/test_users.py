@@ -66,6 +66,14 @@ def test_a_program_runs_as_its_user_with_nothing_of_roots(supervisor: Client) ->
     assert (supervisor.place("u/main/0") / "tmp" / "mine").stat().st_uid == 4242
 
 
+def test_without_a_view_of_its_own_a_program_runs_as_its_user_too(supervisor: Client) -> None:
+    ended = supervisor.run(
+        "u/main/0", "sh", "-c", "id -u; id -g; id -G; grep CapEff /proc/self/status", private=False, user=SOMEBODY
+    )
+    assert ended["code"] == 0
+    assert supervisor.output("u/main/0").split() == ["4242", "4343", "4343", "4444", "4545", "CapEff:", "0" * 16]
+
+
 def test_a_forked_step_runs_as_its_user_with_nothing_of_roots(supervisor: Client, launcher: Path) -> None:
     """Its interpreter is root's, and so was its environment."""
     ended = fork(supervisor, launcher, LOOK)
