@@ -245,13 +245,19 @@ class LiveRun:
             changes.attempts[key] = replace(attempt, state=State.CANCELED, failure=failure, staged=None, finished_at=now)
 
     def _look_up(self, lookup: LookupCache, now: datetime, changes: Changes) -> CacheAnswered | None:
-        """Answer from the history; ``None`` where somebody must first see whether the artifacts are still there."""
+        """Answer from the history; ``None`` where somebody must first see whether what was made is still there."""
         if any(task.cache_key == lookup.key and task.state is State.SUCCEEDED for task in changes.tasks.values()):
             return None  # what it may use is written with this transaction, and found after it
         found = self.cached(lookup.key)
         if found is None:
             return CacheAnswered(now, lookup.task)
-        return None if any(found[0].artifacts.values()) else CacheAnswered(now, lookup.task, *found)
+        asked = any(found[0].artifacts.values()) or self.claims(self.engine.tasks[lookup.task].executor)
+        return None if asked else CacheAnswered(now, lookup.task, *found)
+
+    def claims(self, executor: str) -> str:
+        """What an executor does with a PersistentVolumeClaim; see `spec.Container.claims`."""
+        container = self.pipeline.executors[executor].container
+        return container.claims if container is not None else ""
 
     def cached(self, key: str) -> tuple[Outputs, str] | None:
         """What the history keeps under a cache key, for those who check the artifacts."""

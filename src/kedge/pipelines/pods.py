@@ -14,6 +14,7 @@ from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines import code, observations
+from kedge.pipelines.claims import Claims
 from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
 from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER
 from kedge.pipelines.live import LiveRun
@@ -35,6 +36,7 @@ class StepPods:
     Attributes:
         launcher: What Python steps and staging containers run.
         settled: Called with each Pod whose result is recorded.
+        claims: Carries out what needs no Pod.
     """
 
     def __init__(self, client: Client, clock: Clock, artifacts: Artifacts) -> None:
@@ -42,6 +44,7 @@ class StepPods:
         self._clock = clock
         self.launcher = code.Launcher.of(b"")
         self.settled: Callable[[Obj], None] = lambda _: None
+        self.claims = Claims(client, clock)
         self._artifacts = artifacts
         self._equipped: set[str] = set()
         self._equipping = asyncio.Lock()
@@ -50,11 +53,13 @@ class StepPods:
         """Make the Pod of an attempt, or find it made.
 
         Returns:
-            The Pod; or ``None`` and why there will be none.
+            The Pod; or ``None`` and why there will be none, or what was done without one.
 
         Raises:
             Unavailable: Not now; try again.
         """
+        if what := live.claims(start.executor):
+            return None, [await self.claims.carry_out(live, start, what)]
         try:
             await self._equip(live)
             plan = live.steps.plan(start.component, start.executor)

@@ -41,6 +41,9 @@ ITEM_PART = "-subvar-"
 # Begins the names of inputs that compilers add, so that values can be handed down to where they are used.
 ADDED_PREFIX = "pipelinechannel--"
 
+# Images that name tasks of kfp.kubernetes, which are never pulled.
+_CLAIMS = {"argostub/createpvc": "create", "argostub/deletepvc": "delete"}
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -408,6 +411,11 @@ class Container(_Message, frozen=True):
     env: list[EnvVar] = []
     resources: Resources | None = None
     lifecycle: Any = UNSET
+
+    @property
+    def claims(self) -> str:
+        """What a task does with a PersistentVolumeClaim in place of running anything: ``create``, ``delete`` or nothing."""
+        return _CLAIMS.get(self.image, "")
 
 
 class Importer(_Message, frozen=True):

@@ -352,10 +352,10 @@ class Worker:
         self.tools.timers.after(delay, ("retry", live.record.id, task), fire)
 
     async def _look_up(self, lookup: LookupCache) -> None:
-        """Answer from the history once the artifacts are known to be there; a hit whose artifacts are gone is a miss."""
+        """Answer from the history once what was made is known to be there; a hit whose artifacts are gone is a miss."""
         found: tuple[Outputs, str] | None = self.live.cached(lookup.key)
         while found is not None:
-            if not await self._is_whole(found[0]):
+            if not await self._is_whole(lookup, found[0]):
                 found = None
             elif found == (still := self.live.cached(lookup.key)):
                 break
@@ -364,7 +364,9 @@ class Worker:
         outputs, origin = found if found is not None else (None, "")
         self.feed([CacheAnswered(self.tools.clock.now(), lookup.task, outputs, origin)])
 
-    async def _is_whole(self, outputs: Outputs) -> bool:
+    async def _is_whole(self, lookup: LookupCache, outputs: Outputs) -> bool:
+        if self.live.claims(self.live.engine.tasks[lookup.task].executor):
+            return await self.tools.pods.claims.exists(str(outputs.parameters.get("name")), self.live.record.namespace)
         for listed in outputs.artifacts.values():
             for artifact in listed:
                 # Without a digest there never were bytes: metrics are all metadata.

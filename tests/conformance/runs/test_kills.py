@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from kedge import dsl
 from kedge.artifacts.staging import StagedOutputs, StoredArtifact
 from kedge.client.local import LocalClient
 from kedge.client.types import Client
 from kedge.db.database import Database
+from kedge.dsl import compiling, kubernetes
 from kedge.errors import Conflict
-from kedge.kube.core import POD
+from kedge.kube.core import KINDS, POD
 from kedge.kube.kinds import Obj
+from kedge.pipelines.claims import PERSISTENT_VOLUME_CLAIM
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.pages import Query
 from kedge.testing import pipelines
@@ -253,6 +256,32 @@ async def check_tangle(life: Hub) -> None:
 @pytest.mark.timeout(600)
 async def test_a_hub_killed_before_any_write_ends_the_run_as_if_undisturbed(tmp_path: Path) -> None:
     await killed_everywhere(tmp_path, behave, run_tangle, check_tangle)
+
+
+async def test_a_hub_killed_before_any_write_makes_and_deletes_each_claim_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.testing.runs.KINDS", (*KINDS, PERSISTENT_VOLUME_CLAIM))
+
+    @dsl.pipeline
+    def claims() -> None:
+        asked: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}
+        kept = kubernetes.CreatePVC(pvc_name="kept", **asked)
+        made = kubernetes.CreatePVC(pvc_name_suffix="-x", **asked)
+        kubernetes.DeletePVC(pvc_name=made.outputs["name"]).after(kept)
+
+    async def work(life: Hub) -> None:
+        if the_run(life) is None:
+            await life.submit(compiling.compile(claims).pipeline)
+        await settled(life)
+
+    async def check(life: Hub) -> None:
+        run = the_run(life)
+        assert run is not None
+        assert set(life.states(run["metadata"]["uid"]).values()) == {"SUCCEEDED"}
+        assert [found["metadata"]["name"] for found in life.api.list(PERSISTENT_VOLUME_CLAIM, "default").items] == ["kept"]
+
+    await killed_everywhere(tmp_path, behave, work, check)
 
 
 @pytest.mark.slow

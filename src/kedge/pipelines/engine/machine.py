@@ -229,7 +229,7 @@ class Engine:
     def _launch(self, task: Task, node: Node) -> None:
         """Begin a step or an import whose inputs are in its row."""
         options = node.spec.caching_options
-        if node.inner is not Kind.STEP or not options.enable_cache or not self._run.cache:
+        if node.inner is not Kind.STEP or not options.enable_cache or not self._run.cache or not self._is_lasting(task):
             self._start(task)
             return
         if options.cache_key:
@@ -238,6 +238,15 @@ class Engine:
             key = cache.key(node.static_digest, task.inputs or Values(), self._run.project_digest)
         self._flow.put(replace(task, cache_key=key, waiting=Waiting.CACHE))
         self._instructions.append(LookupCache(task.id, key))
+
+    def _is_lasting(self, task: Task) -> bool:
+        """Whether what a task does may be used by another run.
+
+        A claim that is named for its task is this run's alone, and one that was deleted may be there again.
+        """
+        container = self._pipeline.executors[task.executor].container
+        claims = container.claims if container is not None else ""
+        return not claims or (claims == "create" and bool((task.inputs or Values()).parameters.get("pvc_name")))
 
     def _start(self, task: Task) -> None:
         """Start the current attempt."""

@@ -1,0 +1,142 @@
+"""Claims of pipelines: made and deleted by tasks without a Pod, over the real server and a real history."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kedge.kube.core import KINDS, POD
+from kedge.kube.kinds import Obj
+from kedge.pipelines.claims import MAKER_ANNOTATION, PERSISTENT_VOLUME_CLAIM
+from kedge.pipelines.engine.types import State
+from kedge.testing import pipelines
+from kedge.testing.pipelines import TEXT, component, container, python, task
+from kedge.testing.runs import Hub, World, hub
+
+_OPTIONAL = {
+    **{name: {"parameterType": TEXT, "isOptional": True} for name in ("pvc_name", "pvc_name_suffix", "volume_name")},
+    **{name: {"parameterType": "STRUCT", "isOptional": True} for name in ("annotations", "data_source")},
+    "storage_class_name": {"parameterType": TEXT, "isOptional": True, "defaultValue": ""},
+}
+CREATE = (component("createpvc", {"access_modes": "LIST", "size": TEXT}, {"name": TEXT}), container("argostub/createpvc", []))
+CREATE[0]["inputDefinitions"]["parameters"].update(_OPTIONAL)
+DELETE = (component("deletepvc", {"pvc_name": TEXT}), container("argostub/deletepvc", []))
+USE = (component("use"), python("use"))
+ASKED: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setattr("kedge.testing.runs.KINDS", (*KINDS, PERSISTENT_VOLUME_CLAIM))
+    return World.new(tmp_path / "world")
+
+
+def make(*, cache: bool = False, **given: Any) -> Obj:
+    """A pipeline that makes a claim and gives out its name."""
+    tasks = {"make": task("createpvc", cache=cache, **{**ASKED, **given})}
+    return pipelines.pipeline(tasks, {"createpvc": CREATE}, outputs={"name": (TEXT, "make", "name")})
+
+
+def remove(name: str, *, cache: bool = False) -> Obj:
+    return pipelines.pipeline({"remove": task("deletepvc", cache=cache, pvc_name=name)}, {"deletepvc": DELETE})
+
+
+def claims(life: Hub) -> dict[str, Obj]:
+    return {found["metadata"]["name"]: found for found in life.api.list(PERSISTENT_VOLUME_CLAIM, "default").items}
+
+
+async def ended(life: Hub, pipeline: Mapping[str, Any], **asked: Any) -> Any:
+    return await life.end((await life.submit(pipeline, **asked)).id)
+
+
+async def test_a_claim_is_made_as_it_is_asked_for_and_outlives_its_run(world: World) -> None:
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "s"}
+    more: Obj = {"storage_class_name": "fast", "volume_name": "v", "annotations": {"a": "b"}, "data_source": source}
+    async with hub(world) as life:
+        run = await ended(life, make(pvc_name="data", **more))
+        assert (run.state, run.outputs.parameters) == ("SUCCEEDED", {"name": "data"})
+        found = claims(life)["data"]
+        assert found["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert found["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
+        assert (found["spec"]["storageClassName"], found["spec"]["volumeName"]) == ("fast", "v")
+        assert found["spec"]["dataSource"] == source
+        assert found["metadata"]["annotations"] == {"a": "b", MAKER_ANNOTATION: f"{run.id}/make"}
+        assert "ownerReferences" not in found["metadata"]
+        assert world.machine.started == []
+
+
+async def test_names_that_are_made_differ_between_runs_and_end_as_asked(world: World) -> None:
+    async with hub(world) as life:
+        made = [(await ended(life, make(pvc_name_suffix="-data", cache=True))).outputs.parameters["name"] for _ in range(2)]
+        plain = (await ended(life, make())).outputs.parameters["name"]
+        assert set(claims(life)) == {*made, plain}
+        assert len({*made, plain}) == 3
+        assert all(name.startswith("test-pipeline-") and name.endswith("-data") for name in made)
+        assert claims(life)[plain]["spec"]["storageClassName"] == ""
+
+
+async def test_steps_mount_it_and_it_is_deleted_after_them(world: World) -> None:
+    tasks = {
+        "make": task("createpvc", **ASKED, pvc_name_suffix="-x"),
+        "use": task("use", after=["make"]),
+        "remove": task("deletepvc", after=["use"], pvc_name=("make", "name")),
+    }
+    pipeline = pipelines.pipeline(tasks, {"createpvc": CREATE, "deletepvc": DELETE, "use": USE})
+    source = {"taskOutputParameter": {"producerTask": "make", "outputParameterKey": "name"}}
+    options = {"exec-use": {"pvcMount": [{"mountPath": "/data", "pvcNameParameter": source}]}}
+    async with hub(world) as life:
+        run = await ended(life, pipeline, platforms={"kubernetes": {"deploymentSpec": {"executors": options}}})
+        assert run.state == "SUCCEEDED"
+        (pod,) = life.api.list(POD, "default").items
+        (volume,) = [each for each in pod["spec"]["volumes"] if "persistentVolumeClaim" in each]
+        name = next(t for t in life.feature.history.tasks(run.id) if t.id == "make").outputs.parameters["name"]  # type: ignore[union-attr]
+        assert volume["persistentVolumeClaim"] == {"claimName": name}
+        assert claims(life) == {}
+
+
+async def test_a_claim_of_somebody_else_is_not_taken(world: World) -> None:
+    async with hub(world) as life:
+        assert (await ended(life, make(pvc_name="data"))).state == "SUCCEEDED"
+        run = await ended(life, make(pvc_name="data"))
+        assert run.state == "FAILED"
+        assert "PersistentVolumeClaim default/data is there already, and this task has not made it." in run.failure.message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"pvc_name": "a", "pvc_name_suffix": "-b"}, "CreatePVC is given pvc_name and pvc_name_suffix. Leave one of them out."),
+        ({"size": ""}, "size must be a text that is not empty, got ''."),
+        ({"pvc_name": "No Name"}, "metadata.name"),
+    ],
+    ids=["two names", "no size", "no name"],
+)
+async def test_what_is_no_claim_fails_the_task_and_says_why(world: World, given: Obj, message: str) -> None:
+    async with hub(world) as life:
+        run = await ended(life, make(**given))
+        assert run.state == "FAILED"
+        assert message in run.failure.message
+        assert claims(life) == {}
+
+
+async def test_deleting_what_is_gone_is_no_failure(world: World) -> None:
+    async with hub(world) as life:
+        assert (await ended(life, remove("nothing"))).state == "SUCCEEDED"
+
+
+async def test_a_named_claim_is_found_in_the_cache_as_long_as_it_is_there(world: World) -> None:
+    async with hub(world) as life:
+
+        async def state(pipeline: Obj) -> State:
+            run = await ended(life, pipeline)
+            return next(found.state for found in life.feature.history.tasks(run.id) if found.id)
+
+        assert await state(make(pvc_name="data", cache=True)) is State.SUCCEEDED
+        assert await state(make(pvc_name="data", cache=True)) is State.CACHED
+        assert await state(remove("data", cache=True)) is State.SUCCEEDED
+        assert claims(life) == {}
+        assert await state(make(pvc_name="data", cache=True)) is State.SUCCEEDED
+        # Deleting is never taken from the cache: the claim is there again.
+        assert await state(remove("data", cache=True)) is State.SUCCEEDED
+        assert claims(life) == {}
