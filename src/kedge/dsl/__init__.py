@@ -44,6 +44,7 @@ from .placeholders import (
     IfPresentPlaceholder,
 )
 from .tasks import PipelineTask
+from .workspaces import KubernetesWorkspaceConfig, WorkspaceConfig
 
 if TYPE_CHECKING:
     # Type checkers see a pipeline's values as what they stand for: an int may be returned where an int is promised.
@@ -80,6 +81,7 @@ __all__ = [
     "IfPresentPlaceholder",
     "Input",
     "InputPath",
+    "KubernetesWorkspaceConfig",
     "Markdown",
     "Metrics",
     "Model",
@@ -92,6 +94,7 @@ __all__ = [
     "PipelineTaskFinalStatus",
     "SlicedClassificationMetrics",
     "TypeMismatch",
+    "WorkspaceConfig",
     "component",
     "container_component",
     "get_uri",
@@ -101,11 +104,9 @@ __all__ = [
 
 _REFUSED = {
     "EmbeddedInput": "Put the files beside the pipeline file, in a package that it imports.",
-    "KubernetesWorkspaceConfig": "Hand files on as artifacts.",
     "TaskConfig": "Configure the task itself: task.set_cpu_limit(...) and so on.",
     "TaskConfigField": "Configure the task itself: task.set_cpu_limit(...) and so on.",
     "TaskConfigPassthrough": "Configure the task itself: task.set_cpu_limit(...) and so on.",
-    "WorkspaceConfig": "Hand files on as artifacts.",
     "notebook_component": "Put the notebook's code into a function decorated with @dsl.component.",
     "run_notebook": "Put the notebook's code into a function decorated with @dsl.component.",
 }

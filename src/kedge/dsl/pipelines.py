@@ -10,13 +10,14 @@ from .interface import RETURNED, Interface, component_name, read
 from .tasks import output_of
 from .values import shown
 from .wiring import Wiring
+from .workspaces import WorkspaceConfig
 
 
 class PipelineConfig:
     """What other backends do with a run as a whole.
 
     Args:
-        workspace: Refused: Kedge has no workspace volume.
+        workspace: A volume that its steps share.
         ttl_seconds_after_finished: Remove the run's objects this long after its end.
         ttl_seconds_after_success: The same, after success.
         ttl_seconds_after_failure: The same, after failure.
@@ -28,22 +29,24 @@ class PipelineConfig:
     """
 
     def __init__(
-        self, workspace: Any = None, ttl_seconds_after_finished: Optional[int] = None,
+        self, workspace: Optional[WorkspaceConfig] = None, ttl_seconds_after_finished: Optional[int] = None,
         ttl_seconds_after_success: Optional[int] = None, ttl_seconds_after_failure: Optional[int] = None,
         active_deadline_seconds: Optional[int] = None,
     ) -> None:  # fmt: skip
-        if workspace is not None:
+        if workspace is not None and not hasattr(workspace, "get_workspace"):
             raise DslError(
-                "dsl.PipelineConfig got a workspace.", why="Kedge has no workspace volume.", fix="Hand files on as artifacts."
+                f"dsl.PipelineConfig got the workspace {shown(workspace)}.", fix='Pass dsl.WorkspaceConfig(size="10Gi").'
             )
+        self.workspace = workspace
         self.ttl_seconds_after_finished = ttl_seconds_after_finished
         self.ttl_seconds_after_success = ttl_seconds_after_success
         self.ttl_seconds_after_failure = ttl_seconds_after_failure
         self.active_deadline_seconds = active_deadline_seconds
 
-    def options(self) -> Dict[str, int]:
+    def options(self) -> Dict[str, Any]:
         """As the IR's options for Kubernetes have it."""
-        options = {
+        options: Dict[str, Any] = {
+            "workspace": self.workspace.get_workspace() if self.workspace is not None else None,
             "resourceTtlOnCompletion": self.ttl_seconds_after_finished,
             "resourceTtlOnSuccess": self.ttl_seconds_after_success,
             "resourceTtlOnFailure": self.ttl_seconds_after_failure,

@@ -20,8 +20,11 @@ from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines.engine.types import Event, Failure, Outputs, StartStep, StepCommitted, StepFailed
 from kedge.pipelines.kinds import PIPELINE_LABEL, RUN_LABEL
 from kedge.pipelines.live import LiveRun
+from kedge.pipelines.platform import WORKSPACE_VOLUME
+from kedge.pipelines.platform_spec import Workspace
 from kedge.pipelines.records import RunRecord
 from kedge.pipelines.spec import Component
+from kedge.pipelines.steps import owner, workspace_name
 
 PERSISTENT_VOLUME_CLAIM = Kind("PersistentVolumeClaim", "persistentvolumeclaims")
 MAKER_ANNOTATION = "kedge.dev/made-by"
@@ -67,6 +70,23 @@ class Claims:
             return StepCommitted(self._clock.now(), start.task, start.attempt)
         return StepFailed(self._clock.now(), start.task, start.attempt, failure)
 
+    async def equip(self, live: LiveRun, pod: Obj) -> None:
+        """Make the run's workspace, if a Pod mounts it; once.
+
+        Raises:
+            PipelineError: The claim was refused.
+        """
+        volumes = pod["spec"].get("volumes", ())
+        if live.has_workspace or not any(volume["name"] == WORKSPACE_VOLUME for volume in volumes):
+            return
+        try:
+            await self._client.create(PERSISTENT_VOLUME_CLAIM, workspace_of(live.record, live.pipeline.workspace))
+        except AlreadyExists:
+            pass  # the name has the run's id in it
+        except (Invalid, BadRequest, Forbidden, NotFound) as error:
+            raise PipelineError(f"the run's workspace was refused: {error}") from error
+        live.has_workspace = True
+
     async def exists(self, name: str, namespace: str) -> bool:
         """Whether a claim is there and stays."""
         try:
@@ -97,6 +117,25 @@ class Claims:
             return  # by an earlier try, or by somebody else
 
 
+def workspace_of(run: RunRecord, workspace: Workspace) -> Obj:
+    """The claim that is a run's workspace; it goes with the run."""
+    patch = workspace.kubernetes.pvc_spec_patch
+    spec: Obj = {"accessModes": list(patch.access_modes), "resources": {"requests": {"storage": workspace.size}}}
+    if patch.storage_class_name is not None:
+        spec["storageClassName"] = patch.storage_class_name
+    return {
+        "apiVersion": PERSISTENT_VOLUME_CLAIM.api_version,
+        "kind": PERSISTENT_VOLUME_CLAIM.kind,
+        "metadata": {
+            "name": workspace_name(run),
+            "namespace": run.namespace,
+            "labels": _labels(run),
+            "ownerReferences": [owner(run)],
+        },
+        "spec": spec,
+    }
+
+
 def claim_of(run: RunRecord, task: str, given: dict[str, Any]) -> Obj:
     """The claim that a `CreatePVC` task makes.
 
@@ -123,15 +162,15 @@ def claim_of(run: RunRecord, task: str, given: dict[str, Any]) -> Obj:
         "metadata": {
             "name": _name(run, task, given),
             "namespace": run.namespace,
-            "labels": {
-                RUN_LABEL: run.id,
-                PIPELINE_LABEL: names.shorten(run.pipeline_name),
-                "app.kubernetes.io/managed-by": "kedge",
-            },
+            "labels": _labels(run),
             "annotations": {**annotations, MAKER_ANNOTATION: f"{run.id}/{task}"},
         },
         "spec": storage,
     }
+
+
+def _labels(run: RunRecord) -> dict[str, str]:
+    return {RUN_LABEL: run.id, PIPELINE_LABEL: names.shorten(run.pipeline_name), "app.kubernetes.io/managed-by": "kedge"}
 
 
 def _name(run: RunRecord, task: str, given: dict[str, Any]) -> str:

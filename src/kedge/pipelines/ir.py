@@ -45,15 +45,19 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
         raise PipelineError(f"{source}: {_located(given, str(error))}") from error
     found = list(itertools.islice(checks.problems(spec), _REPORTED))
     options: dict[str, platform_spec.ExecutorOptions] = {}
+    workspace: platform_spec.Workspace | None = None
     if not found and (kubernetes := document.platforms.get("kubernetes")):
         try:
-            options = platform_spec.read(_whole_numbers(kubernetes))
+            kubernetes = _whole_numbers(kubernetes)
+            options, workspace = platform_spec.read(kubernetes), platform_spec.workspace(kubernetes)
         except PipelineError as error:
             raise PipelineError(f"{source}: {error}") from error
         found = list(itertools.islice(platform_checks.problems(spec, options), _REPORTED))
+    if not found and workspace is None:
+        found = list(itertools.islice(platform_checks.workspace_problems(spec), _REPORTED))
     if found:
         raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
-    return Pipeline(spec, document.platforms, options)
+    return Pipeline(spec, document.platforms, options, workspace)
 
 
 def _whole_numbers(value: Any, *, inside: bool = False) -> Any:

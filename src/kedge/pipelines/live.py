@@ -59,6 +59,7 @@ class LiveRun:
         attempts: Attempts that are not over, by task and number.
         listeners: Called with the tasks of each transition, after it was written; with none when the run is over.
         equipped: The run's ConfigMaps are known to be there.
+        has_workspace: The same of its workspace.
         broken: The engine and the history differ: load the run again.
     """
 
@@ -78,6 +79,7 @@ class LiveRun:
         self.steps = Steps(pipeline, record, spec, surroundings)
         self.listeners: list[Listener] = []
         self.equipped = False
+        self.has_workspace = False
         self.broken = False
         self._history = history
         info = record.info(infra_retries=infra_retries, project_digest=str(spec.project.get("digest", "")))
@@ -266,7 +268,7 @@ class LiveRun:
     def _import(self, instruction: ImportArtifact, now: datetime, changes: Changes) -> Event:
         wanted, record = instruction.artifact, self.record
         if instruction.download_to_workspace:
-            text = "the importer asks for download_to_workspace, but runs have no workspace yet. Read the artifact in a step."
+            text = "the importer asks for download_to_workspace, which is not carried out yet. Read the artifact in a step."
             return StepFailed(now, instruction.task, instruction.attempt, Failure("user", "Unsupported", text, final=True))
         found = None if instruction.reimport else self._known(wanted, changes)
         if found is None:

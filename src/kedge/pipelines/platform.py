@@ -10,6 +10,7 @@ from typing import Any
 from kedge.errors import PipelineError
 from kedge.kube.kinds import Obj
 from kedge.pipelines.platform_spec import (
+    WORKSPACE_PATH,
     EphemeralVolume,
     ExecutorOptions,
     NodeAffinityTerm,
@@ -23,6 +24,16 @@ from kedge.pipelines.spec import ParameterSource
 
 _REQUIRED, _PREFERRED = "requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"
 _OURS = "kedge.dev/"
+
+
+WORKSPACE_VOLUME = "kedge-workspace"
+
+
+def mount_workspace(pod: Obj, claim: str) -> None:
+    """Give a step's own container the workspace of its run."""
+    spec, main = pod["spec"], pod["spec"]["containers"][0]
+    spec["volumes"] = [*spec.get("volumes", ()), {"name": WORKSPACE_VOLUME, "persistentVolumeClaim": {"claimName": claim}}]
+    main["volumeMounts"] = [*main.get("volumeMounts", ()), {"name": WORKSPACE_VOLUME, "mountPath": WORKSPACE_PATH}]
 
 
 def apply(pod: Obj, options: ExecutorOptions, values: Mapping[str, Any]) -> None:

@@ -4,11 +4,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kedge.pipelines.checks import known_names, sources_given
+from kedge.pipelines.engine import placeholders
 from kedge.pipelines.platform_spec import ExecutorOptions, references
-from kedge.pipelines.spec import ITEM_PART, Component, ParameterSource, PipelineSpec, TaskSpec
+from kedge.pipelines.spec import ITEM_PART, Component, Container, ParameterSource, PipelineSpec, TaskSpec
 
 _POLICIES = ("Always", "Never", "IfNotPresent")
 _OURS = "kedge.dev/"
+
+
+def workspace_problems(spec: PipelineSpec) -> Iterator[str]:
+    """Find where a pipeline without a workspace uses one."""
+    needs = "names the workspace, and the pipeline has none. Compile it with PipelineConfig(workspace=WorkspaceConfig(size=…))"
+    for label, executor in spec.deployment_spec.executors.items():
+        container = executor.container or Container()
+        if placeholders.name_workspace([*container.command, *container.args]):
+            yield f"deploymentSpec.executors.{label}.container: {needs}"
+    for name, component in {"root": spec.root, **spec.components}.items():
+        for task, found in (component.dag.tasks if component.dag is not None else {}).items():
+            for key, source in found.inputs.parameters.items():
+                value = source.runtime_value.constant if source.runtime_value is not None else None
+                if placeholders.name_workspace(value):
+                    yield f"{name}.dag.tasks.{task}.inputs.parameters.{key}: {needs}"
 
 
 def problems(spec: PipelineSpec, options: Mapping[str, ExecutorOptions]) -> Iterator[str]:

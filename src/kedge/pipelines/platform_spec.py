@@ -9,16 +9,17 @@ task's inputs: the engine resolves it with them and keeps the value under `refer
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
 from kedge.errors import PipelineError
 from kedge.pipelines.engine import placeholders
-from kedge.pipelines.spec import ParameterSource, Pipeline, RuntimeValue
+from kedge.pipelines.spec import Container, ParameterSource, Pipeline, RuntimeValue
 
 _json = msgspec.json.Encoder(order="deterministic")
+_T = TypeVar("_T")
 
 
 class _Option(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -218,6 +219,39 @@ class ExecutorOptions(_Option, frozen=True):
     security_context: SecurityContext = SecurityContext()
 
 
+# ---- the run as a whole
+
+WORKSPACE_PATH = "/kfp-workspace"
+"""Where steps see the run's workspace."""
+
+
+class ClaimPatch(_Option, frozen=True):
+    """What a workspace's claim says beyond its size."""
+
+    access_modes: tuple[str, ...] = ("ReadWriteOnce",)
+    storage_class_name: str | None = None
+
+
+class KubernetesWorkspace(_Option, frozen=True):
+    """Kubernetes' part of a workspace."""
+
+    pvc_spec_patch: ClaimPatch = ClaimPatch()
+
+
+class Workspace(_Option, frozen=True):
+    """A volume that the steps of a run share."""
+
+    size: str
+    kubernetes: KubernetesWorkspace = KubernetesWorkspace()
+
+
+def uses_workspace(container: Container, parameters: Mapping[str, Any]) -> bool:
+    """Whether a step has anything to do with the workspace: its own text or a value names the place."""
+    texts = [*container.command, *container.args, *(variable.value for variable in container.env)]
+    known = any(WORKSPACE_PATH in text or placeholders.WORKSPACE in text for text in texts)
+    return known or WORKSPACE_PATH.encode() in _json.encode(parameters)
+
+
 # ---- references
 
 
@@ -294,6 +328,19 @@ def read(kubernetes: Mapping[str, Any]) -> dict[str, ExecutorOptions]:
     return {label: _read(_mapping(executors, label, _EXECUTORS), f"{_EXECUTORS}.{label}") for label in executors}
 
 
+def workspace(kubernetes: Mapping[str, Any]) -> Workspace | None:
+    """The workspace that runs are given, if any.
+
+    Args:
+        kubernetes: ``platforms.kubernetes``, which `read` found right.
+
+    Raises:
+        PipelineError: It is not what it must be; names the field.
+    """
+    found = (kubernetes.get("pipelineConfig") or {}).get("workspace")
+    return None if found is None else _converted(found, Workspace, "platforms.kubernetes.pipelineConfig.workspace")
+
+
 def _known(found: Mapping[str, Any], known: frozenset[str], path: str) -> None:
     unknown = sorted(set(found) - known)
     if unknown:
@@ -310,9 +357,13 @@ def _mapping(found: Mapping[str, Any], field: str, path: str) -> Mapping[str, An
 
 
 def _read(options: Mapping[str, Any], path: str) -> ExecutorOptions:
+    return _converted(_modern(options), ExecutorOptions, path)
+
+
+def _converted(found: Any, kind: type[_T], path: str) -> _T:
     try:
         # Numbers of 64 bits are texts in protobuf's JSON.
-        return msgspec.convert(_modern(options), ExecutorOptions, strict=False)
+        return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:
         problem, _, place = str(error).partition(" - at ")
         where = place.partition("$")[2].strip(".`")

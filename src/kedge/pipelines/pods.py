@@ -64,6 +64,7 @@ class StepPods:
             await self._equip(live)
             plan = live.steps.plan(start.component, start.executor)
             pod = live.steps.pod(plan, start.task, start.attempt, start.inputs)
+            await self.claims.equip(live, pod)
         except PipelineError as error:
             return None, [self._failed(start, Failure("user", "StepInvalid", str(error), final=True))]
         attempt = live.attempts.get((start.task, start.attempt))

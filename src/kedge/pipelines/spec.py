@@ -472,11 +472,13 @@ class Pipeline(msgspec.Struct, frozen=True, dict=True):
         spec: The first document.
         platforms: Options by platform name, as they are.
         options: Options of executors for Kubernetes, by label; `platform_spec.of` gives one.
+        workspace: A `platform_spec.Workspace`, if the steps of a run share one.
     """
 
     spec: PipelineSpec
     platforms: dict[str, Any] = {}
     options: dict[str, Any] = {}
+    workspace: Any = None
 
     @property
     def name(self) -> str:

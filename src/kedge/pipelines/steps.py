@@ -206,6 +206,8 @@ class Steps:
         pod: Obj = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
         if plan.options is not None:
             platform.apply(pod, plan.options, inputs.options)
+        if self._pipeline.workspace is not None and platform_spec.uses_workspace(plan.container, inputs.parameters):
+            platform.mount_workspace(pod, workspace_name(self._run))
         return pod
 
     def _facts(self, task: str) -> dict[str, str]:
@@ -304,6 +306,12 @@ def pod_name(run: RunRecord, task: str, attempt: int) -> str:
     slug = names.slug(task.rpartition(".")[2])[:20].strip("-")
     head = names.slug(run.name)[: names.LABEL_LIMIT - len(tail) - len(slug) - 2].strip("-")
     return f"{head}-{slug}-{tail}"
+
+
+def workspace_name(run: RunRecord) -> str:
+    """The name of the claim that is the run's workspace."""
+    tail = f"-{names.digest(run.id)}-workspace"
+    return names.slug(run.name)[: names.LABEL_LIMIT - len(tail)].strip("-") + tail
 
 
 def code_key(python: templates.PythonStep) -> str:

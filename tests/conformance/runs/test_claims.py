@@ -140,3 +140,53 @@ async def test_a_named_claim_is_found_in_the_cache_as_long_as_it_is_there(world:
         # Deleting is never taken from the cache: the claim is there again.
         assert await state(remove("data", cache=True)) is State.SUCCEEDED
         assert claims(life) == {}
+
+
+# ---- workspaces
+
+
+def shared(**given: Obj) -> tuple[Obj, Obj]:
+    """A pipeline of a step that uses the workspace, another one of the same component, and one that has nothing to do with it."""
+    look = (component("look", {"where": TEXT}), container("busybox", ["ls", "{{$.inputs.parameters['where']}}"]))
+    tasks = {"use": task("look", where="{{$.workspace_path}}/notes"), "other": task("look", where="elsewhere"), **given}
+    platforms = {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi", "kubernetes": {"pvcSpecPatch": {}}}}}}
+    return pipelines.pipeline(tasks, {"look": look}), platforms
+
+
+async def test_the_workspace_is_mounted_where_it_is_used_and_goes_with_its_run(world: World) -> None:
+    pipeline, platforms = shared()
+    async with hub(world) as life:
+        run = await ended(life, pipeline, platforms=platforms)
+        assert run.state == "SUCCEEDED"
+        ((name, claim),) = claims(life).items()
+        assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        assert [owner["uid"] for owner in claim["metadata"]["ownerReferences"]] == [run.id]
+        pods = {pod["metadata"]["annotations"]["kedge.dev/task"]: pod["spec"] for pod in life.api.list(POD, "default").items}
+        volume = {"name": "kedge-workspace", "persistentVolumeClaim": {"claimName": name}}
+        assert pods["use"]["volumes"] == [volume]
+        assert pods["use"]["containers"][0]["volumeMounts"] == [{"name": "kedge-workspace", "mountPath": "/kfp-workspace"}]
+        assert pods["use"]["containers"][0]["command"] == ["ls", "/kfp-workspace/notes"]
+        assert "volumes" not in pods["other"]
+
+
+async def test_a_claim_as_the_patch_says(world: World) -> None:
+    pipeline, platforms = shared()
+    patch = {"accessModes": ["ReadWriteMany"], "storageClassName": "fast"}
+    platforms["kubernetes"]["pipelineConfig"]["workspace"]["kubernetes"]["pvcSpecPatch"] = patch
+    async with hub(world) as life:
+        await ended(life, pipeline, platforms=platforms)
+        ((_, claim),) = claims(life).items()
+        assert (claim["spec"]["accessModes"], claim["spec"]["storageClassName"]) == (["ReadWriteMany"], "fast")
+
+
+async def test_what_a_step_leaves_in_the_workspace_is_not_taken_from_the_cache(world: World) -> None:
+    cached: dict[str, Obj] = {
+        "use": task("look", cache=True, where="{{$.workspace_path}}"),
+        "other": task("look", cache=True, where="x"),
+    }
+    pipeline, platforms = shared(**cached)
+    async with hub(world) as life:
+        for expected in (State.SUCCEEDED, State.CACHED):
+            run = await ended(life, pipeline, platforms=platforms)
+            states = {found.id: found.state for found in life.feature.history.tasks(run.id)}
+            assert (states["use"], states["other"]) == (State.SUCCEEDED, expected)

@@ -369,5 +369,23 @@ def test_options_of_the_run_as_a_whole_are_for_the_platform() -> None:
         number()
 
     assert compiling.compile(p).platforms == {"kubernetes": {"pipelineConfig": {"resourceTtlOnCompletion": 60}}}
-    with pytest.raises(dsl.DslError, match="got a workspace"):
-        dsl.PipelineConfig(workspace=object())
+
+
+def test_a_workspace_is_an_option_of_the_run_as_a_whole() -> None:
+    workspace = dsl.WorkspaceConfig(size=" 1Gi ", kubernetes=dsl.KubernetesWorkspaceConfig({"storageClassName": "fast"}))
+
+    @dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=workspace))
+    def p() -> None:
+        number()
+
+    asked = {"size": "1Gi", "kubernetes": {"pvcSpecPatch": {"storageClassName": "fast"}}}
+    assert compiling.compile(p).platforms == {"kubernetes": {"pipelineConfig": {"workspace": asked}}}
+    workspace.set_size("500M")
+    workspace.set_kubernetes_config(dsl.KubernetesWorkspaceConfig())
+    workspace.kubernetes.set_pvcSpecPatch({"accessModes": ["ReadWriteMany"]})
+    assert workspace.get_workspace() == {"size": "500M", "kubernetes": {"pvcSpecPatch": {"accessModes": ["ReadWriteMany"]}}}
+    with pytest.raises(dsl.DslError, match=r"dsl.PipelineConfig got the workspace '1Gi'\."):
+        dsl.PipelineConfig(workspace="1Gi")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    for size in ("", "large", "1 Gi", None):
+        with pytest.raises(dsl.DslError, match=r"dsl.WorkspaceConfig is given the size "):
+            dsl.WorkspaceConfig(size=size)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

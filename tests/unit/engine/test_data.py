@@ -336,7 +336,6 @@ class TestParameters:
             ("{{$.pipeline_root}}/x", "s3://b/x"),
             ("{{$.pipeline_job_create_time_utc}}", "2026-11-23T09:00:00Z"),
             ("{{$.pipeline_job_schedule_time_utc}}", "2026-11-23T09:00:00Z"),
-            ("{{$.workspace_path}}/d", "/kfp-workspace/d"),
             ("x={{$.inputs.parameters['other']}}, y={{$.inputs.parameters[\"other\"]}}", "x=7, y=7"),
             ("{{$}} {{$.outputs.output_file}} {{$x}}", "{{$}} {{$.outputs.output_file}} {{$x}}"),
         ],

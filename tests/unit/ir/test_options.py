@@ -112,3 +112,34 @@ def test_options_beside_those_of_executors() -> None:
         read({}, pipelineConfig={"ttl": 3})
     with pytest.raises(PipelineError, match=r"executors.exec-nothing: there is no executor 'exec-nothing' \(there is exec-add\)"):
         read({}, label="exec-nothing")
+
+
+@pytest.mark.parametrize(
+    ("workspace", "message"),
+    [
+        ({}, "platforms.kubernetes.pipelineConfig.workspace: is missing the required field `size`."),
+        (
+            {"size": "1Gi", "kubernetes": {"pvcSpecPatch": {"volumeName": "v"}}},
+            "platforms.kubernetes.pipelineConfig.workspace.kubernetes.pvcSpecPatch: there is no option `volumeName`.",
+        ),
+    ],
+    ids=["size", "patch"],
+)
+def test_a_workspace_that_cannot_be_made_is_refused(workspace: Json, message: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        read({}, pipelineConfig={"workspace": workspace})
+    assert message in str(caught.value)
+
+
+def test_a_workspace_that_there_is_not_is_missed_before_the_run() -> None:
+    pipeline = pipelines.chain(1)
+    pipeline["root"]["dag"]["tasks"]["s0"]["inputs"]["parameters"]["more"] = {
+        "runtimeValue": {"constant": ["{{$.workspace_path}}/notes"]}
+    }
+    pipeline["components"]["comp-add"]["inputDefinitions"]["parameters"]["more"] = {"parameterType": "LIST"}
+    with pytest.raises(
+        PipelineError, match=r"root.dag.tasks.s0.inputs.parameters.more: names the workspace, and the pipeline has"
+    ):
+        ir.read(documents.Document(pipeline))
+    options = {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}
+    assert ir.read(documents.Document(pipeline, options)).workspace.size == "1Gi"

@@ -24,6 +24,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from kedge.errors import PipelineError
+from kedge.pipelines import platform_spec
 from kedge.pipelines.engine import cache, outputs, placeholders, values
 from kedge.pipelines.engine.arguments import check_parameters
 from kedge.pipelines.engine.flow import Flow
@@ -242,11 +243,15 @@ class Engine:
     def _is_lasting(self, task: Task) -> bool:
         """Whether what a task does may be used by another run.
 
-        A claim that is named for its task is this run's alone, and one that was deleted may be there again.
+        A claim that is named for its task is this run's alone, and one that was deleted may be there again; what a step leaves
+        in the workspace is not among its outputs.
         """
-        container = self._pipeline.executors[task.executor].container
-        claims = container.claims if container is not None else ""
-        return not claims or (claims == "create" and bool((task.inputs or Values()).parameters.get("pvc_name")))
+        container, given = self._pipeline.executors[task.executor].container, (task.inputs or Values()).parameters
+        if container is None:
+            return True
+        if container.claims:
+            return container.claims == "create" and bool(given.get("pvc_name"))
+        return self._pipeline.workspace is None or not platform_spec.uses_workspace(container, given)
 
     def _start(self, task: Task) -> None:
         """Start the current attempt."""

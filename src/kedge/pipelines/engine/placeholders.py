@@ -28,6 +28,8 @@ _INPUT = re.compile(rf"\.inputs\.parameters{_KEY}")
 _ARTIFACT = re.compile(rf"\.(inputs|outputs)\.artifacts{_KEY}\.(uri|path|name|metadata|properties|custom_properties)(?:{_KEY})?")
 _OUTPUT = re.compile(rf"\.outputs\.parameters{_KEY}\.output_file")
 
+WORKSPACE = "{{$.workspace_path}}"
+
 # What `.path` is for an address when the step's own file system has no other place for it (the rule of the SDK).
 _MOUNTS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/", "file://": ""}
 
@@ -42,6 +44,11 @@ class PlaceholderError(Exception):
 def in_value(value: Any) -> bool:
     """Whether there is a placeholder anywhere in a JSON value."""
     return any("{{$" in text for text in _texts(value))
+
+
+def name_workspace(value: Any) -> bool:
+    """Whether a placeholder anywhere in a JSON value stands for the run's workspace."""
+    return any(WORKSPACE in text for text in _texts(value))
 
 
 def inputs_in(value: Any) -> list[str]:
