@@ -152,8 +152,17 @@ class Marked:
 
     def result(self) -> int:
         """What the run has computed."""
-        assert self.ended()["state"] == "SUCCEEDED", self.tasks()
+        assert self.ended()["state"] == "SUCCEEDED", self.failures()
         return self.tasks()[""]["outputs"]["parameters"]["Output"]
+
+    def failures(self) -> str:
+        """Each attempt that failed, and why, a line each: what a report of the test must show."""
+        return "\n".join(
+            f"{task['id']} attempt {attempt['attempt']}: {attempt['state']} {attempt.get('error', {}).get('message', '')[:300]!r}"
+            for task in self.tasks().values()
+            for attempt in task.get("attempts") or ()
+            if attempt["state"] != "SUCCEEDED"
+        )
 
     def attempts(self) -> Counter[str]:
         """How often each step was tried, as the history says; named like the marks."""
