@@ -1,9 +1,11 @@
 """Cgroups, made in the machine's own hierarchy where that is allowed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from kedge.supervisor.cgroups import Cgroups
 from kedge.supervisor.loop import Loop
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no cgroups")
+
+
+_NOBODY = 65534
 
 
 @pytest.fixture
@@ -124,6 +129,32 @@ def test_processors_are_limited(limited: Client) -> None:
     code = "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass\nprint(time.process_time())"
     limited.run("u/main/0", *python(code), cpu=0.2)
     assert float(limited.output("u/main/0")) < 0.5
+
+
+def test_a_user_has_limits_kept_where_a_part_of_the_hierarchy_is_theirs(place: str) -> None:
+    """As in a session of systemd's: what is above the supervisor's own cgroup belongs to the user."""
+    if not shutil.which("setpriv") or "memory" not in (Path(place) / "cgroup.subtree_control").read_text().split():
+        pytest.skip("needs setpriv, and a memory controller that is handed down")
+    delegated, folder = Path(place) / f"kedge-test-user-{os.getpid()}", Path(tempfile.mkdtemp(prefix="kedge-"))
+    (delegated / "session").mkdir(parents=True)
+    (delegated / "cgroup.subtree_control").write_text("+memory")
+    folder.chmod(0o777)
+    for path in (delegated, *(delegated / name for name in ("cgroup.procs", "cgroup.subtree_control")), delegated / "session"):
+        os.chown(path, _NOBODY, _NOBODY)
+    files = "+dac_read_search"  # the interpreter may lie where only root looks
+    who = f"setpriv --reuid {_NOBODY} --regid {_NOBODY} --clear-groups --inh-caps {files} --ambient-caps {files}"
+    client = Client(folder / "node", "sh", "-c", f'echo 0 > {delegated}/session/cgroup.procs; exec {who} "$@"', "sh")
+    try:
+        assert client.hello["cgroups"] == ""
+        ended = client.run("u/main/0", *python(HOLD.format(200) + WAIT), memory=100 * MIB, private=False)
+        assert ended["message"] == "It needed more than the 100 MiB of resources.limits.memory."
+        assert ended["reason"] == "OOMKilled"
+    finally:
+        client.end()
+        shutil.rmtree(folder)
+        wait_until(lambda: not list(delegated.glob("kedge-*")))
+        for path in (delegated / "session", delegated):
+            path.rmdir()
 
 
 def test_no_cgroup_stays(limited: Client) -> None:
