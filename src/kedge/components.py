@@ -56,12 +56,16 @@ def _loaded(text: str, source: str, place: Place) -> Component:
         document = documents.read(text, source)
     except PipelineError as error:
         raise DslError(str(error), where=place, fix="Give PipelineSpec IR, or a component.yaml of kfp 1.x.") from error
-    if document.platforms:
-        raise DslError(
-            f"{source} has options of a platform ({', '.join(document.platforms)}).", where=place,
-            why="They would be lost within another pipeline.", fix="Set them on the tasks of the pipeline.",
-        )  # fmt: skip
-    return from_ir(document.pipeline, place)
+    options: dict[str, Any] = {}
+    for platform, found in document.platforms.items():
+        lost = sorted(set(found) - {"deploymentSpec", "platform"}) if platform == "kubernetes" else [platform]
+        if lost:
+            raise DslError(
+                f"{source} has options of a platform that are no task's own ({', '.join(lost)}).", where=place,
+                why="They would be lost within another pipeline.", fix="Set them on the pipeline that uses it.",
+            )  # fmt: skip
+        options[platform] = (found.get("deploymentSpec") or {}).get("executors") or {}
+    return from_ir(document.pipeline, place, options)
 
 
 def _caller() -> Place:

@@ -207,6 +207,8 @@ class _Compilation:
             inside = component.renamed({inner: self._unique(inner) for inner in component.spec.get("components", {})})
             self.components.update(inside["components"])
             self.executors.update(inside["executors"])
+            for platform, found in inside["options"].items():
+                self.options.setdefault(platform, {}).update(found)
             made.update(inside["root"])
             return name
         label = name.replace("comp-", "exec-", 1)

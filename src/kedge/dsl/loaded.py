@@ -59,14 +59,16 @@ class LoadedPipeline(Component):
         interface: What it takes and gives.
         place: Where it was loaded.
         spec: Its PipelineSpec.
+        options: Of its executors, by platform and label.
     """
 
     has_container = False
     kind = "pipeline"
 
-    def __init__(self, interface: Interface, place: Place, spec: Json) -> None:
+    def __init__(self, interface: Interface, place: Place, spec: Json, options: Optional[Json] = None) -> None:
         super().__init__(interface, place)
         self.spec = spec
+        self.options: Json = options or {}
 
     def call_outside(self, *_: Any, **__: Any) -> Any:
         """What a call outside of a pipeline does."""
@@ -76,20 +78,26 @@ class LoadedPipeline(Component):
         )  # fmt: skip
 
     def renamed(self, names: Mapping[str, str]) -> Json:
-        """Its root component, and those inside by their new names, with the executors of these.
+        """Its root component, and those inside by their new names, with the executors of these and their options.
 
         Args:
             names: For each of its components the name that it gets in the pipeline around it.
         """
-        components, executors = {}, {}
+        components: Json = {}
+        executors: Json = {}
+        options: Json = {}
         for name, component in self.spec.get("components", {}).items():
             made = _renamed(component, names)
             if "executorLabel" in made:
                 label = names[name].replace("comp-", "exec-", 1)
                 executors[label] = self.spec["deploymentSpec"]["executors"][made["executorLabel"]]
+                for platform, found in self.options.items():
+                    if made["executorLabel"] in found:
+                        options.setdefault(platform, {})[label] = found[made["executorLabel"]]
                 made["executorLabel"] = label
             components[names[name]] = made
-        return {"root": _renamed(self.spec["root"], names), "components": components, "executors": executors}
+        root = _renamed(self.spec["root"], names)
+        return {"root": root, "components": components, "executors": executors, "options": options}
 
 
 def _renamed(component: Json, names: Mapping[str, str]) -> Json:
@@ -99,13 +107,20 @@ def _renamed(component: Json, names: Mapping[str, str]) -> Json:
     return made
 
 
-def from_ir(spec: Json, place: Place) -> Component:
-    """A component or a pipeline of its PipelineSpec; a pipeline of one task that hands everything on is that component."""
+def from_ir(spec: Json, place: Place, options: Optional[Json] = None) -> Component:
+    """A component or a pipeline of its PipelineSpec; a pipeline of one task that hands everything on is that component.
+
+    Args:
+        spec: The PipelineSpec.
+        place: Where it was loaded.
+        options: Of its executors, by platform and label. They refer to values around a task, which so stays in its pipeline.
+    """
     info, root = spec["pipelineInfo"], spec["root"]
     interface = _interface(component_name(info["name"]), root, info.get("description", ""))
     tasks = list(root["dag"]["tasks"].values())
     if (
         len(tasks) == 1
+        and not options
         and tasks[0]["taskInfo"]["name"] == info["name"]
         and not {"triggerPolicy", "parameterIterator"} & tasks[0].keys()
     ):
@@ -115,7 +130,7 @@ def from_ir(spec: Json, place: Place) -> Component:
                 _interface(interface.name, component, interface.description), place,
                 spec["deploymentSpec"]["executors"][component["executorLabel"]],
             )  # fmt: skip
-    return LoadedPipeline(interface, place, spec)
+    return LoadedPipeline(interface, place, spec, options)
 
 
 def _interface(name: str, component: Json, description: str) -> Interface:

@@ -13,6 +13,7 @@ from kedge.pipelines.platform_spec import (
     WORKSPACE_PATH,
     EphemeralVolume,
     ExecutorOptions,
+    InitContainer,
     NodeAffinityTerm,
     PodAffinityTerm,
     Requirement,
@@ -60,6 +61,8 @@ class _Patch:
         self._options = options
         self._values = values
         self._volumes: dict[str, Obj] = {}
+        # What init containers call volumes that are named for what they hold.
+        self._called: dict[str, str] = {}
         self._mounts: list[Obj] = []
 
     def apply(self) -> None:
@@ -69,6 +72,12 @@ class _Patch:
         if self._mounts:
             self._spec["volumes"] = [*self._spec.get("volumes", ()), *self._volumes.values()]
             self._main["volumeMounts"] = [*self._main.get("volumeMounts", ()), *self._mounts]
+        if self._options.init_containers:
+            # After our own, which bring the inputs.
+            self._spec["initContainers"] = [
+                *self._spec.get("initContainers", ()),
+                *map(self._before, self._options.init_containers),
+            ]
         self._placement()
         self._pod()
 
@@ -97,9 +106,11 @@ class _Patch:
         for number, secret in enumerate(options.secret_as_volume):
             name = self._name("secretAsVolume", secret.secret_name_parameter, "Secret")
             source = {"secret": {"secretName": name, "optional": secret.optional}}
+            self._called[name] = f"option-secret-{number}"
             self._mount(f"option-secret-{number}", source, secret.mount_path)
         for number, config in enumerate(options.config_map_as_volume):
             name = self._name("configMapAsVolume", config.config_map_name_parameter, "ConfigMap")
+            self._called[name] = f"option-config-{number}"
             self._mount(f"option-config-{number}", {"configMap": {"name": name, "optional": config.optional}}, config.mount_path)
         for one in options.empty_dir_mounts:
             folder = {"medium": one.medium, "sizeLimit": one.size_limit}
@@ -112,7 +123,7 @@ class _Patch:
         claims: dict[str, str] = {}
         for one in self._options.pvc_mount:
             name = self._name("pvcMount", one.pvc_name_parameter, "PersistentVolumeClaim")
-            volume = claims.setdefault(name, f"option-claim-{len(claims)}")
+            volume = self._called[name] = claims.setdefault(name, f"option-claim-{len(claims)}")
             self._mount(volume, {"persistentVolumeClaim": {"claimName": name}}, one.mount_path, one.sub_path)
         for one in self._options.generic_ephemeral_volume:
             self._mount(one.volume_name, {"ephemeral": {"volumeClaimTemplate": _template(one)}}, one.mount_path)
@@ -123,6 +134,30 @@ class _Patch:
         if self._volumes.setdefault(volume, made) != made:
             raise PipelineError(f"two volumes of the step are named {volume!r}. Give them names of their own.")
         self._mounts.append({"name": volume, "mountPath": path, **({"subPath": inner} if inner else {})})
+
+    def _before(self, container: InitContainer) -> Obj:
+        mounts: list[Obj] = []
+        for mount in container.volume_mounts:
+            volume = mount.volume_name if mount.volume_name in self._volumes else self._called.get(mount.volume_name)
+            if volume is None:
+                known = ", ".join(sorted({*self._volumes, *self._called})) or "none"
+                raise PipelineError(
+                    f"the init container {container.name!r} mounts {mount.volume_name!r}, which is no volume of the step (it has "
+                    f"{known}). Give the task the volume too."
+                )
+            mounts.append({"name": volume, "mountPath": mount.mount_path})
+        resources = {"requests": container.resources.requests, "limits": container.resources.limits}
+        made = {
+            "name": container.name,
+            "image": container.image,
+            "command": container.command,
+            "args": container.args,
+            "env": [{"name": variable.name, "value": variable.value} for variable in container.env],
+            "volumeMounts": mounts,
+            "restartPolicy": container.restart_policy,
+            "resources": {side: found for side, found in resources.items() if found},
+        }
+        return {key: value for key, value in made.items() if value}
 
     # ---- where it runs
 
@@ -179,6 +214,12 @@ class _Patch:
         found: dict[str, Obj] = {"podAffinity": {}, "podAntiAffinity": {}}
         for term in self._options.pod_affinity:
             kind, made = found["podAntiAffinity" if term.anti else "podAffinity"], _pod_term(term)
+            if term.pod_affinity_json is not None:
+                made = self._json("podAffinity", term.pod_affinity_json)
+                if made is None:
+                    continue
+                if not isinstance(made, dict):
+                    raise _wrong("podAffinity", made, 'a term such as {"topologyKey": "zone", "labelSelector": {…}}')
             if term.weight is None:
                 kind.setdefault(_REQUIRED, []).append(made)
             else:

@@ -57,12 +57,15 @@ def _options(found: ExecutorOptions, path: str) -> Iterator[str]:
         for key in given:
             if key.startswith(_OURS):
                 yield f"{path}.podMetadata.{kind}: {key!r} is one of Kedge's own names. Use another prefix"
+    for number, container in enumerate(found.init_containers):
+        if container.restart_policy not in ("", "Always"):
+            yield f"{path}.initContainers[{number}].restartPolicy: must be Always or left out, got {container.restart_policy!r}"
     yield from _affinity(found, path)
 
 
 def _affinity(found: ExecutorOptions, path: str) -> Iterator[str]:
     for number, term in enumerate(found.pod_affinity):
-        if not term.topology_key:
+        if not term.topology_key and term.pod_affinity_json is None:
             yield f"{path}.podAffinity[{number}].topologyKey: is missing. Name the node's label, such as kubernetes.io/hostname"
     for field, terms in (("nodeAffinity", found.node_affinity), ("podAffinity", found.pod_affinity)):
         for number, term in enumerate(terms):

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from kedge.errors import PipelineError
 from kedge.pipelines.engine import placeholders
-from kedge.pipelines.spec import Container, ParameterSource, Pipeline, RuntimeValue
+from kedge.pipelines.spec import Container, EnvVar, ParameterSource, Pipeline, RuntimeValue
 
 _json = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
@@ -167,7 +167,7 @@ class NodeAffinityTerm(_Option, frozen=True):
 
 
 class PodAffinityTerm(_Option, frozen=True):
-    """Pods to run beside, or not: required, or preferred where it has a weight."""
+    """Pods to run beside, or not: required, or preferred where it has a weight; or a value that holds a whole term."""
 
     match_pod_expressions: list[Requirement] = []
     match_pod_labels: dict[str, str] = {}
@@ -177,9 +177,37 @@ class PodAffinityTerm(_Option, frozen=True):
     match_namespace_labels: dict[str, str] = {}
     weight: int | None = None
     anti: bool = False
+    pod_affinity_json: ParameterSource | None = None
 
 
 # ---- the rest
+
+
+class InitMount(_Option, frozen=True):
+    """Where an init container sees one of the task's volumes."""
+
+    volume_name: str
+    mount_path: str
+
+
+class InitResources(_Option, frozen=True):
+    """What an init container gets."""
+
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+
+
+class InitContainer(_Option, frozen=True):
+    """A container that runs before the step, or beside it."""
+
+    name: str
+    image: str
+    command: list[str] = []
+    args: list[str] = []
+    env: list[EnvVar] = []
+    volume_mounts: list[InitMount] = []
+    restart_policy: str = ""
+    resources: InitResources = InitResources()
 
 
 class ImagePullSecret(_Option, frozen=True):
@@ -217,6 +245,7 @@ class ExecutorOptions(_Option, frozen=True):
     image_pull_policy: str = ""
     active_deadline_seconds: int = 0
     security_context: SecurityContext = SecurityContext()
+    init_containers: list[InitContainer] = []
 
 
 # ---- the run as a whole

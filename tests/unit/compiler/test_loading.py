@@ -8,7 +8,7 @@ import pytest
 
 from kedge import components, dsl
 from kedge.compiler import Compiler
-from kedge.dsl import compiling
+from kedge.dsl import compiling, kubernetes
 from kedge.dsl.errors import DslError
 
 V1 = """
@@ -95,3 +95,41 @@ def test_what_cannot_be_loaded_says_why(text: str, message: str) -> None:
 def test_a_loaded_component_is_no_function() -> None:
     with pytest.raises(DslError, match="was called outside of a pipeline"):
         components.load_component_from_text(V1 % "{inputValue: word}")()
+
+
+def test_options_for_kubernetes_come_along_with_a_loaded_pipeline(tmp_path: Path) -> None:
+    @dsl.pipeline
+    def sums(secret: str) -> int:
+        first = add(a=1)
+        kubernetes.use_secret_as_volume(first, secret, "/etc/secret")
+        return kubernetes.set_timeout(add(a=first.output), 5).output
+
+    Compiler().compile(sums, str(tmp_path / "sums.yaml"))
+    loaded = components.load_component_from_file(str(tmp_path / "sums.yaml"))
+
+    @dsl.pipeline
+    def outer() -> int:
+        return kubernetes.set_timeout(add(a=loaded(secret="s").output), 7).output
+
+    options = compiling.compile(outer).platforms["kubernetes"]["deploymentSpec"]["executors"]
+    assert {label: sorted(found) for label, found in options.items()} == {
+        "exec-add": ["secretAsVolume"],
+        "exec-add-2": ["activeDeadlineSeconds"],
+        "exec-add-3": ["activeDeadlineSeconds"],
+    }
+    made = compiled(outer)
+    inner = made["components"]["comp-sums"]["dag"]["tasks"]
+    assert [made["components"][task["componentRef"]["name"]]["executorLabel"] for task in inner.values()] == [
+        "exec-add",
+        "exec-add-2",
+    ]
+
+
+def test_options_of_a_run_as_a_whole_cannot_come_along(tmp_path: Path) -> None:
+    @dsl.pipeline(pipeline_config=dsl.PipelineConfig(ttl_seconds_after_finished=60))
+    def sums() -> int:
+        return add(a=1).output
+
+    Compiler().compile(sums, str(tmp_path / "sums.yaml"))
+    with pytest.raises(DslError, match=r"options of a platform that are no task's own \(pipelineConfig\)"):
+        components.load_component_from_file(str(tmp_path / "sums.yaml"))

@@ -113,9 +113,69 @@ def test_the_last_word_counts_where_there_can_be_one() -> None:
 def test_options_for_which_there_is_no_function_are_put_in_by_hand() -> None:
     @dsl.pipeline
     def p() -> None:
-        step().platform_config["kubernetes"] = {"podAffinity": [{"topologyKey": "zone", "anti": True}]}
+        step().platform_config["kubernetes"] = {"newOption": [{"a": 1}]}
 
-    assert options(p) == {"exec-step": {"podAffinity": [{"topologyKey": "zone", "anti": True}]}}
+    assert options(p) == {"exec-step": {"newOption": [{"a": 1}]}}
+
+
+def test_pods_to_run_beside_or_apart_from() -> None:
+    expression = {"key": "app", "operator": "In", "values": ["db"]}
+
+    @dsl.pipeline
+    def p(term: dict[str, Any]) -> None:
+        task = step()
+        kubernetes.add_pod_affinity(task, [expression], {"a": "b"}, "zone", ["x"], [expression], {"c": "d"}, weight=3)
+        kubernetes.add_pod_affinity(task, topology_key="zone", anti=True)
+        for anti in (None, True, True):
+            kubernetes.add_pod_affinity_json(task, term, anti=anti)
+
+    given = {"podAffinityJson": {"componentInputParameter": "term"}}
+    assert options(p)["exec-step"]["podAffinity"] == [
+        {
+            "matchPodExpressions": [expression],
+            "matchPodLabels": {"a": "b"},
+            "topologyKey": "zone",
+            "namespaces": ["x"],
+            "matchNamespaceExpressions": [expression],
+            "matchNamespaceLabels": {"c": "d"},
+            "weight": 3,
+        },
+        {"topologyKey": "zone", "anti": True},
+        given,
+        {**given, "anti": True},
+    ]
+
+
+def test_containers_before_a_step_and_beside_it() -> None:
+    @dsl.pipeline
+    def p() -> None:
+        task = kubernetes.enable_shared_memory(step(), size="1Gi")
+        kubernetes.add_init_container(task, "first", "busybox")
+        kubernetes.add_init_container(
+            task, "beside", "busybox", ["sh"], ["-c", "x"], {"A": "b"}, {"shm": "/shm"}, "Always", {"cpu": "1"}, {"memory": "1G"}
+        )
+
+    assert options(p)["exec-step"] == {
+        "enabledSharedMemory": {"volumeName": "shm", "size": "1Gi"},
+        "initContainers": [
+            {"name": "first", "image": "busybox"},
+            {
+                "name": "beside",
+                "image": "busybox",
+                "command": ["sh"],
+                "args": ["-c", "x"],
+                "env": [{"name": "A", "value": "b"}],
+                "volumeMounts": [{"volumeName": "shm", "mountPath": "/shm"}],
+                "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1G"}},
+                "restartPolicy": "Always",
+            },
+        ],
+    }
+
+
+def twice(task: Any) -> None:
+    for _ in range(2):
+        kubernetes.add_init_container(task, "a", "busybox")
 
 
 WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -144,6 +204,19 @@ WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
         "Task \"step\" is given a node affinity with the key 'required'.",
     ),
     "toleration": (lambda t: kubernetes.add_toleration_json(t, ["gpu"]), "Task \"step\" is given 'gpu' as a toleration."),  # pyright: ignore[reportArgumentType]
+    "init-container": (twice, "Task \"step\" is given an init container 'a' of image 'busybox'."),
+    "restart-policy": (
+        lambda t: kubernetes.add_init_container(t, "a", "busybox", restart_policy="Never"),
+        "Task \"step\" is given an init container with restart_policy='Never'.",
+    ),
+    "init-volume": (
+        lambda t: kubernetes.add_init_container(t, "a", "busybox", volume_mounts={"v": "x"}),
+        "Task \"step\" is given an init container with a volume at 'x'.",
+    ),
+    "pod-operator": (
+        lambda t: kubernetes.add_pod_affinity(t, [{"key": "a", "operator": "Gt"}]),
+        "Task \"step\" is given {'key': 'a', 'operator': 'Gt'} as a term of a pod affinity.",
+    ),
     "user": (lambda t: kubernetes.set_security_context(t, run_as_user=-1), 'Task "step" is given run_as_user=-1.'),
     "nobody": (kubernetes.set_security_context, 'Task "step" is given a security context that says nothing.'),
     "non-root": (

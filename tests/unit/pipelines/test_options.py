@@ -129,6 +129,34 @@ def test_two_volumes_of_one_name_are_refused() -> None:
         pod_of({"emptyDirMounts": mounts})
 
 
+@pytest.mark.parametrize("part", [PYTHON, STAGED], ids=["python", "staged"])
+def test_containers_before_a_step_and_beside_it(part: Any) -> None:
+    first = {"name": "first", "image": "busybox", "args": ["x"], "volumeMounts": [{"volumeName": "data", "mountPath": "/in"}]}
+    beside = {
+        "name": "beside",
+        "image": "busybox",
+        "env": [{"name": "A", "value": "b"}],
+        "restartPolicy": "Always",
+        "resources": {"limits": {"memory": "128Mi"}},
+        "volumeMounts": [{"volumeName": "scratch", "mountPath": "/scratch"}],
+    }
+    mounts = {
+        "pvcMount": [{"pvcNameParameter": named("data"), "mountPath": "/data"}],
+        "emptyDirMounts": [{"volumeName": "scratch", "mountPath": "/tmp/x"}],
+    }
+    pod = pod_of({**mounts, "initContainers": [first, beside]}, part)
+    assert pod["spec"]["initContainers"][-2:] == [
+        {**first, "volumeMounts": [{"name": "option-claim-0", "mountPath": "/in"}]},
+        {**beside, "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]},
+    ]
+
+
+def test_an_init_container_mounts_volumes_of_the_step_only() -> None:
+    mount = {"volumeName": "nothing", "mountPath": "/in"}
+    with pytest.raises(PipelineError, match=r"the init container 'a' mounts 'nothing', which is no volume of the step \(it has"):
+        pod_of({"initContainers": [{"name": "a", "image": "busybox", "volumeMounts": [mount]}]})
+
+
 def test_where_a_step_runs() -> None:
     required, preferred = (f"{kind}DuringSchedulingIgnoredDuringExecution" for kind in ("required", "preferred"))
     expression = {"key": "disk", "operator": "In", "values": ["ssd"]}
@@ -152,6 +180,8 @@ def test_where_a_step_runs() -> None:
             "podAffinity": [
                 {"topologyKey": "zone", "matchPodLabels": {"a": "b"}, "namespaces": ["x"]},
                 {"topologyKey": "zone", "matchPodExpressions": [expression], "anti": True, "weight": 9},
+                {"podAffinityJson": named({"topologyKey": "rack"})},
+                {"podAffinityJson": {"componentInputParameter": "none"}, "anti": True},
             ],
         }
     )["spec"]
@@ -169,7 +199,7 @@ def test_where_a_step_runs() -> None:
             required: {"nodeSelectorTerms": [term, {"matchFields": [expression]}]},
             preferred: [{"weight": 4, "preference": term}, {"weight": 1, "preference": {}}],
         },
-        "podAffinity": {required: [beside]},
+        "podAffinity": {required: [beside, {"topologyKey": "rack"}]},
         "podAntiAffinity": {preferred: [away]},
     }
 
