@@ -86,7 +86,9 @@ class Cgroups:
             return f"memory is looked at ten times a second, and processors are not limited ({self.refusal})"
         without = "" if "memory" in self.controllers else "; memory is looked at ten times a second"
         without += "" if "cpu" in self.controllers else "; processors are not limited"
-        return f"the kernel keeps them, by cgroups in {self.path} ({', '.join(sorted(self.controllers))}){without}"
+        return (
+            f"the kernel keeps them, by cgroups in {os.path.dirname(self.path)} ({', '.join(sorted(self.controllers))}){without}"
+        )
 
     def remove(self, path: str) -> None:
         """Kill what is left in a cgroup and remove it, as soon as that has ended."""

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.supervisor.conftest import Client
 
 from kedge.node.users import ways_of
+from kedge.supervisor import identity
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root becomes somebody else")
 
@@ -82,6 +83,18 @@ def test_a_forked_step_runs_as_its_user_with_nothing_of_roots(supervisor: Client
     assert_nothing_of_root(seen)
     assert seen["names"] == ["CODE"]
     assert set(seen["raw"]) <= {"PATH", "LANG"}
+
+
+def test_a_users_program_outlives_the_supervisor(supervisor: Client) -> None:
+    """The next one finds its output, which is the user's, and its end."""
+    script = "echo before; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo after"
+    started = supervisor.start("u/main/0", "sh", "-c", script, **mine(supervisor))
+    supervisor.kill_supervisor()
+    supervisor.connect()
+    assert identity.is_running(started["pid"], started["start"])
+    (supervisor.place("u/main/0") / "tmp" / "go").touch()
+    supervisor.hear("exited", "u/main/0")
+    assert supervisor.output("u/main/0") == "before\nafter\n"
 
 
 def test_an_interpreter_serves_one_user(supervisor: Client, launcher: Path) -> None:
