@@ -27,12 +27,12 @@ def pipeline():
     for task in (look(), show()):
         kubernetes.empty_dir_mount(task, "scratch", "/scratch")
         kubernetes.add_init_container(
-            task, "prepare", "busybox", ["sh", "-c"], ['printf %s "$WORD" > /work/prepared'], env={"WORD": "hello"},
-            volume_mounts={"scratch": "/work"},
+            task, "prepare", "busybox", ["sh", "-c"], ['printf %s "$WORD" > /made/prepared'], env={"WORD": "hello"},
+            volume_mounts={"scratch": "/made"},
         )
         kubernetes.add_init_container(
-            task, "beside", "busybox", ["sh", "-c", "printf here > /work/beside; while true; do sleep 1; done"],
-            volume_mounts={"scratch": "/work"}, restart_policy="Always",
+            task, "beside", "busybox", ["sh", "-c", "printf here > /made/beside; while true; do sleep 1; done"],
+            volume_mounts={"scratch": "/made"}, restart_policy="Always",
         )
 
 
