@@ -66,6 +66,14 @@ async def test_a_volume_of_memory_is_as_large_as_its_container_may_be_where_noth
     assert await said(node, "stat -f -c '%T %b %s' /data", **volume(medium="Memory"), **mounted(**limits)) == ["tmpfs 8192 4096"]
 
 
+async def test_shared_memory_may_be_larger_than_the_machines_and_is_the_containers_own(node: Node) -> None:
+    """What loaders of data that work in several processes ask for."""
+    shm = {"container": {"volumeMounts": [{"name": "data", "mountPath": "/dev/shm"}]}}  # noqa: S108  # its own
+    script = "stat -f -c '%T %b %s' /dev/shm; ls /dev/shm | wc -l; touch /dev/shm/x && echo written"
+    lines = await said(node, script, **volume(medium="Memory", sizeLimit="64Mi"), **shm)
+    assert lines == ["tmpfs 16384 4096", "0", "written"]
+
+
 async def test_a_volume_of_memory_that_containers_share_is_a_directory_that_is_watched(node: Node) -> None:
     mounts = [{"name": "data", "mountPath": "/data"}]
     first = {"name": "first", "image": "debian:12", "command": ["sh", "-c", "echo shared > /data/x"], "volumeMounts": mounts}
