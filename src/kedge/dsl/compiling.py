@@ -76,6 +76,14 @@ def compile(  # noqa: A001  # the verb; the builtin has no business here
     options = details.config.options() if details.config is not None else {}
     if options:
         platforms.setdefault("kubernetes", {})["pipelineConfig"] = options
+    if "workspace" not in options and any(
+        "downloadToWorkspace" in one.get("importer", ()) for one in compilation.executors.values()
+    ):
+        raise DslError(
+            f'An importer of pipeline "{graph.name}" downloads to the workspace, which the pipeline does not have.',
+            where=graph.place,
+            fix='Write @dsl.pipeline(pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi"))).',
+        )  # fmt: skip
     return Compiled(spec, platforms)
 
 

@@ -355,7 +355,8 @@ def importer(
         artifact_class: Its type.
         reimport: Record it anew although it was imported before.
         metadata: Recorded with it; texts in it may hold channels.
-        download_to_workspace: Refused.
+        download_to_workspace: Have a copy of it in the run's workspace, which the pipeline must have, on backends whose steps
+            fetch artifacts one by one; here each step is given the file anyway.
 
     Examples:
         >>> from kedge import dsl
@@ -369,8 +370,6 @@ def importer(
     marked = artifact_class.type if isinstance(artifact_class, Marked) else artifact_class
     if not is_artifact_class(marked):
         raise TypeMismatch(f"dsl.importer got artifact_class={shown(artifact_class)}.", fix="Pass a class, such as dsl.Dataset.")
-    if download_to_workspace:
-        raise DslError("dsl.importer got download_to_workspace=True.", why="Kedge has no workspace volume.", fix="Leave it out.")
     artifact_uri = unwrapped(artifact_uri)
     if isinstance(artifact_uri, Channel):
         uri_type = artifact_uri.type
@@ -384,6 +383,8 @@ def importer(
     made["typeSchema"] = {"schemaTitle": type_.name, "schemaVersion": type_.version}
     if reimport:
         made["reimport"] = True
+    if download_to_workspace:
+        made["downloadToWorkspace"] = True
     if metadata:
         made["metadata"] = _metadata(dict(metadata), inputs, given)
     interface = Interface("importer", inputs, {"artifact": Port("artifact", type_)})

@@ -267,9 +267,6 @@ class LiveRun:
 
     def _import(self, instruction: ImportArtifact, now: datetime, changes: Changes) -> Event:
         wanted, record = instruction.artifact, self.record
-        if instruction.download_to_workspace:
-            text = "the importer asks for download_to_workspace, which is not carried out yet. Read the artifact in a step."
-            return StepFailed(now, instruction.task, instruction.attempt, Failure("user", "Unsupported", text, final=True))
         found = None if instruction.reimport else self._known(wanted, changes)
         if found is None:
             made = derived_id(record.id, instruction.task, instruction.attempt, wanted.name)

@@ -10,6 +10,11 @@ def write(folder: str):
     open(folder + "/notes", "w").close()
 
 
+@dsl.component
+def read(data: dsl.Input[dsl.Dataset]):
+    print(open(data.path).read())
+
+
 @dsl.container_component
 def show():
     return dsl.ContainerSpec("busybox", ["ls", dsl.WORKSPACE_PATH_PLACEHOLDER])
@@ -20,3 +25,5 @@ def show():
 )))
 def pipeline():
     show().after(write(folder=dsl.WORKSPACE_PATH_PLACEHOLDER))
+    data = dsl.importer(artifact_uri="s3://bucket/data", artifact_class=dsl.Dataset, download_to_workspace=True)
+    read(data=data.output)

@@ -371,6 +371,19 @@ def test_options_of_the_run_as_a_whole_are_for_the_platform() -> None:
     assert compiling.compile(p).platforms == {"kubernetes": {"pipelineConfig": {"resourceTtlOnCompletion": 60}}}
 
 
+def test_an_importer_into_the_workspace_needs_one() -> None:
+    def p() -> None:
+        dsl.importer(artifact_uri="s3://b/x", artifact_class=Dataset, download_to_workspace=True)
+
+    config = dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi"))
+    executors = compiled(dsl.pipeline(p, pipeline_config=config))["deploymentSpec"]["executors"]
+    assert executors["exec-importer"]["importer"]["downloadToWorkspace"] is True
+    with pytest.raises(
+        dsl.DslError, match='An importer of pipeline "p" downloads to the workspace, which the pipeline does not have'
+    ):
+        compiled(dsl.pipeline(p))
+
+
 def test_a_workspace_is_an_option_of_the_run_as_a_whole() -> None:
     workspace = dsl.WorkspaceConfig(size=" 1Gi ", kubernetes=dsl.KubernetesWorkspaceConfig({"storageClassName": "fast"}))
 

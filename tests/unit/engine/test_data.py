@@ -493,7 +493,7 @@ class TestImporters:
         (told,) = run.tell(RunStarted(run.now))
         assert isinstance(told, ImportArtifact)
         assert (told.artifact.uri, told.artifact.type, told.artifact.version) == ("s3://b/k", "system.Model", "0.0.2")
-        assert (told.artifact.metadata, told.reimport, told.download_to_workspace) == ({"n": 3, "x": [1]}, True, False)
+        assert (told.artifact.metadata, told.reimport) == ({"n": 3, "x": [1]}, True)
         run.go()
         assert run["u"].inputs.artifacts["m"] == [told.artifact]
 

@@ -286,8 +286,8 @@ class Engine:
             importer.type_schema.schema_version or "0.0.1",
             placeholders.resolve(importer.metadata, known, inputs.parameters),
         )
-        flags = (importer.reimport, importer.download_to_workspace)
-        return ImportArtifact(task.id, task.attempt, task.component, task.executor, artifact, *flags)
+        # What an importer copies to a workspace is an artifact like any other here: each step that reads it is given the file.
+        return ImportArtifact(task.id, task.attempt, task.component, task.executor, artifact, importer.reimport)
 
     def _owe(self, task: Task) -> None:
         """Give a live task's instruction again."""

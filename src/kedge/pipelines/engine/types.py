@@ -322,7 +322,6 @@ class ImportArtifact(msgspec.Struct, frozen=True):
     Attributes:
         artifact: Name (the output's), address, type and metadata, resolved.
         reimport: Make a new record even if one with the same address, type and metadata exists.
-        download_to_workspace: Also copy it into the run's workspace.
     """
 
     task: str
@@ -331,7 +330,6 @@ class ImportArtifact(msgspec.Struct, frozen=True):
     executor: str
     artifact: Artifact
     reimport: bool = False
-    download_to_workspace: bool = False
 
 
 class StopStep(msgspec.Struct, frozen=True):
