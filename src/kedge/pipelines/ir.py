@@ -39,16 +39,16 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
         given = _whole_numbers(given)
     try:
         spec = msgspec.convert(given, PipelineSpec)
-        if by_kfp and kfp_wires.mend(given):
+        kubernetes = platform_spec.modern(_whole_numbers(document.platforms.get("kubernetes") or {}))
+        if by_kfp and (kfp_wires.mend(given) | kfp_wires.mend_options(given, platform_spec.executors_of(kubernetes))):
             spec = msgspec.convert(given, PipelineSpec)
     except msgspec.ValidationError as error:
         raise PipelineError(f"{source}: {_located(given, str(error))}") from error
     found = list(itertools.islice(checks.problems(spec), _REPORTED))
     options: dict[str, platform_spec.ExecutorOptions] = {}
     workspace: platform_spec.Workspace | None = None
-    if not found and (kubernetes := document.platforms.get("kubernetes")):
+    if not found and kubernetes:
         try:
-            kubernetes = _whole_numbers(kubernetes)
             options, workspace = platform_spec.read(kubernetes), platform_spec.workspace(kubernetes)
         except PipelineError as error:
             raise PipelineError(f"{source}: {error}") from error

@@ -5,6 +5,9 @@ texts, kfp mistakes two things, and no backend can run the result as it stands:
 
 - an inner loop takes its list from the outer one, which is never given it: it is handed down, because its name says from where;
 - a loop's own item is also taken from outside of the loop, where it is not: such inputs are left out.
+
+Options for Kubernetes refer to values as well. kfp-kubernetes before 2.14 writes each as if its task stood in the pipeline's own
+DAG: within a group the value is handed down, and the option refers to it there.
 """
 
 from collections.abc import Iterator
@@ -34,6 +37,36 @@ def mend(pipeline: Json) -> bool:
     return wrong or bool(missing)
 
 
+def mend_options(pipeline: Json, executors: Json) -> bool:
+    """Put right, in place, what options of executors refer to.
+
+    Args:
+        pipeline: A PipelineSpec whose shape has been checked.
+        executors: Options for Kubernetes by executor.
+
+    Returns:
+        Whether the pipeline had to hand anything down.
+    """
+    wires, changed = _Wires(pipeline), False
+    for component, task in wires.tasks():
+        label = pipeline.get("components", {}).get(task["componentRef"].get("name", ""), {}).get("executorLabel", "")
+        for source in _sources(executors.get(label)):
+            changed = wires.refer(component, source) or changed
+    return changed
+
+
+def _sources(value: Any) -> Iterator[Json]:
+    """Where values in options come from."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _sources(item)
+    elif isinstance(value, dict):
+        if isinstance(value.get("componentInputParameter"), str) or isinstance(value.get("taskOutputParameter"), dict):
+            yield value
+        else:
+            yield from _sources(list(value.values()))
+
+
 class _Wires:
     def __init__(self, pipeline: Json) -> None:
         self._components: dict[str, Json] = {"": pipeline["root"], **pipeline.get("components", {})}
@@ -41,7 +74,7 @@ class _Wires:
     def leave_out_items(self) -> bool:
         """Leave out the items of loops that are taken where there are none; whether there were such."""
         wrong: dict[str, None] = {}
-        for component, task in self._tasks():
+        for component, task in self.tasks():
             known, sources = _inputs(self._components[component]), task.get("inputs", {}).get("parameters", {})
             for key, source in list(sources.items()):
                 name = source.get("componentInputParameter", "")
@@ -59,7 +92,7 @@ class _Wires:
         around, left = {component}, [component]
         while left:
             inner = left.pop()
-            outer = {other for other, task in self._tasks() if task["componentRef"].get("name") == inner} - around
+            outer = {other for other, task in self.tasks() if task["componentRef"].get("name") == inner} - around
             if any(name in _inputs(self._components[other]) for other in outer):
                 return True
             around |= outer
@@ -68,7 +101,7 @@ class _Wires:
 
     def missing(self) -> Iterator[tuple[str, str, Json]]:
         """Inputs that tasks take from a group that does not have them: the group's component, the name, how it is declared."""
-        for component, task in self._tasks():
+        for component, task in self.tasks():
             known, inner = (
                 _inputs(self._components[component]),
                 _inputs(self._components.get(task["componentRef"].get("name", ""), {})),
@@ -78,10 +111,51 @@ class _Wires:
                 if name.startswith(_PREFIX) and name not in known and ITEM_PART not in name:
                     yield component, name, inner.get(key, {"parameterType": "STRING"})
 
-    def _tasks(self) -> Iterator[tuple[str, Json]]:
+    def tasks(self) -> Iterator[tuple[str, Json]]:
+        """All tasks, each with the component whose DAG it stands in."""
         for name, component in self._components.items():
             for task in component.get("dag", {}).get("tasks", {}).values():
                 yield name, task
+
+    def refer(self, component: str, source: Json) -> bool:
+        """Let a source of a task's options refer to what the task's group has; whether that had to be handed down first."""
+        group = self._components[component]
+        output = source.get("taskOutputParameter")
+        if output is not None:
+            producer, key = str(output.get("producerTask")), str(output.get("outputParameterKey"))
+            if producer in group["dag"]["tasks"]:
+                return False
+            name, declared = f"{_PREFIX}{producer}-{key}", self._output(producer, key)
+        else:
+            plain = source["componentInputParameter"].removeprefix(_PREFIX)
+            if source["componentInputParameter"] in _inputs(group) or ITEM_PART in plain:
+                return False
+            name, declared = _PREFIX + plain, self._declared(plain)
+        if declared is None:
+            return False  # said when the options are checked
+        missing = name not in _inputs(group)
+        self.hand_down(component, name, declared)
+        source.pop("taskOutputParameter", None)
+        source["componentInputParameter"] = name
+        return missing
+
+    def _output(self, producer: str, key: str) -> Json | None:
+        for _, task in (found for found in self._named_tasks() if found[0] == producer):
+            outputs = self._components.get(task["componentRef"].get("name", ""), {}).get("outputDefinitions", {})
+            if key in outputs.get("parameters", {}):
+                return {"parameterType": outputs["parameters"][key].get("parameterType", "STRING")}
+        return None
+
+    def _named_tasks(self) -> Iterator[tuple[str, Json]]:
+        for component in self._components.values():
+            yield from component.get("dag", {}).get("tasks", {}).items()
+
+    def _declared(self, plain: str) -> Json | None:
+        for component in self._components.values():
+            for name in (plain, _PREFIX + plain):
+                if "dag" in component and name in _inputs(component):
+                    return {"parameterType": _inputs(component)[name].get("parameterType", "STRING")}
+        return None
 
     def hand_down(self, component: str, name: str, declared: Json) -> None:
         """Give a group an input, from wherever its name says."""
@@ -89,7 +163,7 @@ class _Wires:
         if component == "" or name in _inputs(group):
             return
         group.setdefault("inputDefinitions", {}).setdefault("parameters", {})[name] = declared
-        for outer, task in list(self._tasks()):
+        for outer, task in list(self.tasks()):
             if task["componentRef"].get("name") == component:
                 source = self._source(outer, name, declared)
                 task.setdefault("inputs", {}).setdefault("parameters", {})[name] = source

@@ -340,11 +340,12 @@ def read(kubernetes: Mapping[str, Any]) -> dict[str, ExecutorOptions]:
     """Decode the options of executors, by label.
 
     Args:
-        kubernetes: ``platforms.kubernetes``.
+        kubernetes: ``platforms.kubernetes``, as `modern` gave it.
 
     Raises:
         PipelineError: They are not what they must be; names the field.
     """
+    kubernetes = _mapping({"kubernetes": kubernetes}, "kubernetes", "platforms")
     _known(kubernetes, _PLATFORM_FIELDS, "platforms.kubernetes")
     _known(
         _mapping(kubernetes, "pipelineConfig", "platforms.kubernetes"), _PIPELINE_FIELDS, "platforms.kubernetes.pipelineConfig"
@@ -354,7 +355,28 @@ def read(kubernetes: Mapping[str, Any]) -> dict[str, ExecutorOptions]:
     deployment = _mapping(kubernetes, "deploymentSpec", "platforms.kubernetes")
     _known(deployment, frozenset({"executors"}), "platforms.kubernetes.deploymentSpec")
     executors = _mapping(deployment, "executors", "platforms.kubernetes.deploymentSpec")
-    return {label: _read(_mapping(executors, label, _EXECUTORS), f"{_EXECUTORS}.{label}") for label in executors}
+    return {
+        label: _converted(_mapping(executors, label, _EXECUTORS), ExecutorOptions, f"{_EXECUTORS}.{label}") for label in executors
+    }
+
+
+def modern(kubernetes: Any) -> Any:
+    """The same options without older spellings.
+
+    Args:
+        kubernetes: ``platforms.kubernetes`` as it was given, which may be anything.
+    """
+    executors = executors_of(kubernetes)
+    made = {label: _modern(options) if isinstance(options, dict) else options for label, options in executors.items()}
+    return {**kubernetes, "deploymentSpec": {**kubernetes["deploymentSpec"], "executors": made}} if executors else kubernetes
+
+
+def executors_of(kubernetes: Any) -> dict[str, Any]:
+    """Options by executor, as plain values; none where they have another shape."""
+    found: Any = kubernetes
+    for field in ("deploymentSpec", "executors"):
+        found = found.get(field) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def workspace(kubernetes: Mapping[str, Any]) -> Workspace | None:
@@ -383,10 +405,6 @@ def _mapping(found: Mapping[str, Any], field: str, path: str) -> Mapping[str, An
     if value is not None and not isinstance(value, dict):
         raise PipelineError(f"{path}.{field}: must be a mapping, got {value!r:.40}. Compile the pipeline again.")
     return value or {}
-
-
-def _read(options: Mapping[str, Any], path: str) -> ExecutorOptions:
-    return _converted(_modern(options), ExecutorOptions, path)
 
 
 def _converted(found: Any, kind: type[_T], path: str) -> _T:

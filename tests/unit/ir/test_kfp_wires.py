@@ -84,3 +84,52 @@ def test_a_name_that_leads_nowhere_is_left_to_the_checks() -> None:
     assert made["root"]["dag"]["tasks"]["outer"]["inputs"]["parameters"] == {
         "pipelinechannel--nothing": given("pipelinechannel--nothing")
     }
+
+
+def grouped(source: Json) -> tuple[Json, Json]:
+    """A step in a group in a group, and its options."""
+    step: Json = {"componentRef": {"name": "step"}}
+    inner: Json = {"dag": {"tasks": {"step": step}}}
+    outer: Json = {"dag": {"tasks": {"inner": {"componentRef": {"name": "inner"}}}}}
+    made: Json = {
+        "root": {
+            "inputDefinitions": {"parameters": {"settings": {"parameterType": "STRUCT"}}},
+            "dag": {"tasks": {"outer": {"componentRef": {"name": "outer"}}, "made": {"componentRef": {"name": "comp-made"}}}},
+        },
+        "components": {
+            "outer": outer,
+            "inner": inner,
+            "step": {"executorLabel": "exec-step"},
+            "comp-made": {"executorLabel": "x", "outputDefinitions": {"parameters": {"Output": LIST}}},
+        },
+    }
+    return made, {"exec-step": {"tolerations": [{"key": "a"}, {"tolerationJson": source}]}}
+
+
+def test_a_value_in_options_is_handed_down_to_the_group_of_the_task() -> None:
+    produced = {"taskOutputParameter": {"producerTask": "made", "outputParameterKey": "Output"}}
+    for source, name, taken, declared in (
+        ({"componentInputParameter": "settings"}, "pipelinechannel--settings", {"componentInputParameter": "settings"}, "STRUCT"),
+        (dict(produced), "pipelinechannel--made-Output", produced, "LIST"),
+    ):
+        made, options = grouped(source)
+        assert kfp_wires.mend_options(made, options)
+        assert options["exec-step"]["tolerations"][1]["tolerationJson"] == {"componentInputParameter": name}
+        for group in ("outer", "inner"):
+            assert made["components"][group]["inputDefinitions"]["parameters"] == {name: {"parameterType": declared}}
+        assert made["root"]["dag"]["tasks"]["outer"]["inputs"]["parameters"] == {name: taken}
+        inner = made["components"]["outer"]["dag"]["tasks"]["inner"]
+        assert inner["inputs"]["parameters"] == {name: {"componentInputParameter": name}}
+        assert not kfp_wires.mend_options(made, options)
+
+
+def test_what_leads_nowhere_stays_and_is_said_when_the_options_are_checked() -> None:
+    for source in (
+        {"componentInputParameter": "nothing"},
+        {"taskOutputParameter": {"producerTask": "made", "outputParameterKey": "nothing"}},
+        {"taskOutputParameter": {"producerTask": ["made"]}},
+        {"componentInputParameter": "loop-item-param-2-subvar-a"},
+    ):
+        made, options = grouped(dict(source))
+        assert not kfp_wires.mend_options(made, options)
+        assert options["exec-step"]["tolerations"][1]["tolerationJson"] == source

@@ -143,3 +143,9 @@ def test_a_workspace_that_there_is_not_is_missed_before_the_run() -> None:
         ir.read(documents.Document(pipeline))
     options = {"kubernetes": {"pipelineConfig": {"workspace": {"size": "1Gi"}}}}
     assert ir.read(documents.Document(pipeline, options)).workspace.size == "1Gi"
+
+
+@pytest.mark.parametrize("kubernetes", [[1], "x", 3, {"deploymentSpec": []}, {"deploymentSpec": {"executors": 3}}])
+def test_options_that_are_no_mappings_are_refused(kubernetes: Any) -> None:
+    with pytest.raises(PipelineError, match=r"platforms\.kubernetes.*: must be a mapping"):
+        ir.read(documents.Document(pipelines.chain(1), {"kubernetes": kubernetes}))
