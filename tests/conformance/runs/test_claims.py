@@ -92,6 +92,11 @@ async def test_steps_mount_it_and_it_is_deleted_after_them(world: World) -> None
         (volume,) = [each for each in pod["spec"]["volumes"] if "persistentVolumeClaim" in each]
         name = next(t for t in life.feature.history.tasks(run.id) if t.id == "make").outputs.parameters["name"]  # type: ignore[union-attr]
         assert volume["persistentVolumeClaim"] == {"claimName": name}
+        stored = life.feature.history.task(run.id, "use")
+        assert stored is not None
+        assert stored.inputs is not None
+        assert list(stored.inputs.options.values()) == [name], "a hub that starts anew makes the same Pod"
+        assert stored.inputs.parameters == {}
         assert claims(life) == {}
 
 

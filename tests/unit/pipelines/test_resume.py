@@ -68,14 +68,14 @@ def looped(function: str, *, also: str = "same", items: str = "[1, 2, 3]") -> Js
     return pipelines.pipeline(tasks, {"inner": inner, **{name: adder(name) for name in ("same", function, also)}})
 
 
-async def failed(life: Hub, pipeline: Json, state: str = "FAILED") -> str:
-    run = await life.submit(pipeline)
+async def failed(life: Hub, pipeline: Json, state: str = "FAILED", **asked: Any) -> str:
+    run = await life.submit(pipeline, **asked)
     assert (await life.end(run.id)).state == state
     return run.id
 
 
-async def resume(life: Hub, run: str, pipeline: Json, state: str = "SUCCEEDED") -> Plan:
-    plan = await life.feature.resumptions.resume(run, Spec.of(pipeline, {}))
+async def resume(life: Hub, run: str, pipeline: Json, state: str = "SUCCEEDED", platforms: Json | None = None) -> Plan:
+    plan = await life.feature.resumptions.resume(run, Spec.of(pipeline, platforms or {}))
     assert (await life.end(run)).state == state
     return plan
 
@@ -119,6 +119,28 @@ async def test_an_input_that_changed_is_noticed_and_one_that_nobody_takes_is_not
         steps.broken = set()
         plan = await resume(life, run, wider)
         assert (plan.kept, plan.again) == (["a"], {"b": "it failed"})
+
+
+async def test_an_option_that_names_something_else_is_noticed(world: World, steps: Steps) -> None:
+    def secret(source: Json) -> Json:
+        option = {"mountPath": "/etc/secret", "secretNameParameter": source}
+        return {"kubernetes": {"deploymentSpec": {"executors": {"exec-add": {"secretAsVolume": [option]}}}}}
+
+    def named(text: str) -> Json:
+        made = line("add", "bad")
+        made["root"]["inputDefinitions"]["parameters"]["secret"] = {"parameterType": "STRING", "defaultValue": text}
+        return made
+
+    steps.broken = {"b"}
+    value = secret({"componentInputParameter": "secret"})
+    async with hub(world) as life:
+        run = await failed(life, named("one"), platforms=value)
+        plan = await resume(life, run, named("one"), "FAILED", value)
+        assert plan.kept == ["a"]
+        plan = await resume(life, run, named("two"), "FAILED", value)
+        assert plan.again["a"] == "the input secret has changed"
+        plan = await resume(life, run, named("two"), "FAILED", secret({"runtimeValue": {"constant": "two"}}))
+        assert plan.again["a"] in ("it has changed", "its inputs come from elsewhere, or what it follows has changed")
 
 
 async def test_steps_come_and_go(world: World, steps: Steps) -> None:

@@ -378,13 +378,15 @@ def _wiring(node: Node) -> Any:
     """Where a task's inputs come from, what it follows, and when."""
     spec = node.spec
     parts = spec.inputs, sorted(spec.upstream), spec.trigger_policy, spec.parameter_iterator, spec.artifact_iterator
-    return msgspec.to_builtins(parts)
+    # Values that options of the platform refer to are resolved with the inputs.
+    return msgspec.to_builtins((*parts, [option.name for option in node.options]))
 
 
 def _taken(node: Node) -> list[str]:
     """Which inputs of the graph around it a task takes."""
     found = [source.component_input_parameter for source in node.spec.inputs.parameters.values()]
     found += [source.component_input_artifact for source in node.spec.inputs.artifacts.values()]
+    found += [option.source.component_input_parameter for option in node.options]
     return [name for name in found if name is not None]
 
 
