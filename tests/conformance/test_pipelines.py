@@ -9,6 +9,7 @@ Each file of ``pipelines/`` is a pipeline as a user writes it, and says at its e
                 state      of the run; SUCCEEDED unless it says otherwise
                 failure    a part of the run's failure, in words
                 cache      run with caching, which is off otherwise
+                kind       of Kubernetes' objects that the host must serve; the pipeline waits for the day that it does
     OBJECTS     of Kubernetes that are there before.
 
 For kfp only the import line changes. All runs are submitted at once to one host, which tests then wait for one by one.
@@ -28,6 +29,7 @@ import pytest
 from environments import CACHE, client_environment
 
 from kedge.errors import PipelineError
+from kedge.kube.core import KINDS
 from kedge.pipelines import documents
 from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost, running_host
@@ -155,8 +157,9 @@ def expected(case: str) -> Json:
 
 
 def ways(case: str) -> tuple[str, ...]:
-    """The ways that a pipeline goes: all three, unless it uses what kfp refuses to compile."""
-    return expected(case).get("ways", WAYS)
+    """The ways that a pipeline goes: all three, unless it uses what kfp refuses to compile, or what the host does not serve."""
+    kind = expected(case).get("kind")
+    return () if kind and kind not in {known.kind for known in KINDS} else expected(case).get("ways", WAYS)
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ ASKED: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("kedge.testing.runs.KINDS", (*KINDS, PERSISTENT_VOLUME_CLAIM))
+    monkeypatch.setattr("kedge.testing.runs.KINDS", tuple(dict.fromkeys((*KINDS, PERSISTENT_VOLUME_CLAIM))))
     return World.new(tmp_path / "world")
 
 

@@ -261,7 +261,7 @@ async def test_a_hub_killed_before_any_write_ends_the_run_as_if_undisturbed(tmp_
 async def test_a_hub_killed_before_any_write_makes_and_deletes_each_claim_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kedge.testing.runs.KINDS", (*KINDS, PERSISTENT_VOLUME_CLAIM))
+    monkeypatch.setattr("kedge.testing.runs.KINDS", tuple(dict.fromkeys((*KINDS, PERSISTENT_VOLUME_CLAIM))))
 
     @dsl.pipeline
     def claims() -> None:
