@@ -150,7 +150,10 @@ def _run(file: Path) -> ModuleType:
 def _missing(error: ModuleNotFoundError, file: Path) -> PipelineError:
     top = (error.name or "").partition(".")[0]
     if top == "kfp":
-        fix = "Write `from kedge import dsl` in place of `from kfp import dsl`; the names are the same."
+        fix = (
+            "Write `from kedge import dsl` in place of `from kfp import dsl`, and `from kedge.dsl import kubernetes` in place of "
+            "`from kfp import kubernetes`; the names are the same."
+        )
     else:
         fix = (
             f"Put {top}.py beside the pipeline file, or install the package here. What only the steps need is better imported "

@@ -108,7 +108,8 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
         {},
         (
             "{file}:1: there is no module named 'kfp' here.\n"
-            "Write `from kedge import dsl` in place of `from kfp import dsl`; the names are the same."
+            "Write `from kedge import dsl` in place of `from kfp import dsl`, and `from kedge.dsl import kubernetes` in place of "
+            "`from kfp import kubernetes`; the names are the same."
         ),
     ),
     "a wrong pipeline": (
