@@ -1,11 +1,12 @@
-"""Removes what Pods leave behind: a moment later and many at once, because nobody waits for it and the next step would."""
+"""Removes what Pods leave behind: when no Pod has ended for a moment, because nobody waits for it and the next step would."""
 
 import asyncio
 import contextlib
 import shutil
 from pathlib import Path
 
-_PAUSE_SECONDS = 0.1
+_QUIET_SECONDS = 0.5
+_LONGEST_SECONDS = 5.0  # what lies there takes space: so long it waits where Pods end without a pause
 
 
 class Cleaner:
@@ -14,6 +15,7 @@ class Cleaner:
     def __init__(self) -> None:
         self._due: dict[Path, bool] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._last = self._until = 0.0
         self._at_work: set[asyncio.Future[None]] = set()
 
     def add(self, directory: Path, *, keep_logs: bool) -> None:
@@ -24,8 +26,11 @@ class Cleaner:
             keep_logs: Whether its logs are still wanted.
         """
         self._due[directory] = keep_logs and self._due.get(directory, True)
+        loop = asyncio.get_running_loop()
+        self._last = loop.time()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._begin)
+            self._until = self._last + _LONGEST_SECONDS
+            self._timer = loop.call_later(_QUIET_SECONDS, self._begin_if_quiet)
 
     async def close(self) -> None:
         """Remove what is due, now."""
@@ -33,6 +38,14 @@ class Cleaner:
             self._timer.cancel()
             self._begin()
         await asyncio.gather(*self._at_work)
+
+    def _begin_if_quiet(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = min(self._last + _QUIET_SECONDS, self._until)
+        if loop.time() < due:
+            self._timer = loop.call_at(due, self._begin_if_quiet)
+        else:
+            self._begin()
 
     def _begin(self) -> None:
         due, self._due, self._timer = self._due, {}, None

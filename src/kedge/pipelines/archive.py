@@ -1,6 +1,6 @@
 """Logs of ended steps, kept in the artifact store: they can be read when the Pod and its directory are long gone.
 
-A log is copied soon after its step's result is recorded, one after another and off every run's path: no step waits for it, and a
+A log is copied when no step has ended for a moment, one after another and off every run's path: no step waits for it, and a
 store that is away is tried again. A host that ended before it came to a log does so when it starts again. The copy lies beside
 the step's outputs, as ``executor-logs``; each line begins with the time it was written.
 """
@@ -25,7 +25,9 @@ from kedge.pipelines.records import RunRecord
 from kedge.server.logs import LogOptions
 
 NAME = "executor-logs"
-_REST = 1.0  # seconds that a step is left alone: its process may be on its way out, and the steps after it come first
+# Seconds since the last step has ended: its process may be on its way out, and the steps after it come first.
+_QUIET = 1.0
+_LONGEST = 10.0  # seconds that a log waits where steps end without a pause
 _RETRY = 5.0
 _log = logging.getLogger(__name__)
 
@@ -60,9 +62,11 @@ class LogArchive:
         self._parts = parts
         self._waiting: asyncio.Queue[Obj] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._settled_at = parts.clock.monotonic()
 
     def settled(self, pod: Obj) -> None:
         """A Pod's result is recorded: copy its log, later."""
+        self._settled_at = self._parts.clock.monotonic()
         self._waiting.put_nowait(pod)
 
     async def start(self) -> None:
@@ -105,14 +109,28 @@ class LogArchive:
         except KedgeError as error:
             _log.warning("logs of steps that ended before this start are not copied: %s", error)
         while True:
-            pod = await self._waiting.get()
-            await self._parts.clock.sleep(_REST if self._waiting.empty() else 0)
-            try:
-                await self._copy(pod)
-            except KedgeError as error:
-                _log.warning("the log of Pod %s waits to be copied: %s", pod["metadata"]["name"], error)
-                self._waiting.put_nowait(pod)
-                await self._parts.clock.sleep(_RETRY)
+            pods = [await self._waiting.get()]
+            await self._rest()
+            while not self._waiting.empty():
+                pods.append(self._waiting.get_nowait())
+            for pod in pods:
+                await self._try_to_copy(pod)
+
+    async def _rest(self) -> None:
+        """Wait for a moment in which no step ends, but not for long."""
+        clock = self._parts.clock
+        until = clock.monotonic() + _LONGEST
+        while (due := min(self._settled_at + _QUIET, until)) > (now := clock.monotonic()):
+            await clock.sleep(due - now)
+
+    async def _try_to_copy(self, pod: Obj) -> None:
+        await self._parts.clock.sleep(0)
+        try:
+            await self._copy(pod)
+        except KedgeError as error:
+            _log.warning("the log of Pod %s waits to be copied: %s", pod["metadata"]["name"], error)
+            self._waiting.put_nowait(pod)
+            await self._parts.clock.sleep(_RETRY)
 
     async def _copy(self, pod: Obj) -> None:
         reference = observations.reference(pod)
