@@ -29,15 +29,16 @@ from kedge.errors import AlreadyExists, Unauthorized
 from kedge.files import write_private
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
-from kedge.kube.core import KINDS, NAMESPACE, POD
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.core import KINDS, NAMESPACE
 from kedge.node.agent import NodeAgent
+from kedge.node.scheduler import Scheduler
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.controller import Limits
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
 from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, Authenticator
+from kedge.server.core import Admission
 from kedge.server.guard import LoopbackGuard
 from kedge.server.listen import LOOPBACK, Listeners
 from kedge.server.streams import Streams
@@ -168,8 +169,11 @@ async def _parts(
     kinds = (*KINDS, *pipelines.KINDS)
     background = _Background()
     with closing(ObjectLog(home.path / "objects.db", synchronous=settings.synchronous)) as store:
-        api = Api(store, kinds, clock, ids, admission=(_bind,), tokens=tokens)
+        hooks: list[Admission] = []
+        api = Api(store, kinds, clock, ids, admission=hooks, tokens=tokens)
         client = LocalClient(api)
+        scheduler = Scheduler(client, clock, ids, NODE)
+        hooks.append(scheduler.admit)
         _ensure_namespaces(api)
         authenticator = Authenticator(owner_token, tokens, api)
         streams = Streams()
@@ -191,6 +195,8 @@ async def _parts(
         try:
             background.start("workloads", workloads.run(client, kinds, clock))
             await node.start()
+            background.start("scheduler", scheduler.run())
+            await scheduler.ready()
             await feature.start()
             await listeners.start(LoopbackGuard(Starlette(routes=routes)), keys.certificate, keys.key)
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
@@ -214,12 +220,6 @@ async def _parts(
             await feature.stop()
             await node.stop()
             await background.stop()
-
-
-def _bind(verb: str, kind: Kind, new: Obj, old: Obj | None) -> None:
-    """This machine is the only node: Pods are bound to it as they are made, which saves a write for each."""
-    if verb == "create" and kind is POD and old is None:
-        new["spec"].setdefault("nodeName", NODE)
 
 
 def _ensure_namespaces(api: Api) -> None:

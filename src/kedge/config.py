@@ -38,6 +38,8 @@ class Settings:
         synchronous: SQLite's durability, ``NORMAL`` or ``FULL`` (``KEDGE_SYNCHRONOUS``). NORMAL survives any crash of Kedge;
             a power cut may lose the last moments, which are then run again.
         max_pods: Pods that run at once on this node (``KEDGE_MAX_PODS``; default 2 for each processor, at least 4).
+        node_labels: Labels of the node besides its own, for ``nodeSelector`` and affinity (``KEDGE_NODE_LABELS``, such as
+            ``disk=ssd,zone=a``).
         default_cpu: Processors that a container without a request is counted as (``KEDGE_DEFAULT_CPU``).
         default_memory: Bytes, likewise (``KEDGE_DEFAULT_MEMORY``).
         infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
@@ -56,6 +58,7 @@ class Settings:
     cache: Path
     synchronous: str = "NORMAL"
     max_pods: int = 4
+    node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
     default_cpu: float = 0.25
     default_memory: int = 64 << 20
     infra_retries: int = 3
@@ -85,6 +88,7 @@ class Settings:
             cache=_cache(env),
             synchronous=synchronous,
             max_pods=int(_number(env, "KEDGE_MAX_PODS", max(4, 2 * (os.cpu_count() or 1)))),
+            node_labels=_labels(env, "KEDGE_NODE_LABELS"),
             default_cpu=_number(env, "KEDGE_DEFAULT_CPU", 0.25),
             default_memory=int(_number(env, "KEDGE_DEFAULT_MEMORY", 64 << 20)),
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
@@ -102,6 +106,16 @@ def _artifact_root(env: Mapping[str, str]) -> str:
     if not value or "://" in value:
         return value
     return Path(value).expanduser().absolute().as_uri()
+
+
+def _labels(env: Mapping[str, str], name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in filter(None, (each.strip() for each in env.get(name, "").split(","))):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key:
+            raise KedgeError(f"{name}: must be labels such as disk=ssd,zone=a, got {pair!r} among them. Write KEY=VALUE.")
+        found[key] = value
+    return found
 
 
 def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ not fit now waits, and those behind it wait too, so that a large one is not star
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from kedge.kube import quantities
 from kedge.kube.kinds import Obj
@@ -106,7 +107,7 @@ class Admission:
 
 
 def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
-    """What a Pod asks for, as the scheduler adds it up: its containers and sidecars together, or its largest init container.
+    """What a Pod asks for, with what a main container without requests is counted as.
 
     Args:
         spec: The Pod's spec.
@@ -117,9 +118,25 @@ def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
         >>> size_of({"containers": [{"resources": {"requests": {"cpu": "500m"}}}]}, default_cpu=0.25, default_memory=64)
         Size(cpu=0.5, memory=64, other=())
     """
+    total = requests_of(spec, {"cpu": default_cpu, "memory": float(default_memory)})
+    other = tuple(sorted((name, amount) for name, amount in total.items() if _is_counted(name) and amount))
+    return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other)
+
+
+def requests_of(spec: Obj, default: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
+    """What a Pod asks for, as the scheduler adds it up: its containers and sidecars together, or its largest init container.
+
+    Args:
+        spec: The Pod's spec.
+        default: What a main container asks for that does not say.
+
+    Examples:
+        >>> requests_of({"containers": [{"resources": {"requests": {"cpu": "500m"}}}, {"resources": {"limits": {"cpu": 1}}}]})
+        {'cpu': 1.5}
+    """
     total: dict[str, float] = {}
     for container in spec["containers"]:
-        _add(total, _requests(container, {"cpu": default_cpu, "memory": float(default_memory)}))
+        _add(total, _requests(container, default))
     sidecars: dict[str, float] = {}
     largest: dict[str, float] = {}
     for container in spec.get("initContainers") or ():
@@ -132,8 +149,7 @@ def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
     _add(total, sidecars)
     for name, amount in largest.items():
         total[name] = max(total.get(name, 0.0), amount)
-    other = tuple(sorted((name, amount) for name, amount in total.items() if _is_counted(name) and amount))
-    return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other)
+    return total
 
 
 def _is_counted(name: str) -> bool:

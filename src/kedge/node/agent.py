@@ -28,6 +28,7 @@ from kedge.node.logs import NodeLogs, Shown
 from kedge.node.objects import Objects
 from kedge.node.pods import PodWorker, Tools
 from kedge.node.preparing import Preparation
+from kedge.node.registration import Registration
 from kedge.node.specs import Machine, kept_places
 from kedge.node.supervisor_client import Supervisor
 from kedge.node.uv import Uv
@@ -66,7 +67,9 @@ class NodeAgent:
         self._interpreters = Interpreters(self._uv, settings.environ)
         self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
         self._cleaner = Cleaner()
-        self._admission = Admission(capacity.of_machine(), settings.max_pods)
+        machine = capacity.of_machine()
+        self._registration = Registration(client, clock, settings, node_name, machine)
+        self._admission = Admission(machine, settings.max_pods)
         self._workers: dict[str, PodWorker] = {}
         self._queued: dict[str, tuple[str, str]] = {}
         self._fetching: set[str] = set()
@@ -106,6 +109,7 @@ class NodeAgent:
             self._settings.log_limit,
             self._over,
         )
+        await self._registration.register()
         resource_version = await self._adopt(hello["containers"])
         self._tasks.append(asyncio.create_task(self._watch(resource_version), name="node"))
 

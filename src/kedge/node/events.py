@@ -25,13 +25,14 @@ class Events:
         clock: When.
         ids: Names.
         node: This node's name.
+        component: Who writes them.
     """
 
-    def __init__(self, writer: Writer, clock: Clock, ids: Ids, node: str) -> None:
+    def __init__(self, writer: Writer, clock: Clock, ids: Ids, node: str, *, component: str = "kedge-node") -> None:
         self._writer = writer
         self._clock = clock
         self._ids = ids
-        self._node = node
+        self._source = {"component": component, "host": node} if component == "kedge-node" else {"component": component}
         self._tasks: set[asyncio.Task[None]] = set()
         self._written: dict[tuple[str, str, str], tuple[str, int]] = {}  # (uid, reason, message) -> (name, count)
 
@@ -65,7 +66,7 @@ class Events:
             },
             "type": "Warning" if warning else "Normal",
             **what,
-            "source": {"component": "kedge-node", "host": self._node},
+            "source": self._source,
             "firstTimestamp": now,
             "lastTimestamp": now,
             "count": 1,

@@ -5,7 +5,6 @@ changes nothing that a process could notice, or asks for less than it gets: ``do
 """
 
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -58,8 +57,6 @@ _INSTEAD = "Remove it, or run the Pod on a Kubernetes cluster."
 _VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI"})
 _PROJECTIONS = frozenset({"serviceAccountToken", "configMap", "secret", "downwardAPI"})
 _LARGEST_ID = (1 << 31) - 1
-_ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def check(spec: Obj, host: Host) -> None:
@@ -80,27 +77,6 @@ def check(spec: Obj, host: Host) -> None:
 def _always(why: str) -> _Rule:
     """For what cannot be had whatever its value; an empty one asks for nothing."""
     return lambda value, _: why if value else ""
-
-
-def _labels(value: Any, host: Host) -> str:
-    machine = platform.machine()
-    have = {
-        "kubernetes.io/os": sys.platform,
-        "kubernetes.io/arch": _ARCHITECTURES.get(machine, machine),
-        "kubernetes.io/hostname": host.name,
-    }
-    for key, wanted in value.items():
-        if have.get(key) != wanted:
-            known = ", ".join(f"{name}={each}" for name, each in have.items())
-            return f"this host, the only node, is not labelled {key}={wanted}; it has {known}"
-    return ""
-
-
-def _affinity(value: Any, _: Host) -> str:
-    for kind in ("nodeAffinity", "podAntiAffinity"):
-        if (value.get(kind) or {}).get(_REQUIRED):
-            return f"{kind}.{_REQUIRED} chooses between nodes, and this host is the only one"
-    return ""
 
 
 def _system(value: Any, _: Host) -> str:
@@ -162,11 +138,8 @@ _SPEC: Mapping[str, _Rule] = {
     "dnsConfig": _always("processes use this machine's resolver"),
     "hostAliases": _always("processes use this machine's /etc/hosts"),
     "subdomain": _always("Pods have no names of their own in DNS here; they all are at 127.0.0.1"),
-    "nodeSelector": _labels,
-    "affinity": _affinity,
     "os": _system,
     "readinessGates": _always("a Pod is ready here when its containers run, and waits for nothing else"),
-    "schedulingGates": _always("a Pod is started here as soon as there is room, and waits for nothing else"),
     "schedulingGroup": _always("Pods are started one by one here"),
     "evictionResponders": _always("nobody is asked before a Pod is ended here"),
     "resourceClaims": _always("devices cannot be claimed here"),

@@ -13,8 +13,6 @@ from kedge.node.refusals import Host, Refusal, check
 USER = Host(1000, (1000, 27), "here")
 ROOT = Host(0, (0,), "here")
 DOC = (Path(__file__).parents[3] / "docs" / "pods.md").read_text()
-REQUIRED = {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}
-PREFERRED = {"preferredDuringSchedulingIgnoredDuringExecution": [{}]}
 
 
 def spec(field: str, value: Any) -> Any:
@@ -34,13 +32,8 @@ REFUSED: list[tuple[str, Any, Host]] = [
     ("dnsConfig", {"nameservers": ["1.1.1.1"]}, USER),
     ("hostAliases", [{"ip": "1.1.1.1"}], USER),
     ("subdomain", "workers", USER),
-    ("nodeSelector", {"accelerator": "h100"}, USER),
-    ("nodeSelector", {"kubernetes.io/os": "windows"}, USER),
-    ("affinity", {"nodeAffinity": REQUIRED}, USER),
-    ("affinity", {"podAntiAffinity": REQUIRED}, USER),
     ("os", {"name": "windows"}, USER),
     ("readinessGates", [{"conditionType": "x"}], USER),
-    ("schedulingGates", [{"name": "x"}], USER),
     ("schedulingGroup", {"podGroupName": "x"}, USER),
     ("evictionResponders", [{"name": "x"}], USER),
     ("resourceClaims", [{"name": "x"}], USER),
@@ -80,14 +73,11 @@ ACCEPTED: list[tuple[str, Any, Host]] = [
     ("hostIPC", True, USER),
     ("hostUsers", False, USER),
     ("shareProcessNamespace", True, USER),
-    ("nodeSelector", {"kubernetes.io/os": sys.platform, "kubernetes.io/hostname": "here"}, USER),
-    ("affinity", {"nodeAffinity": PREFERRED, "podAntiAffinity": PREFERRED, "podAffinity": REQUIRED}, USER),
     ("os", {"name": sys.platform}, USER),
     ("tolerations", [{"operator": "Exists"}], USER),
     ("topologySpreadConstraints", [{"maxSkew": 1}], USER),
     ("priorityClassName", "high", USER),
     ("imagePullSecrets", [{"name": "x"}], USER),
-    ("schedulingGates", [], USER),
     ("securityContext.runAsUser", 1000, USER),
     ("securityContext.runAsUser", 1000, ROOT),
     ("securityContext.runAsGroup", 1000, USER),

@@ -1,0 +1,272 @@
+"""Whether this node may run a Pod, decided as Kubernetes' scheduler does; plain functions.
+
+A Pod that may not stays Pending. Each `Fault` says why in the scheduler's words, and what would help, which
+it does not say. The questions are asked in its order, and as there the first that fails is the answer.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kedge.kube import quantities, selectors
+from kedge.kube.kinds import Obj
+from kedge.node.admission import requests_of
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+UNSCHEDULABLE: Obj = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+"""What a Pod must tolerate to run on a node that is cordoned."""
+_KEEPS_AWAY = frozenset({"NoSchedule", "NoExecute"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a Pod cannot be scheduled.
+
+    Attributes:
+        reason: As Kubernetes' scheduler writes it, such as ``1 node(s) were unschedulable``.
+        help: A sentence that says what would help.
+    """
+
+    reason: str
+    help: str
+
+
+def faults(pod: Obj, node: Obj, others: Sequence[Obj] = ()) -> list[Fault]:
+    """Why a node may not run a Pod; empty when it may.
+
+    Args:
+        pod: The Pod.
+        node: The node.
+        others: Pods that the node has and that have not ended; matters only where `looks_at_pods`, or where one of them keeps
+            others away.
+    """
+    for question in (_cordoned, _tainted, _unlike, _too_large):
+        if found := question(pod, node):
+            return found
+    return _not_beside(pod, node, others)
+
+
+def message(found: Iterable[Fault]) -> str:
+    """What the Pod's condition says.
+
+    Examples:
+        >>> message([Fault("1 Insufficient cpu", "Lower its request.")])
+        '0/1 nodes are available: 1 Insufficient cpu. Lower its request.'
+    """
+    found = sorted(found, key=lambda fault: fault.reason)
+    return f"0/1 nodes are available: {', '.join(fault.reason for fault in found)}. {' '.join(fault.help for fault in found)}"
+
+
+def looks_at_pods(pod: Obj) -> bool:
+    """Whether where a Pod may run depends on other Pods."""
+    affinity = pod["spec"].get("affinity") or {}
+    return any((affinity.get(kind) or {}).get(REQUIRED) for kind in ("podAffinity", "podAntiAffinity"))
+
+
+def keeps_others_away(pod: Obj) -> bool:
+    """Whether a Pod has a say in what may run beside it."""
+    return bool(((pod["spec"].get("affinity") or {}).get("podAntiAffinity") or {}).get(REQUIRED))
+
+
+def tolerates(pod: Obj, taint: Obj) -> bool:
+    """Whether a Pod tolerates a taint.
+
+    Examples:
+        >>> taint = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+        >>> tolerates({"spec": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}}, taint)
+        True
+        >>> tolerates({"spec": {"tolerations": [{"key": "gpu", "value": "no"}]}}, taint)
+        False
+    """
+    return any(tolerated(each, taint) for each in pod["spec"].get("tolerations") or ())
+
+
+def tolerated(toleration: Obj, taint: Obj) -> bool:
+    """Whether one toleration is for a taint."""
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    operator, wanted, value = toleration.get("operator") or "Equal", toleration.get("value") or "", taint.get("value") or ""
+    if operator in {"Lt", "Gt"}:
+        return _compare(operator, value, [wanted])
+    return operator == "Exists" or (bool(toleration.get("key")) and wanted == value)
+
+
+def _cordoned(pod: Obj, node: Obj) -> list[Fault]:
+    if not node["spec"].get("unschedulable") or tolerates(pod, UNSCHEDULABLE):
+        return []
+    name = node["metadata"]["name"]
+    return [Fault("1 node(s) were unschedulable", f"{name} is cordoned; kubectl uncordon {name} lets Pods in again.")]
+
+
+def _tainted(pod: Obj, node: Obj) -> list[Fault]:
+    name = node["metadata"]["name"]
+    for taint in node["spec"].get("taints") or ():
+        if taint.get("effect") not in _KEEPS_AWAY or tolerates(pod, taint):
+            continue
+        key, value, effect = taint["key"], taint.get("value") or "", taint["effect"]
+        text = f"Give the Pod a toleration for it, or take it away: kubectl taint node {name} {key}:{effect}-."
+        return [Fault(f"1 node(s) had untolerated taint {{{key}: {value}}}", text)]
+    return []
+
+
+# -- labels of the node -------------------------------------------------------------------------------------------------
+
+
+def _unlike(pod: Obj, node: Obj) -> list[Fault]:
+    spec, labels = pod["spec"], node["metadata"].get("labels") or {}
+    missing = {key: value for key, value in (spec.get("nodeSelector") or {}).items() if labels.get(key) != value}
+    affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)
+    terms: list[Obj] = (affinity or {}).get("nodeSelectorTerms") or []
+    if not missing and (affinity is None or any(_term_holds(term, node) for term in terms)):
+        return []
+    name = node["metadata"]["name"]
+    if missing:
+        pairs = " ".join(f"{key}={value}" for key, value in sorted(missing.items()))
+        have = "; ".join(f"its {key} is {labels[key]}" for key in sorted(missing) if key in labels)
+        over = " --overwrite" if have else ""
+        text = f"{name} is not labelled {pairs}{f' ({have})' if have else ''}: kubectl label node {name} {pairs}{over}."
+    else:
+        wanted = ", or ".join(_in_words(term) for term in terms) or "nothing, which no node is"
+        text = f"The Pod wants a node with {wanted}: kubectl label node {name} KEY=VALUE gives {name} a label."
+    return [Fault("1 node(s) didn't match Pod's node affinity/selector", text)]
+
+
+def _term_holds(term: Obj, node: Obj) -> bool:
+    """Whether a node fits one term; one that is empty fits none."""
+    labels, fields = node["metadata"].get("labels") or {}, {"metadata.name": node["metadata"]["name"]}
+    expressions, names = term.get("matchExpressions") or [], term.get("matchFields") or []
+    if not expressions and not names:
+        return False
+    return all(_holds(each, labels) for each in expressions) and all(_holds(each, fields) for each in names)
+
+
+def _holds(expression: Obj, have: Mapping[str, str]) -> bool:
+    value, operator, values = have.get(expression["key"]), expression["operator"], expression.get("values") or []
+    if operator in {"In", "NotIn"}:
+        return (value in values) == (operator == "In")
+    if operator in {"Exists", "DoesNotExist"}:
+        return (value is not None) == (operator == "Exists")
+    return value is not None and _compare(operator, value, values)
+
+
+def _compare(operator: str, value: str, than: list[str]) -> bool:
+    """Whether a whole number is greater, or less, than another; what is no number is neither."""
+    try:
+        number, bound = int(value), int(than[0])
+    except (ValueError, IndexError):
+        return False
+    return number > bound if operator == "Gt" else number < bound if operator == "Lt" else False
+
+
+_OPERATORS = {"In": "in", "NotIn": "not in", "Gt": ">", "Lt": "<"}
+
+
+def _in_words(term: Obj) -> str:
+    """One term as people read it.
+
+    Examples:
+        >>> _in_words({"matchExpressions": [{"key": "gpu", "operator": "In", "values": ["a", "b"]}]})
+        'gpu in (a, b)'
+    """
+    words: list[str] = []
+    for each in (*(term.get("matchExpressions") or ()), *(term.get("matchFields") or ())):
+        key, operator, values = each["key"], each["operator"], each.get("values") or []
+        if operator in {"In", "NotIn"}:
+            words.append(f"{key} {_OPERATORS[operator]} ({', '.join(values)})")
+        elif operator in {"Gt", "Lt"}:
+            words.append(f"{key} {_OPERATORS[operator]} {' '.join(values)}")
+        else:
+            words.append(key if operator == "Exists" else f"no {key}")
+    return " and ".join(words) or "an empty term, which fits no node"
+
+
+# -- what it has --------------------------------------------------------------------------------------------------------
+
+
+def _too_large(pod: Obj, node: Obj) -> list[Fault]:
+    """Requests against an empty node: what does not fit beside others waits for its turn on the node itself."""
+    allocatable, name = node["status"].get("allocatable") or {}, node["metadata"]["name"]
+    found: list[Fault] = []
+    for resource, amount in sorted(requests_of(pod["spec"]).items()):
+        if amount > quantities.parse(allocatable.get(resource) or 0):
+            has = allocatable.get(resource) or "none"
+            text = f"The Pod requests {_amount(resource, float(amount))} of {resource} and {name} has {has}: lower the request."
+            found.append(Fault(f"1 Insufficient {resource}", text))
+    return found
+
+
+def _amount(resource: str, amount: float) -> str:
+    if resource == "cpu":
+        return quantities.render_cpu(amount)
+    return quantities.render_memory(int(amount)) if amount == int(amount) else f"{amount:g}"
+
+
+# -- other Pods ---------------------------------------------------------------------------------------------------------
+
+
+def _not_beside(pod: Obj, node: Obj, others: Sequence[Obj]) -> list[Fault]:
+    """What Pods demand of those beside them. On one node a topology is the node, if it has the label, or is nowhere."""
+    labels, name = node["metadata"].get("labels") or {}, node["metadata"]["name"]
+    for other in others:
+        for term in _terms(other, "podAntiAffinity"):
+            if term["topologyKey"] in labels and _chosen(term, other, pod):
+                who = f"{other['metadata']['namespace']}/{other['metadata']['name']}"
+                return [
+                    Fault(
+                        "1 node(s) didn't satisfy existing pods anti-affinity rules",
+                        f"Pod {who} keeps it away; it runs when that has ended.",
+                    )
+                ]
+    for term in _terms(pod, "podAffinity"):
+        beside = term["topologyKey"] in labels and any(_chosen(term, pod, other) for other in others)
+        # The first of a group that wants to be together may start it.
+        alone = term["topologyKey"] in labels and not beside and _chosen(term, pod, pod)
+        if not beside and not alone:
+            text = (
+                f"It runs when a Pod that its podAffinity chooses runs on {name}."
+                if term["topologyKey"] in labels
+                else f"{name} has no label {term['topologyKey']}."
+            )
+            return [Fault("1 node(s) didn't match pod affinity rules", text)]
+    for term in _terms(pod, "podAntiAffinity"):
+        near = next((other for other in others if _chosen(term, pod, other)), None) if term["topologyKey"] in labels else None
+        if near is not None:
+            who = f"{near['metadata']['namespace']}/{near['metadata']['name']}"
+            return [Fault("1 node(s) didn't match pod anti-affinity rules", f"It runs when Pod {who} has ended.")]
+    return []
+
+
+def _terms(pod: Obj, kind: str) -> Iterator[Obj]:
+    yield from ((pod["spec"].get("affinity") or {}).get(kind) or {}).get(REQUIRED) or ()
+
+
+def _chosen(term: Obj, owner: Obj, other: Obj) -> bool:
+    """Whether a term of a Pod's affinity means another Pod."""
+    theirs = other["metadata"].get("namespace")
+    spaces: list[Any] = term.get("namespaces") or []
+    anywhere = term.get("namespaceSelector")
+    if anywhere is None and not spaces:
+        spaces = [owner["metadata"].get("namespace")]
+    # Namespaces are not read here: a selector that is not empty is taken by the one label that each namespace has.
+    if theirs not in spaces and not (anywhere is not None and _of_namespace(anywhere, theirs)):
+        return False
+    if term.get("labelSelector") is None:
+        return False
+    selector = [*selectors.from_label_selector(term["labelSelector"]), *_by_keys(term, owner)]
+    return selectors.label_predicate(selector)(other)
+
+
+def _of_namespace(selector: Obj, name: str | None) -> bool:
+    labels = {"kubernetes.io/metadata.name": name}
+    return selectors.label_predicate(selectors.from_label_selector(selector))({"metadata": {"labels": labels}})
+
+
+def _by_keys(term: Obj, owner: Obj) -> Iterator[selectors.Requirement]:
+    """``matchLabelKeys`` and ``mismatchLabelKeys``: what the Pod's own labels say."""
+    own = owner["metadata"].get("labels") or {}
+    for field, negated in (("matchLabelKeys", False), ("mismatchLabelKeys", True)):
+        for key in term.get(field) or ():
+            if key in own:
+                yield selectors.Requirement(key, frozenset((own[key],)), negated)
