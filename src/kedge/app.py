@@ -185,7 +185,7 @@ async def _parts(
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
             pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime),
-            Limits(infra_retries=settings.infra_retries, final_status_complete=settings.final_status == "COMPLETE"),
+            _limits(settings),
         )
         routes = [
             *feature.routes(authenticator, __version__),
@@ -220,6 +220,14 @@ async def _parts(
             await feature.stop()
             await node.stop()
             await background.stop()
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        infra_retries=settings.infra_retries,
+        final_status_complete=settings.final_status == "COMPLETE",
+        cache_ttl=settings.cache_ttl,
+    )
 
 
 def _ensure_namespaces(api: Api) -> None:

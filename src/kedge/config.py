@@ -5,12 +5,16 @@ command starts. Nothing reads them at import.
 """
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kedge.errors import KedgeError
+
+_CENTURY = 100 * 365 * 86400.0
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -51,6 +55,8 @@ class Settings:
             launcher's own runtime, as far as that has what they use (``KEDGE_KFP_RUNTIME``).
         final_status: What exit tasks are told of success: ``SUCCEEDED`` as KFP documents it, or ``COMPLETE`` as its backend
             says (``KEDGE_FINAL_STATUS``).
+        cache_ttl: Seconds after which no result of a step is used again, 0 for never; ``None``, the default, for no such limit
+            (``KEDGE_CACHE_TTL``: a number of seconds, or with a unit, such as ``12h`` or ``7d``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -67,6 +73,7 @@ class Settings:
     warm: bool = True
     kfp_runtime: str = ""
     final_status: str = ""
+    cache_ttl: float | None = None
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -97,6 +104,7 @@ class Settings:
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
             final_status=_choice(env, "KEDGE_FINAL_STATUS", ("", "SUCCEEDED", "COMPLETE")),
+            cache_ttl=_seconds(env, "KEDGE_CACHE_TTL"),
             environ=dict(env),
         )
 
@@ -123,6 +131,16 @@ def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise KedgeError(f"{name}: must be {' or '.join(filter(None, allowed))}, got {value!r}. Unset it otherwise.")
     return value
+
+
+def _seconds(env: Mapping[str, str], name: str) -> float | None:
+    text = env.get(name, "")
+    if not text:
+        return None
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd]?)", text)
+    if found is None:
+        raise KedgeError(f"{name}: must be a time such as 90s, 30m, 12h or 7d, got {text!r}. Unset it for no limit.")
+    return min(float(found[1]) * _UNITS[found[2] or "s"], _CENTURY)
 
 
 def _number(env: Mapping[str, str], name: str, default: float) -> float:

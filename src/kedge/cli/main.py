@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": "Cancel a run.",
     "pipelines": "List, show, upload and delete pipelines.",
     "artifacts": "List, show and get artifacts, and tell their lineage.",
+    "cache": "List, show and clear results of steps that may be used again.",
     "schedules": "Run pipelines again and again: by cron or every so often.",
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",

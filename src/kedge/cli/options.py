@@ -1,12 +1,27 @@
 """Options that several commands share, and how they print."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class TimeSpan(click.ParamType[int]):
+    """A length of time such as 30m, in seconds."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        found = re.fullmatch(r"([0-9]{1,9})([smhd])", str(value))
+        if found is None or not int(found[1]):
+            self.fail(f"{value!r} must be a whole number and a unit, such as 30m, 6h or 1d.", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
 
 
 def output_option(command: Command) -> Command:

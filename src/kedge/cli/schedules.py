@@ -1,13 +1,12 @@
 """``kedge schedules``: recurring runs, by cron or every so often."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kedge.cli.files import load
-from kedge.cli.options import output_option, print_json, print_table
+from kedge.cli.options import TimeSpan, output_option, print_json, print_table
 from kedge.cli.parameters import read_parameters
 from kedge.cli.session import connect
 
@@ -55,23 +54,11 @@ def show(*, schedule: str, output: str) -> None:
             click.echo(f"{heading + ':':<10}{value}")
 
 
-class _Every(click.ParamType[int]):
-    """A length of time such as 30m, in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = re.fullmatch(r"([0-9]+)([smhd])", str(value))
-        if found is None or not int(found[1]):
-            self.fail(f"{value!r} must be a whole number and a unit, such as 30m, 6h or 1d.", param, ctx)
-        return int(found[1]) * _UNITS[found[2]]
-
-
 @command.command("create")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--name", required=True, help="What people call it.")
 @click.option("--cron", help='When: five fields ("0 9 * * 1": Mondays at nine), six with seconds first, or @daily and the like.')
-@click.option("--every", type=_Every(), help="When: every so often, such as 30m, 6h or 1d.")
+@click.option("--every", type=TimeSpan(), help="When: every so often, such as 30m, 6h or 1d.")
 @click.option("--start", metavar="TIME", help="Not before this (RFC 3339).")
 @click.option("--end", metavar="TIME", help="Not after this (RFC 3339).")
 @click.option("--at-once", type=click.IntRange(1, 10), default=1, show_default=True, help="At most so many runs at once.")

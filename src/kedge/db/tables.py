@@ -229,6 +229,19 @@ tasks = Table(
         sqlite_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
         postgresql_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
     ),
+    # What the cache holds, for those who list and clear it: newest first, with what it is chosen by.
+    Index(
+        "ix_tasks_entries",
+        "finished_at",
+        "run_id",
+        "task_id",
+        "namespace",
+        "pipeline_name",
+        "component",
+        "name",
+        sqlite_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
+        postgresql_where=text("cache_key <> '' AND state = 'SUCCEEDED'"),
+    ),
 )
 
 attempts = Table(

@@ -158,15 +158,26 @@ class PipelineTask(Node):
         self,
         enable_caching: bool,  # noqa: FBT001  # upstream's
         cache_key: Optional[str] = None,
+        ttl: Optional[str] = None,
     ) -> "PipelineTask":
         """Say whether an earlier result for the same inputs may be used again.
 
         Args:
             enable_caching: Whether it may.
             cache_key: Use this in place of the inputs to tell results apart.
+            ttl: Only a result that is at most so old, such as ``"12h"`` or ``"7d"``. Kedge's own: upstream has no such limit.
         """
-        if cache_key and not enable_caching:
-            raise self._error("has a cache key but caching is off", fix="Pass enable_caching=True, or no cache_key.")
+        for what, value in (("a cache key", cache_key), ("a ttl", ttl)):
+            if value and not enable_caching:
+                name = what.split()[-1].replace("key", "cache_key")
+                raise self._error(f"has {what} but caching is off", fix=f"Pass enable_caching=True, or no {name}.")
+        self.platform_config.pop("kedge", None)
+        if ttl is not None:
+            self.check_container()
+            found = _duration(self, ttl, "use results again for")
+            if found in {"0s", "0.0s"}:
+                raise self._error("is set to use results again for no time", fix="Pass enable_caching=False, and no ttl.")
+            self.platform_config["kedge"] = {"cacheTtl": found}
         self.caching, self.cache_key = bool(enable_caching), cache_key or ""
         return self
 
@@ -306,16 +317,16 @@ def _memory(text: str) -> bool:
     return digits.replace(".", "", 1).isdigit() and text[len(digits) :] in _MEMORY_UNITS
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def _duration(task: PipelineTask, text: Optional[str]) -> Optional[str]:
+def _duration(task: PipelineTask, text: Optional[str], what: str = "retry after") -> Optional[str]:
     if text is None:
         return None
     number, unit = str(text)[:-1], str(text)[-1:]
     if unit not in _UNITS or not number.replace(".", "", 1).isdigit():
         raise DslError(
-            f'Task "{task.name}" is set to retry after {shown(text)}.', why="It is a time.", fix='Write "30s", "5m" or "1h".'
+            f'Task "{task.name}" is set to {what} {shown(text)}.', why="It is a time.", fix='Write "30s", "5m", "1h" or "7d".'
         )
     seconds = float(number) * _UNITS[unit]
     return f"{int(seconds) if seconds == int(seconds) else seconds}s"

@@ -292,6 +292,37 @@ class Client:
             for piece in response.iter_bytes():
                 file.write(piece)
 
+    # ---- the cache
+
+    def cache_entries(self, which: Mapping[str, str] | None = None, *, page_size: int = 20, page_token: str = "") -> Json:
+        """Read one page of results that may be used again, newest first.
+
+        Args:
+            which: ``pipeline_name``, ``component``, ``task_name``, ``before`` (a time), ``namespace``.
+            page_size: At most so many; up to 200.
+            page_token: Of the page before.
+
+        Returns:
+            ``cache_entries``, ``total_size`` and ``next_page_token``.
+        """
+        return self._call("GET", "/cache_entries", query={**(which or {}), "page_size": str(page_size), "page_token": page_token})
+
+    def cache_entry(self, fingerprint: str, *, pipeline: str = "") -> Json:
+        """Read a result that may be used again, by its key or the beginning of it; of one pipeline where several have it."""
+        return self._call("GET", f"/cache_entries/{_part(fingerprint)}", query={"pipeline_name": pipeline})
+
+    def clear_cache(self, which: Mapping[str, str] | None = None, *, every: bool = False) -> Json:
+        """Let results not be used again; what was made stays with its runs.
+
+        Args:
+            which: As for `cache_entries`.
+            every: All of them, where nothing else is said.
+
+        Returns:
+            How many were ``removed``, and ``entries`` with the numbers by pipeline and component.
+        """
+        return self._call("DELETE", "/cache_entries", query={**(which or {}), "all": "true" if every else ""})
+
     # ---- recurring runs
 
     def recurring_runs(self) -> Many:

@@ -87,7 +87,7 @@ def compile_pipeline(
         folder = defined.parent if defined.is_file() else Path.cwd()
     project = pack(folder, _sources(compiled.pipeline))
     if project is not None:
-        platforms["kedge"] = {"config": {"project": project.options()}}
+        platforms["kedge"] = {**platforms.get("kedge", {}), "config": {"project": project.options()}}
     return Document(compiled.pipeline, platforms)
 
 

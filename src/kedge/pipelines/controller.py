@@ -57,6 +57,7 @@ class Limits:
         ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
         ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success, as upstream's backend does.
+        cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
     """
 
     infra_retries: int = 3
@@ -64,6 +65,7 @@ class Limits:
     ttl: int = 7 * 24 * 3600
     ended_pods: int = 1000
     final_status_complete: bool = False
+    cache_ttl: float | None = None
 
 
 class RunController:
@@ -120,7 +122,8 @@ class RunController:
         """
         packed = Launcher.of(launcher)
         self._tools.pods.launcher = packed
-        self._surroundings = Surroundings(hub, packed.name, kfp_runtime, self._limits.final_status_complete)
+        limits = self._limits
+        self._surroundings = Surroundings(hub, packed.name, kfp_runtime, limits.final_status_complete, limits.cache_ttl)
         self._spawn(self._timers.run())
         self._spawn(self._pods.run())
         await self._pods.synced()

@@ -11,6 +11,7 @@ from kedge.kube.clock import Clock, Ids
 from kedge.launcher import bundle
 from kedge.pipelines import archive, rest
 from kedge.pipelines.adoption import Registrar
+from kedge.pipelines.cache_entries import CacheEntries
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.commits import Commits
 from kedge.pipelines.controller import Limits, RunController
@@ -23,6 +24,7 @@ from kedge.pipelines.ports import Artifacts, StepLogs
 from kedge.pipelines.proxied import behind_proxy
 from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
+from kedge.pipelines.rest_cache import CacheEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
@@ -79,6 +81,7 @@ class Feature:
     """
 
     def __init__(self, database: Database, given: Surroundings, limits: "Limits | None" = None) -> None:
+        limits = limits or Limits()
         self.database = database
         self._given = given
         self.history = History(database)
@@ -90,7 +93,7 @@ class Feature:
             registrar=self._registrar,
             artifacts=given.artifacts,
             clock=given.clock,
-            limits=limits or Limits(),
+            limits=limits,
         )
         self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
         self.controller.on_settled(self._logs.settled)
@@ -119,6 +122,7 @@ class Feature:
             portables=Portables(
                 Exports(self.history, given.artifacts, self._logs), Imports(self.history, self._catalog, given.artifacts)
             ),
+            cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
         )
 
     def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:

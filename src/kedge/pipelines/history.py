@@ -126,6 +126,7 @@ _cached = (
         tasks.c.state == text("'SUCCEEDED'"),
         tasks.c.namespace == bindparam("namespace"),
         tasks.c.pipeline_name == bindparam("pipeline"),
+        tasks.c.finished_at > bindparam("since"),
     )
     .order_by(tasks.c.finished_at.desc())
     .limit(1)
@@ -296,9 +297,9 @@ class History:
         found = self._first(_attempt_of_pod, uid=pod_uid)
         return rows.read_attempt(found) if found else None
 
-    def cached(self, key: str, namespace: str, pipeline: str) -> tuple[Values, str] | None:
-        """The newest outputs kept under a cache key, and ``<run>/<task>`` of who made them."""
-        found = self._first(_cached, key=key, namespace=namespace, pipeline=pipeline)
+    def cached(self, key: str, namespace: str, pipeline: str, *, since: datetime | None = None) -> tuple[Values, str] | None:
+        """The newest outputs kept under a cache key, made after ``since``, and ``<run>/<task>`` of who made them."""
+        found = self._first(_cached, key=key, namespace=namespace, pipeline=pipeline, since=rows.micros(since) or 0)
         if found is None:
             return None
         return rows.read_values(found["outputs"]) or Values(), f"{found['run_id']}/{found['task_id']}"

@@ -57,7 +57,11 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
         found = list(itertools.islice(platform_checks.workspace_problems(spec), _REPORTED))
     if found:
         raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
-    return Pipeline(spec, document.platforms, options, workspace)
+    try:
+        ttls = platform_spec.cache_ttls(document.platforms.get("kedge"))
+    except PipelineError as error:
+        raise PipelineError(f"{source}: {error}") from error
+    return Pipeline(spec, document.platforms, options, workspace, ttls)
 
 
 def _whole_numbers(value: Any, *, inside: bool = False) -> Any:

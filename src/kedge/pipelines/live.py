@@ -7,7 +7,7 @@ else happens. When the write fails the engine is ahead of the history, so the ru
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec.structs import replace
@@ -82,6 +82,7 @@ class LiveRun:
         self.has_workspace = False
         self.broken = False
         self._history = history
+        self._cache_ttl = surroundings.cache_ttl
         info = record.info(infra_retries=infra_retries, project_digest=str(spec.project.get("digest", "")))
         info = replace(info, final_status_complete=surroundings.final_status_complete)
         tasks, attempts = history.tasks(record.id), history.attempts(record.id)
@@ -250,7 +251,7 @@ class LiveRun:
         """Answer from the history; ``None`` where somebody must first see whether what was made is still there."""
         if any(task.cache_key == lookup.key and task.state is State.SUCCEEDED for task in changes.tasks.values()):
             return None  # what it may use is written with this transaction, and found after it
-        found = self.cached(lookup.key)
+        found = self.cached(lookup, now)
         if found is None:
             return CacheAnswered(now, lookup.task)
         asked = any(found[0].artifacts.values()) or self.claims(self.engine.tasks[lookup.task].executor)
@@ -261,9 +262,11 @@ class LiveRun:
         container = self.pipeline.executors[executor].container
         return container.claims if container is not None else ""
 
-    def cached(self, key: str) -> tuple[Outputs, str] | None:
-        """What the history keeps under a cache key, for those who check the artifacts."""
-        return self._history.cached(key, self.record.namespace, self.record.pipeline_name)
+    def cached(self, lookup: LookupCache, now: datetime) -> tuple[Outputs, str] | None:
+        """What the history keeps under a cache key and is not too old, for those who check the artifacts."""
+        limits = (self._cache_ttl, self.pipeline.cache_ttls.get(self.engine.tasks[lookup.task].executor))
+        since = max((now - timedelta(seconds=ttl) for ttl in limits if ttl is not None), default=None)
+        return self._history.cached(lookup.key, self.record.namespace, self.record.pipeline_name, since=since)
 
     def _import(self, instruction: ImportArtifact, now: datetime, changes: Changes) -> Event:
         wanted, record = instruction.artifact, self.record

@@ -130,11 +130,13 @@ class Keyed(Generic[T]):
         table: The table.
         key: Unique together.
         read: Turns a row into a record.
+        newest_first: Whether the greatest key comes first.
     """
 
     table: Table
     key: tuple[Column[Any], ...]
     read: Callable[[Row], T]
+    newest_first: bool = False
 
 
 def keyed(connection: Connection, listing: Keyed[T], asked: tuple[int, str], *where: ColumnElement[bool]) -> Page[T]:
@@ -159,8 +161,10 @@ def keyed(connection: Connection, listing: Keyed[T], asked: tuple[int, str], *wh
             raise _no_token(token) from error
         if any(isinstance(value, int) and abs(value) >= 2**63 for value in place):
             raise _no_token(token)
-        statement = statement.where(tuple_(*listing.key) > tuple_(*place))
-    rows = connection.execute(statement.order_by(*listing.key).limit(size + 1)).mappings().all()
+        here, key = tuple_(*place), tuple_(*listing.key)
+        statement = statement.where(key < here if listing.newest_first else key > here)
+    order = [column.desc() for column in listing.key] if listing.newest_first else listing.key
+    rows = connection.execute(statement.order_by(*order).limit(size + 1)).mappings().all()
     total = connection.execute(select(func.count()).select_from(listing.table).where(*where)).scalar_one()
     following = ""
     if len(rows) > size:

@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from kedge.errors import PipelineError
 from kedge.pipelines.engine import placeholders
-from kedge.pipelines.spec import Container, EnvVar, ParameterSource, Pipeline, RuntimeValue
+from kedge.pipelines.spec import Container, EnvVar, ParameterSource, Pipeline, RuntimeValue, duration
 
 _json = msgspec.json.Encoder(order="deterministic")
 _T = TypeVar("_T")
@@ -333,6 +333,7 @@ _NAMED = {
     "configMapAsVolume": "configMapName",
     "imagePullSecret": "secretName",
 }
+_CENTURY = 100 * 365 * 86400.0  # seconds: a time that can still be counted back from
 _CLAIM_SOURCES = ("taskOutputParameter", "constant", "componentInputParameter")
 
 
@@ -390,6 +391,24 @@ def workspace(kubernetes: Mapping[str, Any]) -> Workspace | None:
     """
     found = (kubernetes.get("pipelineConfig") or {}).get("workspace")
     return None if found is None else _converted(found, Workspace, "platforms.kubernetes.pipelineConfig.workspace")
+
+
+def cache_ttls(kedge: Any) -> dict[str, float]:
+    """Seconds after which a result of an executor is not used again, by label, from ``platforms.kedge``.
+
+    Raises:
+        PipelineError: One is no duration; names the field.
+    """
+    found: dict[str, float] = {}
+    for label, options in executors_of(kedge).items():
+        path = f"platforms.kedge.deploymentSpec.executors.{label}"
+        _known(_mapping({label: options}, label, path.rpartition(".")[0]), frozenset({"cacheTtl"}), path)
+        text = options.get("cacheTtl", "")
+        seconds = duration(text) if isinstance(text, str) else None
+        if not seconds:
+            raise PipelineError(f'{path}.cacheTtl: must be a duration such as "86400s", got {text!r:.80}. Correct the field.')
+        found[label] = min(seconds, _CENTURY)
+    return found
 
 
 def _known(found: Mapping[str, Any], known: frozenset[str], path: str) -> None:

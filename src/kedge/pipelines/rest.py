@@ -17,6 +17,7 @@ from kedge.pipelines import answers, openapi
 from kedge.pipelines import rest_bodies as bodies
 from kedge.pipelines.operations import LISTING, NAMESPACE, Call, Operation, Param, Place
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
+from kedge.pipelines.rest_cache import CacheEndpoints
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
@@ -40,6 +41,7 @@ class Endpoints:
     recurring: RecurringRunEndpoints
     artifacts: ArtifactEndpoints
     portables: Portables
+    cache: CacheEndpoints
 
 
 def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
@@ -100,6 +102,7 @@ def operations(endpoints: Endpoints) -> list[Operation]:
         *_recurring(endpoints.recurring),
         *_artifacts(endpoints.artifacts),
         *_portables(endpoints.portables),
+        *_cache(endpoints.cache),
         *_reports(),
     ]
 
@@ -429,6 +432,43 @@ def _portables(portables: Portables) -> list[Operation]:
             work=portables.take,
             summary="Take in a run that was exported; the body is the file",
             answer="Run",
+        ),
+    ]
+
+
+def _cache(cache: CacheEndpoints) -> list[Operation]:
+    every = "/cache_entries"
+    choosing = (
+        NAMESPACE,
+        Param("pipeline_name", text="Of the pipeline of this name."),
+        Param("component", text="Of this component."),
+        Param("task_name", text="Of tasks of this name."),
+        Param("before", text="Made before this time (RFC 3339)."),
+    )
+    return [
+        Operation(
+            method="GET",
+            path=every,
+            work=cache.list,
+            summary="List results that may be used again, newest first",
+            answer="CacheEntries",
+            query=(*LISTING[:2], *choosing),
+        ),
+        Operation(
+            method="GET",
+            path=every + "/{cache_fingerprint}",
+            work=cache.get,
+            summary="Show a result that may be used again, and whether its artifacts are still there",
+            answer="CacheEntry",
+            query=choosing[:2],
+        ),
+        Operation(
+            method="DELETE",
+            path=every,
+            work=cache.clear,
+            summary="Let results not be used again; what was made stays with its runs",
+            answer="ClearedCache",
+            query=(*choosing, Param("all", "boolean", "Every one; must be said where nothing else is.")),
         ),
     ]
 

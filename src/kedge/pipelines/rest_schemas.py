@@ -164,6 +164,24 @@ SCHEMAS: dict[str, Schema] = {
         error=ref("Failure"),
     ),
     "Tasks": listed("tasks", "Task"),
+    "CacheEntry": fields(
+        "cache_fingerprint run_id task_id",
+        cache_fingerprint=TEXT,
+        pipeline_name=TEXT,
+        component=TEXT,
+        task_name=TEXT,
+        run_id=TEXT,
+        task_id=TEXT,
+        namespace=TEXT,
+        created_at=TIME,
+        expires_at=TIME,
+        outputs=ref("Values"),
+        gone=many(TEXT),
+    ),
+    "CacheEntries": listed("cache_entries", "CacheEntry"),
+    "ClearedCache": fields(
+        "removed entries", removed=NUMBER, entries=many(fields("count", pipeline_name=TEXT, component=TEXT, count=NUMBER))
+    ),
     "ArtifactTask": fields(
         "id artifact_id run_id task_id key type",
         id=TEXT,

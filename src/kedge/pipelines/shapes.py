@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kedge.kube.clock import micro_timestamp
+from kedge.pipelines.cache_entries import Entry
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, State, Task, Values
 from kedge.pipelines.records import (
     ArtifactRecord,
@@ -118,6 +119,22 @@ def artifact_record(record: ArtifactRecord) -> Json:
         "created_at": _time(record.created_at),
     }
     return {**artifact(record.artifact), **_kept(own)}
+
+
+def cache_entry(found: Entry, expires: datetime | None) -> Json:
+    """A result that may be used again."""
+    task = found.task
+    body = {
+        "cache_fingerprint": task.cache_key,
+        "pipeline_name": found.pipeline,
+        "component": task.component,
+        "task_name": task.name,
+        "run_id": found.run,
+        "namespace": found.namespace,
+        "created_at": _time(task.finished_at),
+        "expires_at": _time(expires),
+    }
+    return {"task_id": task.id, **_kept(body)}
 
 
 def artifact_task(edge: Edge) -> Json:

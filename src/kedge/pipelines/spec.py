@@ -473,12 +473,14 @@ class Pipeline(msgspec.Struct, frozen=True, dict=True):
         platforms: Options by platform name, as they are.
         options: Options of executors for Kubernetes, by label; `platform_spec.of` gives one.
         workspace: A `platform_spec.Workspace`, if the steps of a run share one.
+        cache_ttls: Seconds after which a result of an executor is not used again, by label.
     """
 
     spec: PipelineSpec
     platforms: dict[str, Any] = {}
     options: dict[str, Any] = {}
     workspace: Any = None
+    cache_ttls: dict[str, float] = {}
 
     @property
     def name(self) -> str:

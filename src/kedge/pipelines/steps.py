@@ -57,12 +57,14 @@ class Surroundings:
         launcher: Name of the ConfigMap that holds the launcher.
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success.
+        cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
     """
 
     hub: str
     launcher: str
     kfp_runtime: str = ""
     final_status_complete: bool = False
+    cache_ttl: float | None = None
 
 
 @dataclass(slots=True)

@@ -353,11 +353,11 @@ class Worker:
 
     async def _look_up(self, lookup: LookupCache) -> None:
         """Answer from the history once what was made is known to be there; a hit whose artifacts are gone is a miss."""
-        found: tuple[Outputs, str] | None = self.live.cached(lookup.key)
+        found: tuple[Outputs, str] | None = self.live.cached(lookup, self.tools.clock.now())
         while found is not None:
             if not await self._is_whole(lookup, found[0]):
                 found = None
-            elif found == (still := self.live.cached(lookup.key)):
+            elif found == (still := self.live.cached(lookup, self.tools.clock.now())):
                 break
             else:  # its run was deleted, or a newer one was made, while the store was asked
                 found = still

@@ -622,7 +622,22 @@ SETTINGS = {
     "a wait without unit": (
         pipeline("number().set_retry(1, backoff_duration='30')"),
         3,
-        'Task "number" is set to retry after \'30\'.\n  why:   It is a time.\n  fix:   Write "30s", "5m" or "1h".',
+        'Task "number" is set to retry after \'30\'.\n  why:   It is a time.\n  fix:   Write "30s", "5m", "1h" or "7d".',
+    ),
+    "a time for results that is none": (
+        pipeline("number().set_caching_options(True, ttl='soon')"),
+        3,
+        'Task "number" is set to use results again for \'soon\'.\n  why:   It is a time.\n  fix:   Write "30s", "5m", "1h" or "7d".',
+    ),
+    "no time for results": (
+        pipeline("number().set_caching_options(True, ttl='0s')"),
+        3,
+        'Task "number" is set to use results again for no time.\n  fix:   Pass enable_caching=False, and no ttl.',
+    ),
+    "a time for results that are not used": (
+        pipeline("number().set_caching_options(False, ttl='1h')"),
+        3,
+        'Task "number" has a ttl but caching is off.\n  fix:   Pass enable_caching=True, or no ttl.',
     ),
     "a variable that is no text": (
         pipeline("number().set_env_variable('X', 1)"),

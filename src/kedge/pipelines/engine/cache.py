@@ -21,10 +21,11 @@ from kedge.pipelines.engine.types import Artifact, Values
 from kedge.pipelines.spec import Component, Container, Executor, Pipeline
 
 _VERSION = 1
-# Options of kfp.kubernetes that decide where and how a Pod runs, but not what it sees.
+# Options that decide where and how a Pod runs, and how long its results are used, but not what it sees.
 _NEUTRAL = frozenset(
     {
         "activeDeadlineSeconds",
+        "cacheTtl",
         "imagePullPolicy",
         "imagePullSecret",
         "nodeAffinity",
@@ -40,7 +41,7 @@ def static_digest(pipeline: Pipeline, component: Component, executor: str) -> st
     """Digest the part of the key that is the same for every task of a component: worked out once."""
     parts = {
         "container": _container(pipeline.executors[executor]),
-        "platforms": {name: _options(options, executor) for name, options in pipeline.platforms.items()},
+        "platforms": {name: found for name, options in pipeline.platforms.items() if (found := _options(options, executor))},
         "defaults": {
             name: parameter.default_value
             for name, parameter in component.input_definitions.parameters.items()
