@@ -44,6 +44,8 @@ class Settings:
         max_pods: Pods that run at once on this node (``KEDGE_MAX_PODS``; default 2 for each processor, at least 4).
         node_labels: Labels of the node besides its own, for ``nodeSelector`` and affinity (``KEDGE_NODE_LABELS``, such as
             ``disk=ssd,zone=a``).
+        gpus: How many GPUs are handed out to steps (``KEDGE_GPUS``; default: as many as the NVIDIA driver shows, less those that
+            ``CUDA_VISIBLE_DEVICES`` leaves out).
         default_cpu: Processors that a container without a request is counted as (``KEDGE_DEFAULT_CPU``).
         default_memory: Bytes, likewise (``KEDGE_DEFAULT_MEMORY``).
         infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
@@ -65,6 +67,7 @@ class Settings:
     synchronous: str = "NORMAL"
     max_pods: int = 4
     node_labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    gpus: int | None = None
     default_cpu: float = 0.25
     default_memory: int = 64 << 20
     infra_retries: int = 3
@@ -96,6 +99,7 @@ class Settings:
             synchronous=synchronous,
             max_pods=int(_number(env, "KEDGE_MAX_PODS", max(4, 2 * (os.cpu_count() or 1)))),
             node_labels=_labels(env, "KEDGE_NODE_LABELS"),
+            gpus=int(_number(env, "KEDGE_GPUS", 0)) if "KEDGE_GPUS" in env else None,
             default_cpu=_number(env, "KEDGE_DEFAULT_CPU", 0.25),
             default_memory=int(_number(env, "KEDGE_DEFAULT_MEMORY", 64 << 20)),
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),

@@ -18,6 +18,7 @@ from typing import Literal
 from kedge import host
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.node import devices
 from kedge.supervisor.cgroups import Cgroups, places
 from kedge.supervisor.loop import Loop
 
@@ -46,7 +47,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Ask every question, in turn."""
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
-        *(_python, _view, _uv, _capacity),
+        *(_python, _view, _uv, _capacity, _gpus),
         *(_data_directory, _file_system, _disk, _databases),
         *(_loopback, _running, _limits, _kubectl),
     ]
@@ -114,6 +115,14 @@ def _capacity(settings: Settings) -> Iterator[Finding]:
         "ok",
         f"{os.cpu_count()} processors, {memory:.0f} GiB of memory: at most {settings.max_pods} Pods at once (KEDGE_MAX_PODS)",
     )
+
+
+def _gpus(settings: Settings) -> Iterator[Finding]:
+    found = devices.discover(settings.environ, settings.gpus)
+    if found:
+        yield Finding("gpus", "ok", f"{', '.join(found)}: each is one step's at a time (nvidia.com/gpu)")
+    else:
+        yield Finding("gpus", "ok", "none (of NVIDIA): steps that ask for nvidia.com/gpu wait. KEDGE_GPUS says otherwise")
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:

@@ -47,6 +47,7 @@ class Admission:
         self._queue: OrderedDict[str, Size] = OrderedDict()
         self._cpu = 0.0
         self._memory = 0
+        self._other: dict[str, float] = {}
 
     @property
     def queued(self) -> int:
@@ -88,22 +89,32 @@ class Admission:
         if size is not None:
             self._cpu -= size.cpu
             self._memory -= size.memory
+            for name, amount in size.other:
+                self._other[name] -= amount
 
     def next(self) -> str | None:
         """The Pod at the head of the queue, which from now on counts as running; ``None`` when it does not fit yet."""
         if not self._queue or len(self._running) >= self._max_pods:
             return None
         uid, size = next(iter(self._queue.items()))
-        if self._cpu + size.cpu > self._capacity.cpu + _CPU_SLACK or self._memory + size.memory > self._capacity.memory:
+        if not self._fits(size):
             return None
         del self._queue[uid]
         self._count(uid, size)
         return uid
 
+    def _fits(self, size: Size) -> bool:
+        if self._cpu + size.cpu > self._capacity.cpu + _CPU_SLACK or self._memory + size.memory > self._capacity.memory:
+            return False
+        have = dict(self._capacity.other)
+        return all(self._other.get(name, 0.0) + amount <= have.get(name, 0.0) for name, amount in size.other)
+
     def _count(self, uid: str, size: Size) -> None:
         self._running[uid] = size
         self._cpu += size.cpu
         self._memory += size.memory
+        for name, amount in size.other:
+            self._other[name] = self._other.get(name, 0.0) + amount
 
 
 def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
@@ -153,7 +164,7 @@ def requests_of(spec: Obj, default: Mapping[str, float] = MappingProxyType({})) 
 
 
 def _is_counted(name: str) -> bool:
-    # Disk is not handed out here; devices are, and this machine has none that it could hand out yet.
+    # Disk is not handed out here; devices are (`devices`), as far as this machine has them.
     return name not in {"cpu", "memory", "ephemeral-storage"} and not name.startswith("hugepages-")
 
 

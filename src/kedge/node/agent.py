@@ -17,9 +17,10 @@ from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.node import admission, capacity, images
+from kedge.node import admission, capacity, devices, images
 from kedge.node.admission import Admission
 from kedge.node.cleaning import Cleaner, clean
+from kedge.node.devices import Devices
 from kedge.node.environments import Environments
 from kedge.node.events import Events
 from kedge.node.interpreters import Interpreters
@@ -67,7 +68,8 @@ class NodeAgent:
         self._interpreters = Interpreters(self._uv, settings.environ)
         self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
         self._cleaner = Cleaner()
-        machine = capacity.of_machine()
+        self._devices = Devices(client, devices.discover(settings.environ, settings.gpus))
+        machine = capacity.of_machine(other=self._devices.resources)
         self._registration = Registration(client, clock, settings, node_name, machine)
         self._admission = Admission(machine, settings.max_pods)
         self._workers: dict[str, PodWorker] = {}
@@ -98,7 +100,7 @@ class NodeAgent:
         machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings))
         objects = Objects(self._client)
         maker = VolumeMaker(self._client, objects, self._directory / "config")
-        preparation = Preparation(machine, table, self._environments, objects, maker, self._pods)
+        preparation = Preparation(machine, table, self._environments, objects, maker, self._devices, self._pods)
         self._tools = Tools(
             self._client,
             self._supervisor,
@@ -245,6 +247,7 @@ class NodeAgent:
             # It runs already, or it only has to end: it does not wait in the queue.
             self._queued.pop(uid, None)
             self._admission.force(uid, size)
+            self._devices.adopt(pod)
             self._work(pod, records, hurry=hurry)
             return
         reason, message = self._admission.misfit(size)
@@ -298,6 +301,7 @@ class NodeAgent:
     def _over(self, uid: str) -> None:
         self._workers.pop(uid, None)
         self._admission.release(uid)
+        self._devices.release(uid)
         self._finished[uid] = None
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)

@@ -9,13 +9,16 @@ from kedge.node.admission import Size
 _ROOT = Path("/sys/fs/cgroup")
 
 
-def of_machine(root: Path = _ROOT, processors: int | None = None, memory: int | None = None) -> Size:
+def of_machine(
+    root: Path = _ROOT, processors: int | None = None, memory: int | None = None, other: tuple[tuple[str, float], ...] = ()
+) -> Size:
     """Processors that this process may use, and memory that it may use.
 
     Args:
         root: Where cgroups are mounted.
         processors: Instead of what the system says.
         memory: Likewise, in bytes.
+        other: Resources besides, which are handed out one by one.
     """
     cpu = float(processors or _processors())
     total = memory or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -26,7 +29,7 @@ def of_machine(root: Path = _ROOT, processors: int | None = None, memory: int | 
         limit = _first_number(directory / "memory.max") or _first_number(directory / "memory.limit_in_bytes")
         if limit:
             total = min(total, limit)
-    return Size(cpu, total)
+    return Size(cpu, total, other)
 
 
 def _processors() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kedge.kube.kinds import Obj
 from kedge.node import environments, refusals, users
+from kedge.node.devices import Devices
 from kedge.node.env import Environment, of_container
 from kedge.node.environments import Environments
 from kedge.node.images import Image, ImageTable
@@ -26,6 +27,7 @@ class Preparation:
         environments: Python environments.
         objects: ConfigMaps and Secrets.
         volumes: Makes volumes.
+        devices: Hands out GPUs.
         directory: Where Pods' directories are.
     """
 
@@ -34,6 +36,7 @@ class Preparation:
     environments: Environments
     objects: Objects
     volumes: VolumeMaker
+    devices: Devices
     directory: Path
 
     def place(self, uid: str) -> Path:
@@ -70,6 +73,7 @@ class Preparation:
             if image.python:
                 prepared.environments[name] = await self.environments.get(environments.wanted(image.python, pod))
         prepared.volumes = await self.volumes.make(pod, prepared.directory)
+        prepared.gpus = await self.devices.give(pod)
         if users.of_pod(pod["spec"], self.machine.host) != {None}:
             await asyncio.to_thread(users.hand_over, pod["spec"], prepared.directory, prepared.volumes.paths, self.machine.host)
         return prepared

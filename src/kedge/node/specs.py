@@ -10,7 +10,7 @@ from pathlib import Path
 from kedge.config import Settings
 from kedge.kube import quantities
 from kedge.kube.kinds import Obj
-from kedge.node import environments, forking, launchers, users
+from kedge.node import devices, environments, forking, launchers, users
 from kedge.node.env import Environment, expand
 from kedge.node.images import Image
 from kedge.node.launchers import Launchers
@@ -47,12 +47,14 @@ class Prepared:
         volumes: Its volumes.
         images: What each container runs in, by container name.
         environments: Python environment of each container that has one, by container name.
+        gpus: Which GPUs each container has, by container name; empty where the machine has none.
     """
 
     directory: Path
     volumes: Volumes = field(default_factory=Volumes)
     images: dict[str, Image] = field(default_factory=dict[str, Image])
     environments: dict[str, Path] = field(default_factory=dict[str, Path])
+    gpus: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def log(self, container: str, attempt: int) -> Path:
         """The newer file of an attempt's log."""
@@ -138,6 +140,7 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     user = users.of_container(pod["spec"], container, machine.host)
     values = _variables(pod, environment, prepared, machine, python)
     values.setdefault("HOME", _home(user, prepared, machine))
+    values |= devices.variables(prepared.gpus.get(name), environment.values.get(devices.VISIBLE))
     argv = _argv(container, values, image)
     spawned = _spawned(container, environment.values, machine, launcher=expanded is not None)
     spec: Obj = {"cwd": container.get("workingDir") or ("/" if plain else values["HOME"]), "private": private, "mounts": mounts}

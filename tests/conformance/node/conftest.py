@@ -35,9 +35,11 @@ async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) 
 class Node:
     """One node's whole life: its agent may be killed and started again."""
 
-    def __init__(self, home: Path, cache: Path, *, max_pods: int = 8, client: type[LocalClient] = LocalClient) -> None:
+    def __init__(
+        self, home: Path, cache: Path, *, max_pods: int = 8, gpus: int | None = None, client: type[LocalClient] = LocalClient
+    ) -> None:
         self.environ = dict(Settings.from_environment().environ)
-        self.settings = Settings(home, cache, max_pods=max_pods, environ=self.environ)
+        self.settings = Settings(home, cache, max_pods=max_pods, gpus=gpus, environ=self.environ)
         self.api: Api = memory_api(clock=SystemClock(), ids=SystemIds())
         self.client = client(self.api)
         self.api.create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
