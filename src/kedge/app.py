@@ -32,6 +32,7 @@ from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.core import KINDS, NAMESPACE
 from kedge.node.agent import NodeAgent
 from kedge.node.scheduler import Scheduler
+from kedge.node.taints import Taints
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.controller import Limits
 from kedge.server import http as kubernetes
@@ -196,6 +197,7 @@ async def _parts(
             background.start("workloads", workloads.run(client, kinds, clock))
             await node.start()
             background.start("scheduler", scheduler.run())
+            background.start("taints", Taints(client, clock, ids, NODE).run())
             await scheduler.ready()
             await feature.start()
             await listeners.start(LoopbackGuard(Starlette(routes=routes)), keys.certificate, keys.key)
@@ -232,7 +234,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _ensure_namespaces(api: Api) -> None:
     """Make the namespaces that every Kubernetes has."""
-    for name in ("default", "kube-system"):
+    for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
         with suppress(AlreadyExists):
             api.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 

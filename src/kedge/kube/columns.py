@@ -1,5 +1,6 @@
 """What ``kubectl get`` shows of each kind, besides NAME and AGE."""
 
+from collections.abc import Callable
 from typing import Any
 
 from kedge.kube.kinds import Column, Obj
@@ -97,11 +98,26 @@ def _last_seen(event: Obj) -> str | None:
     return event.get("lastTimestamp") or event.get("eventTime") or _at(event, "metadata", "creationTimestamp")
 
 
-def _node_ready(node: Obj) -> str:
-    for condition in _objects(node, "status", "conditions"):
-        if condition.get("type") == "Ready":
-            return "Ready" if condition.get("status") == "True" else "NotReady"
-    return "Unknown"
+def _node_status(node: Obj) -> str:
+    ready = next((each.get("status") for each in _objects(node, "status", "conditions") if each.get("type") == "Ready"), None)
+    words = ["Ready" if ready == "True" else "Unknown" if ready is None else "NotReady"]
+    if _at(node, "spec", "unschedulable"):
+        words.append("SchedulingDisabled")
+    return ",".join(words)
+
+
+def _node_roles(node: Obj) -> str:
+    prefix = "node-role.kubernetes.io/"
+    labels = _at(node, "metadata", "labels") or {}
+    return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
+
+
+def _node_address(kind: str) -> Callable[[Obj], str]:
+    def address(node: Obj) -> str:
+        found = (each.get("address") for each in _objects(node, "status", "addresses") if each.get("type") == kind)
+        return next(found, None) or "<none>"
+
+    return address
 
 
 POD = (
@@ -127,6 +143,17 @@ EVENT = (
 )
 LEASE = (Column("Holder", _field("spec", "holderIdentity"), description="Who holds it."),)
 NODE = (
-    Column("Status", _node_ready, description="Whether it takes Pods."),
+    Column("Status", _node_status, description="Whether it takes Pods."),
+    Column("Roles", _node_roles, description="What it is for."),
     Column("Version", _field("status", "nodeInfo", "kubeletVersion"), description="The version of its agent."),
+    Column("Internal-IP", _node_address("InternalIP"), priority=1, description="Its address."),
+    Column("External-IP", _node_address("ExternalIP"), priority=1, description="Its address from outside."),
+    Column("OS-Image", _field("status", "nodeInfo", "osImage"), priority=1, description="Its operating system."),
+    Column("Kernel-Version", _field("status", "nodeInfo", "kernelVersion"), priority=1, description="Its kernel."),
+    Column(
+        "Container-Runtime",
+        _field("status", "nodeInfo", "containerRuntimeVersion"),
+        priority=1,
+        description="What runs its containers.",
+    ),
 )

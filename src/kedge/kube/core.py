@@ -12,6 +12,7 @@ from typing import Any
 from kedge.errors import Cause
 from kedge.kube import columns
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.placement import validate_node
 from kedge.kube.pods import METADATA_KEYS, POD_KEYS, default_pod, validate_pod
 from kedge.kube.schemas import CoreSchema
 
@@ -209,6 +210,7 @@ NODE = Kind(
     schema=CoreSchema("Node"),
     merge_keys={**METADATA_KEYS, "status.conditions": "type", "status.addresses": "type"},
     field_selectors=("spec.unschedulable",),
+    validate=validate_node,
     columns=columns.NODE,
 )
 TOKEN_REVIEW = Kind(

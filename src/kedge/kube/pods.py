@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import names, quantities
+from kedge.kube import names, placement, quantities
 from kedge.kube.kinds import Obj
 
 _CONTAINER_KEYS = {
@@ -151,6 +151,7 @@ def _spec_faults(spec: Obj) -> Iterator[Cause]:
     yield from _one_of(spec, "spec", "restartPolicy", _RESTART_POLICIES)
     yield from _whole_number(spec, "spec", "terminationGracePeriodSeconds", minimum=0)
     yield from _whole_number(spec, "spec", "activeDeadlineSeconds", minimum=1)
+    yield from placement.pod_faults(spec)
     volumes = set[str]()
     for path, volume in _listed(spec, "spec.volumes"):
         yield from _named(volume, path, volumes)

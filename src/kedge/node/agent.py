@@ -114,6 +114,7 @@ class NodeAgent:
         await self._registration.register()
         resource_version = await self._adopt(hello["containers"])
         self._tasks.append(asyncio.create_task(self._watch(resource_version), name="node"))
+        self._tasks.append(asyncio.create_task(self._registration.run(), name="heartbeats"))
 
     async def stop(self) -> None:
         """Let go of everything; steps run on."""

@@ -1,28 +1,43 @@
-"""The Node object of this machine: made when the node starts, and kept true.
+"""The Node object of this machine: made when the node starts, and kept true by heartbeats.
 
-Labels, taints and ``unschedulable`` that people set stay as they are, over restarts too; what the machine is, is written anew.
+Labels, taints and ``unschedulable`` that people set stay as they are, over restarts too; what the machine is, is written anew. As
+on a cluster a heartbeat is a small Lease in ``kube-node-lease``, and the Node itself is written when something has changed.
 """
 
+import asyncio
+import logging
 import os
 import platform
 import shutil
 import socket
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+from kedge import __version__
 from kedge.client.types import Client
 from kedge.config import Settings
-from kedge.errors import AlreadyExists
+from kedge.errors import AlreadyExists, ApiError, NotFound
 from kedge.kube import conditions, quantities
-from kedge.kube.clock import Clock
-from kedge.kube.core import NODE
+from kedge.kube.clock import Clock, micro_timestamp, parse_timestamp, timestamp
+from kedge.kube.core import LEASE, NODE
 from kedge.kube.kinds import Obj
+from kedge.kube.metadata import owner_reference
+from kedge.node import pressure
 from kedge.node.admission import Size
 
+_log = logging.getLogger(__name__)
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 # Which labels came from the setting: those that it does not name any more are taken away.
 _FROM_SETTING = "kedge.dev/labels-from-setting"
+LEASES = "kube-node-lease"
+"""The namespace of heartbeats."""
+# As the kubelet's: a lease lasts 40 seconds and is renewed every 10; an unchanged Node is written every 5 minutes.
+_LEASE_SECONDS = 40
+_RENEW_SECONDS = 10.0
+_REPORT = timedelta(minutes=5)
 
 
 class Registration:
@@ -42,17 +57,38 @@ class Registration:
         self._settings = settings
         self._name = name
         self._capacity = capacity
+        self._node: Obj = {}
 
     async def register(self) -> None:
-        """Make the Node object, or bring it up to date."""
+        """Make the Node object and its Lease, or bring them up to date."""
         try:
             node = await self._client.create(NODE, {"metadata": {"name": self._name}, "spec": {}})
         except AlreadyExists:
             node = await self._client.get(NODE, self._name)
         if change := self._labels(node):
             node = await self._client.patch(NODE, self._name, None, {"metadata": change})
-        status = self._status(node, self._clock.now())
-        await self._client.patch(NODE, self._name, None, {"status": status}, subresource="status")
+        self._node = node
+        await self._report(always=True)
+        await self._renew()
+
+    async def run(self) -> None:
+        """Keep both true until cancelled."""
+        while True:
+            await self._clock.sleep(_RENEW_SECONDS)
+            try:
+                await self._renew()
+                await self._report()
+            except NotFound:
+                await self._again()
+            except ApiError as error:
+                _log.warning("node %s: %s; trying again", self._name, error)
+
+    async def _again(self) -> None:
+        """Somebody has deleted the Node, or the Lease."""
+        try:
+            await self.register()
+        except ApiError as error:
+            _log.warning("node %s cannot be registered: %s; trying again", self._name, error)
 
     def _labels(self, node: Obj) -> Obj:
         """The change of metadata that brings the node's own labels, and those of the setting."""
@@ -65,21 +101,43 @@ class Registration:
         changed = (meta.get("annotations") or {}).get(_FROM_SETTING) != keys
         return {**({"labels": labels} if labels else {}), **({"annotations": {_FROM_SETTING: keys}} if changed else {})}
 
-    def _status(self, node: Obj, now: datetime) -> Obj:
+    # -- heartbeats -----------------------------------------------------------------------------------------------------
+
+    async def _renew(self) -> None:
+        now = micro_timestamp(self._clock.now())
+        try:
+            await self._client.patch(LEASE, self._name, LEASES, {"spec": {"renewTime": now}})
+        except NotFound:
+            spec = {"holderIdentity": self._name, "leaseDurationSeconds": _LEASE_SECONDS, "acquireTime": now, "renewTime": now}
+            meta = {
+                "name": self._name,
+                "namespace": LEASES,
+                "ownerReferences": [owner_reference(NODE, self._node, controlling=False, blocking=False)],
+            }
+            await self._client.create(LEASE, {"metadata": meta, "spec": spec})
+
+    async def _report(self, *, always: bool = False) -> None:
+        """Write the Node's status where it has changed, or was not written for long."""
+        now, old = self._clock.now(), self._node.get("status") or {}
+        status = self._status(old.get("conditions") or [], await asyncio.to_thread(pressure.observe, self._settings.home), now)
+        if not always and _without_heartbeats(status) == _without_heartbeats({key: old.get(key) for key in status}):
+            beat = next((each.get("lastHeartbeatTime") for each in old.get("conditions") or ()), None)
+            if beat is not None and now - parse_timestamp(beat) < _REPORT:
+                return
+        self._node = await self._client.patch(NODE, self._name, None, {"status": status}, subresource="status")
+
+    def _status(self, old: list[Obj], observed: list[pressure.Observation], now: datetime) -> Obj:
         has = self._resources()
-        old: list[Obj] = (node.get("status") or {}).get("conditions") or []
-        ready = conditions.condition("Ready", True, "KubeletReady", "the node takes Pods", now=now)
+        made = [conditions.condition(each.type, each.status, each.reason, each.message, now=now) for each in observed]
+        made.append(conditions.condition("Ready", True, "KubeletReady", "the node takes Pods", now=now))
+        for each in made:
+            old = conditions.put(old, {**each, "lastHeartbeatTime": timestamp(now)})
         return {
             "capacity": has,
             "allocatable": has,
             "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": socket.gethostname()}],
-            "conditions": conditions.put(old, ready),
-            "nodeInfo": {
-                "operatingSystem": sys.platform,
-                "architecture": architecture(),
-                "kernelVersion": platform.release(),
-                "osImage": _system(),
-            },
+            "conditions": old,
+            "nodeInfo": _info(),
         }
 
     def _resources(self) -> dict[str, str]:
@@ -106,6 +164,36 @@ def own_labels(name: str) -> dict[str, str]:
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": sys.platform,
     }
+
+
+def _without_heartbeats(status: Obj) -> Obj:
+    plain: list[dict[str, Any]] = [
+        {key: value for key, value in each.items() if key != "lastHeartbeatTime"} for each in status.get("conditions") or ()
+    ]
+    return {**status, "conditions": plain}
+
+
+def _info() -> Obj:
+    machine = _first_line(Path("/etc/machine-id"))
+    return {
+        "machineID": machine,
+        "systemUUID": machine,
+        "bootID": _first_line(Path("/proc/sys/kernel/random/boot_id")),
+        "kernelVersion": platform.release(),
+        "osImage": _system(),
+        "operatingSystem": sys.platform,
+        "architecture": architecture(),
+        "containerRuntimeVersion": f"kedge://{__version__}",
+        "kubeletVersion": f"v{__version__}",
+        "kubeProxyVersion": "",
+    }
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").partition("\n")[0].strip()
+    except (OSError, ValueError):
+        return ""
 
 
 def _system() -> str:

@@ -103,7 +103,8 @@ def _cordoned(pod: Obj, node: Obj) -> list[Fault]:
 def _tainted(pod: Obj, node: Obj) -> list[Fault]:
     name = node["metadata"]["name"]
     for taint in node["spec"].get("taints") or ():
-        if taint.get("effect") not in _KEEPS_AWAY or tolerates(pod, taint):
+        # The taint of a cordoned node follows `unschedulable`, which `_cordoned` has looked at.
+        if taint.get("effect") not in _KEEPS_AWAY or taint["key"] == UNSCHEDULABLE["key"] or tolerates(pod, taint):
             continue
         key, value, effect = taint["key"], taint.get("value") or "", taint["effect"]
         text = f"Give the Pod a toleration for it, or take it away: kubectl taint node {name} {key}:{effect}-."

@@ -21,7 +21,7 @@ from kedge.store.types import Record
 
 _DEFAULT_GRACE = 30
 _ENDED = frozenset({"Succeeded", "Failed"})
-_PERMANENT_NAMESPACES = frozenset({"default", "kube-system"})
+_PERMANENT_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
 @dataclass(frozen=True, slots=True)

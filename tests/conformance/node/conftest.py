@@ -40,7 +40,7 @@ class Node:
     ) -> None:
         self.environ = dict(Settings.from_environment().environ)
         self.settings = Settings(home, cache, max_pods=max_pods, gpus=gpus, environ=self.environ)
-        self.api: Api = memory_api(clock=SystemClock(), ids=SystemIds())
+        self.api: Api = memory_api(clock=SystemClock(), ids=SystemIds(), namespaces=("default", "kube-node-lease"))
         self.client = client(self.api)
         self.api.create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": "default"}})
         self.agent = self._agent()

@@ -1,7 +1,6 @@
 """Pods that no node may run: they wait, say why and what would help, and start when it helps."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,11 @@ from tests.conformance.node.conftest import Node, eventually
 
 from kedge.kube import conditions
 from kedge.kube.clock import SystemClock, SystemIds
-from kedge.kube.core import CONFIG_MAP, EVENT, NODE, POD
+from kedge.kube.core import CONFIG_MAP, EVENT, LEASE, NODE, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.node.scheduler import Scheduler
 from kedge.node.scheduling import Fault
+from kedge.node.taints import Taints
 
 AFFINITY = "requiredDuringSchedulingIgnoredDuringExecution"
 
@@ -44,6 +44,7 @@ class Scheduled:
         self.scheduler = Scheduler(node.client, SystemClock(), SystemIds(), "here", [Wanted(node)])
         node.api.core.admission = (self.scheduler.admit,)
         self.task = asyncio.create_task(self.scheduler.run())
+        self.taints = asyncio.create_task(Taints(node.client, SystemClock(), SystemIds(), "here").run())
 
     def pod(self, name: str, script: str = "true", **spec: Any) -> Obj:
         return self.node.pod(name, script, nodeName=None, **spec)
@@ -81,9 +82,9 @@ async def scheduled(node: Node) -> AsyncIterator[Scheduled]:
     try:
         yield made
     finally:
-        made.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await made.task
+        for task in (made.task, made.taints):
+            task.cancel()
+        await asyncio.gather(made.task, made.taints, return_exceptions=True)
 
 
 async def test_a_pod_that_any_node_may_run_is_given_to_it_as_it_is_made(scheduled: Scheduled) -> None:
@@ -127,6 +128,49 @@ async def test_a_cordoned_node_takes_no_pod_that_does_not_tolerate_it(scheduled:
     await scheduled.node.ended("tolerant")
     scheduled.change(unschedulable=None)
     await scheduled.node.ended("later")
+
+
+async def test_a_taint_keeps_pods_away_that_do_not_tolerate_it(scheduled: Scheduled) -> None:
+    scheduled.change(
+        taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}, {"key": "slow", "effect": "PreferNoSchedule"}]
+    )
+    await eventually(lambda: not scheduled.pod(f"p{SystemIds().suffix(5)}")["spec"].get("nodeName"))
+    scheduled.pod("other")
+    assert await scheduled.waits("other") == (
+        "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}. "
+        "Give the Pod a toleration for it, or take it away: kubectl taint node here gpu:NoSchedule-."
+    )
+    scheduled.pod("tolerant", tolerations=[{"key": "gpu", "operator": "Equal", "value": "yes"}])
+    await scheduled.node.ended("tolerant")
+    scheduled.change(taints=None)
+    await scheduled.node.ended("other")
+
+
+async def test_a_taint_that_executes_ends_pods_that_do_not_tolerate_it_for_so_long(scheduled: Scheduled) -> None:
+    taint = {"key": "away", "effect": "NoExecute"}
+    for name, tolerations in (
+        ("intolerant", []),
+        ("patient", [{**taint, "operator": "Exists", "tolerationSeconds": 1}]),
+        ("tolerant", [{**taint, "operator": "Exists"}]),
+    ):
+        scheduled.pod(name, "sleep 60", tolerations=tolerations, metadata={"finalizers": ["example.com/look"]})
+        await scheduled.node.running(name)
+    scheduled.change(taints=[taint])
+    for name in ("intolerant", "patient"):
+        pod = await scheduled.node.ended(name)
+        assert conditions.is_true(pod, "DisruptionTarget")
+        await eventually(lambda name=name: "TaintManagerEviction" in dict(scheduled.events(name)))
+    assert scheduled.node.get("tolerant")["status"]["phase"] == "Running"
+
+
+async def test_a_node_that_is_cordoned_has_the_taint_of_one(scheduled: Scheduled) -> None:
+    def taints() -> list[str]:
+        return [taint["key"] for taint in scheduled.node.api.get(NODE, "here")["spec"].get("taints") or ()]
+
+    scheduled.change(unschedulable=True)
+    await eventually(lambda: taints() == ["node.kubernetes.io/unschedulable"])
+    scheduled.change(unschedulable=None)
+    await eventually(lambda: taints() == [])
 
 
 async def test_a_pod_larger_than_the_machine_stays_pending(scheduled: Scheduled) -> None:
@@ -204,3 +248,14 @@ async def test_labels_of_the_setting_come_and_go_and_those_of_people_stay(tmp_pa
         assert {key: labels.get(key) for key in ("disk", "zone", "mine")} == {"disk": "hdd", "zone": None, "mine": "yes"}
     finally:
         await node.agent.stop_all(grace=0)
+
+
+async def test_a_node_says_what_it_is_and_how_it_is_by_heartbeats(node: Node) -> None:
+    status = node.api.get(NODE, "here")["status"]
+    told = {each["type"]: each["status"] for each in status["conditions"]}
+    assert told["Ready"] == "True"
+    assert told.keys() == {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"}
+    assert status["allocatable"].keys() >= {"cpu", "memory", "ephemeral-storage", "pods"}
+    lease = node.api.get(LEASE, "here", "kube-node-lease")
+    assert lease["spec"]["holderIdentity"] == "here"
+    assert lease["metadata"]["ownerReferences"][0]["kind"] == "Node"

@@ -160,7 +160,8 @@ def test_an_init_container_mounts_volumes_of_the_step_only() -> None:
 def test_where_a_step_runs() -> None:
     required, preferred = (f"{kind}DuringSchedulingIgnoredDuringExecution" for kind in ("required", "preferred"))
     expression = {"key": "disk", "operator": "In", "values": ["ssd"]}
-    json = {required: {"nodeSelectorTerms": [{"matchFields": [expression]}]}, preferred: [{"weight": 1, "preference": {}}]}
+    by_name = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a"]}]}
+    json = {required: {"nodeSelectorTerms": [by_name]}, preferred: [{"weight": 1, "preference": {}}]}
     spec = pod_of(
         {
             "nodeSelector": {"labels": {"a": "b"}, "nodeSelectorJson": {"componentInputParameter": "json"}},
@@ -196,7 +197,7 @@ def test_where_a_step_runs() -> None:
     away = {"weight": 9, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": term}}
     assert spec["affinity"] == {
         "nodeAffinity": {
-            required: {"nodeSelectorTerms": [term, {"matchFields": [expression]}]},
+            required: {"nodeSelectorTerms": [term, by_name]},
             preferred: [{"weight": 4, "preference": term}, {"weight": 1, "preference": {}}],
         },
         "podAffinity": {required: [beside, {"topologyKey": "rack"}]},

@@ -1,0 +1,136 @@
+"""What taints do to Pods that run, and what ``kubectl cordon`` does to a node: two of Kubernetes' own controllers, for one node.
+
+A taint with the effect ``NoExecute`` ends each Pod that does not tolerate it, at once or after its ``tolerationSeconds``. A node
+that is cordoned has the taint ``node.kubernetes.io/unschedulable``, so that whoever reads taints sees it.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+from kedge.client.types import Client
+from kedge.control.controller import Controller
+from kedge.control.informer import Informer
+from kedge.errors import NotFound
+from kedge.kube import conditions
+from kedge.kube.clock import Clock, Ids, parse_timestamp, timestamp
+from kedge.kube.core import NODE, POD
+from kedge.kube.kinds import Obj
+from kedge.kube.metadata import Key, key_of
+from kedge.node.events import Events
+from kedge.node.scheduling import UNSCHEDULABLE, tolerated
+
+_MESSAGE = "Taint manager: deleting due to NoExecute taint"
+
+
+class Taints:
+    """Carries out the taints of one node.
+
+    Args:
+        client: The Kubernetes API.
+        clock: The time.
+        ids: Names of events.
+        node_name: The node.
+    """
+
+    def __init__(self, client: Client, clock: Clock, ids: Ids, node_name: str) -> None:
+        self._client = client
+        self._clock = clock
+        self._events = Events(client, clock, ids, node_name, component="taint-eviction-controller")
+        self._nodes = Informer(client, NODE, clock, fields=f"metadata.name={node_name}")
+        self._here = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
+        self._key = Key("", node_name)
+        self._controller = Controller[Key]("taints", self._look, clock)
+        self._pods: Informer | None = None
+        self._following: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Carry out taints until cancelled."""
+        self._controller.follow(self._nodes, lambda _, new: [] if new is None else [key_of(new)])
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._nodes.run())
+                tasks.create_task(self._controller.run())
+        finally:
+            self._follow_pods(follow=False)
+            await self._events.close()
+
+    async def _look(self, key: Key) -> float | None:
+        node = self._nodes.get(self._key)
+        if node is None:
+            return None
+        taints: list[Obj] = node["spec"].get("taints") or []
+        try:
+            if key == self._key:
+                await self._mark(node, taints)
+                self._follow_pods(follow=any(map(_executes, taints)))
+                return None
+            pod = self._pods.get(key) if self._pods is not None else None
+            return None if pod is None else await self._carry_out(pod, [taint for taint in taints if _executes(taint)])
+        except NotFound:
+            return None  # it is gone
+
+    async def _mark(self, node: Obj, taints: list[Obj]) -> None:
+        """Give a cordoned node its taint, and others none; note when a taint that ends Pods came, for their tolerationSeconds."""
+        now, cordoned = timestamp(self._clock.now()), bool(node["spec"].get("unschedulable"))
+        wanted = [
+            {**taint, "timeAdded": now} if _executes(taint) and not taint.get("timeAdded") else taint
+            for taint in taints
+            if cordoned or taint["key"] != UNSCHEDULABLE["key"]
+        ]
+        if cordoned and all(taint["key"] != UNSCHEDULABLE["key"] for taint in taints):
+            wanted.append({**UNSCHEDULABLE, "timeAdded": now})
+        if wanted != taints:
+            meta = {"resourceVersion": node["metadata"]["resourceVersion"]}
+            await self._client.patch(NODE, self._key.name, None, {"metadata": meta, "spec": {"taints": wanted or None}})
+
+    def _follow_pods(self, *, follow: bool) -> None:
+        """Look at Pods while, and only while, a taint may end them; at all of them again when taints have changed."""
+        if not follow:
+            if self._following is not None:
+                self._following.cancel()
+            self._pods = self._following = None
+        elif self._pods is None:
+            self._pods = Informer(self._client, POD, self._clock, fields=self._here)
+            self._pods.on_change(self._add)
+            self._following = asyncio.create_task(self._pods.run())
+        else:
+            for pod in self._pods.items():
+                self._add(None, pod)
+
+    def _add(self, _: Obj | None, new: Obj | None) -> None:
+        if new is not None:
+            self._controller.queue.add(key_of(new))
+
+    async def _carry_out(self, pod: Obj, taints: Iterable[Obj]) -> float | None:
+        """End a Pod that does not tolerate the node's taints, or not any more; returns the seconds that it has left."""
+        meta = pod["metadata"]
+        if meta.get("deletionTimestamp"):
+            return None
+        left = [self._left(pod, taint) for taint in taints]
+        soonest = min((each for each in left if each is not None), default=None)
+        if soonest is None or soonest > 0:
+            return soonest
+        self._events.emit(pod, "TaintManagerEviction", f"Marking for deletion Pod {meta['namespace']}/{meta['name']}")
+        made = conditions.condition("DisruptionTarget", True, "DeletionByTaintManager", _MESSAGE, now=self._clock.now())
+        kept = conditions.put((pod.get("status") or {}).get("conditions") or [], made)
+        patch: Obj = {"metadata": {"uid": meta["uid"]}, "status": {"conditions": kept}}
+        await self._client.patch(POD, meta["name"], meta["namespace"], patch, subresource="status")
+        await self._client.delete(POD, meta["name"], meta["namespace"], uid=meta["uid"])
+        return None
+
+    def _left(self, pod: Obj, taint: Obj) -> float | None:
+        """Seconds for which a Pod still tolerates a taint; ``None`` for ever."""
+        matching = [each for each in pod["spec"].get("tolerations") or () if tolerated(each, taint)]
+        if not matching:
+            return 0.0
+        seconds = [each["tolerationSeconds"] for each in matching if each.get("tolerationSeconds") is not None]
+        if not seconds:
+            return None
+        added = taint.get("timeAdded") or timestamp(self._clock.now())
+        since = max(parse_timestamp(added), parse_timestamp(pod["metadata"]["creationTimestamp"]))
+        return (since + timedelta(seconds=min(seconds)) - self._clock.now()).total_seconds()
+
+
+def _executes(taint: Obj) -> bool:
+    return taint.get("effect") == "NoExecute"
