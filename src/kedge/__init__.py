@@ -33,9 +33,18 @@ _HOMES = {
 }
 
 
+# Modules of kfp that have no counterpart -> what to do instead.
+_INSTEAD = {
+    "local": "Runs are local until you say otherwise: kedge.run(pipeline, name=value, …) in place of local.init(…) and a call.",
+    "registry": "Keep compiled pipelines in files or on a host: kedge.compile(…), `kedge pipelines`.",
+}
+
+
 def __getattr__(name: str) -> Any:
     from importlib import import_module  # noqa: PLC0415  # only the lazy names need it
 
+    if name in _INSTEAD:
+        raise ImportError(f"kfp.{name} has no counterpart in Kedge. {_INSTEAD[name]}", name=f"kedge.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'kedge' has no attribute {name!r}; it has {', '.join(__all__)}")

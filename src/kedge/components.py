@@ -15,13 +15,22 @@ from typing import Any
 import httpx
 import yaml
 
-from kedge.dsl.components import Component
+from kedge.dsl.components import Component, ContainerComponent, PythonComponent
 from kedge.dsl.errors import DslError, Place
 from kedge.dsl.loaded import from_ir, from_v1
 from kedge.errors import PipelineError
 from kedge.pipelines import documents
 
-__all__ = ["load_component_from_file", "load_component_from_text", "load_component_from_url"]
+__all__ = [
+    "BaseComponent",
+    "ContainerComponent",
+    "PythonComponent",
+    "load_component_from_file",
+    "load_component_from_text",
+    "load_component_from_url",
+]
+
+BaseComponent = Component
 
 
 def load_component_from_text(text: str) -> Component:

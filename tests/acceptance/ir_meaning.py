@@ -100,6 +100,7 @@ class _Reader:
         return {
             "takes": declared,
             "gives": component.get("outputDefinitions"),
+            "told": component.get("taskConfigPassthroughs"),
             "runs": json.loads(_filled(json.dumps(executor), {k: v for k, v in inputs.items() if k not in own})),
             "inputs": {name: source for name, source in inputs.items() if name in own},
         }

@@ -11,6 +11,7 @@ import pytest
 from environments import client_environment
 
 from kedge.pipelines import documents
+from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost, running_host
 
 NEWEST = "2.17.0"
@@ -443,34 +444,37 @@ def pipeline(n: int) -> str:
 """
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@LINES
-def test_a_notebook_is_run_as_a_step(
-    line: str,
-    kedge_host: RunningHost,
-    tmp_path: Path,
-) -> None:
+def write_notebook(folder: Path) -> None:
+    texts = {"parameters": "n = 0\npath = ''", "": "open(path, 'w').write(str(n + 1))"}
     cells = [
         {
             "cell_type": "code",
-            "metadata": {"tags": ["parameters"]},
-            "source": "n = 0\npath = ''",
+            "metadata": {"tags": [tag]},
+            "source": text,
             "outputs": [],
             "execution_count": None,
-        },
-        {
-            "cell_type": "code",
-            "metadata": {},
-            "source": "open(path, 'w').write(str(n + 1))",
-            "outputs": [],
-            "execution_count": None,
-        },
+            "id": f"a{tag}",
+        }
+        for tag, text in texts.items()
     ]
-    cells = [{**cell, "id": f"cell-{number}"} for number, cell in enumerate(cells)]
-    (tmp_path / "count.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    (folder / "count.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@LINES
+def test_a_notebook_is_run_as_a_step(line: str, kedge_host: RunningHost, tmp_path: Path) -> None:
+    write_notebook(tmp_path)
     text = compiled(NOTEBOOK, tmp_path)
     assert outputs(kedge_host, text.replace("--quiet", line), n=41) == {"Output": "42"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_notebook_that_kedge_compiled_is_run_as_a_step(kedge_host: RunningHost, tmp_path: Path) -> None:
+    write_notebook(tmp_path)
+    (tmp_path / "source.py").write_text(NOTEBOOK.replace("from kfp", "from kedge"))
+    assert outputs(kedge_host, documents.write(compile_file(tmp_path / "source.py")), n=41) == {"Output": "42"}
 
 
 MODELS = """

@@ -30,6 +30,11 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
         _ = kedge.Cleint  # pyright: ignore[reportAttributeAccessIssue]  # that it is missing is the point
 
 
+def test_importing_a_module_that_only_kfp_has_says_what_to_do_instead() -> None:
+    with pytest.raises(ImportError, match=r"kfp\.local has no counterpart in Kedge\. .*kedge\.run\(pipeline, name=value"):
+        exec("from kedge import local")  # noqa: S102  # as a user's script does
+
+
 @pytest.mark.parametrize("statement", ["import kedge", "from kedge import dsl"])
 def test_importing_loads_no_third_party_module(statement: str) -> None:
     def modules(program: str) -> set[str]:

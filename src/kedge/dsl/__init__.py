@@ -21,12 +21,14 @@ import json
 from typing import TYPE_CHECKING, Any, List
 
 from . import compiling, components
-from .annotations import Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus
+from .annotations import EmbeddedInput, Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus, TaskConfig
 from .artifacts import HTML, Artifact, Dataset, Markdown, Model, get_uri
 from .components import Component, ContainerSpec, component, container_component, importer
+from .embedding import run_notebook
 from .errors import DslError, TypeMismatch
 from .groups import Condition, Elif, Else, ExitHandler, If, ParallelFor
 from .metrics import ClassificationMetrics, Metrics, SlicedClassificationMetrics
+from .notebooks import notebook_component
 from .pipelines import PipelineConfig, pipeline
 from .placeholders import (
     PIPELINE_JOB_CREATE_TIME_UTC_PLACEHOLDER,
@@ -43,6 +45,7 @@ from .placeholders import (
     ConcatPlaceholder,
     IfPresentPlaceholder,
 )
+from .task_config import TaskConfigField, TaskConfigPassthrough
 from .tasks import PipelineTask
 from .workspaces import KubernetesWorkspaceConfig, WorkspaceConfig
 
@@ -76,6 +79,7 @@ __all__ = [
     "DslError",
     "Elif",
     "Else",
+    "EmbeddedInput",
     "ExitHandler",
     "If",
     "IfPresentPlaceholder",
@@ -93,29 +97,19 @@ __all__ = [
     "PipelineTask",
     "PipelineTaskFinalStatus",
     "SlicedClassificationMetrics",
+    "TaskConfig",
+    "TaskConfigField",
+    "TaskConfigPassthrough",
     "TypeMismatch",
     "WorkspaceConfig",
     "component",
     "container_component",
     "get_uri",
     "importer",
+    "notebook_component",
     "pipeline",
+    "run_notebook",
 ]
-
-_REFUSED = {
-    "EmbeddedInput": "Put the files beside the pipeline file, in a package that it imports.",
-    "TaskConfig": "Configure the task itself: task.set_cpu_limit(...) and so on.",
-    "TaskConfigField": "Configure the task itself: task.set_cpu_limit(...) and so on.",
-    "TaskConfigPassthrough": "Configure the task itself: task.set_cpu_limit(...) and so on.",
-    "notebook_component": "Put the notebook's code into a function decorated with @dsl.component.",
-    "run_notebook": "Put the notebook's code into a function decorated with @dsl.component.",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name in _REFUSED:
-        raise AttributeError(f"Kedge does not support dsl.{name}. {_REFUSED[name]}")
-    raise AttributeError(f"module 'kedge.dsl' has no attribute {name!r}")
 
 
 def _write(made: Component, filename: str) -> None:

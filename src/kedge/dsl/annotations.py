@@ -2,10 +2,12 @@
 
 model: Input[Model]           an artifact to read             table: OutputPath(str)      a path to write a parameter to
 report: Output[HTML]          an artifact to write            data: InputPath("Dataset")  the path of an artifact to read
+files: EmbeddedInput[Dataset] files that travel in the step's source
 status: PipelineTaskFinalStatus   how the tasks that an exit task follows have ended
+config: TaskConfig            what the task is configured with, for steps that hand it on
 """
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, TypeVar, Union
 
 if TYPE_CHECKING:
     from typing import Annotated  # type checkers run on a newer Python than steps may have
@@ -13,13 +15,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 INPUT, OUTPUT, INPUT_PATH, OUTPUT_PATH = "Input", "Output", "InputPath", "OutputPath"
+EMBEDDED = "EmbeddedInput"
 
 
 class Marked:
     """A type with a direction: what ``Input[Dataset]`` is at runtime.
 
     Args:
-        role: One of ``Input``, ``Output``, ``InputPath``, ``OutputPath``.
+        role: One of ``Input``, ``Output``, ``InputPath``, ``OutputPath``, ``EmbeddedInput``.
         type: The annotated type: a class, ``List[...]`` of one, a type's name, or None for any artifact.
     """
 
@@ -31,7 +34,7 @@ class Marked:
 
     def __repr__(self) -> str:
         name = getattr(self.type, "__name__", None) or str(self.type).replace("typing.", "")
-        if self.role in (INPUT, OUTPUT):
+        if self.role in (INPUT, OUTPUT, EMBEDDED):
             return f"{self.role}[{name}]"
         return f"{self.role}({'' if self.type is None else name})"
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     # An annotated parameter is the artifact itself, so that editors complete its attributes.
     Input = Annotated[T, "kedge.input"]
     Output = Annotated[T, "kedge.output"]
+    EmbeddedInput = Annotated[T, "kedge.embedded"]
 else:
 
     class Input:
@@ -73,6 +77,19 @@ else:
 
         def __class_getitem__(cls, item: Any) -> Marked:
             return Marked(OUTPUT, item)
+
+    class EmbeddedInput:
+        """``EmbeddedInput[Dataset]``: the file or folder that travels in the step's source (``embedded_artifact_path``).
+
+        It is no input of the component: a call does not give it.
+
+        Examples:
+            >>> EmbeddedInput["Dataset"]
+            EmbeddedInput[Dataset]
+        """
+
+        def __class_getitem__(cls, item: Any) -> Marked:
+            return Marked(EMBEDDED, item)
 
 
 def InputPath(type: Union[str, type, None] = None) -> Any:  # noqa: A002, N802  # upstream's names
@@ -113,4 +130,56 @@ class PipelineTaskFinalStatus(NamedTuple):
     error_message: Optional[str] = None
 
 
-__all__: List[str] = ["Input", "InputPath", "Marked", "Output", "OutputPath", "PipelineTaskFinalStatus"]
+class TaskConfig:
+    """What a task is configured with, for components that hand it on to a workload which they start.
+
+    A component with a parameter of this type says in ``task_config_passthroughs`` which fields it wants; the others are None. A
+    call does not give it: Kedge fills it in.
+
+    Args:
+        affinity: As a Pod's ``affinity``; this and the others as Kubernetes writes them.
+        tolerations: As a Pod's ``tolerations``.
+        node_selector: As a Pod's ``nodeSelector``.
+        env: As a container's ``env``.
+        volumes: As a Pod's ``volumes``: claims, Secrets, ConfigMaps and folders that options of the task name.
+        volume_mounts: As a container's ``volumeMounts``.
+        resources: As a container's ``resources``.
+
+    Examples:
+        >>> TaskConfig(node_selector={"disk": "ssd"}).node_selector
+        {'disk': 'ssd'}
+    """
+
+    def __init__(  # noqa: PLR0917  # upstream's
+        self, affinity: Optional[Dict[str, Any]] = None, tolerations: Optional[List[Dict[str, Any]]] = None,
+        node_selector: Optional[Dict[str, str]] = None, env: Optional[List[Dict[str, Any]]] = None,
+        volumes: Optional[List[Dict[str, Any]]] = None, volume_mounts: Optional[List[Dict[str, Any]]] = None,
+        resources: Optional[Dict[str, Any]] = None,
+    ) -> None:  # fmt: skip
+        self.affinity = affinity
+        self.tolerations = tolerations
+        self.node_selector = node_selector
+        self.env = env
+        self.volumes = volumes
+        self.volume_mounts = volume_mounts
+        self.resources = resources
+
+    def __repr__(self) -> str:
+        return f"TaskConfig({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TaskConfig) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # its fields can change
+
+
+__all__: List[str] = [
+    "EmbeddedInput",
+    "Input",
+    "InputPath",
+    "Marked",
+    "Output",
+    "OutputPath",
+    "PipelineTaskFinalStatus",
+    "TaskConfig",
+]

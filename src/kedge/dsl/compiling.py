@@ -14,6 +14,7 @@ from .graph import LOOP, Graph, Group, Node
 from .interface import MISSING, Interface, Port, component_name
 from .loaded import LoadedPipeline
 from .pipelines import GraphComponent, of_component
+from .task_config import check_settings, declared
 from .tasks import PipelineTask
 from .values import a, literal_fits, outline, plain, shown
 from .wiring import Wires, Wiring
@@ -198,6 +199,7 @@ class _Compilation:
     def _component(self, graph: Graph, wires: Wires, task: PipelineTask) -> str:
         """The name of the task's component; components that are the same are written once."""
         component = task.component
+        check_settings(task, component.passthroughs)
         settings = _settings(graph, task) if task.has_settings else {}
         options = _filled(task.platform_config, graph, wires) if task.platform_config else {}
         known = (id(component), json.dumps([settings, options], sort_keys=True) if settings or options else "")
@@ -228,6 +230,8 @@ class _Compilation:
             self.options.setdefault(platform, {})[label] = found
         made["executorLabel"] = label
         made.update(_declared(component.interface))
+        if component.passthroughs:
+            made["taskConfigPassthroughs"] = declared(component.passthroughs)
         return name
 
 

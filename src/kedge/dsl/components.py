@@ -8,9 +8,9 @@
 Called outside of a pipeline a component is its plain function, so that it can be unit-tested.
 """
 
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Type, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Type, Union
 
-from . import template
+from . import embedding, template
 from .annotations import Marked
 from .artifacts import Artifact, is_artifact_class
 from .channels import Channel, unwrapped
@@ -19,6 +19,7 @@ from .graph import current, needed
 from .interface import Interface, Port, read
 from .placeholders import ArtifactReference, Placeholder, Reference
 from .source import build
+from .task_config import TaskConfigField, TaskConfigPassthrough, passthroughs
 from .tasks import PipelineTask
 from .values import STRING, a, artifact_type, plain, shown, type_of
 
@@ -57,6 +58,8 @@ class Component:
 
     has_container = True
     kind = "component"
+    # What of a task's configuration the component is told.
+    passthroughs: Tuple[TaskConfigPassthrough, ...] = ()
 
     def __init__(self, interface: Interface, place: Place) -> None:
         self.interface, self.place = interface, place
@@ -103,6 +106,12 @@ class Component:
         raise NotImplementedError
 
 
+def place_of(function: Callable[..., Any]) -> Place:
+    """Where a function is defined."""
+    code = getattr(function, "__code__", None)
+    return Place(code.co_filename, code.co_firstlineno) if code is not None else Place("", 0)
+
+
 class FunctionComponent(Component):
     """A component that is made of a function.
 
@@ -116,8 +125,7 @@ class FunctionComponent(Component):
             raise DslError(
                 f"{shown(function)} is no function.", why="A component is made of one.", fix="Decorate a function (def)."
             )
-        code = function.__code__
-        super().__init__(read(function, returns=returns), Place(code.co_filename, code.co_firstlineno))
+        super().__init__(read(function, returns=returns), place_of(function))
         self.python_func = function
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
         self.__wrapped__ = function
@@ -149,11 +157,23 @@ class PythonComponent(FunctionComponent):
         image: It runs in this one.
         packages: Installed before.
         others: Functions whose source goes along.
+        embedded: Files that go along.
+
+    Raises:
+        DslError: A parameter asks for files, and there are none.
     """
 
-    def __init__(self, function: Callable[..., Any], image: str, packages: Packages, others: List[Callable[..., Any]]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], image: str, packages: Packages, others: Optional[List[Callable[..., Any]]] = None,
+        embedded: Optional[embedding.Embedded] = None,
+    ) -> None:  # fmt: skip
         super().__init__(function)
-        self.image, self.packages, self.others = image, packages, others
+        self.image, self.packages, self.others, self.embedded = image, packages, others or [], embedded
+        if self.interface.embedded and embedded is None:
+            raise DslError(
+                f'Parameter "{self.interface.embedded[0]}" of {function.__name__}() is an EmbeddedInput.', where=self.place,
+                why="Nothing is embedded in the component.", fix="Write @dsl.component(embedded_artifact_path=…).",
+            )  # fmt: skip
         self._executor: Optional[Dict[str, Any]] = None
 
     def executor(self) -> Dict[str, Any]:
@@ -165,7 +185,8 @@ class PythonComponent(FunctionComponent):
                 use_venv=packages.use_venv,
             )  # fmt: skip
             function = self.python_func
-            source = build(function, RUNTIME_NAMES, [getattr(other, "python_func", other) for other in self.others])
+            others = [getattr(other, "python_func", other) for other in self.others]
+            source = build(function, RUNTIME_NAMES, others, self.embedded.source() if self.embedded is not None else "")
             container = {"image": self.image, "command": template.command(script, source)}
             self._executor = {"container": {**container, "args": template.arguments(function.__name__)}}
         return self._executor
@@ -181,7 +202,7 @@ def component(
     output_component_file: Optional[str] = None, install_kfp_package: bool = True, kfp_package_path: Optional[str] = None,
     pip_trusted_hosts: Optional[List[str]] = None, use_venv: bool = False,
     additional_funcs: Optional[List[Callable[..., Any]]] = None, embedded_artifact_path: Optional[str] = None,
-    task_config_passthroughs: Optional[List[Any]] = None,
+    task_config_passthroughs: Optional[List[Union[TaskConfigPassthrough, TaskConfigField]]] = None,
 ) -> Any:  # fmt: skip
     """Make a component of a Python function: ``@component`` or ``@component(packages_to_install=["pandas"])``.
 
@@ -197,8 +218,9 @@ def component(
         pip_trusted_hosts: Hosts whose certificates pip does not check.
         use_venv: Whether other backends put packages into an environment of the step's own; Kedge always does.
         additional_funcs: Functions that the function calls; their source goes along.
-        embedded_artifact_path: Refused.
-        task_config_passthroughs: Refused.
+        embedded_artifact_path: A file or folder that goes along, up to 1 MiB packed: for ``EmbeddedInput`` parameters, and to
+            import modules from. It is looked for in the working directory and beside the file of the function.
+        task_config_passthroughs: What of a task's configuration its ``TaskConfig`` parameter gets.
 
     Raises:
         DslError: The signature is none that a component can have, or an option is not supported.
@@ -211,29 +233,23 @@ def component(
         >>> double.name, double.python_func(4)
         ('double', 8)
     """
-    refused = {
-        "target_image": (target_image, "Build the image yourself and name it as base_image."),
-        "embedded_artifact_path": (
-            embedded_artifact_path,
-            "Put the files beside the pipeline file, in a package that it imports.",
-        ),
-        "task_config_passthroughs": (task_config_passthroughs, "Configure the task itself: task.set_cpu_limit(...) and so on."),
-    }
-    for option, (value, instead) in refused.items():
-        if value is not None:
-            raise DslError(f"@dsl.component got {option}={shown(value)}.", why="Kedge does not support this option.", fix=instead)
+    if target_image is not None:
+        raise DslError(
+            f"@dsl.component got target_image={shown(target_image)}.", why="Kedge does not support this option.",
+            fix="Build the image yourself and name it as base_image.",
+        )  # fmt: skip
+    wanted = passthroughs(task_config_passthroughs)
     packages = Packages(
-        _texts("packages_to_install", packages_to_install), _texts("pip_index_urls", pip_index_urls),
-        _texts("pip_trusted_hosts", pip_trusted_hosts),
+        texts("packages_to_install", packages_to_install), texts("pip_index_urls", pip_index_urls),
+        texts("pip_trusted_hosts", pip_trusted_hosts),
         (kfp_package_path or template.KFP_PACKAGE) if install_kfp_package else None, use_venv,
     )  # fmt: skip
 
     def decorate(function: Callable[..., Any]) -> PythonComponent:
-        made = PythonComponent(function, base_image or DEFAULT_IMAGE, packages, list(additional_funcs or []))
-        if output_component_file is not None:
-            for write in _writers:
-                write(made, output_component_file)
-        return made
+        embedded = None if embedded_artifact_path is None else embedding.files(embedded_artifact_path, place_of(function))
+        made = PythonComponent(function, base_image or DEFAULT_IMAGE, packages, list(additional_funcs or []), embedded)
+        made.passthroughs = wanted
+        return written(made, output_component_file)
 
     return decorate if func is None else decorate(func)
 
@@ -247,7 +263,20 @@ def on_write(write: Callable[[Component, str], None]) -> None:
     _writers[:] = [write]
 
 
-def _texts(option: str, values: Any) -> List[str]:
+def written(made: PythonComponent, file: Optional[str]) -> PythonComponent:
+    """Write a component to a file, if one is named."""
+    if file is not None:
+        for write in _writers:
+            write(made, file)
+    return made
+
+
+def texts(option: str, values: Any) -> List[str]:
+    """A list of texts that an option was given.
+
+    Raises:
+        TypeMismatch: It is something else.
+    """
     if isinstance(values, str) or not all(isinstance(value, str) for value in values or ()):
         raise TypeMismatch(
             f"@dsl.component got {option}={shown(values)}.", why="It is a list of texts.", fix=f'Write {option}=["…"].'
@@ -266,6 +295,11 @@ class ContainerComponent(FunctionComponent):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function, returns=False)
+        if self.interface.embedded:
+            raise DslError(
+                f'Parameter "{self.interface.embedded[0]}" of {function.__name__}() is an EmbeddedInput.', where=self.place,
+                why="Only the source of a Python component carries files.", fix="Make it an Input[...] and import the files.",
+            )  # fmt: skip
         ports = {**self.interface.inputs, **self.interface.outputs}
         spec = function(**{name: self._placeholder(port) for name, port in ports.items()})
         if not isinstance(spec, ContainerSpec):

@@ -8,7 +8,7 @@ import typing
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 from . import annotations, metrics
-from .annotations import Marked, PipelineTaskFinalStatus
+from .annotations import Marked, PipelineTaskFinalStatus, TaskConfig
 from .artifacts import Artifact, is_artifact_class, known_classes
 from .errors import DslError, Place, TypeMismatch, names
 from .values import (
@@ -17,6 +17,7 @@ from .values import (
     LIST,
     STRING,
     STRUCT,
+    TASK_CONFIG,
     ValueType,
     a,
     artifact_type,
@@ -72,12 +73,14 @@ class Interface(NamedTuple):
         inputs: By name, in the function's order.
         outputs: By name.
         description: The docstring up to its sections.
+        embedded: Parameters that get files of the step's own source: no inputs, a call does not give them.
     """
 
     name: str
     inputs: Dict[str, Port]
     outputs: Dict[str, Port]
     description: str = ""
+    embedded: Tuple[str, ...] = ()
 
     def call(self) -> str:
         """How to call it, for messages: ``train(data=…, epochs=…)``."""
@@ -128,10 +131,14 @@ def read(function: Callable[..., Any], *, pipeline: bool = False, returns: bool 
     defaults.update(zip(code.co_varnames[code.co_argcount - len(positional) : code.co_argcount], positional))  # noqa: B905  # 3.8
     inputs: Dict[str, Port] = {}
     outputs: Dict[str, Port] = {}
+    embedded: List[str] = []
     for name in parameters:
         reader = _Reader(f'parameter "{name}" of {function.__name__}()', where)
         if name not in hints:
             raise reader.error("has no type.", fix=f"Annotate it: {name}: str. {_HOW}", cls=TypeMismatch)
+        if reader.is_embedded(hints[name]):
+            embedded.append(name)
+            continue
         port = reader.port(name, hints[name], defaults.get(name, MISSING))._replace(description=descriptions.get(name, ""))
         if reader.is_output and pipeline:
             raise reader.error(
@@ -147,7 +154,7 @@ def read(function: Callable[..., Any], *, pipeline: bool = False, returns: bool 
         if port.name in outputs:
             raise DslError(f'{function.__name__}() has two outputs named "{port.name}".', where=where, fix="Rename one of them.")
         outputs[port.name] = port
-    return Interface(component_name(function.__name__), inputs, outputs, description)
+    return Interface(component_name(function.__name__), inputs, outputs, description, tuple(embedded))
 
 
 def _hints(function: Callable[..., Any], where: Place) -> Dict[str, Any]:
@@ -186,11 +193,21 @@ class _Reader:
         what = self.what[:1].upper() + self.what[1:]
         return cls(f"{what} {says}", why=why, fix=fix, where=self.where)
 
+    def is_embedded(self, annotation: Any) -> bool:
+        """Whether the parameter gets files of the step's own source."""
+        if not isinstance(annotation, Marked) or annotation.role != annotations.EMBEDDED:
+            return False
+        if self._artifact(annotation.type) is None:
+            raise self.error(
+                f"is annotated {annotation!r}, which is no artifact type.", fix="Write EmbeddedInput[Dataset].", cls=TypeMismatch
+            )
+        return True
+
     def port(self, name: str, annotation: Any, default: Any) -> Port:
         meaning = self.meaning(annotation)
         self.is_output = meaning.role in (annotations.OUTPUT, annotations.OUTPUT_PATH)
         type_ = meaning.type
-        optional = meaning.optional or default is not MISSING or type_ == FINAL_STATUS
+        optional = meaning.optional or default is not MISSING or type_ in (FINAL_STATUS, TASK_CONFIG)
         if self.is_output and (default is not MISSING or meaning.optional):
             raise self.error("is an output, but has a default or is optional.", fix="Remove that: the step writes it every time.")
         if self.is_output and type_.is_list:
@@ -272,10 +289,9 @@ class _Reader:
         found = self._artifact(type_)
         if found is not None:
             return found, ()
-        if type_ is PipelineTaskFinalStatus:
-            return FINAL_STATUS, ()
-        if type_ in BY_PYTHON_TYPE:
-            return BY_PYTHON_TYPE[type_], ()
+        known = {**BY_PYTHON_TYPE, PipelineTaskFinalStatus: FINAL_STATUS, TaskConfig: TASK_CONFIG}
+        if isinstance(type_, type) and type_ in known:
+            return known[type_], ()
         origin, arguments = getattr(type_, "__origin__", None), getattr(type_, "__args__", ())
         if origin is typing.Literal:
             kinds = {type_of(value) for value in arguments}

@@ -3,12 +3,12 @@
 from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from .channels import Channel, InputChannel
-from .components import Component
+from .components import Component, place_of
 from .errors import DslError, Place
 from .graph import Drawing, Graph
 from .interface import RETURNED, Interface, component_name, read
 from .tasks import output_of
-from .values import shown
+from .values import TASK_CONFIG, shown
 from .wiring import Wiring
 from .workspaces import WorkspaceConfig
 
@@ -124,11 +124,17 @@ class Pipeline(GraphComponent):
 
     def __init__(self, function: Callable[..., Any], details: Details) -> None:
         interface = read(function, pipeline=True)
+        not_given = next((name for name, port in interface.inputs.items() if port.type == TASK_CONFIG), "")
+        if not_given or interface.embedded:
+            raise DslError(
+                f'Parameter "{not_given or interface.embedded[0]}" of pipeline {function.__name__}() is for components.',
+                where=place_of(function), why="Only a step is told its own configuration and files.",
+                fix="Move it to the component.",
+            )  # fmt: skip
         name = component_name(details.name or function.__name__)
-        code = function.__code__
         self.pipeline_func = function
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
-        super().__init__(interface._replace(name=name), Place(code.co_filename, code.co_firstlineno), details, function)
+        super().__init__(interface._replace(name=name), place_of(function), details, function)
 
 
 def pipeline(

@@ -27,13 +27,14 @@ class _File(NamedTuple):
 _files: Dict[str, _File] = {}
 
 
-def build(function: Callable[..., Any], known: Iterable[str], others: Sequence[Callable[..., Any]] = ()) -> str:
+def build(function: Callable[..., Any], known: Iterable[str], others: Sequence[Callable[..., Any]] = (), before: str = "") -> str:
     """The source of a Python step.
 
     Args:
         function: The component's function.
         known: Names that every step has (those of ``kfp.dsl``).
         others: Further functions that it calls.
+        before: Python to run first, which says where it stands.
 
     Raises:
         DslError: The source cannot be found, or the signature uses a name that the file's top level does not define.
@@ -46,7 +47,13 @@ def build(function: Callable[..., Any], known: Iterable[str], others: Sequence[C
         collected.add_function(other)
     collected.add_signature(function, node)
     collected.add_body(function, node)
-    return text + "".join(collected.blocks) + template.position(_short(place.filename), place.line) + _unindented(file, node)
+    return (
+        text
+        + before
+        + "".join(collected.blocks)
+        + template.position(_short(place.filename), place.line)
+        + _unindented(file, node)
+    )
 
 
 def _short(filename: str) -> str:

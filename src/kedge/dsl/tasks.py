@@ -7,7 +7,7 @@ from .errors import DslError, TypeMismatch, caller, names
 from .graph import Graph, Node, belongs
 from .groups import ExitHandler
 from .interface import MISSING, Interface, Port
-from .values import FINAL_STATUS, a, fits, literal_fits, plain, shown, type_of
+from .values import FINAL_STATUS, TASK_CONFIG, a, fits, literal_fits, plain, shown, type_of
 
 if TYPE_CHECKING:
     from .components import Component
@@ -260,6 +260,28 @@ class PipelineTask(Node):
         self.image = self._text(name)
         return self
 
+    def set_debug_pause(
+        self, before: bool = False, after: bool = True, on_error: bool = False,  # noqa: FBT001, FBT002  # upstream's
+    ) -> "PipelineTask":  # fmt: skip
+        """Ask a backend that runs on Argo to keep the step's Pod, to look around in it; here it says nothing.
+
+        Kedge keeps what a failed step saw instead: ``kedge debug`` runs it again on this terminal.
+
+        Args:
+            before: Before the step begins.
+            after: When it has ended.
+            on_error: Only when it has failed.
+        """
+        if on_error and not after:
+            raise self._error("is to pause on_error, but not after", fix="Pass after=True, or no on_error.")
+        if not before and not after:
+            raise self._error("is to pause neither before nor after", fix="Pass before=True or after=True, or remove it.")
+        if before:
+            self.set_env_variable("ARGO_DEBUG_PAUSE_BEFORE", "true")
+        if after:
+            self.set_env_variable("ARGO_DEBUG_PAUSE_ON_ERROR" if on_error else "ARGO_DEBUG_PAUSE_AFTER", "true")
+        return self
+
     @property
     def has_settings(self) -> bool:
         """Whether the task's container differs from its component's."""
@@ -376,7 +398,7 @@ def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:
     value = unwrapped(value)
     if isinstance(value, Channel):
         belongs(value, task.graph, _call(task))
-        if not fits(value.type, port.type) or port.type == FINAL_STATUS:
+        if not fits(value.type, port.type) or port.type in (FINAL_STATUS, TASK_CONFIG):
             raise _mismatch(task, port, f"{value.title}, which is {a(value.type)},")
         return Argument(value)
     if isinstance(value, (Node, ExitHandler)):
@@ -384,7 +406,7 @@ def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:
     if port.type.is_artifact:
         fix = "Pass an output of another task; files from outside come in through dsl.importer(...)."
         raise _mismatch(task, port, f"{shown(value)}, a constant {type(value).__name__},", fix=fix)
-    if port.type == FINAL_STATUS:
+    if port.type in (FINAL_STATUS, TASK_CONFIG):
         raise _mismatch(task, port, shown(value), fix="Leave it out: Kedge fills it in.")
     if isinstance(value, type) or value is None or type_of(value) is None:
         what = "None" if value is None else f"{shown(value)}, {a(type(value).__name__)},"

@@ -47,7 +47,7 @@ class ValueType(NamedTuple):
 
 _PYTHON_NAMES = {
     "STRING": "str", "NUMBER_INTEGER": "int", "NUMBER_DOUBLE": "float", "BOOLEAN": "bool", "LIST": "list", "STRUCT": "dict",
-    "TASK_FINAL_STATUS": "PipelineTaskFinalStatus", "": "a value of unknown type",
+    "TASK_FINAL_STATUS": "PipelineTaskFinalStatus", "TASK_CONFIG": "TaskConfig", "": "a value of unknown type",
 }  # fmt: skip
 
 STRING = ValueType(PARAMETER, "STRING")
@@ -57,6 +57,7 @@ BOOLEAN = ValueType(PARAMETER, "BOOLEAN")
 LIST = ValueType(PARAMETER, "LIST")
 STRUCT = ValueType(PARAMETER, "STRUCT")
 FINAL_STATUS = ValueType(PARAMETER, "TASK_FINAL_STATUS")
+TASK_CONFIG = ValueType(PARAMETER, "TASK_CONFIG")
 # A field of a loop's item, where the items say nothing about it.
 UNKNOWN = ValueType(PARAMETER, "")
 

@@ -4,11 +4,10 @@ import os
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 import kedge.dsl.artifacts as language
-from kedge.dsl.annotations import INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus
+from kedge.dsl.annotations import EMBEDDED, INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus, TaskConfig
 
 from . import files
 from .errors import StepError
-from .kfp_types import EMBEDDED, TaskConfig, task_config
 from .shapes import Shape, annotations, artifact_class, shape
 from .step import Step, tmp
 from .values import argument
@@ -158,6 +157,13 @@ def final_status(value: Any) -> Any:
         error_code=error.get("code"),
         error_message=error.get("message"),
     )
+
+
+def task_config(value: Any) -> TaskConfig:
+    """The object of a ``TaskConfig`` parameter, from its JSON; an empty one when nobody configured anything."""
+    given = value or {}
+    named = {"node_selector": given.get("nodeSelector"), "volume_mounts": given.get("volumeMounts")}
+    return TaskConfig(**named, **{name: given.get(name) for name in ("affinity", "tolerations", "env", "volumes", "resources")})
 
 
 def embedded(name: str, wanted: Any, names: Mapping[str, Any]) -> Any:

@@ -13,6 +13,9 @@ from .errors import LauncherError, NotWanted
 from .outputs import collect
 from .step import Code, Step, read_code, read_step
 
+# What Task.set_debug_pause sets, for the executor of Argo.
+_PAUSES = ("ARGO_DEBUG_PAUSE_BEFORE", "ARGO_DEBUG_PAUSE_AFTER", "ARGO_DEBUG_PAUSE_ON_ERROR")
+
 
 def run(command: Sequence[str] = ()) -> int:
     """Run the step of this Pod; returns the exit code.
@@ -40,6 +43,9 @@ def execute(step: Step, code: Optional[Code], command: Sequence[str] = ()) -> in
     hub = _hub() if step.begin else None
     if hub is not None:
         step.begun(hub.begin())
+    if any(name in os.environ for name in _PAUSES):
+        # What is asked for in vain must not be passed over in silence.
+        print("kedge: set_debug_pause() keeps no Pod here; `kedge debug` runs a step again on your terminal.", file=sys.stderr)
     outputs = _outputs(step, code, command)
     if isinstance(outputs, int):
         return outputs

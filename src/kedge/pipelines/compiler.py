@@ -60,6 +60,7 @@ def compile_file(
 def compile_pipeline(
     pipeline: Component,
     *,
+    name: str | None = None,
     display_name: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     folder: Path | None = None,
@@ -68,6 +69,7 @@ def compile_pipeline(
 
     Args:
         pipeline: Made by ``@dsl.pipeline`` or ``@dsl.component``.
+        name: In place of the pipeline's own.
         display_name: In place of the pipeline's own.
         parameters: Defaults in place of the pipeline's own, by input name.
         folder: Where its steps' imports are looked for; by default where the pipeline is defined.
@@ -77,7 +79,7 @@ def compile_pipeline(
     """
     try:
         with garbage.paused():
-            compiled = compiling.compile(pipeline, display_name=display_name, parameters=parameters)
+            compiled = compiling.compile(pipeline, name=name, display_name=display_name, parameters=parameters)
     except DslError as error:
         raise PipelineError(str(error)) from error
     platforms: dict[str, Any] = dict(compiled.platforms)

@@ -13,12 +13,7 @@ from kedge import dsl
 # The launcher's own: modules of kfp, and what ``import kfp`` alone gives.
 _MODULES = ("kfp", "kfp.dsl", "kfp.dsl.types", "kfp.dsl.types.artifact_types", "kfp.dsl.types.type_annotations")
 _OF_PACKAGE = frozenset({"dsl", "TYPE_CHECK"})
-_OF_DSL = frozenset(
-    {
-        *dsl.__all__, "types", "executor_main", "EmbeddedInput", "TaskConfig", "WORKSPACE_PATH_PLACEHOLDER",
-        "PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER", "PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER", "run_notebook",
-    }
-)  # fmt: skip
+_OF_DSL = frozenset({*dsl.__all__, "types", "executor_main"})
 
 
 @lru_cache(maxsize=1024)  # pipelines call one function many times, and each call has its own copy of the source

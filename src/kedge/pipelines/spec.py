@@ -351,10 +351,22 @@ class Dag(_Message, frozen=True):
     outputs: DagOutputs = DagOutputs()
 
 
+class TaskConfigField(StrEnum):
+    """A part of a task's configuration."""
+
+    NONE = "NONE"
+    RESOURCES = "RESOURCES"
+    ENV = "ENV"
+    KUBERNETES_AFFINITY = "KUBERNETES_AFFINITY"
+    KUBERNETES_TOLERATIONS = "KUBERNETES_TOLERATIONS"
+    KUBERNETES_NODE_SELECTOR = "KUBERNETES_NODE_SELECTOR"
+    KUBERNETES_VOLUMES = "KUBERNETES_VOLUMES"
+
+
 class TaskConfigPassthrough(_Message, frozen=True):
     """A part of the task's configuration that the component is told."""
 
-    field: str
+    field: TaskConfigField = TaskConfigField.NONE
     apply_to_task: bool = False
 
 

@@ -17,7 +17,7 @@ import msgspec
 from kedge.errors import PipelineError
 from kedge.kube import names
 from kedge.kube.kinds import Obj
-from kedge.pipelines import platform, platform_spec, templates
+from kedge.pipelines import platform, platform_spec, task_config, templates
 from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, task_uuid
 from kedge.pipelines.engine.types import Artifact, Inputs, RunInfo
@@ -177,6 +177,9 @@ class Steps:
                 for name, listed in made[side].get("artifacts", {}).items():
                     for number, artifact in enumerate(listed["artifacts"]):
                         artifact["customPath"] = staged_path(side, name, number, artifact["uri"])
+        if wanted := task_config.inputs(plan.component):
+            told = task_config.told(plan.component, self._configured(plan, self._words(plan, task, made), inputs))
+            made["inputs"].setdefault("parameterValues", {}).update(dict.fromkeys(wanted, told))
         return made
 
     def _output_uri(self, task: str, attempt: int, name: str) -> str:
@@ -193,7 +196,7 @@ class Steps:
         metadata["name"] = pod_name(self._run, task, attempt)
         metadata["annotations"] = {TASK_ANNOTATION: task, ATTEMPT_ANNOTATION: str(attempt), PROTOCOL_ANNOTATION: str(PROTOCOL)}
         given = self.executor_input(plan, task, attempt, inputs)
-        words = _Words(Renderer(given, plan.component), self._facts(task))
+        words = self._words(plan, task, given)
         if plan.python is not None:
             metadata["annotations"][PYTHON_ANNOTATION] = _shared(plan, "python", _python_annotation)
             spec: Obj = self._python_spec(plan, self._step(plan, task, attempt, given), words)
@@ -206,11 +209,26 @@ class Steps:
         if self._run.service_account:
             spec["serviceAccountName"] = self._run.service_account
         pod: Obj = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        self._configure(pod, plan, inputs)
+        if wanted := plan.component.task_config_passthroughs:
+            task_config.withhold(pod, wanted, self._configured(plan, words, inputs))
+        return pod
+
+    def _configure(self, pod: Obj, plan: StepPlan, inputs: Inputs) -> None:
+        """Put the task's options, and the run's workspace, onto a Pod."""
         if plan.options is not None:
             platform.apply(pod, plan.options, inputs.options)
         if self._pipeline.workspace is not None and platform_spec.uses_workspace(plan.container, inputs.parameters):
             platform.mount_workspace(pod, workspace_name(self._run))
+
+    def _configured(self, plan: StepPlan, words: "_Words", inputs: Inputs) -> Obj:
+        """A Pod with nothing but what the task's author configured."""
+        pod: Obj = {"metadata": {}, "spec": {"containers": [_settings(plan.container, words)]}}
+        self._configure(pod, plan, inputs)
         return pod
+
+    def _words(self, plan: StepPlan, task: str, given: Mapping[str, Any]) -> "_Words":
+        return _Words(Renderer(given, plan.component), self._facts(task))
 
     def _facts(self, task: str) -> dict[str, str]:
         return facts(self._info, task, title(self._pipeline, task), task_uuid(self._run.id, task))
@@ -234,16 +252,16 @@ class Steps:
 
     def _python_spec(self, plan: StepPlan, step: list[Obj], words: "_Words") -> Obj:
         runtime = [{"name": templates.RUNTIME_VARIABLE, "value": self.kfp_runtime}] if self.kfp_runtime else []
+        settings = _settings(plan.container, words)
         container: Obj = {
             "name": MAIN,
             "image": words.text(plan.container.image),
             "command": ["python3", _LAUNCHER],
             "args": ["run", *_command_line(plan, words)],
-            "env": step + runtime + [{"name": found.name, "value": words.text(found.value)} for found in plan.container.env],
             "volumeMounts": _PYTHON_MOUNTS if plan.code else _LITERAL_MOUNTS,
+            **settings,
+            "env": [*step, *runtime, *settings.get("env", ())],
         }
-        if plan.container.resources is not None and (resources := _resources(plan.container.resources, words)):
-            container["resources"] = resources
         return {"containers": [container], "volumes": _shared(plan, "volumes", self._python_volumes)}
 
     def _python_volumes(self, plan: StepPlan) -> list[Obj]:
@@ -359,11 +377,17 @@ def _user_container(plan: StepPlan, words: _Words) -> Obj:
         container["command"] = words.words(found.command)
     if found.args:
         container["args"] = words.words(found.args)
+    return {**container, **_settings(found, words)}
+
+
+def _settings(found: Container, words: _Words) -> Obj:
+    """What a task may change about its container: environment and resources."""
+    made: Obj = {}
     if found.env:
-        container["env"] = [{"name": variable.name, "value": words.text(variable.value)} for variable in found.env]
+        made["env"] = [{"name": variable.name, "value": words.text(variable.value)} for variable in found.env]
     if found.resources is not None and (resources := _resources(found.resources, words)):
-        container["resources"] = resources
-    return container
+        made["resources"] = resources
+    return made
 
 
 _PYTHON_MOUNTS = [

@@ -8,6 +8,7 @@ import pytest
 
 from kedge.pipelines.engine import cache
 from kedge.pipelines.engine.types import RunStarted, Values
+from kedge.pipelines.spec import Component, TaskConfigField, TaskConfigPassthrough
 
 
 def spec(build: Any) -> Any:
@@ -101,8 +102,14 @@ def test_what_counts_in_the_run(build: Any, world: Any, make_artifact: Any) -> N
 
 @pytest.mark.parametrize(("option", "counts"), [("secretAsEnv", True), ("tolerations", False)])
 def test_values_of_platform_options_count_where_the_option_does(option: str, counts: bool) -> None:  # noqa: FBT001
-    first, second = (cache.key("", Values(options={f"{option} {{}}": value}), "") for value in ("a", "b"))
+    first, second = (cache.key("", Component(), Values(options={f"{option} {{}}": value}), "") for value in ("a", "b"))
     assert (first != second) == counts
+
+
+def test_what_a_component_is_told_to_hand_on_counts() -> None:
+    told = Component(task_config_passthroughs=[TaskConfigPassthrough(TaskConfigField.KUBERNETES_TOLERATIONS)])
+    first, second = (cache.key("", told, Values(options={"tolerations {}": value}), "") for value in ("a", "b"))
+    assert first != second
 
 
 @pytest.mark.parametrize(("option", "counts"), [("pvcMount", True), ("nodeSelector", False)])

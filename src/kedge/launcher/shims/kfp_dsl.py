@@ -6,7 +6,7 @@ rest of the language, which only modules of the project may want, takes longer t
 
 from typing import Any
 
-from kedge.dsl.annotations import Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus
+from kedge.dsl.annotations import EmbeddedInput, Input, InputPath, Output, OutputPath, PipelineTaskFinalStatus, TaskConfig
 from kedge.dsl.artifacts import HTML, Artifact, Dataset, Markdown, Model, get_uri
 from kedge.dsl.metrics import ClassificationMetrics, Metrics, SlicedClassificationMetrics
 from kedge.dsl.placeholders import (
@@ -16,16 +16,11 @@ from kedge.dsl.placeholders import (
     PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
     PIPELINE_JOB_SCHEDULE_TIME_UTC_PLACEHOLDER,
     PIPELINE_ROOT_PLACEHOLDER,
-    PIPELINE_TASK_ID_PLACEHOLDER,
-    PIPELINE_TASK_NAME_PLACEHOLDER,
-)
-from kedge.launcher.kfp_types import (
     PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
     PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER,
+    PIPELINE_TASK_ID_PLACEHOLDER,
+    PIPELINE_TASK_NAME_PLACEHOLDER,
     WORKSPACE_PATH_PLACEHOLDER,
-    EmbeddedInput,
-    TaskConfig,
-    run_notebook,
 )
 
 __all__ = [
@@ -56,7 +51,6 @@ __all__ = [
     "SlicedClassificationMetrics",
     "TaskConfig",
     "get_uri",
-    "run_notebook",
 ]
 
 

@@ -6,7 +6,8 @@ purpose: environment variables count, and an input artifact counts by the digest
 is known) and its metadata, not by its name. So a step whose upstream ran again and wrote the same bytes is still found, and one
 whose data changed under the same name is not.
 
-Names of tasks, components and executors do not count. Neither do resources, and where a Pod may run: they do not change a result.
+Names of tasks, components and executors do not count. Neither do resources, and where a Pod may run: they do not change a result,
+unless the component is told them to hand them on.
 """
 
 import hashlib
@@ -35,13 +36,19 @@ _NEUTRAL = frozenset(
         "tolerations",
     }
 )
+# Those of them that a component may be told.
+_HANDED_ON = frozenset({"nodeAffinity", "nodeSelector", "podAffinity", "tolerations"})
 
 
 def static_digest(pipeline: Pipeline, component: Component, executor: str) -> str:
     """Digest the part of the key that is the same for every task of a component: worked out once."""
     parts = {
         "container": _container(pipeline.executors[executor]),
-        "platforms": {name: found for name, options in pipeline.platforms.items() if (found := _options(options, executor))},
+        "platforms": {
+            name: found
+            for name, options in pipeline.platforms.items()
+            if (found := _options(options, executor, _ignored(component)))
+        },
         "defaults": {
             name: parameter.default_value
             for name, parameter in component.input_definitions.parameters.items()
@@ -49,20 +56,29 @@ def static_digest(pipeline: Pipeline, component: Component, executor: str) -> st
         },
         "outputs": msgspec.to_builtins(component.output_definitions),
     }
+    if component.task_config_passthroughs:
+        container = pipeline.executors[executor].container or Container()
+        parts["told"] = msgspec.to_builtins((component.task_config_passthroughs, container.resources))
     return _digest(parts)
 
 
-def key(static: str, inputs: Values, project: str) -> str:
+def _ignored(component: Component) -> frozenset[str]:
+    """The options that do not count for a component."""
+    return _NEUTRAL - _HANDED_ON if component.task_config_passthroughs else _NEUTRAL
+
+
+def key(static: str, component: Component, inputs: Values, project: str) -> str:
     """Make the key of a task.
 
     Args:
         static: What `static_digest` gave.
+        component: The task's.
         inputs: The task's resolved inputs.
         project: Digest of the project's code, or ``""``.
     """
     artifacts = {name: [_identity(artifact) for artifact in listed] for name, listed in inputs.artifacts.items()}
     parts = {"static": static, "parameters": inputs.parameters, "artifacts": artifacts, "project": project, "version": _VERSION}
-    options = {name: value for name, value in inputs.options.items() if name.partition(" ")[0] not in _NEUTRAL}
+    options = {name: value for name, value in inputs.options.items() if name.partition(" ")[0] not in _ignored(component)}
     return _digest({**parts, "options": options} if options else parts)
 
 
@@ -79,12 +95,12 @@ def _container(executor: Executor) -> Any:
     return {"image": container.image, "command": command, "args": container.args, "env": env}
 
 
-def _options(options: Any, executor: str) -> Any:
+def _options(options: Any, executor: str, ignored: frozenset[str]) -> Any:
     """The executor's options of one platform, those apart that change nothing about the result."""
     found: Any = options
     for part in ("deploymentSpec", "executors", executor):
         found = found.get(part) if isinstance(found, dict) else None
-    return {k: v for k, v in found.items() if k not in _NEUTRAL} if isinstance(found, dict) else None
+    return {k: v for k, v in found.items() if k not in ignored} if isinstance(found, dict) else None
 
 
 def _identity(artifact: Artifact) -> list[Any]:

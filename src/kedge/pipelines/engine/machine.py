@@ -236,7 +236,7 @@ class Engine:
         if options.cache_key:
             key = cache.custom_key(node.component_name, node.component, options.cache_key)
         else:
-            key = cache.key(node.static_digest, task.inputs or Values(), self._run.project_digest)
+            key = cache.key(node.static_digest, node.component, task.inputs or Values(), self._run.project_digest)
         self._flow.put(replace(task, cache_key=key, waiting=Waiting.CACHE))
         self._instructions.append(LookupCache(task.id, key))
 
