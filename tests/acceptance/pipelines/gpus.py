@@ -46,7 +46,7 @@ def fill(size: int) -> int:
 @dsl.pipeline(name="gpus")
 def gpus(every: int, size: int = 1 << 20) -> None:
     """One step with every GPU, one without, and a loop of steps that take turns."""
-    count().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(every).set_display_name("with")
-    count().set_display_name("without")
+    count().set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(every)
+    count()
     with dsl.ParallelFor([1, 2, 3, 4]):
-        fill(size=size).set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(1).set_display_name("turns")
+        fill(size=size).set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(1)

@@ -36,7 +36,7 @@ class Node:
     """One node's whole life: its agent may be killed and started again."""
 
     def __init__(
-        self, home: Path, cache: Path, *, max_pods: int = 8, gpus: int | None = None, client: type[LocalClient] = LocalClient
+        self, home: Path, cache: Path, *, max_pods: int = 8, gpus: int = 0, client: type[LocalClient] = LocalClient
     ) -> None:
         self.environ = dict(Settings.from_environment().environ)
         self.settings = Settings(home, cache, max_pods=max_pods, gpus=gpus, environ=self.environ)
