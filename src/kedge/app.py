@@ -185,7 +185,7 @@ async def _parts(
         )
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
-            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime),
+            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime, node.ahead),
             _limits(settings),
         )
         routes = [

@@ -1,5 +1,6 @@
 """Live progress of a run: a tree that redraws itself on a terminal, one line a change everywhere else."""
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -63,7 +64,8 @@ class PlainLines:
 
     def update(self, task: TaskView) -> None:
         """Print a line when the task's state or attempt is a new one and worth telling."""
-        now = (task.state, task.attempt, task.waiting_reason)
+        # That one fewer waits before it is worth no line of its own.
+        now = (task.state, task.attempt, re.sub(r"\d+", "", task.waiting_reason))
         before = self._told.get(task.id)
         self._told[task.id] = now
         if not task.is_step or now == before or (task.state == "PENDING" and not task.attempt and not task.waiting_reason):

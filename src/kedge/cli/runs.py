@@ -77,6 +77,37 @@ def show(*, run: str, following: bool, output: str) -> int:
     return 0
 
 
+@command.command("events")
+@click.argument("run")
+@click.argument("task", required=False)
+@output_option
+def events(*, run: str, task: str | None, output: str) -> None:
+    """Print what was said of the Pods of a run, or of one task: why they waited, what was refused, what was built.
+
+    It is kept as long as the run is, also of Pods that are gone.
+    """
+    client = connect().client
+    run_id = str(client.get(run)["run_id"])
+    found = client.events(run_id, task)
+    if output == "json":
+        print_json(found)
+        return
+    if not found:
+        click.echo("Nothing was said: every Pod started without ado, or none was made yet.")
+        return
+    rows = [
+        (
+            one["last_seen"],
+            one["type"],
+            one.get("reason", ""),
+            one["task_id"] + (f" (attempt {one['attempt'] + 1})" if one["attempt"] else ""),
+            one.get("message", "") + (f" ({one['count']} times)" if one["count"] > 1 else ""),
+        )
+        for one in found
+    ]
+    print_table(("LAST", "TYPE", "REASON", "TASK", "MESSAGE"), rows)
+
+
 @command.command("delete")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--keep-artifacts", is_flag=True, help="Leave what they made where it is.")

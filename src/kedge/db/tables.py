@@ -271,6 +271,24 @@ attempts = Table(
     ),
 )
 
+# What Kubernetes said of attempts' Pods, bounded for each attempt: it forgets it after an hour.
+pod_events = Table(
+    "pod_events",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("event_id", Text, primary_key=True),  # metadata.uid of the Event
+    Column("type", Text, nullable=False),  # Normal or Warning
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),  # its first resourceVersion, where that is a number
+)
+
 artifacts = Table(
     "artifacts",
     metadata,

@@ -54,6 +54,12 @@ class Admission:
         """How many wait."""
         return len(self._queue)
 
+    def ahead(self, uid: str) -> int | None:
+        """How many wait before a Pod; ``None`` for one that does not wait."""
+        if uid not in self._queue:
+            return None
+        return next(position for position, other in enumerate(self._queue) if other == uid)
+
     def misfit(self, size: Size) -> tuple[str, str]:
         """Reason and message why a Pod can never run here; empty when it can."""
         have = dict(self._capacity.other)

@@ -261,6 +261,10 @@ class NodeAgent:
             self._admission.queue(uid, size)
             self._fresh = pod
 
+    def ahead(self, uid: str) -> int | None:
+        """How many Pods wait for this node before the one with this UID; ``None`` for one that does not wait."""
+        return self._admission.ahead(uid)
+
     def _admit(self) -> None:
         """Let Pods in as long as they fit."""
         fresh, self._fresh = self._fresh, None

@@ -225,6 +225,11 @@ class Client:
         """Read one task."""
         return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}")
 
+    def events(self, run_id: str, task_id: str | None = None) -> Many:
+        """Read what Kubernetes said of a run's Pods, or of one task's, oldest first; also of Pods that are gone."""
+        query = {} if task_id is None else {"task_id": task_id}
+        return self._all(f"/runs/{_part(run_id)}/events", "events", query)
+
     def watch(self, run_id: str) -> Iterator[Json]:
         """Yield every task as it is, then each that changes, and at the end ``{"run": …}``.
 

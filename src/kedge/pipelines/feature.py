@@ -19,8 +19,9 @@ from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.history import History
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.kinds import RUN
+from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.portable import Exports
-from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.ports import Ahead, Artifacts, StepLogs, nobody_says
 from kedge.pipelines.proxied import behind_proxy
 from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
@@ -52,6 +53,7 @@ class Surroundings:
         clock: For times.
         ids: For ids.
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
+        ahead: How many Pods wait on their node before the one with this UID; ``None`` where that is not known.
     """
 
     client: Client
@@ -61,6 +63,7 @@ class Surroundings:
     clock: Clock
     ids: Ids
     kfp_runtime: str = ""
+    ahead: Ahead = nobody_says
 
 
 class Feature:
@@ -75,6 +78,7 @@ class Feature:
         database: The history's.
         staging: Answers ``begin`` and ``commit`` of steps; for `kedge.artifacts`.
         controller: Keeps runs going.
+        events: Keeps what is said of steps' Pods.
         scheduler: Fires recurring runs.
         deletions: Deletes runs.
         resumptions: Lets runs go on.
@@ -97,6 +101,7 @@ class Feature:
         )
         self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
         self.controller.on_settled(self._logs.settled)
+        self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
         self.staging = Commits(self.controller, self.history, given.clock)
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
@@ -114,7 +119,14 @@ class Feature:
                 submissions=submissions,
                 ends=Ends(self.deletions, self.resumptions),
             ),
-            tasks=Tasks(self.controller, self.history, given.artifacts, pods=(given.client, given.logs), archive=self._logs),
+            tasks=Tasks(
+                self.controller,
+                self.history,
+                given.artifacts,
+                pods=(given.client, given.logs, given.ahead),
+                events=self.events,
+                archive=self._logs,
+            ),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
@@ -133,6 +145,7 @@ class Feature:
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
         await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
+        await self.events.start()
         await self.scheduler.start()
         await self._logs.start()
         await self.deletions.start()
@@ -147,6 +160,7 @@ class Feature:
         await self.scheduler.stop()
         await self.deletions.stop()
         await self._logs.stop()
+        await self.events.stop()
         await self.controller.stop()
         self.database.close()
 

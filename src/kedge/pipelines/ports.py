@@ -1,11 +1,20 @@
 """What pipelines need of their surroundings, as small protocols; `kedge.app` plugs the real things in."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from kedge.kube.kinds import Obj
 from kedge.server.logs import LogOptions
+
+Ahead = Callable[[str], int | None]
+"""How many Pods wait on their node before the one with this UID; ``None`` where nobody says, or it does not wait."""
+
+
+def nobody_says(pod_uid: str) -> int | None:
+    """Where nobody knows how many wait before a Pod."""
+    del pod_uid
+    return None
 
 
 class StoredFile(Protocol):

@@ -4,6 +4,7 @@ Kubernetes tells it in five places: conditions and the waiting states of every c
 none yet. This is for people who look at a run; nothing is decided by it.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from kedge.kube.clock import timestamp
@@ -12,6 +13,7 @@ from kedge.pipelines.engine.types import State, Task, Waiting
 
 NO_ROOM = "waits for its turn: as many Pods as may wait for a node do so already"
 _ON_NODE = "waits for its turn on the node: other steps use its processors, memory or devices"
+_TURN = "waits for its turn on the node"
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _WORDS = {
     "CreateContainerConfigError": "something that it needs is missing",
@@ -21,13 +23,31 @@ _WORDS = {
 }
 
 
-def of(task: Task, pod: Obj | None, *, room: bool = True) -> str:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is known besides a task and its Pod.
+
+    Attributes:
+        room: Whether another Pod may be made.
+        ahead: How many Pods wait on the node before this one; ``None`` where nobody says.
+        warning: The newest warning about the Pod, or ``""``.
+    """
+
+    room: bool = True
+    ahead: int | None = None
+    warning: str = ""
+
+
+_NOTHING = Around()
+
+
+def of(task: Task, pod: Obj | None, around: Around = _NOTHING) -> str:
     """Why a task does not run yet; ``""`` where there is nothing to say.
 
     Args:
         task: The task.
         pod: Its current attempt's, if there is one.
-        room: Whether another Pod may be made.
+        around: What else is known.
 
     Examples:
         >>> from datetime import UTC, datetime
@@ -47,11 +67,11 @@ def of(task: Task, pod: Obj | None, *, room: bool = True) -> str:
     if task.waiting is not Waiting.START:
         return ""
     if pod is None:
-        return "" if room else NO_ROOM
+        return "" if around.room else NO_ROOM
     status: dict[str, Any] = pod.get("status") or {}
     if status.get("phase", "Pending") != "Pending":
         return ""
-    return _unscheduled(status) or _waiting(status)
+    return _unscheduled(status) or _waiting(status, around)
 
 
 def _unscheduled(status: dict[str, Any]) -> str:
@@ -62,10 +82,12 @@ def _unscheduled(status: dict[str, Any]) -> str:
     return ""
 
 
-def _waiting(status: dict[str, Any]) -> str:
+def _waiting(status: dict[str, Any], around: Around) -> str:
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     if not containers:
-        return _ON_NODE
+        if around.ahead:
+            return f"{_TURN}: {around.ahead} {'step is' if around.ahead == 1 else 'steps are'} before it"
+        return f"{_TURN}: {around.warning}" if around.warning and around.ahead is None else _ON_NODE
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
@@ -74,4 +96,4 @@ def _waiting(status: dict[str, Any]) -> str:
             return f"{words}: {message}" if message else words
         if message:  # such as an environment that is being built, or a volume that is not there
             return message
-    return ""
+    return around.warning  # a kubelet says in an Event alone what keeps a volume from being mounted

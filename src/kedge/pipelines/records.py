@@ -129,6 +129,38 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
 
 
+class PodEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that Kubernetes said of an attempt's Pod.
+
+    Attributes:
+        id: UID of the Event.
+        run: The run's UID.
+        task: The task's id.
+        attempt: The attempt's number.
+        type: ``Normal`` or ``Warning``.
+        reason: In one word.
+        message: In a sentence.
+        source: Who said it.
+        count: How often.
+        first_at: When first.
+        last_at: When last.
+        position: Grows with the moment at which it was first written.
+    """
+
+    id: str
+    run: str
+    task: str
+    attempt: int
+    type: str
+    reason: str
+    message: str
+    source: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    position: int = 0
+
+
 class ArtifactRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One artifact, and who made it."""
 

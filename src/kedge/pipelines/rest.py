@@ -185,6 +185,14 @@ def _tasks(tasks: Tasks) -> list[Operation]:
         Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),
         Operation(
             method="GET",
+            path=run + "/events",
+            work=tasks.events,
+            summary="List what Kubernetes said of a run's Pods, oldest first; also of Pods that are gone",
+            answer="PodEvents",
+            query=(*LISTING[:2], Param("task_id", text="Of this task alone.")),
+        ),
+        Operation(
+            method="GET",
             path=run + "/tasks/{task_id}/logs",
             work=tasks.log,
             summary="Read what a step wrote",

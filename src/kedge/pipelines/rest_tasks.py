@@ -21,7 +21,8 @@ from kedge.pipelines.engine.types import Kind, State, Task
 from kedge.pipelines.history import History
 from kedge.pipelines.observations import MAIN
 from kedge.pipelines.operations import Call
-from kedge.pipelines.ports import Artifacts, StepLogs
+from kedge.pipelines.pod_events import PodEvents
+from kedge.pipelines.ports import Ahead, Artifacts, StepLogs
 from kedge.pipelines.records import Attempt, RunRecord
 from kedge.pipelines.rest_runs import known_run
 from kedge.pipelines.steps import pod_name
@@ -45,7 +46,8 @@ class Tasks:
         controller: Knows what runs.
         history: Knows them all.
         artifacts: Where artifacts lie.
-        pods: Where a step's Pod is looked up for its log, and what reads that.
+        pods: Where a step's Pod is looked up for its log, what reads that, and how many wait before one on its node.
+        events: What was said of Pods.
         archive: Keeps the logs of steps whose Pods are gone.
     """
 
@@ -55,13 +57,15 @@ class Tasks:
         history: History,
         artifacts: Artifacts,
         *,
-        pods: tuple[Reader, StepLogs | None],
+        pods: tuple[Reader, StepLogs | None, Ahead],
+        events: PodEvents,
         archive: LogArchive,
     ) -> None:
         self._controller = controller
         self._history = history
         self._artifacts = artifacts
-        self._reader, self._logs = pods
+        self._reader, self._logs, self._ahead = pods
+        self._events = events
         self._archive = archive
         self._closing = asyncio.Event()
 
@@ -99,7 +103,15 @@ class Tasks:
         """``GET /runs/{run_id}/tasks/{task_id}``."""
         record = self._record(call)
         row = self._task(record, call.path["task_id"])
-        return answers.answer(self._shown(record, row, self._history.attempts(record.id, row.id)))
+        attempts, events = self._history.attempts(record.id, row.id), self._events.of(record.id, row.id)
+        return answers.answer(shapes.task(row, record.id, attempts, events) | _because(self._reason(record, row)))
+
+    async def events(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/events``, of one task with ``task_id``."""
+        record = self._record(call)
+        task_id = self._task(record, call.text("task_id")).id if "task_id" in call.query else None
+        page = self._events.page(record.id, call.number("page_size") or 0, call.text("page_token"), task_id=task_id)
+        return answers.listed("events", [shapes.pod_event(event) for event in page.items], page)
 
     def _shown(self, record: RunRecord, row: Task, attempts: list[Attempt] | None = None) -> dict[str, Any]:
         return shapes.task(row, record.id, attempts) | _because(self._reason(record, row))
@@ -109,7 +121,9 @@ class Tasks:
         if row.state is not State.PENDING:
             return ""
         pod = self._controller.pod(record.namespace, pod_name(record, row.id, row.attempt))
-        return reasons.of(row, pod, room=self._controller.has_room)
+        uid = str(pod["metadata"].get("uid", "")) if pod is not None else ""
+        around = reasons.Around(self._controller.has_room, self._ahead(uid), self._events.warning(uid))
+        return reasons.of(row, pod, around)
 
     def _task(self, record: RunRecord, task_id: str) -> Task:
         row = self._history.task(record.id, task_id)

@@ -14,6 +14,7 @@ from kedge.pipelines.records import (
     Edge,
     ExperimentRecord,
     PipelineRecord,
+    PodEvent,
     RunRecord,
     Spec,
     VersionRecord,
@@ -152,6 +153,42 @@ def read_attempt(row: Row) -> Attempt:
         created_at=moment(row["created_at"]),
         started_at=moment(row["started_at"]),
         finished_at=moment(row["finished_at"]),
+    )
+
+
+def pod_event_row(event: PodEvent) -> dict[str, Any]:
+    """What was said of a Pod as a row."""
+    return {
+        "run_id": event.run,
+        "task_id": event.task,
+        "attempt": event.attempt,
+        "event_id": event.id,
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message,
+        "source": event.source,
+        "count": event.count,
+        "first_at": micros(event.first_at),
+        "last_at": micros(event.last_at),
+        "position": event.position,
+    }
+
+
+def read_pod_event(row: Row) -> PodEvent:
+    """A row as what was said of a Pod."""
+    return PodEvent(
+        id=row["event_id"],
+        run=row["run_id"],
+        task=row["task_id"],
+        attempt=row["attempt"],
+        type=row["type"],
+        reason=row["reason"],
+        message=row["message"],
+        source=row["source"],
+        count=row["count"],
+        first_at=moment(row["first_at"]),
+        last_at=moment(row["last_at"]),
+        position=row["position"],
     )
 
 

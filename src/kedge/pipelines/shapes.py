@@ -1,6 +1,6 @@
 """Records as the REST API shows them: KFP v2beta1's names where it has them, snake_case, RFC 3339, empty fields left out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from kedge.pipelines.records import (
     Edge,
     ExperimentRecord,
     PipelineRecord,
+    PodEvent,
     RunRecord,
     Spec,
     VersionRecord,
@@ -149,13 +150,16 @@ def artifact_task(edge: Edge) -> Json:
     return {"task_id": edge.task, **_kept(body)}
 
 
-def task(found: Task, run_id: str, attempts: list[Attempt] | None = None) -> Json:
+def task(
+    found: Task, run_id: str, attempts: list[Attempt] | None = None, events: Mapping[int, list[PodEvent]] | None = None
+) -> Json:
     """One task of a run.
 
     Args:
         found: The task.
         run_id: Its run.
         attempts: Its attempts, to be shown with it.
+        events: What was said of their Pods, by attempt.
     """
     failure = found.failure
     body: Json = {
@@ -191,7 +195,7 @@ def task(found: Task, run_id: str, attempts: list[Attempt] | None = None) -> Jso
             }
         )
     if attempts:
-        body["attempts"] = [attempt(one) for one in attempts]
+        body["attempts"] = [attempt(one, (events or {}).get(one.number, ())) for one in attempts]
     # The root's id is the empty text, and attempt 0 is one: these are never left out.
     made = {"task_id": found.id, "id": found.id, "attempt": found.attempt, **_kept(body)}
     if found.parent is not None:
@@ -201,8 +205,24 @@ def task(found: Task, run_id: str, attempts: list[Attempt] | None = None) -> Jso
     return made
 
 
-def attempt(found: Attempt) -> Json:
-    """One try of a step."""
+def pod_event(found: PodEvent) -> Json:
+    """Something that Kubernetes said of a Pod."""
+    body = {
+        "task_id": found.task,
+        "attempt": found.attempt,
+        "type": found.type,
+        "reason": found.reason,
+        "message": found.message,
+        "source": found.source,
+        "count": found.count,
+        "first_seen": _time(found.first_at),
+        "last_seen": _time(found.last_at),
+    }
+    return {name: value for name, value in body.items() if value != ""}
+
+
+def attempt(found: Attempt, events: Iterable[PodEvent] = ()) -> Json:
+    """One try of a step, with what was said of its Pod where that is asked for."""
     body = {
         "pod_name": found.pod_name,
         "pod_uid": found.pod_uid,
@@ -212,7 +232,8 @@ def attempt(found: Attempt) -> Json:
         "end_time": _time(found.finished_at),
         "error": error(found.failure),
     }
-    return {"attempt": found.number, **_kept(body)}
+    said = [pod_event(event) for event in events]
+    return {"attempt": found.number, **_kept(body), **({"events": said} if said else {})}
 
 
 def pipeline(record: PipelineRecord) -> Json:

@@ -51,9 +51,15 @@ def test_what_a_pod_waits_for_is_told(told: dict[str, Any], expected: str) -> No
 
 def test_a_step_without_a_pod_waits_for_room_and_one_that_failed_for_its_time() -> None:
     assert reasons.of(step(), None) == ""
-    assert reasons.of(step(), None, room=False) == reasons.NO_ROOM
+    assert reasons.of(step(), None, reasons.Around(room=False)) == reasons.NO_ROOM
     again = step(waiting=Waiting.RETRY, retry_at=NOW + timedelta(seconds=30), failure=Failure("user", "Error", "exit code 1"))
     assert reasons.of(again, None) == "is tried again at 2026-11-24T09:00:30Z after: exit code 1"
+    waiting = pod(containerStatuses=[])
+    assert reasons.of(step(), waiting, reasons.Around(ahead=12)) == "waits for its turn on the node: 12 steps are before it"
+    assert reasons.of(step(), waiting, reasons.Around(ahead=1)) == "waits for its turn on the node: 1 step is before it"
+    assert reasons.of(step(), waiting, reasons.Around(ahead=0)) == reasons.of(step(), waiting)
+    mounting = pod("ContainerCreating")
+    assert reasons.of(step(), mounting, reasons.Around(warning="secret not found")) == "secret not found"
     assert reasons.of(step(state=State.RUNNING, waiting=None), pod("ErrImagePull")) == ""
 
 
