@@ -14,14 +14,15 @@ from .workspaces import WorkspaceConfig
 
 
 class PipelineConfig:
-    """What other backends do with a run as a whole.
+    """How a run is treated as a whole.
 
     Args:
         workspace: A volume that its steps share.
-        ttl_seconds_after_finished: Remove the run's objects this long after its end.
+        ttl_seconds_after_finished: Remove the run's objects of Kubernetes (Pods, workspace) this long after its end; its history
+            stays.
         ttl_seconds_after_success: The same, after success.
         ttl_seconds_after_failure: The same, after failure.
-        active_deadline_seconds: End the run after this long.
+        active_deadline_seconds: The run fails, and all that runs is ended, when it is not over after this long.
 
     Examples:
         >>> PipelineConfig(ttl_seconds_after_finished=3600).ttl_seconds_after_finished

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,7 +17,7 @@ from msgspec.structs import replace
 from kedge.client.types import Client
 from kedge.control.informer import Informer
 from kedge.errors import AlreadyExists, ApiError, BadRequest, Conflict, KedgeError, NotFound, PipelineError, Unavailable
-from kedge.kube.clock import Clock, parse_timestamp, timestamp
+from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
@@ -30,10 +29,12 @@ from kedge.pipelines.engine.resuming import Plan
 from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER, is_over
+from kedge.pipelines.lifetimes import TTL, Lifetimes
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import RunRecord, Spec
+from kedge.pipelines.spec import Pipeline
 from kedge.pipelines.steps import Surroundings
 from kedge.pipelines.timers import Timers
 from kedge.pipelines.worker import Room, Tools, Worker
@@ -54,7 +55,7 @@ class Limits:
     Attributes:
         infra_retries: How often a step is tried again after failures that are not its own.
         waiting_pods: How many Pods may wait for a node at once, over all runs.
-        ttl: Seconds that a finished Run object stays, unless it says so itself; its history stays.
+        ttl: Seconds that a finished Run object stays, unless it or its pipeline says so; its history stays.
         ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success, as upstream's backend does.
         cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
@@ -92,6 +93,7 @@ class RunController:
         self._timers = Timers(clock)
         pods = StepPods(client, clock, artifacts)
         self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods))
+        self._lifetimes = Lifetimes(client, clock, self._timers, ttl=limits.ttl, insist=self._insist)
         self._workers: dict[str, Worker] = {}
         self._runs = Informer(client, RUN, clock).keeping(_keep_run)
         self._pods = Informer(client, POD, clock, labels=f"{RUN_LABEL},!{RECORDED_LABEL}").keeping(observations.keep)
@@ -268,7 +270,7 @@ class RunController:
             self._history.reopen(again, plan.rows.values(), plan.removed)
         finally:
             self._reopening.discard(record.id)
-        self._timers.cancel(("ttl", record.id))
+        self._lifetimes.reopened(record.id)
         self._adopt(obj)
         return plan
 
@@ -282,7 +284,7 @@ class RunController:
         held = {"metadata": {"uid": record.id, "finalizers": [TRACKING_FINALIZER]}, "spec": {"terminate": None}}
         try:
             await self._client.patch(RUN, *place, held)
-            status = {"state": "RUNNING", "message": None, "completionTime": None}
+            status = {"state": "RUNNING", "message": None, "completionTime": None, TTL: None}
             return await self._client.patch(RUN, *place, {"status": status}, subresource="status")
         except (NotFound, Conflict) as error:
             raise BadRequest(
@@ -409,7 +411,7 @@ class RunController:
             )
             return
         if live is None:
-            self._insist(("end", run_id), lambda: self._tell_end(record))
+            self._insist(("end", run_id), lambda: self._tell_end(record, spec))
             return
         worker = self._workers[run_id] = Worker(live, self, self._tools)
         worker.resume()
@@ -424,6 +426,7 @@ class RunController:
         """Let the engine say what it owes; a failure to write it makes the worker load the run again."""
         try:
             worker.feed([Resumed(self._clock.now())])
+            self._lifetimes.begun(worker)
             if obj is not None:
                 self._heed(worker, obj)
         except KedgeError as error:
@@ -446,19 +449,7 @@ class RunController:
             self._insist(("let go", metadata["uid"]), lambda: self._tools.pods.let_go(RUN, *place))
         if metadata.get("deletionTimestamp"):
             return
-        ttl = (obj.get("spec") or {}).get("ttlSecondsAfterFinished")
-        ended = (obj.get("status") or {}).get("completionTime")
-        if ended:
-            due = parse_timestamp(ended) + timedelta(seconds=self._limits.ttl if ttl is None else ttl)
-            key = ("ttl", metadata["uid"])
-            self._timers.after((due - self._clock.now()).total_seconds(), key, lambda: self._expire(metadata))
-
-    def _expire(self, metadata: Obj) -> None:
-        async def delete() -> None:
-            with suppress(NotFound, Conflict):  # somebody else did, and perhaps made another of that name
-                await self._client.delete(RUN, metadata["name"], metadata["namespace"], uid=metadata["uid"])
-
-        self._insist(("expire", metadata["uid"]), delete)
+        self._lifetimes.ended(obj)
 
     # ---- Pods
 
@@ -538,7 +529,7 @@ class RunController:
         live, run_id = worker.live, worker.live.record.id
         self._timers.cancel(("status", run_id))
         await self._settle_all(run_id)
-        await self._patch_end(live.record.namespace, live.record.name, _status(live))
+        await self._patch_end(live.record.namespace, live.record.name, _status(live) | _ttl(live.pipeline, live.record))
         worker.over = True
         self._workers.pop(run_id, None)
         for listener in list(live.listeners):
@@ -546,10 +537,13 @@ class RunController:
         for ended in self._end_listeners:
             ended(live.record)
 
-    async def _tell_end(self, record: RunRecord) -> None:
+    async def _tell_end(self, record: RunRecord, spec: Spec) -> None:
         """A run that was over before its object said so: the hub stopped between the two."""
         await self._settle_all(record.id)
-        await self._patch_end(record.namespace, record.name, _end_status(record))
+        status = _end_status(record)
+        with suppress(PipelineError):  # a pipeline that another version of Kedge took says nothing about its objects
+            status |= _ttl(self._registrar.pipeline(spec), record)
+        await self._patch_end(record.namespace, record.name, status)
 
     async def _settle_all(self, run_id: str) -> None:
         """Let go of every Pod of a run that is over, and end those that nobody wants."""
@@ -587,6 +581,12 @@ def _end_status(record: RunRecord) -> Obj:
     if record.failure is not None:
         status["message"] = record.failure.message
     return status
+
+
+def _ttl(pipeline: Pipeline, record: RunRecord) -> Obj:
+    """How long the object of a run that is over stays, where its pipeline says so."""
+    seconds = pipeline.lifetime.ttl(record.state)
+    return {TTL: seconds} if seconds else {}
 
 
 def _status(live: LiveRun) -> Obj:

@@ -59,9 +59,10 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
         raise PipelineError("\n".join(f"{source}: {problem}." for problem in found))
     try:
         ttls = platform_spec.cache_ttls(document.platforms.get("kedge"))
+        lifetime = platform_spec.lifetime(kubernetes or {})
     except PipelineError as error:
         raise PipelineError(f"{source}: {error}") from error
-    return Pipeline(spec, document.platforms, options, workspace, ttls)
+    return Pipeline(spec, document.platforms, options, workspace, ttls, lifetime)
 
 
 def _whole_numbers(value: Any, *, inside: bool = False) -> Any:

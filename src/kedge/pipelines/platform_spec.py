@@ -274,6 +274,21 @@ class Workspace(_Option, frozen=True):
     kubernetes: KubernetesWorkspace = KubernetesWorkspace()
 
 
+class Lifetime(_Option, frozen=True):
+    """How long a run may take, and how long its objects stay after it; in seconds, 0 where nothing is said."""
+
+    resource_ttl_on_completion: int = 0
+    resource_ttl_on_success: int = 0
+    resource_ttl_on_failure: int = 0
+    active_deadline_seconds: int = 0
+
+    def ttl(self, state: str) -> int:
+        """Seconds that the objects of a run which ended in this state stay; 0 where nothing is said."""
+        return (self.resource_ttl_on_success if state == "SUCCEEDED" else self.resource_ttl_on_failure) or (
+            self.resource_ttl_on_completion
+        )
+
+
 def uses_workspace(container: Container, parameters: Mapping[str, Any]) -> bool:
     """Whether a step has anything to do with the workspace: its own text or a value names the place."""
     texts = [*container.command, *container.args, *(variable.value for variable in container.env)]
@@ -408,6 +423,24 @@ def cache_ttls(kedge: Any) -> dict[str, float]:
         if not seconds:
             raise PipelineError(f'{path}.cacheTtl: must be a duration such as "86400s", got {text!r:.80}. Correct the field.')
         found[label] = min(seconds, _CENTURY)
+    return found
+
+
+def lifetime(kubernetes: Mapping[str, Any]) -> Lifetime:
+    """How long runs may take, and how long their objects stay.
+
+    Args:
+        kubernetes: ``platforms.kubernetes``, which `read` found right.
+
+    Raises:
+        PipelineError: It is not what it must be; names the field.
+    """
+    path = "platforms.kubernetes.pipelineConfig"
+    given = {key: value for key, value in (kubernetes.get("pipelineConfig") or {}).items() if key != "workspace"}
+    found = _converted(given, Lifetime, path)
+    for field, name in zip(found.__struct_encode_fields__, found.__struct_fields__, strict=True):
+        if getattr(found, name) < 0:
+            raise PipelineError(f"{path}.{field}: must be 0 (nothing said) or more, got {getattr(found, name)}.")
     return found
 
 

@@ -76,6 +76,17 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Whether nothing more happens to the run."""
         return self.state not in LIVE_RUN_STATES
 
+    @property
+    def going_since(self) -> datetime | None:
+        """When it began to run, for the last time if it was opened again; ``None`` before."""
+        since = None
+        for state, moment in self.state_history:
+            if state not in LIVE_RUN_STATES:
+                since = None
+            elif state == "RUNNING" and since is None:
+                since = moment
+        return since
+
     def moved(self, state: str, now: datetime, **changes: Any) -> "RunRecord":
         """The record in another state, which its history then lists too."""
         history = self.state_history

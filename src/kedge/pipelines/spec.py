@@ -485,6 +485,7 @@ class Pipeline(msgspec.Struct, frozen=True, dict=True):
         platforms: Options by platform name, as they are.
         options: Options of executors for Kubernetes, by label; `platform_spec.of` gives one.
         workspace: A `platform_spec.Workspace`, if the steps of a run share one.
+        lifetime: A `platform_spec.Lifetime`: how long a run may take, and how long its objects stay.
         cache_ttls: Seconds after which a result of an executor is not used again, by label.
     """
 
@@ -493,6 +494,7 @@ class Pipeline(msgspec.Struct, frozen=True, dict=True):
     options: dict[str, Any] = {}
     workspace: Any = None
     cache_ttls: dict[str, float] = {}
+    lifetime: Any = None
 
     @property
     def name(self) -> str:

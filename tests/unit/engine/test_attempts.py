@@ -8,6 +8,7 @@ import pytest
 from kedge.pipelines.engine.types import (
     CacheAnswered,
     CancelRequested,
+    DeadlineExceeded,
     Failure,
     FinishRun,
     LookupCache,
@@ -208,6 +209,20 @@ class TestCancel:
         assert set(run.states().values()) == {"CANCELED"}
         assert "loop.2" not in run.rows
         assert run.engine.handle(CancelRequested(run.now)) == Step(), "once is enough"
+
+    def test_a_deadline_ends_everything_at_once_and_the_run_has_failed(self, build: Any, world: Any) -> None:
+        run = world(self.spec(build))
+        run.tell(RunStarted(run.now))
+        run.tell(StepStarted(run.now, "loop.0.work", 0))
+        told = run.tell(DeadlineExceeded(run.now, "too long"))
+        assert StopStep("loop.0.work", 0) in told
+        assert told[-1] == FinishRun(State.FAILED, Failure("user", "DeadlineExceeded", "too long"), Values())
+        assert {name: state for name, state in run.states().items() if name.endswith("work") or name == "clean"} == {
+            "loop.0.work": "CANCELED",
+            "loop.1.work": "CANCELED",
+            "clean": "CANCELED",
+        }
+        assert run.engine.handle(DeadlineExceeded(run.now, "again")) == Step(), "once is enough"
 
     def test_what_succeeded_stays_so(self, build: Any, world: Any) -> None:
         spec = build.pipeline(build.dag({"a": build.task("c"), "b": build.task("c", after=["a"])}), {"c": build.step()})

@@ -45,6 +45,20 @@ def test_numbers_are_read_as_protobuf_writes_them() -> None:
     assert (found.active_deadline_seconds, found.security_context.run_as_user, found.node_affinity[0].weight) == (60, 0, 4)
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"activeDeadlineSeconds": -1}, "activeDeadlineSeconds: must be 0 (nothing said) or more, got -1."),
+        ({"resourceTtlOnSuccess": "soon"}, "resourceTtlOnSuccess: expected `int`, got `str`."),
+    ],
+    ids=["negative", "a-text"],
+)
+def test_times_of_a_run_are_whole_numbers_from_zero(given: Json, problem: str) -> None:
+    with pytest.raises(PipelineError) as caught:
+        read({}, pipelineConfig=given)
+    assert str(caught.value).startswith(f"the pipeline: platforms.kubernetes.pipelineConfig.{problem}")
+
+
 def named(source: Json) -> Json:
     return {"secretAsVolume": [{"secretNameParameter": source, "mountPath": "/m"}]}
 

@@ -11,7 +11,7 @@ Rules of the machine:
 - **Failure.** A failed task fails the DAGs around it, once all their other tasks are over: independent branches go on. Each
   DAG keeps the failure that came first.
 - **Retries.** The user's failures and the infrastructure's are counted apart; each try has a number of its own.
-- **Cancelling** ends every live task at once and starts none, exit tasks included.
+- **Cancelling** ends every live task at once and starts none, exit tasks included. So does a deadline that has passed.
 - **Cost.** An event costs time in proportion to what it makes ready: scopes count what is awaited, nothing is searched.
 - **Rebuilding.** Everything the machine knows is in the rows, so it can be rebuilt from them after any event; `Resumed` then
   gives the instructions again that may have been lost.
@@ -33,6 +33,7 @@ from kedge.pipelines.engine.types import (
     Artifact,
     CacheAnswered,
     CancelRequested,
+    DeadlineExceeded,
     Event,
     Failure,
     FinishRun,
@@ -127,7 +128,9 @@ class Engine:
             case RunStarted():
                 self._run_started(event)
             case CancelRequested():
-                self._cancel_requested(event)
+                self._end_now(State.CANCELED, Failure("canceled", "RunCanceled", event.reason or "the run was canceled"))
+            case DeadlineExceeded():
+                self._end_now(State.FAILED, Failure("user", "DeadlineExceeded", event.message))
             case _:
                 self._resumed(event)
 
@@ -187,15 +190,15 @@ class Engine:
         else:
             self._start(task)
 
-    def _cancel_requested(self, event: CancelRequested) -> None:
+    def _end_now(self, state: State, failure: Failure) -> None:
+        """End the run and all that runs; what has not begun is canceled too."""
         root = self._flow.tasks.get("")
         if root is None:
-            root = Task(id="", name="", parent=None, kind=Kind.DAG, created_at=event.now)
+            root = Task(id="", name="", parent=None, kind=Kind.DAG, created_at=self._flow.now)
         if root.state.finished:
             return
-        failure = Failure("canceled", "RunCanceled", event.reason or "the run was canceled")
         if "" not in self._flow.tasks:
-            self._flow.finish(root, State.CANCELED, failure=failure)
+            self._flow.finish(root, state, failure=failure)
             return
         self._flow.canceling = failure
         self._flow.put(replace(root, failure=failure))

@@ -281,6 +281,13 @@ class CancelRequested(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class DeadlineExceeded(msgspec.Struct, frozen=True):
+    """The run has taken longer than it may: it ends as for `CancelRequested`, but has failed."""
+
+    now: datetime
+    message: str
+
+
 class Resumed(msgspec.Struct, frozen=True):
     """The engine was rebuilt from rows: give every instruction again that may not have been carried out.
 
@@ -290,7 +297,17 @@ class Resumed(msgspec.Struct, frozen=True):
     now: datetime
 
 
-Event: TypeAlias = RunStarted | CacheAnswered | StepStarted | StepCommitted | StepFailed | TimerFired | CancelRequested | Resumed
+Event: TypeAlias = (
+    RunStarted
+    | CacheAnswered
+    | StepStarted
+    | StepCommitted
+    | StepFailed
+    | TimerFired
+    | CancelRequested
+    | DeadlineExceeded
+    | Resumed
+)
 
 
 # ---- instructions: what must happen. Each may be given twice (after a restart); doing it twice must equal doing it once.
