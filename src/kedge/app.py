@@ -81,6 +81,7 @@ async def _serve(settings: Settings, http_port: int | None, https_port: int | No
         # What was loaded and made so far stays: the collector need not look at it again, and forked memory stays shared.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(5000, 20, 20)  # of what a step makes, next to nothing is a cycle: looking less often is 7 % of a step
         loop.call_later(_STARTED_SECONDS, _give_back)
         done, _ = await asyncio.wait({asyncio.ensure_future(stopping.wait()), failed}, return_when=asyncio.FIRST_COMPLETED)
         if failed in done:
