@@ -2,13 +2,14 @@
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from kedge.display.tasks import LIVE, Line, TaskView, counts, duration, first_line, tree
+from kedge.display.tasks import LIVE, WHOLE, Line, TaskView, counts, duration, first_line, tree
 from kedge.kube.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class PlainLines:
         if task.state not in LIVE and task.state != "SKIPPED" and (took := duration(task.seconds(self._clock.now()))):
             parts.append(f"in {took}")
         if task.waiting_reason:
-            parts.append(f"- {first_line(task.waiting_reason)}")
+            parts.append(f"- {first_line(task.waiting_reason, WHOLE)}")
         elif task.message and task.state in {"FAILED", "PENDING"}:
             parts.append(f"- {first_line(task.message)}")
         click.echo("  ".join(parts), err=self._stderr)
@@ -129,10 +130,21 @@ class LiveTree:
                 states[task.state] = states.get(task.state, 0) + 1
         summary = "  ".join(part for part in (counts(states), duration(root.seconds(now)) if root else "") if part)
         text.append(f"   {summary}", style="not bold dim")
-        for line in tree(tasks, room=max(5, self._console.height - 3)):
+        width = self._console.width
+        told = _told_in_full(tasks, width)
+        for line in tree(tasks, room=max(5, self._console.height - 3 - len(told))):
             text.append("\n")
-            text.append_text(_draw(line, Text(), self._console.width, duration(line.task.seconds(now)) if line.task else ""))
+            text.append_text(_draw(line, Text(), width, duration(line.task.seconds(now)) if line.task else ""))
+        text.append("".join(f"\n{line}" for line in told), style="not bold yellow")
         return text
+
+
+def _told_in_full(tasks: Iterable[TaskView], width: int) -> list[str]:
+    """Why the first step waits whose reason is too long for its own line: lines below the tree."""
+    for task in tasks:
+        if task.state == "PENDING" and len(task.waiting_reason) > width - _NAME_COLUMN:
+            return textwrap.wrap(f"{task.id}: {first_line(task.waiting_reason, WHOLE)}", width)
+    return []
 
 
 def print_tree(tasks: Iterable[TaskView], *, clock: Clock | None = None) -> None:

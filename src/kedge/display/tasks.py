@@ -16,6 +16,8 @@ LIVE = frozenset({"PENDING", "RUNNING"})
 GOOD = frozenset({"SUCCEEDED", "CACHED"})
 # What a step that is about to run waits for; the first time, its environment is installed then.
 _WAITING = {"start": "starting", "retry": "waits to be tried again"}
+# Room for why a step waits: it ends with what would help.
+WHOLE = 400
 # The order in which counts are told.
 STATES = ("FAILED", "RUNNING", "PENDING", "SUCCEEDED", "CACHED", "SKIPPED", "CANCELED")
 
@@ -187,7 +189,7 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
         failed = sum(child.state == "FAILED" for child in below)
         parts.append(f"{over}/{task.iterations}" + (f", {failed} failed" if failed else ""))
     if task.state == "PENDING" and task.waiting in _WAITING:
-        parts.append(first_line(task.waiting_reason) or _WAITING[task.waiting])
+        parts.append(first_line(task.waiting_reason, WHOLE) or _WAITING[task.waiting])
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
     if task.message and task.is_step and (task.state == "FAILED" or (task.state == "PENDING" and not task.waiting_reason)):

@@ -22,6 +22,7 @@ from kedge.node import scheduling
 from kedge.node.events import Events
 from kedge.node.scheduling import Fault
 
+UNSCHEDULABLE = "Unschedulable"
 _ENDED = frozenset({"Succeeded", "Failed"})
 _GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
@@ -66,19 +67,23 @@ class Scheduler:
         self._beside: asyncio.Task[None] | None = None
         # Pods of the node that may keep others away, by uid; None until they have been looked for.
         self._keepers: set[str] | None = None
+        # What was last told of each Pod that waits, by uid.
+        self._told: dict[str, str] = {}
 
     def admit(self, verb: str, kind: Kind, new: Obj, old: Obj | None) -> None:
-        """Give a Pod that is being made to the node, if that can be decided at once: a hook of the server's."""
-        if verb == "create" and kind is POD and old is None and not new["spec"].get("nodeName") and self._takes(new):
-            new["spec"]["nodeName"] = self._node_name
-
-    def _takes(self, pod: Obj) -> bool:
+        """Give a Pod that is being made to the node, or say why not, if that can be decided at once: a hook of the server's."""
+        if verb != "create" or kind is not POD or old is not None or new["spec"].get("nodeName"):
+            return
         node = self._node
-        if node is None or self._keepers is None or self._keepers or pod["spec"].get("schedulingGates"):
-            return False
-        if scheduling.looks_at_pods(pod) or any(check.concerns(pod) for check in self._checks):
-            return False
-        return not scheduling.faults(pod, node)
+        if node is None or self._keepers is None or self._keepers or new["spec"].get("schedulingGates"):
+            return
+        if scheduling.looks_at_pods(new) or any(check.concerns(new) for check in self._checks):
+            return
+        if found := scheduling.faults(new, node):
+            why = conditions.condition("PodScheduled", False, UNSCHEDULABLE, scheduling.message(found), now=self._clock.now())
+            new["status"] = {**(new.get("status") or {}), "conditions": [why]}
+        else:
+            new["spec"]["nodeName"] = self._node_name
 
     async def run(self) -> None:
         """Schedule Pods until cancelled."""
@@ -108,9 +113,10 @@ class Scheduler:
     def _changed(self, old: Obj | None, new: Obj | None) -> list[Key]:
         if new is not None:
             return [key_of(new)]
+        if old is not None:
+            self._told.pop(old["metadata"]["uid"], None)
         if not len(self._waiting):
             self._follow_pods(follow=False)
-        del old
         return []
 
     def _all(self, old: Obj | None, new: Obj | None) -> list[Key]:
@@ -168,7 +174,9 @@ class Scheduler:
             seconds = pod["spec"]["activeDeadlineSeconds"]
             await self._end(pod, "DeadlineExceeded", f"The Pod could not be scheduled for {seconds} seconds: {message}")
             return None
-        if await self._say(pod, "Unschedulable", message):
+        await self._say(pod, UNSCHEDULABLE, message)
+        if self._told.get(uid := pod["metadata"]["uid"]) != message:
+            self._told[uid] = message
             self._events.emit(pod, "FailedScheduling", message, warning=True)
         return left
 
@@ -195,13 +203,11 @@ class Scheduler:
             text = f"Successfully assigned {meta['namespace']}/{meta['name']} to {self._node_name}"
             self._events.emit(pod, "Scheduled", text)
 
-    async def _say(self, pod: Obj, reason: str, message: str) -> bool:
-        """Write why a Pod is not scheduled; whether that is news."""
-        now, known = self._clock.now(), conditions.find(pod, "PodScheduled")
-        if known is not None and (known["status"], known.get("reason"), known.get("message")) == ("False", reason, message):
-            return False
-        await self._put(pod, conditions.condition("PodScheduled", False, reason, message, now=now))
-        return True
+    async def _say(self, pod: Obj, reason: str, message: str) -> None:
+        """Write why a Pod is not scheduled."""
+        known = conditions.find(pod, "PodScheduled") or {}
+        if (known.get("status"), known.get("reason"), known.get("message")) != ("False", reason, message):
+            await self._put(pod, conditions.condition("PodScheduled", False, reason, message, now=self._clock.now()))
 
     async def _put(self, pod: Obj, condition: Obj) -> None:
         await self._write(pod, {"conditions": conditions.put((pod.get("status") or {}).get("conditions") or [], condition)})
