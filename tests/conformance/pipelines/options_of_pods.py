@@ -24,7 +24,7 @@ def on_this_node(where: str) -> str:
 
 
 @dsl.pipeline
-def pipeline(selector: dict = {"kubernetes.io/os": "linux"}, tolerations: list = [{"key": "a", "operator": "Exists", "tolerationSeconds": 5}], nothing: dict = {}):
+def pipeline(selector: dict = {"kubernetes.io/os": "linux"}, tolerations: list = [{"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}], nothing: dict = {}):
     task = look()
     kubernetes.add_pod_label(task, "example.com/team", "blue")
     kubernetes.add_pod_annotation(task, "example.com/note", "two words")
