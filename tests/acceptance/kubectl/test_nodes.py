@@ -115,3 +115,68 @@ def test_an_affinity_that_cannot_be_meant_is_refused(kubectl: Kubectl) -> None:
     overrides = json.dumps({"spec": {"affinity": {"nodeAffinity": required}}})
     refused = kubectl("run", "odd", "--image=debian:12", f"--overrides={overrides}", "--", "true", fails=True)
     assert "nodeSelectorTerms[0].matchExpressions[0].operator" in refused
+
+
+PIPELINE = """
+from kedge import dsl
+from kedge.dsl import kubernetes
+
+@dsl.component
+def hello() -> str:
+    return "hi"
+
+@dsl.pipeline
+def picky() -> str:
+    task = hello()
+    kubernetes.add_node_selector(task, "step-disk", "ssd")
+    {more}
+    return task.output
+"""
+WHY = (
+    "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. "
+    "this-machine is not labelled step-disk=ssd: kubectl label node this-machine step-disk=ssd."
+)
+
+
+def submit(kedge: RunningHost, folder: Path, name: str, more: str = "") -> str:
+    """Start a run of the pipeline; returns its id once its step says why it waits."""
+    (folder / "picky.py").write_text(PIPELINE.format(more=more))
+    kedge.cli("run", str(folder / "picky.py"), "--name", name, "--no-cache", "--no-wait", check=True)
+    run = str(kedge.client.get(name)["run_id"])
+    for task in kedge.client.watch(run):
+        if WHY in task.get("waiting_reason", ""):
+            assert task["state"] == "PENDING"
+            break
+    return run
+
+
+def test_a_step_that_no_node_may_run_says_why_everywhere_and_runs_once_the_node_is_labelled(
+    kubectl: Kubectl, labelled: RunningHost, tmp_path: Path
+) -> None:
+    run = submit(labelled, tmp_path, "picky")
+    assert WHY in labelled.cli("runs", "show", "picky", check=True).stdout
+    (step,) = [task for task in labelled.client.tasks(run) if task["id"] == "hello"]
+    assert (step["state"], WHY in step["waiting_reason"]) == ("PENDING", True)
+    assert WHY in kubectl("get", "events", "--field-selector", f"involvedObject.name={step['attempts'][0]['pod_name']}")
+    kubectl("label", "node", NAME, "step-disk=ssd")
+    try:
+        assert labelled.client.wait(run)["state"] == "SUCCEEDED"
+    finally:
+        kubectl("label", "node", NAME, "step-disk-")
+
+
+def test_a_step_that_no_node_may_run_ends_with_its_time(labelled: RunningHost, tmp_path: Path) -> None:
+    run = submit(labelled, tmp_path, "timed", "kubernetes.set_timeout(task, 2)")
+    ended = labelled.client.wait(run)
+    assert ended["state"] == "FAILED"
+    told = labelled.cli("runs", "show", run).stderr
+    assert "The step ran longer than it may: The Pod could not be scheduled for 2 seconds: " in told
+    assert WHY in told
+
+
+def test_a_step_that_no_node_may_run_ends_with_its_run(kubectl: Kubectl, labelled: RunningHost, tmp_path: Path) -> None:
+    run = submit(labelled, tmp_path, "cancelled")
+    pod = labelled.client.tasks(run)[-1]["attempts"][0]["pod_name"]
+    labelled.cli("cancel", run, check=True)
+    assert labelled.client.wait(run)["state"] == "CANCELED"
+    kubectl("wait", f"pod/{pod}", "--for=delete", "--timeout=30s")
