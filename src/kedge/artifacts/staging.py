@@ -11,7 +11,7 @@ The parts are plugged together here and know nothing of each other: a `Verifier`
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -26,8 +26,15 @@ from kedge.errors import ApiError, BadRequest, Forbidden, Invalid, Unauthorized
 from kedge.server.requests import read_body
 
 MAX_BODY = 64 << 20  # bytes of a commit: parameters and metadata only, never an artifact's content
+MAX_POINTS = 10_000  # of series, in one request
 MAX_FILES = 200  # whose addresses are asked for at once
 PROTOCOLS = (1,)  # versions that are understood; Pods outlive upgrades, so N-1 stays here when N comes
+
+
+_Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]  # microseconds until the end of the year 9999
+SentPoint = tuple[_Whole, _Moment, float | Literal["NaN", "Infinity", "-Infinity"]]
+"""Step, microseconds since 1970, and value: JSON has no NaN and no infinities, so they come as text."""
 
 
 class PodIdentity(msgspec.Struct, frozen=True):
@@ -88,6 +95,22 @@ class StagedOutputs(msgspec.Struct, frozen=True, omit_defaults=True):
     artifacts: Mapping[str, Sequence[StoredArtifact]] = {}
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """Points of one series that an attempt logged.
+
+    Attributes:
+        output: The output artifact that it belongs to.
+        name: The metric's.
+        points: By their steps.
+        index: Which artifact, of an output that is a list.
+    """
+
+    output: Annotated[str, msgspec.Meta(min_length=1)]
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
+    points: list[SentPoint]
+    index: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)] = 0
+
+
 class Verifier(Protocol):
     """Knows whose token it is."""
 
@@ -120,6 +143,15 @@ class Backend(Protocol):
         """
         ...
 
+    async def record(self, pod_uid: str, series: Sequence[Batch]) -> None:
+        """Record points of series while the step runs. The same points again change nothing.
+
+        Raises:
+            Conflict: This attempt is not wanted any more, or has committed.
+            Invalid: There is no such output.
+        """
+        ...
+
 
 def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[BaseRoute]:
     """The routes of the staging API, for the HTTP listener.
@@ -134,6 +166,7 @@ def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[B
         Route("/apis/kedge.dev/v1/staging/begin", desk.begin, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/transfers", desk.transfers, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/complete", desk.complete, methods=["POST"]),
+        Route("/apis/kedge.dev/v1/staging/metrics", desk.metrics, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/commit", desk.commit, methods=["POST"]),
     ]
 
@@ -166,7 +199,13 @@ class _Complete(msgspec.Struct, frozen=True):
     protocol: int = PROTOCOLS[0]
 
 
-_Body = TypeVar("_Body", _Begin, _Move, _Complete, _Commit)
+class _Metrics(msgspec.Struct, frozen=True):
+    series: list[Batch]
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
+_Body = TypeVar("_Body", _Begin, _Move, _Complete, _Metrics, _Commit)
 
 
 class _Desk:
@@ -189,6 +228,9 @@ class _Desk:
     async def commit(self, request: Request) -> Response:
         return await _answered(self._commit(request))
 
+    async def metrics(self, request: Request) -> Response:
+        return await _answered(self._metrics(request))
+
     async def _begin(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Begin)
         assignment = await self._backend.begin(pod.uid)
@@ -210,6 +252,13 @@ class _Desk:
         own((await self._backend.begin(pod.uid)).executor_input, "outputs", said.uri)
         await self._store.transfers.complete(said.uri, said.file, said.etags)
         return {"completed": True}
+
+    async def _metrics(self, request: Request) -> dict[str, Any]:
+        pod, said = await self._admitted(request, _Metrics)
+        if (points := sum(len(batch.points) for batch in said.series)) > MAX_POINTS:
+            raise BadRequest(f"{points} points were sent at once; send {MAX_POINTS} at most.")
+        await self._backend.record(pod.uid, said.series)
+        return {"recorded": points}
 
     async def _commit(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Commit)

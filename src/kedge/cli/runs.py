@@ -8,6 +8,7 @@ import click
 
 from kedge.cli.files import load
 from kedge.cli.follow import Ended, follow
+from kedge.cli.metrics import metrics
 from kedge.cli.options import output_option, print_json, print_table, size
 from kedge.cli.progress import print_tree
 from kedge.cli.report import print_results
@@ -27,6 +28,9 @@ _follow_option = click.option(
 @click.group("runs")
 def command() -> None:
     """List, show, compare, retry, resume, archive and delete runs."""
+
+
+command.add_command(metrics)
 
 
 @command.command("list")

@@ -5,7 +5,7 @@ microseconds since 1970 (UTC), flags are 0 or 1, and what has an inner structure
 column of its own with an index; a test asks the query planner about every statement of the history.
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData()
 
@@ -333,4 +333,29 @@ task_artifacts = Table(
     Column("position", Integer, primary_key=True),
     Column("artifact_id", Text, nullable=False),  # no foreign key: who read it is known after its maker's run was deleted
     Index("ix_task_artifacts_artifact", "artifact_id"),
+)
+
+# A series of numbers that an attempt logs while it runs: one metric of one output artifact.
+metric_series = Table(
+    "metric_series",
+    metadata,
+    Column("series_id", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    Column("task_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("artifact", Text, nullable=False),  # the output's name
+    Column("position", Integer, nullable=False),  # within an output that is a list
+    Index("ix_metric_series", "run_id", "task_id", "name", "attempt", "artifact", "position", unique=True),
+)
+
+# The points of series, by their step; narrow, because there are many.
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("series_id", Integer, ForeignKey("metric_series.series_id", ondelete="CASCADE"), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("value", Float),  # NULL is NaN, which SQLite does not store
+    sqlite_with_rowid=False,
 )

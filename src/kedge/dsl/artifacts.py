@@ -13,7 +13,7 @@ where the two differ (`Artifact.place`); otherwise ``path`` follows from ``uri``
 under ``/gcs``, ``/s3``, ``/minio`` and ``/oci``.
 """
 
-from typing import Any, Dict, List, Optional, Type
+from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 GCS_MOUNT, S3_MOUNT, MINIO_MOUNT, OCI_MOUNT = "/gcs/", "/s3/", "/minio/", "/oci/"
 _MOUNTS = {"gs://": GCS_MOUNT, "s3://": S3_MOUNT, "minio://": MINIO_MOUNT}
@@ -142,6 +142,24 @@ def set_outputs(prefix: Optional[str]) -> None:
     """Say where `get_uri` points; for those who run steps. None: outside of a step again."""
     global _outputs  # noqa: PLW0603  # one step is one process; `get_uri` takes no step by upstream's signature
     _outputs = prefix
+
+
+Point = Tuple[int, int, float]
+"""Step, microseconds since 1970, value."""
+# What takes the points of series that the running step logs, or None outside of a step.
+_recorder: Optional[Callable[["Artifact", str, Point], None]] = None
+
+
+def set_recorder(recorder: Optional[Callable[["Artifact", str, Point], None]]) -> None:
+    """Say who takes the points that `Metrics.log_metric` is given; for those who run steps. None: nobody."""
+    global _recorder  # noqa: PLW0603  # as for `set_outputs`
+    _recorder = recorder
+
+
+def record_point(artifact: "Artifact", name: str, point: Point) -> None:
+    """Hand a point of the series `name` to whoever takes them; outside of a step it is not kept."""
+    if _recorder is not None:
+        _recorder(artifact, name, point)
 
 
 def get_uri(suffix: str = "Output") -> str:

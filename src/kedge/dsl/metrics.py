@@ -3,9 +3,16 @@
 The numbers are kept in the artifact's metadata, in the layout that Kubeflow's pages read.
 """
 
-from typing import Any, Dict, List, Optional, Sequence
+import math
+import time
+from datetime import datetime
+from typing import Any, Dict, List, Optional, Sequence, Union
 
-from .artifacts import Artifact
+from .artifacts import Artifact, record_point
+
+LONGEST_NAME = 250
+_FIRST, _LAST = -(1 << 63), (1 << 63) - 1
+_END = 253_402_300_799  # the end of the year 9999
 
 
 class Metrics(Artifact):
@@ -13,16 +20,82 @@ class Metrics(Artifact):
 
     schema_title = "system.Metrics"
 
-    def log_metric(self, metric: str, value: float) -> None:
-        """Record one number.
+    def log_metric(
+        self, metric: str, value: float, step: Optional[int] = None, timestamp: Union[float, datetime, None] = None
+    ) -> None:
+        """Record one number, or one point of a series.
+
+        Without ``step`` the number is recorded with the artifact. With it the number is a point of the series ``metric``, which
+        can be looked at while the step still runs (``kedge runs metrics``); the artifact's metadata holds the last one. JSON
+        has no NaN and no infinities: there the metadata says ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``.
+
+        Args:
+            metric: Its name, at most 250 characters in a series.
+            value: The number; whatever ``float`` takes, in a series.
+            step: Where it stands in the series, such as the epoch. A second value for a step takes the place of the first.
+            timestamp: When it was so: seconds since 1970 or a datetime; now unless said. For points of a series only.
+
+        Raises:
+            TypeError: Of a series, the value is no number or the step is no whole number.
+            ValueError: The step does not fit into 64 bits, the name is empty or too long, or there is a timestamp and no step.
 
         Examples:
             >>> metrics = Metrics()
             >>> metrics.log_metric("accuracy", 0.97)
+            >>> for epoch in range(3):
+            ...     metrics.log_metric("loss", 1 / (1 + epoch), step=epoch)
             >>> metrics.metadata
-            {'accuracy': 0.97}
+            {'accuracy': 0.97, 'loss': 0.3333333333333333}
         """
-        self.metadata[metric] = value
+        if step is None:
+            if timestamp is not None:
+                raise ValueError(f"log_metric({metric!r}): timestamp= belongs to a point of a series. Give step= too.")
+            self.metadata[metric] = _in_json(value)
+            return
+        number = _number(metric, value)
+        when = _microseconds(timestamp)
+        record_point(self, _series_name(metric), (_step(metric, step), when, number))
+        self.metadata[metric] = _in_json(number)
+
+
+def _series_name(metric: Any) -> str:
+    if isinstance(metric, str) and 0 < len(metric) <= LONGEST_NAME:
+        return metric
+    raise ValueError(f"log_metric({metric!r:.300}): the name of a series is a text of 1 to {LONGEST_NAME} characters.")
+
+
+def _number(metric: str, value: Any) -> float:
+    if isinstance(value, str):  # float() would read it
+        raise TypeError(f"log_metric({metric!r}): the value must be a number, got the text {value!r}.")
+    try:
+        return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 53 else float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"log_metric({metric!r}): the value must be a number, got {value!r:.100}: {error}.") from error
+
+
+def _step(metric: str, step: Any) -> int:
+    try:
+        found = step.__index__()  # whole numbers of numpy too
+    except AttributeError:
+        raise TypeError(f"log_metric({metric!r}): step must be a whole number, got {step!r:.100}.") from None
+    if isinstance(step, bool) or not _FIRST <= found <= _LAST:
+        raise ValueError(f"log_metric({metric!r}): step must be a whole number of 64 bits, got {step!r:.100}.")
+    return int(found)
+
+
+def _microseconds(timestamp: Union[float, datetime, None]) -> int:
+    if timestamp is None:
+        timestamp = time.time()  # noqa: TID251  # nobody injects a clock into a step
+    seconds = timestamp.timestamp() if isinstance(timestamp, datetime) else float(timestamp)
+    if not 0 <= seconds < _END:  # of NaN too
+        raise ValueError(f"timestamp must be seconds since 1970, or a datetime; got {timestamp!r}. time.time() gives seconds.")
+    return int(seconds * 1_000_000)
+
+
+def _in_json(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 class ConfusionMatrix:

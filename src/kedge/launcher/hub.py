@@ -24,10 +24,12 @@ class Hub:
     Args:
         address: ``http://host:port``, from ``KEDGE_HUB`` by default.
         patience: Seconds for which a call is tried again.
+        timeout: Seconds for which the hub may be silent within one try.
     """
 
-    def __init__(self, address: Optional[str] = None, *, patience: float = PATIENCE) -> None:
+    def __init__(self, address: Optional[str] = None, *, patience: float = PATIENCE, timeout: float = _TIMEOUT) -> None:
         self._address = (address or os.environ.get("KEDGE_HUB", "")).rstrip("/")
+        self._timeout = timeout
         self._patience = float(os.environ.get("KEDGE_HUB_PATIENCE", patience))
         if not self._address:
             raise LauncherError("KEDGE_HUB is not set, but this step must speak to the hub. Kedge sets it when it makes the Pod.")
@@ -53,6 +55,26 @@ class Hub:
             HubUnreachable: No answer.
         """
         self._call("commit", {"protocol": PROTOCOL, "outputs": outputs})
+
+    def metrics(self, series: List[Dict[str, Any]], *, insist: bool) -> bool:
+        """Hand over points of series.
+
+        Args:
+            series: ``[{"output", "index", "name", "points": [[step, microseconds, value], …]}, …]``.
+            insist: Try for as long as for the outputs; otherwise once.
+
+        Returns:
+            Whether the hub has them.
+
+        Raises:
+            NotWanted: Nobody wants them any more.
+            LauncherError: The hub will never take them.
+        """
+        body = {"protocol": PROTOCOL, "series": series}
+        if insist:
+            self._call("metrics", body)
+            return True
+        return isinstance(self._try("metrics", body)[0], dict)
 
     def _call(self, verb: str, body: Dict[str, Any]) -> Dict[str, Any]:
         start = time.monotonic()
@@ -102,7 +124,7 @@ class Hub:
         secure = self._address.startswith("https://")
         place, _, prefix = self._address.partition("://")[2].partition("/")
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(place, timeout=_TIMEOUT)
+        connection = connect(place, timeout=self._timeout)
         try:
             headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json", "Connection": "close"}
             connection.request("POST", (f"/{prefix}" if prefix else "") + _PATH + verb, body, headers)

@@ -27,7 +27,7 @@ def collect(step: Step, binding: Binding, returned: Any) -> Dict[str, Any]:
     artifacts: Dict[str, List[Any]] = dict(binding.artifacts)
     for name, value, annotation in _returned(declared, binding, returned):
         if name in (declared.get("artifacts") or {}):
-            artifacts[name] = _returned_artifacts(name, value, artifacts.get(name) or [])
+            artifacts[name] = binding.artifacts[name] = _returned_artifacts(name, value, artifacts.get(name) or [])
         else:
             parameters[name] = result(name, value, annotation)
     for name, path in binding.paths.items():

@@ -87,15 +87,47 @@ def call(step: Step, code: Code) -> Any:
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
         return report.fail_user(error)
     binding = Binding(loaded, step)
+    language.set_recorder(Recorder(step, binding.artifacts) if step.commit else None)
     try:
         returned: Any = _debug(loaded, binding.arguments) if os.environ.get("KEDGE_DEBUG") == "1" else loaded(**binding.arguments)
     except SystemExit as error:
         if error.code is not None and error.code != 0:
+            _end_series(binding.artifacts, insist=False)
             return _exit(error)
         returned = None  # it ended well; whether it owes an output is seen below
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is the step's result
+        _end_series(binding.artifacts, insist=False)
         return report.fail_user(error)
-    return collect(step, binding, returned)
+    outputs = collect(step, binding, returned)
+    _end_series(binding.artifacts, insist=True)
+    return outputs
+
+
+class Recorder:
+    """Takes the points of series; what sends them to the hub is loaded with the first one.
+
+    Args:
+        step: The step.
+        artifacts: Its output artifacts by name, as far as they are known before the function returns.
+    """
+
+    def __init__(self, step: Step, artifacts: Dict[str, Any]) -> None:
+        self._step = step
+        self._artifacts = artifacts
+
+    def __call__(self, artifact: Any, name: str, point: Any) -> None:
+        """Take one, and give way to what takes the others."""
+        from . import series  # few steps log series
+
+        language.set_recorder(series.begin(self._artifacts))
+        language.record_point(artifact, name, point)
+
+
+def _end_series(artifacts: Dict[str, Any], *, insist: bool) -> None:
+    """Bring points that are not with the hub yet there, if there are any."""
+    series = sys.modules.get("kedge.launcher.series")
+    if series is not None:
+        series.end(artifacts, insist=insist)
 
 
 def _show_logging() -> None:

@@ -258,6 +258,26 @@ class Client:
 
     # ---- artifacts
 
+    def metrics(
+        self, run_id: str, *, name: str = "", task_id: str = "", attempt: int | None = None, max_points: int | None = None
+    ) -> Many:
+        """The metrics of a run: each in short, or with the points of its series where a name or ``max_points`` is given.
+
+        Args:
+            run_id: The run's id.
+            name: This one alone.
+            task_id: Of this task alone.
+            attempt: What this try logged, from 0; the last that logged any unless said.
+            max_points: How many points of each series at most; the extremes are among them.
+        """
+        query = {
+            "name": name,
+            "task_id": task_id,
+            "attempt": "" if attempt is None else str(attempt),
+            "max_points": "" if max_points is None else str(max_points),
+        }
+        return self._call("GET", f"/runs/{_part(run_id)}/metrics", query=query)["metrics"]
+
     def artifacts(self, run_id: str) -> Many:
         """Read the artifacts that a run made."""
         return self._all("/artifacts", "artifacts", {"run_id": run_id})

@@ -4,9 +4,10 @@ This is where an attempt becomes a success: the commit is one transaction that r
 names the Pod by its UID, and is taken from the attempt's own Pod alone, once; asked again it answers the same.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from kedge.artifacts.staging import Assignment, StagedOutputs
+from kedge.artifacts.staging import Assignment, Batch, StagedOutputs
 from kedge.errors import Conflict, Invalid, Unavailable
 from kedge.kube.clock import Clock
 from kedge.pipelines import observations
@@ -17,6 +18,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.ids import derived_id
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.records import Attempt
+from kedge.pipelines.series import Points, Series, SeriesKey
 from kedge.pipelines.spec import Component, OutputParameter, ParameterType
 
 
@@ -26,12 +28,14 @@ class Commits:
     Args:
         controller: Knows the runs that are not over.
         history: Knows the others.
+        series: Keeps the points of metrics.
         clock: For the times of commits.
     """
 
-    def __init__(self, controller: RunController, history: History, clock: Clock) -> None:
+    def __init__(self, controller: RunController, history: History, series: Series, clock: Clock) -> None:
         self._controller = controller
         self._history = history
+        self._series = series
         self._clock = clock
 
     async def begin(self, pod_uid: str) -> Assignment:
@@ -80,6 +84,29 @@ class Commits:
         if pod is not None:
             worker.observe(pod, gone=False)  # so that it is let go
         self._check(live, attempt)
+
+    async def record(self, pod_uid: str, series: Sequence[Batch]) -> None:
+        """Record points of metrics that the Pod logs.
+
+        Raises:
+            Conflict: Its attempt is not wanted any more, or has committed.
+            Invalid: A metric belongs to no output of the step.
+            Unavailable: Not now; send them again.
+        """
+        live, attempt = self._current(pod_uid)
+        task = live.engine.tasks[attempt.task]
+        outputs = live.steps.plan(task.component, task.executor).component.output_definitions.artifacts
+        found: dict[SeriesKey, Points] = {}
+        for batch in series:
+            if batch.output not in outputs:
+                known = ", ".join(sorted(outputs)) or "none"
+                raise Invalid(
+                    f"metric {batch.name!r}: step {attempt.task!r} has no output artifact {batch.output!r}, only {known}."
+                )
+            key = SeriesKey(attempt.task, batch.name, attempt.number, batch.output, batch.index)
+            points = found.setdefault(key, {})
+            points.update((step, (at, float(value))) for step, at, value in batch.points)
+        self._series.record(live.record.id, found)
 
     def _check(self, live: LiveRun, attempt: Attempt) -> None:
         task = live.engine.tasks[attempt.task]

@@ -27,6 +27,7 @@ from kedge.pipelines.recurring import RecurringRuns
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_cache import CacheEndpoints
 from kedge.pipelines.rest_experiments import Experiments
+from kedge.pipelines.rest_metrics import MetricEndpoints
 from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import Parts, RecurringRunEndpoints
@@ -34,6 +35,7 @@ from kedge.pipelines.rest_runs import Ends, Runs
 from kedge.pipelines.rest_tasks import Tasks
 from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
+from kedge.pipelines.series import Series
 from kedge.pipelines.submissions import Submissions
 from kedge.server.auth import Authenticator
 
@@ -81,6 +83,7 @@ class Feature:
         events: Keeps what is said of steps' Pods.
         scheduler: Fires recurring runs.
         deletions: Deletes runs.
+        series: Keeps the series that steps log.
         resumptions: Lets runs go on.
     """
 
@@ -102,7 +105,8 @@ class Feature:
         self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
         self.controller.on_settled(self._logs.settled)
         self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
-        self.staging = Commits(self.controller, self.history, given.clock)
+        self.series = Series(database)
+        self.staging = Commits(self.controller, self.history, self.series, given.clock)
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
@@ -131,8 +135,10 @@ class Feature:
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
             artifacts=ArtifactEndpoints(self.history, given.artifacts),
+            metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=Portables(
-                Exports(self.history, given.artifacts, self._logs), Imports(self.history, self._catalog, given.artifacts)
+                Exports(self.history, given.artifacts, self._logs, self.series),
+                Imports(self.history, self._catalog, given.artifacts, self.series),
             ),
             cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
         )

@@ -4,7 +4,7 @@ A run's progress is written by `History.write` alone: whatever a batch of events
 done about it. Rows are written whole and by key, so that writing one twice is writing it once.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,11 +73,19 @@ TASK_LIST = pages.Listing(
 _EDGE_KEY = tuple(task_artifacts.primary_key.columns)
 
 
-def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[str] = ()) -> Any:
-    """A statement that writes a row, or replaces (``keep``: leaves) the one with its key; columns in ``but`` are left alone."""
+def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[str] = (), by: Collection[str] = ()) -> Any:
+    """A statement that writes a row, or replaces (``keep``: leaves) the one with its key.
+
+    Args:
+        table: Where to.
+        dialect: SQL's.
+        keep: Whether a row that is there stays as it is.
+        but: Columns that are left alone.
+        by: The columns of the key; the table's primary key unless said.
+    """
     kind: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
     statement = kind(table)
-    keys = [column.name for column in table.primary_key]
+    keys = list(by) or [column.name for column in table.primary_key]
     if keep:
         return statement.on_conflict_do_nothing(index_elements=keys)
     values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in {*keys, *but}}
@@ -228,12 +236,13 @@ class History:
             )
             connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
 
-    def bring(self, run: RunRecord, spec: Spec, changes: Changes) -> None:
-        """Write a run that is over and comes from another host, in one transaction."""
+    def bring(self, run: RunRecord, spec: Spec, changes: Changes, also: Callable[[Connection], None]) -> None:
+        """Write a run that is over and comes from another host, in one transaction, with what ``also`` writes."""
         with self._database.transaction() as connection:
             connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
             connection.execute(self._keep_run, rows.run_row(run))
             self._write(connection, run, changes)
+            also(connection)
 
     def keep_spec(self, spec: Spec, now: datetime) -> None:
         """Store a pipeline's documents, unless they are stored."""

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from kedge.artifacts import content
 from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST
+from kedge.artifacts.staging import SentPoint
 from kedge.errors import AlreadyExists, BadRequest, TooLarge
 from kedge.pipelines import documents, ir, portable
 from kedge.pipelines.adoption import segment
@@ -28,6 +29,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.portable import BLOCK, CHECKSUMS, RUN, Bundle
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import Changes, RunRecord, Spec
+from kedge.pipelines.series import Points, Series, SeriesKey
 
 UNPACKED_LIMIT = 256 << 30
 """Bytes of all members together."""
@@ -43,12 +45,14 @@ class Imports:
         history: Where they go.
         catalog: Has the experiment that they go to.
         artifacts: Where their artifacts go.
+        series: Keeps the points of their metrics.
     """
 
-    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts) -> None:
+    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts, series: Series) -> None:
         self._history = history
         self._catalog = catalog
         self._artifacts = artifacts
+        self._series = series
 
     async def take(self, pieces: AsyncIterator[bytes]) -> RunRecord:
         """Take in a run.
@@ -73,8 +77,9 @@ class Imports:
         try:
             with tempfile.TemporaryDirectory(prefix="kedge-import-") as folder:
                 await self._take_bytes(reader, moved, Path(folder) / "member")
+            series = {key: await _points(reader, number) for number, key in enumerate(bundle.series)}
             await reader.end()
-            return self._write(moved)
+            return self._write(moved, series)
         except BaseException:
             if self._history.run(bundle.run.id) is None:
                 for uri in moved.written:
@@ -106,7 +111,7 @@ class Imports:
             moved.written.append(uri)
             await self._artifacts.take(uri, "", scratch)
 
-    def _write(self, moved: "_Moved") -> RunRecord:
+    def _write(self, moved: "_Moved", series: Mapping[SeriesKey, Points]) -> RunRecord:
         bundle, run = moved.bundle, moved.run
         if self._history.run(run.id) is not None:
             raise AlreadyExists(f"run {run.id!r} was imported by somebody else at the same time.")
@@ -129,8 +134,15 @@ class Imports:
                 artifacts=artifacts,
                 edges=bundle.edges,
             ),
+            also=lambda connection: self._series.write(connection, run.id, series),
         )
         return run
+
+
+async def _points(reader: "_Members", number: int) -> Points:
+    name = portable.series_name(number)
+    listed: list[SentPoint] = portable.read_json(await reader.document(name), list[SentPoint], name)
+    return {step: (at, float(value)) for step, at, value in listed}
 
 
 class _Moved:
@@ -185,10 +197,9 @@ class _Moved:
 
 def _check(bundle: Bundle) -> None:
     """Refuse what could do harm here."""
-    if bundle.version != portable.VERSION:
-        raise BadRequest(
-            f"the file has format {bundle.version}; this host reads {portable.VERSION}. Upgrade the older of the two."
-        )
+    if bundle.version not in portable.UNDERSTOOD:
+        known = " and ".join(map(str, portable.UNDERSTOOD))
+        raise BadRequest(f"the file has format {bundle.version}; this host reads {known}. Upgrade the older of the two.")
     run = bundle.run
     if not run.finished:
         raise BadRequest(f"run {run.id!r} is {run.state}: only runs that are over can be imported.")
@@ -206,7 +217,7 @@ def _check_names(bundle: Bundle) -> None:
         if not _ID.fullmatch(each):
             raise BadRequest(f"the id {each!r:.100} is none that a host gives. The file is damaged.")
     tasks = {each.id for each in bundle.tasks}
-    named = [each.task for each in (*bundle.attempts, *bundle.logs, *bundle.edges)]
+    named = [each.task for each in (*bundle.attempts, *bundle.logs, *bundle.edges, *bundle.series)]
     if missing := [each for each in named if each not in tasks]:
         raise BadRequest(f"task {missing[0]!r:.100} is not described. The file is damaged.")
     for task in tasks:  # it names the folder of its logs

@@ -22,8 +22,11 @@ from kedge.pipelines.engine.types import Artifact, Task
 from kedge.pipelines.history import History
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord, Attempt, Edge, RunRecord, Spec
+from kedge.pipelines.series import Series, SeriesKey, in_json
 
-VERSION = 1
+VERSION = 2
+UNDERSTOOD = (1, 2)
+"""Formats that are read; the first had no series."""
 BLOCK = 512
 RUN, CHECKSUMS = "run.json", "checksums.json"
 _PIECE = 1 << 20
@@ -61,6 +64,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         edges: Which task made or read what.
         stored: Whose bytes follow, in this order.
         logs: Which logs follow then.
+        series: Of which series the points follow then.
     """
 
     version: int
@@ -72,6 +76,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     edges: list[Edge]
     stored: list[Stored]
     logs: list[Log]
+    series: list[SeriesKey] = []
 
 
 def content_name(number: int) -> str:
@@ -89,6 +94,11 @@ def log_name(number: int) -> str:
     return f"logs/{number}"
 
 
+def series_name(number: int) -> str:
+    """The member with the points of the how-manieth series."""
+    return f"series/{number}"
+
+
 class Exports:
     """Writes runs as files.
 
@@ -96,12 +106,14 @@ class Exports:
         history: Where they are.
         artifacts: Where their artifacts lie.
         logs: Where their logs lie.
+        series: Keeps the points of their metrics.
     """
 
-    def __init__(self, history: History, artifacts: Artifacts, logs: LogArchive) -> None:
+    def __init__(self, history: History, artifacts: Artifacts, logs: LogArchive, series: Series) -> None:
         self._history = history
         self._artifacts = artifacts
         self._logs = logs
+        self._series = series
 
     async def open(self, run_id: str) -> AsyncGenerator[bytes]:
         """Begin to write a run; yields the file in pieces.
@@ -143,6 +155,7 @@ class Exports:
             edges=edges,
             stored=stored,
             logs=logs,
+            series=[each.key for each in self._series.summaries(record.id)],
         )
 
     async def _members(self, bundle: Bundle) -> AsyncGenerator[bytes]:
@@ -157,6 +170,12 @@ class Exports:
         for number, log in enumerate(bundle.logs):
             text = b"".join([piece async for piece in self._logs.read(bundle.run, log.task, log.attempt, timestamps=True)])
             async for piece in _member(log_name(number), text, sums):
+                yield piece
+        points = {each.key: each for each in self._series.summaries(bundle.run.id)} if bundle.series else {}
+        for number, key in enumerate(bundle.series):
+            found = await self._series.points(points[key]) if key in points else []
+            text = msgspec.json.encode([(point.step, point.at, in_json(point.value)) for point in found])
+            async for piece in _member(series_name(number), text, sums):
                 yield piece
         async for piece in _member(CHECKSUMS, msgspec.json.encode(sums), {}):
             yield piece

@@ -19,6 +19,7 @@ from kedge.pipelines.operations import LISTING, NAMESPACE, Call, Operation, Para
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_cache import CacheEndpoints
 from kedge.pipelines.rest_experiments import Experiments
+from kedge.pipelines.rest_metrics import MetricEndpoints
 from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import RecurringRunEndpoints
@@ -40,6 +41,7 @@ class Endpoints:
     experiments: Experiments
     recurring: RecurringRunEndpoints
     artifacts: ArtifactEndpoints
+    metrics: MetricEndpoints
     portables: Portables
     cache: CacheEndpoints
 
@@ -101,6 +103,7 @@ def operations(endpoints: Endpoints) -> list[Operation]:
         *_experiments(endpoints.experiments),
         *_recurring(endpoints.recurring),
         *_artifacts(endpoints.artifacts),
+        *_metrics(endpoints.metrics),
         *_portables(endpoints.portables),
         *_cache(endpoints.cache),
         *_reports(),
@@ -422,6 +425,28 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
             query=(Param("path", text="A file of a folder."),),
             media="application/octet-stream",
         ),
+    ]
+
+
+def _metrics(metrics: MetricEndpoints) -> list[Operation]:
+    return [
+        Operation(
+            method="GET",
+            path="/runs/{run_id}/metrics",
+            work=metrics.metrics,
+            summary="Read the metrics of a run, also while it runs: each in short, or with the points of its series",
+            answer="Metrics",
+            query=(
+                Param("name", text="This metric alone, with its points."),
+                Param("task_id", text="Of this task alone."),
+                Param("attempt", "integer", "What this try logged, from 0; of each series the last that has any when left out."),
+                Param(
+                    "max_points",
+                    "integer",
+                    "With the points of each series, at most so many, chosen so that extremes stay; 1000 where a name is given.",
+                ),
+            ),
+        )
     ]
 
 

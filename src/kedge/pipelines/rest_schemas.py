@@ -7,6 +7,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 TIME: Schema = {"type": "string", "format": "date-time"}
 NUMBER: Schema = {"type": "integer"}
+VALUE: Schema = {"type": ["number", "string"], "description": "A number, or NaN, Infinity or -Infinity as text."}
 FLAG: Schema = {"type": "boolean"}
 ANY: Schema = {"type": "object"}
 TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
@@ -209,6 +210,23 @@ SCHEMAS: dict[str, Schema] = {
     "ArtifactFiles": fields(
         "files", files={"type": "array", "items": fields("path size sha256", path=TEXT, size=NUMBER, sha256=TEXT)}
     ),
+    "Metric": fields(
+        "name task_id artifact index value",
+        name=TEXT,
+        task_id=TEXT,
+        attempt=NUMBER,
+        artifact=TEXT,
+        index=NUMBER,
+        value=VALUE,
+        count=NUMBER,
+        first_step=NUMBER,
+        last_step=NUMBER,
+        updated_at=TIME,
+        min=VALUE,
+        max=VALUE,
+        points=many(fields("step time value", step=NUMBER, time=TIME, value=VALUE)),
+    ),
+    "Metrics": fields("metrics", metrics=many(ref("Metric"))),
     "NodeArtifact": fields(data=TEXT),
     "Pipeline": fields(
         "pipeline_id name created_at",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
-from kedge.artifacts.staging import Assignment, PodIdentity, StagedOutputs, routes
+from kedge.artifacts.staging import Assignment, Batch, PodIdentity, StagedOutputs, routes
 from kedge.artifacts.store import ArtifactStore
 from kedge.errors import KedgeError, Unauthorized
 from kedge.launcher import bundle
@@ -49,6 +50,7 @@ class Remembering:
     def __init__(self) -> None:
         self.assignment = Assignment({})
         self.commits: list[StagedOutputs] = []
+        self.batches: list[Batch] = []
         self.begins = 0
         self.answers: list[KedgeError] = []
 
@@ -62,6 +64,12 @@ class Remembering:
         if self.answers:
             raise self.answers.pop(0)
         self.commits.append(outputs)
+
+    async def record(self, pod_uid: str, series: Sequence[Batch]) -> None:
+        assert pod_uid == POD_UID
+        if self.answers:
+            raise self.answers.pop(0)
+        self.batches.extend(series)
 
 
 class Hub:

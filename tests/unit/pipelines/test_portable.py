@@ -84,7 +84,7 @@ async def finished(life: Hub, *, cache: bool = True) -> str:
 
 async def exported(life: Hub, run: str) -> bytes:
     feature = life.feature
-    pieces = await Exports(feature.history, life.world.artifacts, feature._logs).open(run)
+    pieces = await Exports(feature.history, life.world.artifacts, feature._logs, feature.series).open(run)
     return b"".join([piece async for piece in pieces])
 
 
@@ -93,7 +93,8 @@ async def imported(life: Hub, data: bytes, piece: int = 1000) -> RunRecord:
         for start in range(0, len(data), piece):
             yield data[start : start + piece]
 
-    return await Imports(life.feature.history, life.feature._catalog, life.world.artifacts).take(pieces())
+    feature = life.feature
+    return await Imports(feature.history, feature._catalog, life.world.artifacts, feature.series).take(pieces())
 
 
 def files(world: World) -> list[str]:
@@ -203,7 +204,7 @@ HARM = {
     "an artifact id that is a path": (edited(("artifacts", 0, "id"), "../y"), "is none that a host gives"),
     "a task that is a path": (edited(("tasks", 1, "id"), "../z"), "is not described|has a name that no pipeline gives"),
     "another pipeline": (edited(("spec", "pipeline", "pipelineInfo"), {"name": "other"}), "not the one that the run names"),
-    "a newer format": (edited(("version",), 2), "the file has format 2; this host reads 1"),
+    "a newer format": (edited(("version",), 3), "the file has format 3; this host reads 1 and 2"),
     "a run that goes on": (edited(("run", "state"), "RUNNING"), "only runs that are over can be imported"),
     "a field of another type": (edited(("tasks",), 7), r"its run.json cannot be read: Expected `array`, got `int`"),
 }
@@ -221,6 +222,19 @@ async def test_a_file_that_means_harm_is_refused_and_leaves_nothing(here: World,
         assert files(there) == []
         assert life.feature.history.run(run) is None
         assert not (there.folder.parent / "evil").exists()
+
+
+async def test_a_file_of_the_first_format_is_still_read(here: World, there: World) -> None:
+    def older(members: list[Any]) -> list[Any]:
+        document = msgspec.json.decode(members[0][1]) | {"version": 1}
+        del document["series"]
+        return [(members[0][0], msgspec.json.encode(document)), *members[1:]]
+
+    async with hub(here) as life:
+        run = await finished(life)
+        data = await exported(life, run)
+    async with hub(there) as life:
+        assert (await imported(life, rebuilt(data, older))).id == run
 
 
 async def test_a_file_that_was_cut_or_damaged_anywhere_is_refused(here: World, there: World) -> None:
