@@ -30,7 +30,10 @@ from kedge.files import write_private
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.core import KINDS, NAMESPACE
+from kedge.node import provisioner
 from kedge.node.agent import NodeAgent
+from kedge.node.claims import Claims
+from kedge.node.provisioner import Provisioner
 from kedge.node.scheduler import Scheduler
 from kedge.node.taints import Taints
 from kedge.pipelines import feature as pipelines
@@ -174,16 +177,14 @@ async def _parts(
         hooks: list[Admission] = []
         api = Api(store, kinds, clock, ids, admission=hooks, tokens=tokens)
         client = LocalClient(api)
-        scheduler = Scheduler(client, clock, ids, NODE)
-        hooks.append(scheduler.admit)
+        scheduler = Scheduler(client, clock, ids, NODE, [Claims(client, settings.home / "claims")])
+        hooks += [provisioner.admit, scheduler.admit]
         _ensure_namespaces(api)
         authenticator = Authenticator(owner_token, tokens, api)
         streams = Streams()
         node = NodeAgent(client, settings, clock, ids, node_name=NODE)
         api.logs = node.logs
-        artifacts = ArtifactStore(
-            home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock
-        )
+        artifacts = _artifacts(settings, home.path, clock)
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
             pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime, node.ahead),
@@ -197,6 +198,7 @@ async def _parts(
         try:
             background.start("workloads", workloads.run(client, kinds, clock))
             await node.start()
+            background.start("claims", Provisioner(client, clock, ids, settings.home / "claims").run())
             background.start("scheduler", scheduler.run())
             background.start("taints", Taints(client, clock, ids, NODE).run())
             await scheduler.ready()
@@ -223,6 +225,10 @@ async def _parts(
             await feature.stop()
             await node.stop()
             await background.stop()
+
+
+def _artifacts(settings: Settings, home: Path, clock: Clock) -> ArtifactStore:
+    return ArtifactStore(home / "artifacts", home / "projects", settings.artifacts, environ=settings.environ, clock=clock)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -120,6 +120,18 @@ def _node_address(kind: str) -> Callable[[Obj], str]:
     return address
 
 
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def _claim_status(claim: Obj) -> str:
+    return "Terminating" if _at(claim, "metadata", "deletionTimestamp") else str(_at(claim, "status", "phase") or "")
+
+
+def _claim_modes(claim: Obj) -> str:
+    modes = _at(claim, "status", "accessModes")
+    return ",".join(_MODES.get(str(mode), str(mode)) for mode in modes) if isinstance(modes, list) else ""
+
+
 POD = (
     Column("Ready", _pod_ready, description="Containers that are ready, of all."),
     Column("Status", pod_status, description="How the Pod is, in one word."),
@@ -156,4 +168,13 @@ NODE = (
         priority=1,
         description="What runs its containers.",
     ),
+)
+PERSISTENT_VOLUME_CLAIM = (
+    Column("Status", _claim_status, description="Pending, Bound or Terminating."),
+    Column("Volume", _field("spec", "volumeName"), description="What holds its files."),
+    Column("Capacity", _field("status", "capacity", "storage"), description="How much it asked for."),
+    Column("Access Modes", _claim_modes, description="How it may be shared."),
+    Column("StorageClass", _field("spec", "storageClassName"), description="Where volumes come from."),
+    Column("VolumeAttributesClass", _field("spec", "volumeAttributesClassName", default="<unset>"), description="Not used here."),
+    Column("VolumeMode", _field("spec", "volumeMode"), priority=1, description="Filesystem or Block."),
 )

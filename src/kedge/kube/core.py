@@ -1,7 +1,7 @@
 """The kinds that every host serves: a new one is one entry here (a feature's own kinds stand in the feature).
 
 Each entry names what the server needs to route, default, check and print the kind. What the larger ones need stands beside this
-file: `pods` (rules), `columns` (``kubectl get``), `schemas` (OpenAPI).
+file: `pods` and `claims` (rules), `columns` (``kubectl get``), `schemas` (OpenAPI).
 """
 
 import base64
@@ -11,6 +11,7 @@ from typing import Any
 
 from kedge.errors import Cause
 from kedge.kube import columns
+from kedge.kube.claims import default_claim, validate_claim
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.placement import validate_node
 from kedge.kube.pods import METADATA_KEYS, POD_KEYS, default_pod, validate_pod
@@ -213,6 +214,17 @@ NODE = Kind(
     validate=validate_node,
     columns=columns.NODE,
 )
+PERSISTENT_VOLUME_CLAIM = Kind(
+    "PersistentVolumeClaim",
+    "persistentvolumeclaims",
+    short_names=("pvc",),
+    subresources=("status",),
+    schema=CoreSchema("PersistentVolumeClaim"),
+    merge_keys={**METADATA_KEYS, "status.conditions": "type"},
+    default=default_claim,
+    validate=validate_claim,
+    columns=columns.PERSISTENT_VOLUME_CLAIM,
+)
 TOKEN_REVIEW = Kind(
     "TokenReview",
     "tokenreviews",
@@ -255,6 +267,7 @@ KINDS: tuple[Kind, ...] = (
     EVENT,
     LEASE,
     NODE,
+    PERSISTENT_VOLUME_CLAIM,
     TOKEN_REVIEW,
     SELF_SUBJECT_REVIEW,
     SELF_SUBJECT_ACCESS_REVIEW,

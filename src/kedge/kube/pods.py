@@ -9,6 +9,7 @@ from typing import Any
 
 from kedge.errors import Cause
 from kedge.kube import names, placement, quantities
+from kedge.kube.claims import spec_faults
 from kedge.kube.kinds import Obj
 
 _CONTAINER_KEYS = {
@@ -85,6 +86,9 @@ def _default_volume(volume: Obj) -> None:
     for source in ("configMap", "secret", "projected", "downwardAPI"):
         if isinstance(volume.get(source), dict):
             volume[source].setdefault("defaultMode", 0o644)
+    template = (volume.get("ephemeral") or {}).get("volumeClaimTemplate") or {}
+    if isinstance(spec := template.get("spec"), dict):
+        spec.setdefault("volumeMode", "Filesystem")
     if isinstance(host_path := volume.get("hostPath"), dict):
         host_path.setdefault("type", "")
     for holder in (volume, *_dicts((volume.get("projected") or {}).get("sources"))):
@@ -158,6 +162,7 @@ def _spec_faults(spec: Obj) -> Iterator[Cause]:
         sources = [key for key in volume if key != "name"]
         if len(sources) > 1:
             yield Cause(path, f"may have one source only, got {', '.join(sorted(sources))}", _FORBIDDEN)
+        yield from _claim_faults(volume, path)
     taken = set[str]()
     for name in CONTAINER_LISTS:
         for path, container in _listed(spec, f"spec.{name}"):
@@ -166,6 +171,19 @@ def _spec_faults(spec: Obj) -> Iterator[Cause]:
     for path, container in _listed(spec, "spec.containers"):
         if container.get("restartPolicy") is not None:
             yield Cause(f"{path}.restartPolicy", "may be set on init containers only", _FORBIDDEN)
+
+
+def _claim_faults(volume: Obj, path: str) -> Iterator[Cause]:
+    """What is wrong with the claim of a volume, or with what it shall be made of."""
+    claim, ephemeral = volume.get("persistentVolumeClaim"), volume.get("ephemeral")
+    if isinstance(claim, dict) and not claim.get("claimName"):
+        yield Cause(f"{path}.persistentVolumeClaim.claimName", "is required", _REQUIRED)
+    if isinstance(ephemeral, dict):
+        spec, at = (ephemeral.get("volumeClaimTemplate") or {}).get("spec"), f"{path}.ephemeral.volumeClaimTemplate"
+        if isinstance(spec, dict):
+            yield from spec_faults(spec, f"{at}.spec")
+        else:
+            yield Cause(at, "is required, with the spec of the claim", _REQUIRED)
 
 
 def _container_faults(container: Obj, path: str, volumes: set[str]) -> Iterator[Cause]:

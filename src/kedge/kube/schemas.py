@@ -62,6 +62,12 @@ _TEXTS: Mapping[str, str] = {
     "Lease": "A Lease: who leads.",
     "LeaseSpec": "Who holds it and until when.",
     "Node": "A Node: what runs Pods.",
+    "PersistentVolumeClaim": "A PersistentVolumeClaim: a folder that outlives the Pods that mount it.",
+    "PersistentVolumeClaimSpec": "What is asked for.",
+    "PersistentVolumeClaimSpec.accessModes": "ReadWriteOnce, ReadOnlyMany, ReadWriteMany or ReadWriteOncePod.",
+    "PersistentVolumeClaimSpec.storageClassName": "Where volumes come from; standard on the embedded host.",
+    "PersistentVolumeClaimStatus": "How it is.",
+    "PersistentVolumeClaimStatus.phase": "Pending or Bound.",
 }
 
 

@@ -19,6 +19,7 @@ from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.node import admission, capacity, devices, images
 from kedge.node.admission import Admission
+from kedge.node.claims import Claims
 from kedge.node.cleaning import Cleaner, clean
 from kedge.node.devices import Devices
 from kedge.node.environments import Environments
@@ -99,7 +100,9 @@ class NodeAgent:
         launchers = Launchers(self._settings.cache / "launchers")
         machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings))
         objects = Objects(self._client)
-        maker = VolumeMaker(self._client, objects, self._directory / "config")
+        maker = VolumeMaker(
+            self._client, objects, Claims(self._client, self._settings.home / "claims"), self._directory / "config"
+        )
         preparation = Preparation(machine, table, self._environments, objects, maker, self._devices, self._pods)
         self._tools = Tools(
             self._client,

@@ -1,4 +1,4 @@
-"""Kubernetes Events about Pods: only what a person would want to be told."""
+"""Kubernetes Events about Pods, and what they wait for: only what a person would want to be told."""
 
 import asyncio
 import logging
@@ -36,9 +36,9 @@ class Events:
         self._tasks: set[asyncio.Task[None]] = set()
         self._written: dict[tuple[str, str, str], tuple[str, int]] = {}  # (uid, reason, message) -> (name, count)
 
-    def emit(self, pod: Obj, reason: str, message: str, *, warning: bool = False) -> None:
-        """Write one event about a Pod, soon; one that was written already is counted instead."""
-        meta, now = pod["metadata"], timestamp(self._clock.now())
+    def emit(self, about: Obj, reason: str, message: str, *, warning: bool = False) -> None:
+        """Write one event about an object, a Pod mostly, soon; one that was written already is counted instead."""
+        meta, now = about["metadata"], timestamp(self._clock.now())
         message = message[:_LONGEST_MESSAGE]
         key = (meta["uid"], reason, message)
         if (known := self._written.pop(key, None)) is not None:
@@ -46,20 +46,20 @@ class Events:
             self._soon(self._count(name, meta["namespace"], {"count": count, "lastTimestamp": now}))
         else:
             name, count = f"{meta['name']}.{self._ids.suffix(10)}", 1
-            self._soon(self._write(self._event(pod, name, {"reason": reason, "message": message}, now, warning=warning)))
+            self._soon(self._write(self._event(about, name, {"reason": reason, "message": message}, now, warning=warning)))
         self._written[key] = (name, count)
         while len(self._written) > _REMEMBERED:
             del self._written[next(iter(self._written))]
 
-    def _event(self, pod: Obj, name: str, what: Obj, now: str, *, warning: bool) -> Obj:
-        meta = pod["metadata"]
+    def _event(self, about: Obj, name: str, what: Obj, now: str, *, warning: bool) -> Obj:
+        meta = about["metadata"]
         return {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"name": name, "namespace": meta["namespace"]},
             "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
+                "apiVersion": about["apiVersion"],
+                "kind": about["kind"],
                 "name": meta["name"],
                 "namespace": meta["namespace"],
                 "uid": meta["uid"],

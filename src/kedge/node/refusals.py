@@ -54,7 +54,9 @@ _Fault = tuple[str, str]
 
 _UNSUPPORTED = "UnsupportedField"
 _INSTEAD = "Remove it, or run the Pod on a Kubernetes cluster."
-_VOLUMES = frozenset({"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI"})
+_VOLUMES = frozenset(
+    {"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "ephemeral"}
+)
 _PROJECTIONS = frozenset({"serviceAccountToken", "configMap", "secret", "downwardAPI"})
 _LARGEST_ID = (1 << 31) - 1
 

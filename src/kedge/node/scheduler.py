@@ -183,6 +183,8 @@ class Scheduler:
     async def _faults(self, pod: Obj, node: Obj) -> list[Fault]:
         for check in self._checks:
             if check.concerns(pod) and (fault := await check.fault(pod)) is not None:
+                if fault.until_pods_change:
+                    self._follow_pods(follow=True)
                 return [fault]
         asks = scheduling.looks_at_pods(pod)
         found = scheduling.faults(pod, node, await self._pods_of_node() if asks or self._keepers else ())

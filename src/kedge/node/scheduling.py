@@ -25,10 +25,12 @@ class Fault:
     Attributes:
         reason: As Kubernetes' scheduler writes it, such as ``1 node(s) were unschedulable``.
         help: A sentence that says what would help.
+        until_pods_change: Whether it may be over when a Pod of the node changes.
     """
 
     reason: str
     help: str
+    until_pods_change: bool = False
 
 
 def faults(pod: Obj, node: Obj, others: Sequence[Obj] = ()) -> list[Fault]:

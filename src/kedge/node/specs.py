@@ -222,7 +222,7 @@ def _private_places(spec: Obj, container: Obj, prepared: Prepared) -> None:
     tmp = next((mount for mount in mounts if mount["target"] == _TMP), None)
     if tmp is not None:  # the Pod brings its own /tmp
         mounts.remove(tmp)
-        spec["tmp"] = tmp["source"]
+        spec["tmp"] = tmp
     if spec["readonly"]:
         home = str(prepared.directory / "home")
         mounts.append({"source": home, "target": home, "readonly": False})

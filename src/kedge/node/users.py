@@ -98,7 +98,8 @@ def hand_over(spec: Obj, directory: Path, volumes: dict[str, Path], host: Host) 
             _open_files(path, owner, group)
         elif "configMap" in volume:
             path.chmod(path.stat().st_mode | 0o055)
-        if group is not None and any(kind in volume for kind in _GROUPED):
+        readonly = (volume.get("persistentVolumeClaim") or {}).get("readOnly")
+        if group is not None and not readonly and any(kind in volume for kind in _GROUPED):
             _give_group(path, group, on_mismatch=on_mismatch)
 
 

@@ -20,8 +20,10 @@ from kedge.kube.clock import parse_timestamp
 from kedge.kube.core import SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
 from kedge.node import env
+from kedge.node.claims import Claims, claim_name
 from kedge.node.objects import Objects
 from kedge.node.refusals import Refusal
+from kedge.supervisor import view
 
 # Shared directories kept for Pods to come; those in use are never removed.
 _MOST_SHARED = 128
@@ -68,12 +70,14 @@ class VolumeMaker:
     Args:
         client: Issues tokens.
         objects: Reads ConfigMaps and Secrets.
+        claims: Finds the folders of claims.
         directory: Where shared data lies.
     """
 
-    def __init__(self, client: Client, objects: Objects, directory: Path) -> None:
+    def __init__(self, client: Client, objects: Objects, claims: Claims, directory: Path) -> None:
         self._client = client
         self._objects = objects
+        self._claims = claims
         self._directory = directory
         self._users: dict[Path, int] = {}
 
@@ -85,7 +89,7 @@ class VolumeMaker:
             directory: Its own directory; volumes that are not shared are made in it.
 
         Raises:
-            MissingError: A ConfigMap, Secret or key is not there.
+            MissingError: A ConfigMap, Secret, key or claim is not there.
             Refusal: A projection is of a kind that is not carried out here.
         """
         made = Volumes()
@@ -95,6 +99,11 @@ class VolumeMaker:
             if "emptyDir" in volume:
                 own.mkdir(parents=True, exist_ok=True)
                 made.paths[name] = own
+                continue
+            if claim_name(pod, volume):
+                made.paths[name] = await self._claims.folder(pod, volume)
+                if (volume.get("persistentVolumeClaim") or {}).get("readOnly"):
+                    made.readonly.add(name)
                 continue
             made.readonly.add(name)
             if config := volume.get("configMap"):
@@ -224,18 +233,25 @@ def mounts_of(container: Obj, volumes: Volumes, values: Mapping[str, str]) -> li
     """
     made: list[Obj] = []
     for mount in container.get("volumeMounts") or ():
-        source = volumes.paths[mount["name"]]
+        name = mount["name"]
+        readonly = bool(mount.get("readOnly")) or name in volumes.readonly
+        entry: Obj = {
+            "source": str(volumes.paths[name]),
+            "target": os.path.normpath(mount["mountPath"]),
+            "readonly": readonly,
+        }
         inner = mount.get("subPath") or env.expand(mount.get("subPathExpr") or "", values)
         if inner:
             if inner.startswith("/") or ".." in inner.split("/"):
                 raise Refusal(
                     "UnsupportedField", f"volumeMounts {mount['mountPath']}: subPath {inner!r} must stay inside its volume."
                 )
-            source = source / inner
-            if not source.exists() and mount["name"] not in volumes.readonly:
-                source.mkdir(parents=True)
-        readonly = bool(mount.get("readOnly")) or mount["name"] in volumes.readonly
-        made.append({"source": str(source), "target": os.path.normpath(mount["mountPath"]), "readonly": readonly})
+            if name not in volumes.readonly:
+                with contextlib.suppress(OSError):  # what is in the way is told when it is mounted
+                    os.close(view.open_inside(entry["source"], inner, make=True))
+            # Looked up when it is mounted: until then other users of the volume can change what lies there.
+            entry["inside"] = inner
+        made.append(entry)
     return made
 
 

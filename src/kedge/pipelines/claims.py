@@ -16,8 +16,8 @@ from kedge.client.types import Client
 from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound, PipelineError
 from kedge.kube import names
 from kedge.kube.clock import Clock
-from kedge.kube.core import KINDS
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.core import PERSISTENT_VOLUME_CLAIM
+from kedge.kube.kinds import Obj
 from kedge.pipelines.engine.types import Event, Failure, Outputs, StartStep, StepCommitted, StepFailed
 from kedge.pipelines.kinds import PIPELINE_LABEL, RUN_LABEL
 from kedge.pipelines.live import LiveRun
@@ -27,10 +27,6 @@ from kedge.pipelines.records import RunRecord
 from kedge.pipelines.spec import Component
 from kedge.pipelines.steps import owner, workspace_name
 
-# As the host serves it, which the embedded one may not.
-PERSISTENT_VOLUME_CLAIM = next(
-    (kind for kind in KINDS if kind.kind == "PersistentVolumeClaim"), Kind("PersistentVolumeClaim", "persistentvolumeclaims")
-)
 MAKER_ANNOTATION = "kedge.dev/made-by"
 """On a claim: the run and the task that made it."""
 _NAME_LIMIT = 253

@@ -22,15 +22,16 @@ RunContainerError|OOMKilled|Lost), message``. ``StartError``: what the spec asks
 could not do it at that moment.
 
 SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``memory`` (bytes, on
-Linux: with more it is killed) and ``cpu`` (processors, kept where cgroups can be made); ``log {path, limit, masks}``; ``private``
-(own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as ``/tmp``), ``keep``
-(directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target, readonly}]`` (with ``upper`` and
-``work``, two directories: written there instead, where overlays can be mounted; with ``tmpfs``, its options: held in memory
-instead); ``warm {python, launcher}`` to fork from an interpreter that is ready, with ``arguments`` (what follows the program's
-name); ``held`` (numbers of signals that the program starts with blocked: one that comes before it listens waits for it); ``user
+Linux: with more it is killed) and ``cpu`` (processors, kept where cgroups can be made); ``log {path, limit, masks}``;
+``private`` (own view of the file system), ``readonly`` (its root cannot be written), ``tmp`` (directory to show as ``/tmp``,
+or a mount that says it), ``keep`` (directories to leave visible should they lie under ``/tmp``), ``mounts [{source, target,
+readonly}]`` (with ``inside``, a path in the source that no link leads out of: that is shown; with ``upper`` and ``work``, two
+directories: written there instead, where overlays can be mounted; with ``tmpfs``, its options: held in memory instead);
+``warm {python, launcher}`` to fork from an interpreter that is ready, with ``arguments`` (what follows the program's name);
+``held`` (numbers of signals that the program starts with blocked: one that comes before it listens waits for it); ``user
 {uid, gid, groups}`` (whom its process becomes, where the supervisor is root's) with ``reach`` (paths that this user must find
-though they lie in directories closed to it) and, in a mount with ``upper``, ``give`` (directories in it that become this user's);
-``confined`` (on Linux: no program gives it rights that it does not have).
+though they lie in directories closed to it) and, in a mount with ``upper``, ``give`` (directories in it that become this
+user's); ``confined`` (on Linux: no program gives it rights that it does not have).
 
 ``view`` in the answer to ``hello`` says why private views cannot be made here, and ``cgroups`` why cgroups cannot; each is empty
 when they can.

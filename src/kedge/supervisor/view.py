@@ -10,6 +10,7 @@ imported.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -17,7 +18,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
     from typing import Any
 
 CLONE_NEWNS = 0x00020000
@@ -30,6 +31,9 @@ _NO_DEVICES = 2 | 4  # nor programs that give rights
 # Flags that a mount may carry and that a change of it must repeat (statvfs's bits are mount's, but for the last).
 _KEPT_FLAGS = 2 | 4 | 8 | 1024 | 2048
 _ST_RELATIME, _MS_RELATIME = 4096, 1 << 21
+# Opened as a place to mount, whatever it is, a link itself included; absent on systems without views.
+_PLACE = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS = 40  # on one way, as the kernel has it
 # A directory with more entries than this is not copied entry by entry to add one name to it.
 _MOST_ENTRIES = 4096
 
@@ -91,7 +95,8 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
     user = spec.get("user")
     tmp = spec.get("tmp")
     if tmp:
-        _own_tmp(tmp, spec.get("keep") or (), writable=writable)
+        with _origin(tmp if isinstance(tmp, dict) else {"source": tmp, "target": "/tmp"}) as source:  # noqa: S108
+            _own_tmp(source, spec.get("keep") or (), writable=writable)
         placed.append("/tmp")  # noqa: S108
     for entry in sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/")):
         target = entry["target"]
@@ -100,12 +105,86 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
             if user:
                 _give(entry.get("give") or (), user)
             continue
-        _bind(entry["source"], target, placed=placed[:-1], readonly=bool(entry.get("readonly")), writable=writable)
+        with _origin(entry) as source:
+            _bind(source, target, placed=placed[:-1], readonly=bool(entry.get("readonly")), writable=writable)
         if entry.get("tmpfs"):
             _hold_in_memory(target, entry["tmpfs"])
     if user and user["uid"] != 0:
         _open_ways([*(spec.get("reach") or ()), *placed], user)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+@contextlib.contextmanager
+def _origin(entry: dict[str, Any]) -> Generator[str]:
+    """What a mount shows: its source, or what lies inside that, held so that nobody can put something else in its place."""
+    if not entry.get("inside"):
+        yield entry["source"]
+        return
+    try:
+        fd = open_inside(entry["source"], entry["inside"])
+    except OSError as error:
+        raise ViewError(f"mountPath {entry['target']}: subPath {entry['inside']!r}: {error.strerror}") from error
+    try:
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
+
+
+def open_inside(top: str, inside: str, *, make: bool = False) -> int:
+    """Open a path in a directory to which others may write at the same time: nothing that they put in its way leads outside.
+
+    Links are followed as long as they stay inside, as on a cluster.
+
+    Args:
+        top: The directory.
+        inside: The path in it.
+        make: Make directories that are missing, with the mode of the one around them.
+
+    Returns:
+        A descriptor of the place (``O_PATH``).
+
+    Raises:
+        OSError: There is nothing, or a link leads outside.
+    """
+    way = [os.open(top, _PLACE | os.O_DIRECTORY)]  # held one by one: ``..`` goes back on the way, wherever a place was moved to
+    due, links = inside.split("/")[::-1], 0
+    try:
+        while due:
+            name = due.pop()
+            if name == ".." and len(way) > 1:
+                os.close(way.pop())
+            elif name == "..":
+                raise OSError(errno.EXDEV, "a link in it leads out of the volume")
+            elif name not in ("", "."):
+                way.append(_open_one(way[-1], name, make=make))
+                if stat.S_ISLNK(os.fstat(way[-1]).st_mode):
+                    link, links = way.pop(), links + 1
+                    words = os.readlink("", dir_fd=link)
+                    os.close(link)
+                    if words.startswith("/") or links > _MOST_LINKS:
+                        raise OSError(errno.EXDEV, "a link in it leads out of the volume")
+                    due += words.split("/")[::-1]
+        return way.pop()
+    finally:
+        for fd in way:
+            os.close(fd)
+
+
+def _open_one(directory: int, name: str, *, make: bool) -> int:
+    try:
+        return os.open(name, _PLACE, dir_fd=directory)
+    except FileNotFoundError:
+        if not make:
+            raise
+    mode = stat.S_IMODE(os.fstat(directory).st_mode)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, mode, dir_fd=directory)
+        made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.fchmod(made, mode)  # whatever the umask is
+        finally:
+            os.close(made)
+    return os.open(name, _PLACE, dir_fd=directory)
 
 
 def _own_tmp(source: str, keep: Iterable[str], *, writable: bool) -> None:

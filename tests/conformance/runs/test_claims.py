@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kedge.kube.core import KINDS, POD
+from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Obj
-from kedge.pipelines.claims import MAKER_ANNOTATION, PERSISTENT_VOLUME_CLAIM
+from kedge.pipelines.claims import MAKER_ANNOTATION
 from kedge.pipelines.engine.types import State
 from kedge.testing import pipelines
 from kedge.testing.pipelines import TEXT, component, container, python, task
@@ -27,8 +27,7 @@ ASKED: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("kedge.testing.runs.KINDS", tuple(dict.fromkeys((*KINDS, PERSISTENT_VOLUME_CLAIM))))
+def world(tmp_path: Path) -> World:
     return World.new(tmp_path / "world")
 
 
@@ -164,7 +163,8 @@ async def test_the_workspace_is_mounted_where_it_is_used_and_goes_with_its_run(w
         run = await ended(life, pipeline, platforms=platforms)
         assert run.state == "SUCCEEDED"
         ((name, claim),) = claims(life).items()
-        assert claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert claim["spec"]["resources"] == {"requests": {"storage": "1Gi"}}
         assert [owner["uid"] for owner in claim["metadata"]["ownerReferences"]] == [run.id]
         pods = {pod["metadata"]["annotations"]["kedge.dev/task"]: pod["spec"] for pod in life.api.list(POD, "default").items}
         volume = {"name": "kedge-workspace", "persistentVolumeClaim": {"claimName": name}}

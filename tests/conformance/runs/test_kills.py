@@ -20,9 +20,8 @@ from kedge.client.types import Client
 from kedge.db.database import Database
 from kedge.dsl import compiling, kubernetes
 from kedge.errors import Conflict
-from kedge.kube.core import KINDS, POD
+from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Obj
-from kedge.pipelines.claims import PERSISTENT_VOLUME_CLAIM
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.pages import Query
 from kedge.testing import pipelines
@@ -258,11 +257,7 @@ async def test_a_hub_killed_before_any_write_ends_the_run_as_if_undisturbed(tmp_
     await killed_everywhere(tmp_path, behave, run_tangle, check_tangle)
 
 
-async def test_a_hub_killed_before_any_write_makes_and_deletes_each_claim_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kedge.testing.runs.KINDS", tuple(dict.fromkeys((*KINDS, PERSISTENT_VOLUME_CLAIM))))
-
+async def test_a_hub_killed_before_any_write_makes_and_deletes_each_claim_once(tmp_path: Path) -> None:
     @dsl.pipeline
     def claims() -> None:
         asked: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}

@@ -103,8 +103,7 @@ ACCEPTED: list[tuple[str, Any, Host]] = [
 ]
 INSIDE: list[tuple[str, Any, str]] = [
     ("volumes", [{"name": "h", "hostPath": {"path": "/"}}], "spec.volumes[0].hostPath"),
-    ("volumes", [{"name": "e", "ephemeral": {}}], "spec.volumes[0].ephemeral"),
-    ("volumes", [{"name": "p", "persistentVolumeClaim": {"claimName": "x"}}], "spec.volumes[0].persistentVolumeClaim"),
+    ("volumes", [{"name": "n", "nfs": {"server": "s", "path": "/"}}], "spec.volumes[0].nfs"),
     (
         "volumes",
         [{"name": "p", "projected": {"sources": [{"clusterTrustBundle": {}}]}}],

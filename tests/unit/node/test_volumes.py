@@ -13,6 +13,7 @@ from kedge.kube.core import CONFIG_MAP, SERVICE_ACCOUNT
 from kedge.kube.kinds import Kind, Obj
 from kedge.node import users
 from kedge.node import volumes as module
+from kedge.node.claims import Claims
 from kedge.node.env import MissingError
 from kedge.node.objects import Objects
 from kedge.node.refusals import Host, Refusal
@@ -45,7 +46,7 @@ class Node:
         self.api = memory_api(clock=self.clock)
         self.client = TokenClient(self.api, self.clock)
         (place / "shared").mkdir()
-        self.maker = VolumeMaker(self.client, Objects(self.client), place / "shared")
+        self.maker = VolumeMaker(self.client, Objects(self.client), Claims(self.client, place / "claims"), place / "shared")
 
     async def make(self, *volumes: Obj, name: str = "p", **spec: Any) -> Volumes:
         self.pod: Obj = {
@@ -146,5 +147,6 @@ def test_a_sub_path_stays_inside_its_volume(tmp_path: Path, inner: str) -> None:
 def test_a_sub_path_may_come_from_a_variable(tmp_path: Path) -> None:
     container = {"volumeMounts": [{"name": "v", "mountPath": "/v/", "subPathExpr": "$(NAME)/logs"}]}
     [mount] = mounts_of(container, Volumes(paths={"v": tmp_path}), {"NAME": "p"})
-    assert mount == {"source": str(tmp_path / "p" / "logs"), "target": "/v", "readonly": False}
+    assert mount == {"source": str(tmp_path), "target": "/v", "readonly": False, "inside": "p/logs"}
+    assert (tmp_path / "p" / "logs").is_dir()
     assert (tmp_path / "p" / "logs").is_dir()

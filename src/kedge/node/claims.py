@@ -1,0 +1,190 @@
+"""The claims of Pods: whether they are there and bound, and which folder each is.
+
+A claim is a folder of the data directory, named by the claim's uid, which the API makes: no name that somebody chooses is ever
+part of its path. `provisioner` makes and removes the folders.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kedge.client.types import Client
+from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound
+from kedge.kube.claims import ONE_POD
+from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
+from kedge.kube.kinds import Kind, Obj
+from kedge.kube.metadata import controller, is_deleting, owner_reference, uid_of
+from kedge.node.env import MissingError
+from kedge.node.scheduling import Fault
+
+CLASS = "standard"
+"""The only class of volumes, and the default: folders of this host."""
+_ENDED = frozenset({"Succeeded", "Failed"})
+
+
+def claim_names(pod: Obj) -> Iterator[str]:
+    """The names of the claims that a Pod mounts.
+
+    Examples:
+        >>> volumes = [{"name": "a", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "b", "ephemeral": {}}]
+        >>> list(claim_names({"metadata": {"name": "p"}, "spec": {"volumes": volumes}}))
+        ['data', 'p-b']
+    """
+    for volume in pod["spec"].get("volumes") or ():
+        if name := claim_name(pod, volume):
+            yield name
+
+
+def claim_name(pod: Obj, volume: Obj) -> str:
+    """The name of the claim that is a volume of a Pod; empty for volumes of other kinds."""
+    if "ephemeral" in volume:
+        return f"{pod['metadata']['name']}-{volume['name']}"
+    return (volume.get("persistentVolumeClaim") or {}).get("claimName") or ""
+
+
+def uses(pod: Obj, claim: str) -> bool:
+    """Whether a Pod that has a node and is not over mounts a claim of its namespace."""
+    over = (pod.get("status") or {}).get("phase") in _ENDED
+    return bool(pod["spec"].get("nodeName")) and not over and claim in claim_names(pod)
+
+
+def volume_name(claim: Obj) -> str:
+    """The name of a claim's volume, which is that of its folder too."""
+    return f"pvc-{uid_of(claim)}"
+
+
+def obstacle(claim: Obj) -> str:
+    """Why a claim cannot be bound, and what to do; empty when it can.
+
+    Examples:
+        >>> obstacle({"spec": {"storageClassName": "gp3"}})[:95]
+        'storageclass.storage.k8s.io "gp3" not found. This host has one, standard: make the claim anew w'
+    """
+    spec = claim["spec"]
+    anew = "make the claim anew without"
+    if (name := spec.get("storageClassName")) not in {None, "", CLASS}:
+        return (
+            f'storageclass.storage.k8s.io "{name}" not found. This host has one, {CLASS}: {anew} storageClassName, or with '
+            f"storageClassName: {CLASS}."
+        )
+    if spec.get("volumeMode") == "Block":
+        return f"spec.volumeMode: this host has folders only, no block devices. Use Filesystem: {anew} volumeMode."
+    named = spec.get("volumeName")
+    if named and named != volume_name(claim):
+        return f'persistentvolume "{named}" not found: this host makes a folder for each claim. Use no other: {anew} volumeName.'
+    for field in ("selector", "dataSource", "dataSourceRef", "volumeAttributesClassName"):
+        if spec.get(field):
+            return f"spec.{field}: this host only makes new, empty folders for claims: {anew} {field}."
+    return ""
+
+
+class Claims:
+    """Looks at the claims of Pods.
+
+    Args:
+        client: The Kubernetes API.
+        directory: Where the folders lie.
+    """
+
+    kinds: tuple[Kind, ...] = (PERSISTENT_VOLUME_CLAIM,)
+
+    def __init__(self, client: Client, directory: Path) -> None:
+        self._client = client
+        self._directory = directory
+
+    def concerns(self, pod: Obj) -> bool:
+        """Whether a Pod mounts claims."""
+        return any(True for _ in claim_names(pod))
+
+    async def fault(self, pod: Obj) -> Fault | None:
+        """Why a Pod must wait for its claims; those of its own (``ephemeral``) are made when they are not there yet."""
+        for volume in pod["spec"].get("volumes") or ():
+            if name := claim_name(pod, volume):
+                found, message = await self._find(pod, volume)
+                if found is None:
+                    return Fault(f'persistentvolumeclaim "{name}" not found', message)
+                if message:
+                    return Fault(message, _help(found))
+                if ONE_POD in found["spec"]["accessModes"] and (other := await self._other_user(found, pod)):
+                    reason = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
+                    return Fault(f"1 {reason}", f"Claim {name} is free when Pod {other} has ended.", until_pods_change=True)
+        return None
+
+    async def folder(self, pod: Obj, volume: Obj) -> Path:
+        """The folder that is a volume of a Pod.
+
+        Raises:
+            MissingError: The claim is not there, or is not bound yet.
+        """
+        name = claim_name(pod, volume)
+        found, message = await self._find(pod, volume)
+        if found is None:
+            raise MissingError(f'persistentvolumeclaim "{name}" not found. {message}')
+        if message:
+            raise MissingError(f"{message}. {_help(found)}")
+        path = self._directory / volume_name(found)
+        if not path.is_dir():
+            raise MissingError(
+                f"the folder of persistentvolumeclaim {name}, {path}, is gone. Bring it back, or make the claim anew."
+            )
+        return path
+
+    async def _find(self, pod: Obj, volume: Obj) -> tuple[Obj | None, str]:
+        """The claim of a volume, and why it cannot be mounted, or what would help where it is not there."""
+        name, meta = claim_name(pod, volume), pod["metadata"]
+        try:
+            found = await self._client.get(PERSISTENT_VOLUME_CLAIM, name, meta["namespace"])
+        except NotFound:
+            if "ephemeral" not in volume:
+                return None, "The Pod starts when the claim is there: kubectl apply it, or correct claimName."
+            return None, await self._make(pod, volume)
+        if "ephemeral" in volume and (controller(found) or {}).get("uid") != meta["uid"]:
+            reason = (
+                f"PVC {meta['namespace']}/{name} was not created for pod {meta['namespace']}/{meta['name']} (pod is not owner)"
+            )
+            return found, reason
+        if is_deleting(found):
+            return found, f'persistentvolumeclaim "{name}" is being deleted'
+        if (found.get("status") or {}).get("phase") != "Bound":
+            return found, "pod has unbound immediate PersistentVolumeClaims"
+        return found, ""
+
+    async def _make(self, pod: Obj, volume: Obj) -> str:
+        """Make the claim of an ephemeral volume, which is its Pod's and goes with it."""
+        template = volume["ephemeral"]["volumeClaimTemplate"]
+        meta = template.get("metadata") or {}
+        claim: Obj = {
+            "metadata": {
+                "name": claim_name(pod, volume),
+                "namespace": pod["metadata"]["namespace"],
+                "ownerReferences": [owner_reference(POD, pod)],
+                **{field: meta[field] for field in ("labels", "annotations") if meta.get(field)},
+            },
+            "spec": template["spec"],
+        }
+        try:
+            await self._client.create(PERSISTENT_VOLUME_CLAIM, claim)
+        except AlreadyExists:
+            pass
+        except (Invalid, BadRequest, Forbidden, NotFound) as error:
+            return f"It cannot be made for the volume {volume['name']}: {error}"
+        return f"It is being made for the volume {volume['name']}."
+
+    async def _other_user(self, claim: Obj, pod: Obj) -> str:
+        """Another Pod that uses a claim, or nothing."""
+        page = await self._client.list(POD, claim["metadata"]["namespace"])
+        for other in page.items:
+            if uid_of(other) != uid_of(pod) and uses(other, claim["metadata"]["name"]):
+                return f"{other['metadata']['namespace']}/{other['metadata']['name']}"
+        return ""
+
+
+def _help(claim: Obj) -> str:
+    """What would help a Pod whose claim is there and cannot be mounted."""
+    name = claim["metadata"]["name"]
+    if is_deleting(claim):
+        return "It goes when no Pod uses it any more; make it anew then."
+    if why := obstacle(claim):
+        return f"Claim {name} cannot be bound: {why}"
+    if (claim.get("status") or {}).get("phase") != "Bound":
+        return f"Claim {name} is not bound yet."
+    return f"Delete the claim {name}, or give the Pod another name."
