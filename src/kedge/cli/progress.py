@@ -72,6 +72,8 @@ class PlainLines:
         if not task.is_step or now == before or (task.state == "PENDING" and not task.attempt and not task.waiting_reason):
             return
         parts = [f"{self._clock.now():%H:%M:%S}", f"{task.state:<9}", task.id]
+        if task.title:
+            parts.append(f"({task.title})")
         if task.attempt:
             parts.append(f"(attempt {task.attempt + 1})")
         if task.state not in LIVE and task.state != "SKIPPED" and (took := duration(task.seconds(self._clock.now()))):

@@ -42,6 +42,7 @@ class TaskView:
         failure_kind: ``user``, ``infra``, ``upstream``, ``canceled`` or ``""``.
         failure_task: Id of the task where the failure happened, on DAGs.
         outputs: ``{"parameters": {…}, "artifacts": {name: [artifact]}}``.
+        title: What people call it, where that is not its name.
     """
 
     id: str
@@ -59,15 +60,17 @@ class TaskView:
     failure_kind: str = ""
     failure_task: str = ""
     outputs: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    title: str = ""
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> "TaskView":
         """Read a task of ``GET /runs/{id}/tasks``."""
         failure: Mapping[str, Any] = body.get("failure") or {}
         identity = str(body.get("id", ""))
+        name, title = str(body.get("name") or identity.rpartition(".")[2]), str(body.get("display_name") or "")
         return cls(
             id=identity,
-            name=str(body.get("name") or identity.rpartition(".")[2]),
+            name=name,
             parent=body.get("parent"),
             kind=str(body.get("kind", "step")),
             state=str(body.get("state", "PENDING")),
@@ -81,7 +84,13 @@ class TaskView:
             failure_kind=str(failure.get("kind", "")),
             failure_task=str(failure.get("task", "")),
             outputs=body.get("outputs") or {},
+            title=title if title != name else "",
         )
+
+    @property
+    def label(self) -> str:
+        """What people call it, with the name that commands take where that is another."""
+        return f"{self.title} ({self.name})" if self.title else self.name
 
     @property
     def is_step(self) -> bool:
@@ -162,7 +171,7 @@ def _lines(children: Mapping[str | None, list[TaskView]], parent: str, guides: s
             continue
         below = children.get(task.id, [])
         if task.name.isdigit() and len(below) == 1 and below[0].is_step:
-            yield Line(branch, below[0], f"{_label(task)} {below[0].name}", _detail(below[0], []))
+            yield Line(branch, below[0], f"{_label(task)} {below[0].label}", _detail(below[0], []))
             continue
         yield Line(branch, task, _label(task), _detail(task, below))
         if below and not (fold >= 2 and task.state not in LIVE and task.state != "FAILED"):
@@ -179,7 +188,7 @@ def _hidden(task: TaskView, fold: int) -> bool:
 
 
 def _label(task: TaskView) -> str:
-    return f"[{task.name}]" if task.name.isdigit() else task.name
+    return f"[{task.name}]" if task.name.isdigit() else task.label
 
 
 def _detail(task: TaskView, below: list[TaskView]) -> str:

@@ -21,7 +21,7 @@ from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
-from kedge.pipelines import observations
+from kedge.pipelines import observations, summaries
 from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
@@ -95,7 +95,7 @@ class RunController:
         self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods))
         self._lifetimes = Lifetimes(client, clock, self._timers, ttl=limits.ttl, insist=self._insist)
         self._workers: dict[str, Worker] = {}
-        self._runs = Informer(client, RUN, clock).keeping(_keep_run)
+        self._runs = Informer(client, RUN, clock).keeping(summaries.keep)
         self._pods = Informer(client, POD, clock, labels=f"{RUN_LABEL},!{RECORDED_LABEL}").keeping(observations.keep)
         self._pods.index(_BY_RUN, lambda pod: [pod["metadata"]["labels"][RUN_LABEL]])
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
@@ -332,6 +332,15 @@ class RunController:
         """The run's worker, while it is not over."""
         return self._workers.get(run_id)
 
+    def pipeline(self, record: RunRecord) -> Pipeline | None:
+        """What a run runs, or ran; ``None`` when that cannot be read any more."""
+        if (live := self.live(record.id)) is not None:
+            return live.pipeline
+        spec = self._history.spec(record.spec_digest)
+        with suppress(PipelineError):
+            return None if spec is None else self._registrar.pipeline(spec)
+        return None
+
     def find(self, pod_uid: str) -> observations.PodRef | None:
         """Which attempt a Pod is.
 
@@ -520,7 +529,9 @@ class RunController:
     async def _tell(self, live: LiveRun) -> None:
         try:
             record = live.record
-            await self._client.patch(RUN, record.name, record.namespace, {"status": _status(live)}, subresource="status")
+            await self._client.patch(
+                RUN, record.name, record.namespace, {"status": summaries.of_live(live)}, subresource="status"
+            )
         except ApiError as error:
             _log.debug("run %s: its status could not be written: %s", live.record.id, error)
 
@@ -529,7 +540,9 @@ class RunController:
         live, run_id = worker.live, worker.live.record.id
         self._timers.cancel(("status", run_id))
         await self._settle_all(run_id)
-        await self._patch_end(live.record.namespace, live.record.name, _status(live) | _ttl(live.pipeline, live.record))
+        await self._patch_end(
+            live.record.namespace, live.record.name, summaries.of_live(live) | summaries.lifetime(live.pipeline, live.record)
+        )
         worker.over = True
         self._workers.pop(run_id, None)
         for listener in list(live.listeners):
@@ -540,9 +553,9 @@ class RunController:
     async def _tell_end(self, record: RunRecord, spec: Spec) -> None:
         """A run that was over before its object said so: the hub stopped between the two."""
         await self._settle_all(record.id)
-        status = _end_status(record)
+        status = summaries.of_record(record)
         with suppress(PipelineError):  # a pipeline that another version of Kedge took says nothing about its objects
-            status |= _ttl(self._registrar.pipeline(spec), record)
+            status |= summaries.lifetime(self._registrar.pipeline(spec), record)
         await self._patch_end(record.namespace, record.name, status)
 
     async def _settle_all(self, run_id: str) -> None:
@@ -562,35 +575,3 @@ class RunController:
             await self._tools.pods.let_go(RUN, namespace, name)
         except NotFound:
             pass
-
-
-def _keep_run(obj: Obj) -> Obj:
-    """Finished Runs are held without their pipelines."""
-    if not is_over(obj):
-        return obj
-    spec = obj.get("spec") or {}
-    return {**obj, "spec": {key: spec[key] for key in ("ttlSecondsAfterFinished", "terminate") if key in spec}}
-
-
-def _end_status(record: RunRecord) -> Obj:
-    status: Obj = {"state": record.state, "pipeline": record.pipeline_name}
-    if record.started_at is not None:
-        status["startTime"] = timestamp(record.started_at)
-    if record.finished_at is not None:
-        status["completionTime"] = timestamp(record.finished_at)
-    if record.failure is not None:
-        status["message"] = record.failure.message
-    return status
-
-
-def _ttl(pipeline: Pipeline, record: RunRecord) -> Obj:
-    """How long the object of a run that is over stays, where its pipeline says so."""
-    seconds = pipeline.lifetime.ttl(record.state)
-    return {TTL: seconds} if seconds else {}
-
-
-def _status(live: LiveRun) -> Obj:
-    counts = live.counts()
-    finished = sum(count for state, count in counts.items() if State(state).finished)
-    tasks = {"total": sum(counts.values()), "finished": finished, **{state.lower(): count for state, count in counts.items()}}
-    return {**_end_status(live.record), "tasks": tasks}

@@ -83,7 +83,8 @@ class Runs:
         spec = None if record.pipeline_version_id else self._history.spec(record.spec_digest)
         body = shapes.run(record, spec)
         if self._history.count_tasks(record.id) <= _MOST_DETAILS:
-            details = shapes.run_details(self._history.tasks(record.id), self._history.attempts(record.id), record.id)
+            tasks, attempts = self._history.tasks(record.id), self._history.attempts(record.id)
+            details = shapes.run_details(tasks, attempts, record.id, pipeline=self._controller.pipeline(record))
             body |= {"run_details": details} if details else {}
         return answers.answer(body)
 

@@ -25,6 +25,7 @@ from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.ports import Ahead, Artifacts, StepLogs
 from kedge.pipelines.records import Attempt, RunRecord
 from kedge.pipelines.rest_runs import known_run
+from kedge.pipelines.spec import Pipeline
 from kedge.pipelines.steps import pod_name
 from kedge.server.logs import LogOptions
 
@@ -85,18 +86,21 @@ class Tasks:
         """
         record = self._record(call)
         if call.flag("watch"):
-            return StreamingResponse(self._watch(record.id), media_type="application/json-seq")
+            return StreamingResponse(self._watch(record), media_type="application/json-seq")
         if any(call.text(name) for name in ("page_size", "page_token", "sort_by", "filter")):
             return self._page(call, record)
         attempts: dict[str, list[Attempt]] = {}
         for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
             attempts.setdefault(attempt.task, []).append(attempt)
         rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
-        return answers.answer({"tasks": [self._shown(record, row, attempts.get(row.id)) for row in rows]})
+        pipeline = self._controller.pipeline(record)
+        shown = [self._shown(record, row, attempts.get(row.id), pipeline) for row in rows]
+        return answers.answer({"tasks": shown})
 
     def _page(self, call: Call, record: RunRecord) -> Response:
         page = self._history.list_tasks(call.listing, record.id)
-        shown = [self._shown(record, row, self._history.attempts(record.id, row.id)) for row in page.items]
+        pipeline = self._controller.pipeline(record)
+        shown = [self._shown(record, row, self._history.attempts(record.id, row.id), pipeline) for row in page.items]
         return answers.listed("tasks", shown, page)
 
     async def task(self, call: Call) -> Response:
@@ -104,7 +108,8 @@ class Tasks:
         record = self._record(call)
         row = self._task(record, call.path["task_id"])
         attempts, events = self._history.attempts(record.id, row.id), self._events.of(record.id, row.id)
-        return answers.answer(shapes.task(row, record.id, attempts, events) | _because(self._reason(record, row)))
+        shown = shapes.task(row, record.id, attempts, events, pipeline=self._controller.pipeline(record))
+        return answers.answer(shown | _because(self._reason(record, row)))
 
     async def events(self, call: Call) -> Response:
         """``GET /runs/{run_id}/events``, of one task with ``task_id``."""
@@ -113,8 +118,8 @@ class Tasks:
         page = self._events.page(record.id, call.number("page_size") or 0, call.text("page_token"), task_id=task_id)
         return answers.listed("events", [shapes.pod_event(event) for event in page.items], page)
 
-    def _shown(self, record: RunRecord, row: Task, attempts: list[Attempt] | None = None) -> dict[str, Any]:
-        return shapes.task(row, record.id, attempts) | _because(self._reason(record, row))
+    def _shown(self, record: RunRecord, row: Task, attempts: list[Attempt] | None, pipeline: Pipeline | None) -> dict[str, Any]:
+        return shapes.task(row, record.id, attempts, pipeline=pipeline) | _because(self._reason(record, row))
 
     def _reason(self, record: RunRecord, row: Task) -> str:
         """Why a task does not run yet."""
@@ -133,8 +138,9 @@ class Tasks:
             raise NotFound(f"run {record.id} has no task {task_id!r}. Its steps: {few or 'none yet'}.")
         return row
 
-    async def _watch(self, run_id: str) -> AsyncGenerator[bytes]:
+    async def _watch(self, watched: RunRecord) -> AsyncGenerator[bytes]:
         """Every task as it is, then each change, then the run."""
+        run_id, pipeline = watched.id, self._controller.pipeline(watched)
         changed: dict[str, Task] = {}
         told: dict[str, str] = {}
         wake, over = asyncio.Event(), asyncio.Event()
@@ -156,7 +162,7 @@ class Tasks:
                 while changed:
                     some = [changed.pop(key) for key in list(changed)[:_SLICE]]
                     told.update((task.id, self._why(run_id, task)) for task in some)
-                    bodies = [shapes.task(task, run_id) | _because(told[task.id]) for task in some]
+                    bodies = [shapes.task(task, run_id, pipeline=pipeline) | _because(told[task.id]) for task in some]
                     yield b"".join(_line(body) + b"\n" for body in bodies)
                 if self._controller.live(run_id) is None:
                     break

@@ -6,6 +6,7 @@ from typing import Any
 
 from kedge.kube.clock import micro_timestamp
 from kedge.pipelines.cache_entries import Entry
+from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, State, Task, Values
 from kedge.pipelines.records import (
     ArtifactRecord,
@@ -19,6 +20,7 @@ from kedge.pipelines.records import (
     VersionRecord,
 )
 from kedge.pipelines.recurring import RecurringRun
+from kedge.pipelines.spec import Pipeline
 
 Json = dict[str, Any]
 
@@ -151,7 +153,12 @@ def artifact_task(edge: Edge) -> Json:
 
 
 def task(
-    found: Task, run_id: str, attempts: list[Attempt] | None = None, events: Mapping[int, list[PodEvent]] | None = None
+    found: Task,
+    run_id: str,
+    attempts: list[Attempt] | None = None,
+    events: Mapping[int, list[PodEvent]] | None = None,
+    *,
+    pipeline: Pipeline | None = None,
 ) -> Json:
     """One task of a run.
 
@@ -160,11 +167,12 @@ def task(
         run_id: Its run.
         attempts: Its attempts, to be shown with it.
         events: What was said of their Pods, by attempt.
+        pipeline: What the run runs, for what people call the task.
     """
     failure = found.failure
     body: Json = {
         "name": found.name,
-        "display_name": found.name,
+        "display_name": _title(found, pipeline),
         "run_id": run_id,
         "type": "LOOP_ITERATION" if found.iteration is not None else _TYPES[found.kind],
         "kind": found.kind.value,
@@ -203,6 +211,11 @@ def task(
     if found.iteration is not None:
         made["iteration_index"] = found.iteration
     return made
+
+
+def _title(found: Task, pipeline: Pipeline | None) -> str:
+    """What people call a task; an iteration has its number."""
+    return found.name if pipeline is None or found.iteration is not None else title(pipeline, found.id)
 
 
 def pod_event(found: PodEvent) -> Json:
@@ -267,7 +280,7 @@ def version(record: VersionRecord, spec: Spec | None = None) -> Json:
     return _kept(body)
 
 
-def run_details(tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str) -> Json:
+def run_details(tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str, *, pipeline: Pipeline | None = None) -> Json:
     """The tasks of a run as clients up to KFP 2.18 know them: inside the run."""
     pods: dict[str, list[Attempt]] = {}
     for one in attempts:
@@ -277,7 +290,10 @@ def run_details(tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str)
     for row in rows:
         if row.parent is not None:
             children.setdefault(row.parent, []).append(row)
-    details = [_detail(row, pods.get(row.id, []), children.get(row.id, []), run_id) for row in rows]
+    details = [
+        _detail(row, pods.get(row.id, []), children.get(row.id, []), run_id) | {"display_name": _title(row, pipeline) or "root"}
+        for row in rows
+    ]
     return _kept({"task_details": details})
 
 
@@ -286,7 +302,6 @@ def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: 
     inputs, outputs = ((side.artifacts if side is not None else {}) for side in (found.inputs, found.outputs))
     body = {
         "run_id": run_id,
-        "display_name": found.name or "root",
         "create_time": _time(found.created_at),
         "start_time": _time(found.started_at),
         "end_time": _time(found.finished_at),

@@ -116,6 +116,19 @@ async def test_a_task_shows_inputs_outputs_and_attempts(api: Api) -> None:
         await api(api.client.task, run["run_id"], "nope")
 
 
+async def test_tasks_and_groups_are_shown_by_what_people_call_them(api: Api) -> None:
+    spec = pipelines.chain(2)
+    spec["root"]["dag"]["tasks"]["s1"]["taskInfo"] = {"name": "The second step"}
+    run = await api(api.client.run, spec)
+    changes = await api(lambda: list(api.client.watch(run["run_id"])))
+    assert {change["display_name"] for change in changes if change.get("id") == "s1"} == {"The second step"}
+    shown = {task["id"]: task.get("display_name") for task in await api(api.client.tasks, run["run_id"])}
+    assert shown == {"": None, "s0": "add", "s1": "The second step"}
+    assert (await api(api.client.task, run["run_id"], "s1"))["display_name"] == "The second step"
+    details = (await api.raw("GET", f"/runs/{run['run_id']}")).json()["run_details"]["task_details"]
+    assert {task["display_name"] for task in details} == {"root", "add", "The second step"}
+
+
 async def test_a_pipeline_with_platform_options_travels_nested(api: Api) -> None:
     platforms = {"kedge": {"config": {"project": {"digest": "d", "archive": ""}}}}
     run = await api(api.client.run, Document(pipelines.chain(1), platforms))

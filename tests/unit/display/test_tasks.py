@@ -44,6 +44,16 @@ def test_an_iteration_of_one_step_is_one_line() -> None:
     assert drawn(tasks) == ["└─ each 1/1", "   └─ [0] b attempt 2"]
 
 
+def test_what_people_call_a_task_stands_before_the_name_that_commands_take() -> None:
+    tasks = [
+        task("for-loop-1", kind="loop", iterations=1, display_name="every number"),
+        task("for-loop-1.0", kind="dag"),
+        task("for-loop-1.0.b", display_name="The work"),
+        task("c", display_name="c"),
+    ]
+    assert drawn(tasks) == ["├─ c", "└─ every number (for-loop-1) 1/1", "   └─ [0] The work (b)"]
+
+
 def test_iterations_stand_in_the_order_of_their_items() -> None:
     tasks = [task("each", kind="loop", iterations=11), *(task(f"each.{n}") for n in (10, 2, 0))]
     assert drawn(tasks) == ["└─ each 3/11", "   ├─ [0]", "   ├─ [2]", "   └─ [10]"]

@@ -136,7 +136,7 @@ async def test_a_run_is_started_shown_listed_archived_and_deleted(rest: Rest) ->
     assert ended["outputs"] == {"parameters": {"Output": 5}}
     assert ended["scheduled_at"] == ended["created_at"] <= ended["finished_at"]
     assert [entry["state"] for entry in ended["state_history"]] == ["PENDING", "RUNNING", "SUCCEEDED"]
-    details = {task["display_name"]: task for task in ended["run_details"]["task_details"]}
+    details = {task["task_id"] or "root": task for task in ended["run_details"]["task_details"]}
     assert details["root"]["child_tasks"] == [{"task_id": "s0"}, {"task_id": "s1"}]
     assert details["s1"]["state"] == "SUCCEEDED"
     assert details["s1"]["pod_name"]
