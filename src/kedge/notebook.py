@@ -22,7 +22,7 @@ from kedge.display.svg import svg
 from kedge.display.tasks import TaskView, duration
 from kedge.errors import RunFailed
 from kedge.kube.clock import SystemClock
-from kedge.pipelines import compiler, documents
+from kedge.pipelines import checkout, compiler, documents
 from kedge.pipelines.client import Client
 
 _LOG_LINES = 15
@@ -213,7 +213,7 @@ def run(pipeline: Any, /, *, name_: str = "", cache_: bool = True, wait_: bool =
         RunFailed: The run did not succeed.
         StateError: No host could be started.
     """
-    document = _document(pipeline)
+    document = _submitted(pipeline)
     settings = Settings.from_environment()
     running = host.find(settings) or host.start(settings)
     client = Client(running.http, running.token)
@@ -237,6 +237,15 @@ def compile(pipeline: Any, path: str | Path) -> Path:  # noqa: A001  # the publi
     target = Path(path)
     target.write_text(documents.write(_document(pipeline)))
     return target
+
+
+def _submitted(pipeline: Any) -> documents.Document:
+    """The document, and what is known of the checkout that it comes from."""
+    if isinstance(pipeline, str | Path):
+        return load(Path(pipeline), submitted=True)
+    defined = Path(pipeline.place.filename)
+    # A notebook's cell is in no file.
+    return checkout.noted(_document(pipeline), defined if defined.is_file() else Path.cwd())
 
 
 def _document(pipeline: Any) -> documents.Document:

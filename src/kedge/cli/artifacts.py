@@ -1,6 +1,8 @@
 """``kedge artifacts``: list, show, get, and where one comes from and went."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -48,7 +50,8 @@ def list_artifacts(*, run: str | None, kind: str | None, limit: int, output: str
 def show(*, artifact: str, output: str) -> None:
     """Show an artifact: what it is, where it lies, who made it, and its metadata."""
     client = connect().client
-    found: Json = {**client.artifact(artifact), "files": client.artifact_files(artifact)}
+    origin = client.artifact_origin(artifact)
+    found: Json = {**client.artifact(artifact), "files": client.artifact_files(artifact), "origin": origin}
     if output == "json":
         print_json(found)
         return
@@ -56,7 +59,14 @@ def show(*, artifact: str, output: str) -> None:
         if found.get(key):
             click.echo(f"{heading + ':':<10}{found[key]}")
     click.echo(f"{'Size:':<10}{_size(found)}")
-    click.echo(f"{'Made by:':<10}task {found.get('task_id')} of run {found.get('run_id')}, {found.get('created_at', '')}")
+    maker = f"task {found.get('task_id')} of run {found['run_id']}" if found.get("run_id") else "a run that was deleted"
+    click.echo(f"{'Made by:':<10}{maker}, {found.get('created_at', '')}")
+    if pipeline := _pipeline(origin):
+        click.echo(f"{'Pipeline:':<10}{pipeline}")
+    if code := _code(origin):
+        click.echo(f"{'Code:':<10}{code}")
+    if packages := (origin.get("code") or {}).get("packages"):
+        click.echo(f"{'Packages:':<10}{', '.join(packages)}")
     for name, value in (found.get("metadata") or {}).items():
         click.echo(f"  {name}: {msgspec.json.encode(value).decode()}")
     if found["files"]:
@@ -120,12 +130,37 @@ def _draw(client: Client, found: Lineage, artifact: str, *, up: bool, indent: st
         if key in shown:
             continue
         shown.add(key)
+        if told := ", ".join(filter(None, (_pipeline(step.origin), _code(step.origin)))):
+            click.echo(f"{indent}  by {told}")
         for name, ids in far.items():
             for each in ids:
                 body = found.artifacts.get(each) or {}
                 click.echo(f"{indent}  {name}: {str(body.get('type', '')).removeprefix('system.')} {each}  {body.get('uri', '')}")
                 _draw(client, found, each, up=up, indent=indent + "    ", shown=shown)
     return any_step
+
+
+def _pipeline(origin: Mapping[str, Any]) -> str:
+    """Which version of which pipeline, for people."""
+    pipeline = origin.get("pipeline") or {}
+    version = pipeline.get("version") or pipeline.get("pipeline_version_id")
+    return str(pipeline.get("name", "")) + (f" {version}" if version else f" ({pipeline['digest'][:19]})" if pipeline else "")
+
+
+def _code(origin: Mapping[str, Any]) -> str:
+    """Which code, for people: the function and where it stands, or the image; and the commit."""
+    code = origin.get("code") or {}
+    if code.get("kind") == "python":
+        what = f"{code['function']} at {code['file']}:{code['line']}"
+    elif code.get("kind") == "container":
+        what = f"image {code['image']}"
+    else:
+        what = str(code.get("kind", ""))
+    checkout = code.get("checkout") or {}
+    if not checkout:
+        return what
+    changed = ", changed since" if checkout.get("dirty") else ""
+    return f"{what}, commit {checkout['commit'][:12]}{changed}" + (f" of {checkout['remote']}" if checkout.get("remote") else "")
 
 
 def _filter(predicates: list[Json]) -> str:

@@ -53,7 +53,7 @@ def show(*, pipeline: str, output: str) -> None:
 @output_option
 def upload(*, file: Path, name: str, pipeline: str | None, output: str) -> None:
     """Store a pipeline, or a new version of one. FILE is as for `kedge run`."""
-    stored = connect(start=True).client.upload(load(file, pipeline=pipeline), name=name)
+    stored = connect(start=True).client.upload(load(file, pipeline=pipeline, submitted=True), name=name)
     if output == "json":
         print_json(stored)
     else:

@@ -34,7 +34,7 @@ def command(
 
     Ctrl-C cancels the run. Exit status 1 when the run fails or is cancelled.
     """
-    document = load(file, pipeline=pipeline)
+    document = load(file, pipeline=pipeline, submitted=True)
     parameters = read_parameters(document.pipeline, texts)
     session = connect(start=True)
     run = session.client.run(document, parameters=parameters, name=name, cache=not no_cache)

@@ -159,7 +159,7 @@ def resume(*, run: str, file: Path, name: str | None, following: bool) -> int:
 
     Tasks that succeeded are kept where their component, their inputs and all that they follow are what they were.
     """
-    document = load(file, pipeline=name)
+    document = load(file, pipeline=name, submitted=True)
     client = connect().client
     found = client.get(run)
     _explain(client.resume(str(found["run_id"]), document))

@@ -73,7 +73,7 @@ def create(*, file: Path, pipeline: str | None, texts: tuple[str, ...], output: 
     """Make a schedule. FILE is as for `kedge run`."""
     if bool(options["cron"]) == bool(options["every"]):
         raise click.UsageError("Say when it shall run: with either --cron or --every.")
-    document = load(file, pipeline=pipeline)
+    document = load(file, pipeline=pipeline, submitted=True)
     parameters = read_parameters(document.pipeline, texts)
     made = connect(start=True).client.create_recurring_run(document, _settings(options), parameters=parameters)
     if output == "json":

@@ -262,6 +262,7 @@ attempts = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("pod_kept", Integer, nullable=False, server_default="1"),  # 0: the Pod was deleted after its end, with its log
+    Column("spec_digest", Text),  # what it ran; NULL in rows of older hosts: what the run says
     Index("ix_attempts_pod", "pod_uid", unique=True),
     Index(
         "ix_attempts_kept",

@@ -85,6 +85,13 @@ _newest_version = (
     .order_by(pipeline_versions.c.created_at.desc(), pipeline_versions.c.pipeline_version_id.desc())
     .limit(1)
 )
+_version_of_spec = (
+    select(pipeline_versions)
+    .join(pipelines, pipelines.c.pipeline_id == pipeline_versions.c.pipeline_id)
+    .where(pipeline_versions.c.spec_digest == bindparam("digest"), pipelines.c.namespace == bindparam("namespace"))
+    .order_by(pipeline_versions.c.created_at.desc())
+    .limit(1)
+)
 _one_experiment = select(experiments).where(experiments.c.experiment_id == bindparam("id"))
 _experiment_named = select(experiments).where(
     experiments.c.namespace == bindparam("namespace"), experiments.c.display_name == bindparam("name")
@@ -198,6 +205,18 @@ class Catalog:
             what = f"version {version_id!r} of pipeline" if version_id else "a version of pipeline"
             raise NotFound(f"{what} {pipeline_id!r} not found. kedge pipelines lists those that exist.")
         return rows.read_version(found)
+
+    def known_version(self, version_id: str) -> VersionRecord | None:
+        """A version by its id alone; ``None`` if it is gone."""
+        with self._database.reading() as connection:
+            found = connection.execute(_one_version, {"id": version_id}).mappings().first()
+        return rows.read_version(found) if found is not None else None
+
+    def version_of(self, digest: str, namespace: str) -> VersionRecord | None:
+        """The newest version in a namespace that has this content, if any has."""
+        with self._database.reading() as connection:
+            found = connection.execute(_version_of_spec, {"digest": digest, "namespace": namespace}).mappings().first()
+        return rows.read_version(found) if found is not None else None
 
     def delete_pipeline(self, pipeline_id: str, *, cascade: bool = False) -> None:
         """Forget a pipeline; its runs stay.

@@ -296,6 +296,14 @@ class Client:
         """Read one artifact: its type, address, digest, metadata, and which task of which run made it."""
         return self._call("GET", f"/artifacts/{_part(artifact_id)}")
 
+    def artifact_origin(self, artifact_id: str) -> Json:
+        """Read what made an artifact: ``run_id``, ``task_id``, ``attempt``, ``pipeline`` with its version, and ``code``."""
+        return self._call("GET", f"/artifacts/{_part(artifact_id)}/origin")
+
+    def task_origin(self, run_id: str, task_id: str) -> Json:
+        """Read with which version of its pipeline and which code a task's outputs were made; see `artifact_origin`."""
+        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/origin")
+
     def artifact_tasks(self, *, artifact_id: str = "", run_id: str = "", task_id: str = "") -> Many:
         """Read which task read or made which artifact; give the artifact, or the run and the task."""
         query = {"artifact_ids": artifact_id, "run_ids": run_id, "task_ids": task_id}

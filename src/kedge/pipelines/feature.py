@@ -19,6 +19,7 @@ from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.history import History
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.kinds import RUN
+from kedge.pipelines.origins import Origins
 from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.portable import Exports
 from kedge.pipelines.ports import Ahead, Artifacts, StepLogs, nobody_says
@@ -134,7 +135,7 @@ class Feature:
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
-            artifacts=ArtifactEndpoints(self.history, given.artifacts),
+            artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog)),
             metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=Portables(
                 Exports(self.history, given.artifacts, self._logs, self.series),

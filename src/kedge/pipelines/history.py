@@ -236,10 +236,11 @@ class History:
             )
             connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
 
-    def bring(self, run: RunRecord, spec: Spec, changes: Changes, also: Callable[[Connection], None]) -> None:
-        """Write a run that is over and comes from another host, in one transaction, with what ``also`` writes."""
+    def bring(self, run: RunRecord, pipelines: Iterable[Spec], changes: Changes, also: Callable[[Connection], None]) -> None:
+        """Write a run that is over and comes from another host, with every pipeline that it ran and what ``also`` writes."""
         with self._database.transaction() as connection:
-            connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
+            for spec in pipelines:
+                connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
             connection.execute(self._keep_run, rows.run_row(run))
             self._write(connection, run, changes)
             also(connection)

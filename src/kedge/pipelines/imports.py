@@ -124,7 +124,7 @@ class Imports:
         ]
         self._history.bring(
             run,
-            bundle.spec,
+            [bundle.spec, *bundle.earlier],
             Changes(
                 tasks={
                     each.id: replace(each, inputs=moved.values(each.inputs), outputs=moved.values(each.outputs))
@@ -205,7 +205,13 @@ def _check(bundle: Bundle) -> None:
         raise BadRequest(f"run {run.id!r} is {run.state}: only runs that are over can be imported.")
     if Spec.of(bundle.spec.pipeline, bundle.spec.platforms).digest != bundle.spec.digest or bundle.spec.digest != run.spec_digest:
         raise BadRequest("the pipeline is not the one that the run names: the file is damaged. Export the run again.")
-    ir.read(documents.Document(bundle.spec.pipeline, bundle.spec.platforms))
+    known = {bundle.spec.digest, *(each.digest for each in bundle.earlier)}
+    if any(Spec.of(each.pipeline, each.platforms).digest != each.digest for each in bundle.earlier):
+        raise BadRequest("an earlier pipeline is not the one that its attempts name: the file is damaged. Export the run again.")
+    if any(each.spec_digest and each.spec_digest not in known for each in bundle.attempts):
+        raise BadRequest("an attempt names a pipeline that is not described. The file is damaged.")
+    for each in (bundle.spec, *bundle.earlier):
+        ir.read(documents.Document(each.pipeline, each.platforms))
     _check_names(bundle)
     _check_stored(bundle)
 

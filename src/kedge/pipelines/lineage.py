@@ -19,6 +19,10 @@ class Links(Protocol):
         """One artifact."""
         ...
 
+    def task_origin(self, run_id: str, task_id: str) -> Json:
+        """With which version of the pipeline and which code a task's outputs were made."""
+        ...
+
     def artifact_tasks(self, *, artifact_id: str = "", run_id: str = "", task_id: str = "") -> list[dict[str, Any]]:
         """The links of an artifact, or of a task."""
         ...
@@ -33,12 +37,14 @@ class Step:
         task: Its id in the run.
         reads: Artifact ids by name of the input.
         makes: Artifact ids by name of the output.
+        origin: Its pipeline's version, and its code; see `kedge.pipelines.origins`.
     """
 
     run: str
     task: str
     reads: Mapping[str, tuple[str, ...]]
     makes: Mapping[str, tuple[str, ...]]
+    origin: Json = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -60,7 +66,7 @@ class Lineage:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON."""
         steps = [
-            {"run_id": step.run, "task_id": step.task, "reads": dict(step.reads), "makes": dict(step.makes)}
+            {"run_id": step.run, "task_id": step.task, "reads": step.reads, "makes": step.makes, "origin": step.origin}
             for step in self.steps.values()
         ]
         return {"artifact_id": self.artifact_id, "artifacts": list(self.artifacts.values()), "tasks": steps, "whole": self.whole}
@@ -91,7 +97,7 @@ def trace(links: Links, artifact_id: str, *, directions: tuple[Direction, ...] =
             if len(found.steps) >= limit:
                 found.whole = False
                 return found
-            step = _step(links, link["run_id"], link["task_id"])
+            step = found.steps.get(f"{link['run_id']}/{link['task_id']}") or _step(links, link["run_id"], link["task_id"])
             found.steps.setdefault(f"{step.run}/{step.task}", step)
             following = step.reads if direction == "up" else step.makes
             for other in (each for listed in following.values() for each in listed):
@@ -107,4 +113,9 @@ def _step(links: Links, run: str, task: str) -> Step:
     makes: dict[str, list[str]] = {}
     for link in links.artifact_tasks(run_id=run, task_id=task):
         (makes if link["type"] == "OUTPUT" else reads).setdefault(link["key"], []).append(link["artifact_id"])
-    return Step(run, task, *({name: tuple(ids) for name, ids in side.items()} for side in (reads, makes)))
+    origin = links.task_origin(run, task) if task else {}  # the run's own inputs and outputs are no code's
+    return Step(run, task, _fixed(reads), _fixed(makes), origin)
+
+
+def _fixed(side: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(ids) for name, ids in side.items()}

@@ -236,6 +236,7 @@ class LiveRun:
             task=start.task,
             number=start.attempt,
             pod_name=pod_name(self.record, start.task, start.attempt),
+            spec_digest=self.record.spec_digest,
             created_at=now,
         )
         self._link(start.task, "input", start.inputs, changes)

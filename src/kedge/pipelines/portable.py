@@ -65,6 +65,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         stored: Whose bytes follow, in this order.
         logs: Which logs follow then.
         series: Of which series the points follow then.
+        earlier: What attempts ran before the run was resumed with another pipeline.
     """
 
     version: int
@@ -77,6 +78,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     stored: list[Stored]
     logs: list[Log]
     series: list[SeriesKey] = []
+    earlier: list[Spec] = []
 
 
 def content_name(number: int) -> str:
@@ -145,8 +147,10 @@ class Exports:
                 stored.append(Stored(each.id, files))
         attempts = self._history.attempts(record.id)
         logs = [Log(each.task, each.number) for each in attempts if await self._logs.kept(record, each.task, each.number)]
+        digests = dict.fromkeys(each.spec_digest for each in attempts if each.spec_digest not in ("", spec.digest))
         return Bundle(
             version=VERSION,
+            earlier=[found for digest in digests if (found := self._history.spec(digest)) is not None],
             run=record,
             spec=spec,
             tasks=self._history.tasks(record.id),

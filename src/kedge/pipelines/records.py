@@ -122,6 +122,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         state: ``PENDING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or ``CANCELED``.
         failure: Why it failed.
         staged: Outputs that its sidecar committed before the main container's exit was seen.
+        spec_digest: Which pipeline it ran; ``""`` if that is not known, which is then what its run says.
         created_at: When its Pod was asked for.
         started_at: When the Pod was first seen running.
         finished_at: When its result was recorded.
@@ -135,6 +136,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     state: State = State.PENDING
     failure: Failure | None = None
     staged: Outputs | None = None
+    spec_digest: str = ""
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -272,3 +274,10 @@ class Spec(msgspec.Struct, frozen=True):
         config = (self.platforms.get("kedge") or {}).get("config") or {}
         project = config.get("project")
         return project if isinstance(project, dict) else {}
+
+    @property
+    def checkout(self) -> dict[str, Any]:
+        """The checkout that it was submitted from (`kedge.pipelines.checkout`), or nothing."""
+        config = (self.platforms.get("kedge") or {}).get("config") or {}
+        checkout = config.get("checkout")
+        return checkout if isinstance(checkout, dict) else {}

@@ -402,6 +402,20 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
         ),
         Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
         Operation(
+            method="GET",
+            path=one + "/origin",
+            work=artifacts.origin,
+            summary="Show what made an artifact: task, attempt, run, version of the pipeline, and code",
+            answer="Origin",
+        ),
+        Operation(
+            method="GET",
+            path="/runs/{run_id}/tasks/{task_id}/origin",
+            work=artifacts.task_origin,
+            summary="Show with which version of the pipeline and which code a task's outputs were made",
+            answer="Origin",
+        ),
+        Operation(
             method="GET", path=one + "/files", work=artifacts.files, summary="List the files of a folder", answer="ArtifactFiles"
         ),
         Operation(

@@ -8,6 +8,7 @@ from kedge.errors import BadRequest, NotFound
 from kedge.pipelines import answers, shapes
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
+from kedge.pipelines.origins import Origins
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord
 
@@ -19,9 +20,10 @@ _UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Conte
 class ArtifactEndpoints:
     """The endpoints of artifacts."""
 
-    def __init__(self, history: History, store: Artifacts) -> None:
+    def __init__(self, history: History, store: Artifacts, origins: Origins) -> None:
         self._history = history
         self._store = store
+        self._origins = origins
 
     async def list(self, call: Call) -> Response:
         """``GET /artifacts``, of one run with ``run_id``."""
@@ -31,6 +33,20 @@ class ArtifactEndpoints:
     async def get(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}``."""
         return answers.answer(shapes.artifact_record(self._record(call)))
+
+    async def origin(self, call: Call) -> Response:
+        """``GET /artifacts/{artifact_id}/origin``: what made it, with which code; empty where that is not known any more."""
+        record = self._record(call)
+        found = self._origins.of(record.run, record.task) if record.run is not None and record.task is not None else None
+        return answers.answer({"artifact_id": record.id} | (found or {}))
+
+    async def task_origin(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks/{task_id}/origin``: with which code a task's outputs were made."""
+        run_id, task_id = call.path["run_id"], call.path["task_id"]
+        found = self._origins.of(run_id, task_id)
+        if found is None:
+            raise NotFound(f"task {task_id!r} of run {run_id!r} not found. GET /apis/v2beta1/runs/{run_id}/tasks lists them.")
+        return answers.answer(found)
 
     async def files(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}/files``: those of a folder; none for a single file."""

@@ -49,6 +49,7 @@ def listed(key: str, name: str) -> Schema:
 
 
 _CONFIG = fields(parameters=ANY, pipeline_root=TEXT)
+_TASK_REFERENCE = fields("run_id task_id", run_id=TEXT, task_id=TEXT)
 _REFERENCE = fields(pipeline_id=TEXT, pipeline_version_id=TEXT)
 
 SCHEMAS: dict[str, Schema] = {
@@ -70,6 +71,40 @@ SCHEMAS: dict[str, Schema] = {
         run_id=TEXT,
         task_id=TEXT,
         created_at=TIME,
+    ),
+    "Origin": fields(
+        artifact_id=TEXT,
+        run_id=TEXT,
+        run_name=TEXT,
+        task_id=TEXT,
+        attempt=NUMBER,
+        cached_for=_TASK_REFERENCE,
+        computed_by=_TASK_REFERENCE,
+        pipeline=fields(
+            "name digest",
+            name=TEXT,
+            digest=TEXT,
+            pipeline_id=TEXT,
+            pipeline_version_id=TEXT,
+            version=TEXT,
+            code_source_url=TEXT,
+        ),
+        code=fields(
+            "kind",
+            kind={"type": "string", "enum": ["python", "container", "importer", "pipeline"]},
+            component=TEXT,
+            function=TEXT,
+            source=TEXT,
+            source_digest=TEXT,
+            file=TEXT,
+            line=NUMBER,
+            packages=many(TEXT),
+            image=TEXT,
+            command=many({}),
+            args=many({}),
+            project_digest=TEXT,
+            checkout=ANY,
+        ),
     ),
     "Run": fields(
         "run_id display_name created_at state storage_state",
