@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import names, placement, quantities
+from kedge.kube import downward, names, placement, quantities
 from kedge.kube.claims import spec_faults
 from kedge.kube.kinds import Obj
 
@@ -159,6 +159,7 @@ def _spec_faults(spec: Obj) -> Iterator[Cause]:
     volumes = set[str]()
     for path, volume in _listed(spec, "spec.volumes"):
         yield from _named(volume, path, volumes)
+        yield from downward.volume_faults(volume, path)
         sources = [key for key in volume if key != "name"]
         if len(sources) > 1:
             yield Cause(path, f"may have one source only, got {', '.join(sorted(sources))}", _FORBIDDEN)
@@ -214,6 +215,8 @@ def _env_faults(variable: Obj, path: str) -> Iterator[Cause]:
     value = variable.get("value")
     if value is not None and not isinstance(value, str):
         yield Cause(f"{path}.value", f"must be a string, got {value!r}: put it in quotes", "FieldValueTypeInvalid")
+    if isinstance(source := variable.get("valueFrom"), dict):
+        yield from downward.variable_faults(source, f"{path}.valueFrom")
     if value and variable.get("valueFrom"):
         yield Cause(f"{path}.valueFrom", "may not be set together with value", _FORBIDDEN)
 

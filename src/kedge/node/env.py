@@ -1,13 +1,12 @@
 """A container's environment variables: what the Pod says, with references looked up and ``$(NAME)`` expanded."""
 
 import base64
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kedge.kube import quantities
 from kedge.kube.kinds import Obj
+from kedge.node import downward
 from kedge.node.objects import Objects
 from kedge.node.refusals import Refusal
 
@@ -92,10 +91,8 @@ async def _from(pod: Obj, source: Obj, objects: Objects, found: Environment) -> 
 
 async def _reference(pod: Obj, container: Obj, variable: Obj, objects: Objects, found: Environment) -> str | None:
     source, namespace = variable["valueFrom"], pod["metadata"]["namespace"]
-    if field_ref := source.get("fieldRef"):
-        return field_of(pod, field_ref["fieldPath"])
-    if resource := source.get("resourceFieldRef"):
-        return resource_of(pod, container, resource)
+    if source.get("fieldRef") or source.get("resourceFieldRef"):
+        return await downward.text_of(pod, source, objects, container)
     for kind, read in (("configMapKeyRef", objects.config_map), ("secretKeyRef", objects.secret)):
         if not (reference := source.get(kind)):
             continue
@@ -127,50 +124,3 @@ def content(obj: Obj) -> dict[str, bytes]:
         return {key: base64.b64decode(value) for key, value in (obj.get("data") or {}).items()}
     plain = {key: value.encode("utf-8", "surrogateescape") for key, value in (obj.get("data") or {}).items()}
     return plain | {key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}
-
-
-def field_of(pod: Obj, path: str) -> str:
-    """The value of a ``fieldRef``.
-
-    Raises:
-        Refusal: The field is not one that the downward API has.
-
-    Examples:
-        >>> field_of({"metadata": {"name": "x", "labels": {"a": "b"}}}, "metadata.labels['a']")
-        'b'
-    """
-    meta, spec = pod["metadata"], pod.get("spec") or {}
-    if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path):
-        return (meta.get(match.group(1)) or {}).get(match.group(2), "")
-    if path in {"metadata.labels", "metadata.annotations"}:
-        entries = meta.get(path.partition(".")[2]) or {}
-        return "\n".join(f'{key}="{_escaped(value)}"' for key, value in sorted(entries.items()))
-    simple = {
-        "metadata.name": meta.get("name"),
-        "metadata.namespace": meta.get("namespace"),
-        "metadata.uid": meta.get("uid"),
-        "spec.nodeName": spec.get("nodeName"),
-        "spec.serviceAccountName": spec.get("serviceAccountName", "default"),
-        "status.hostIP": "127.0.0.1",
-        "status.podIP": "127.0.0.1",
-        "status.hostIPs": "127.0.0.1",
-        "status.podIPs": "127.0.0.1",
-    }
-    if path not in simple:
-        raise Refusal("UnsupportedField", f"fieldPath {path!r} is not one of the downward API: {', '.join(sorted(simple))}.")
-    return simple[path] or ""
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def resource_of(pod: Obj, container: Obj, reference: Obj) -> str:
-    """The value of a ``resourceFieldRef``, divided by its divisor and rounded up; 0 when nothing is stated."""
-    name = reference.get("containerName")
-    all_containers = [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
-    owner = next((each for each in all_containers if each["name"] == name), container) if name else container
-    section, _, resource = reference["resource"].partition(".")
-    stated = ((owner.get("resources") or {}).get(section) or {}).get(resource, 0)
-    divisor = quantities.parse(reference.get("divisor") or 1) or 1
-    return str(math.ceil(quantities.parse(stated) / divisor))

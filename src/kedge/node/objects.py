@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets as Pods refer to them.
+"""ConfigMaps, Secrets and the node as Pods refer to them.
 
 Each is read for each Pod that refers to it, immutable ones too: a name may be given to another object at any time, and only the
 API knows. The host's own API answers from memory, in a hundredth of a millisecond.
@@ -6,7 +6,7 @@ API knows. The host's own API answers from memory, in a hundredth of a milliseco
 
 from kedge.client.types import Reader
 from kedge.errors import NotFound
-from kedge.kube.core import CONFIG_MAP, SECRET
+from kedge.kube.core import CONFIG_MAP, NODE, SECRET
 from kedge.kube.kinds import Kind, Obj
 
 
@@ -28,7 +28,12 @@ class Objects:
         """A Secret, or ``None``."""
         return await self._get(SECRET, namespace, name)
 
-    async def _get(self, kind: Kind, namespace: str, name: str) -> Obj | None:
+    async def allocatable(self, pod: Obj) -> dict[str, str]:
+        """What a Pod's node has for Pods, by resource."""
+        node = await self._get(NODE, None, pod["spec"].get("nodeName") or "")
+        return ((node or {}).get("status") or {}).get("allocatable") or {}
+
+    async def _get(self, kind: Kind, namespace: str | None, name: str) -> Obj | None:
         try:
             return await self._reader.get(kind, name, namespace)
         except NotFound:

@@ -106,9 +106,9 @@ class PodWorker:
     def update(self, pod: Obj) -> None:
         """The Pod has changed."""
         self.pod = pod
-        if self._deleting:
-            if self._building is not None:
-                self._building.cancel()
+        if self._deleting and self._building is not None:
+            self._building.cancel()
+        if self._deleting or (self._prepared is not None and self._prepared.volumes.told):
             self.wake()
 
     def vanish(self) -> None:
@@ -211,7 +211,7 @@ class PodWorker:
         if plan.over:
             await self._finish()
             return
-        await self._renew_tokens()
+        await self._renew_files()
         for moment in (plan.wake_at, self._retry_at):
             if moment is not None:
                 self._later(moment)
@@ -407,8 +407,13 @@ class PodWorker:
                 return
             await clock.sleep(max(storage.LOOK_SECONDS, 20 * (clock.monotonic() - began)))
 
-    async def _renew_tokens(self) -> None:
-        if self._prepared is None or not self._prepared.volumes.tokens:
+    async def _renew_files(self) -> None:
+        """Bring tokens and what the Pod is told of itself up to date."""
+        if self._prepared is None:
+            return
+        if self._prepared.volumes.told:
+            await self._tools.preparation.volumes.tell(self.pod, self._prepared.volumes)
+        if not self._prepared.volumes.tokens:
             return
         volumes, now = self._prepared.volumes, self._tools.clock.now()
         if any(token.renew_at <= now for token in volumes.tokens):

@@ -19,7 +19,7 @@ from kedge.client.types import Client
 from kedge.kube.clock import parse_timestamp
 from kedge.kube.core import SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
-from kedge.node import env
+from kedge.node import downward, env
 from kedge.node.claims import Claims, claim_name
 from kedge.node.objects import Objects
 from kedge.node.refusals import Refusal
@@ -46,6 +46,21 @@ class TokenFile:
 
 
 @dataclass(slots=True)
+class ToldFile:
+    """A file of the downward API.
+
+    Attributes:
+        path: Where it lies.
+        source: What it tells, a ``fieldRef`` or ``resourceFieldRef``.
+        data: What it holds.
+    """
+
+    path: Path
+    source: Obj
+    data: bytes
+
+
+@dataclass(slots=True)
 class Volumes:
     """A Pod's volumes.
 
@@ -53,6 +68,7 @@ class Volumes:
         paths: Directory of each volume by name.
         readonly: Names of those that no container may write.
         tokens: What must be renewed.
+        told: Files of the downward API.
         shared: Shared directories in use.
         secrets: Values to mask in logs.
     """
@@ -60,6 +76,7 @@ class Volumes:
     paths: dict[str, Path] = field(default_factory=dict[str, Path])
     readonly: set[str] = field(default_factory=set[str])
     tokens: list[TokenFile] = field(default_factory=list[TokenFile])
+    told: list[ToldFile] = field(default_factory=list[ToldFile])
     shared: list[Path] = field(default_factory=list[Path])
     secrets: list[str] = field(default_factory=list[str])
 
@@ -114,8 +131,8 @@ class VolumeMaker:
             if secret := volume.get("secret"):
                 mode = secret.get("defaultMode", mode)
                 await self._secret(pod, secret | {"name": secret.get("secretName")}, mode, files, made)
-            elif downward := volume.get("downwardAPI"):
-                _downward(pod, downward, downward.get("defaultMode", mode), files)
+            elif told := volume.get("downwardAPI"):
+                files |= await self._downward(pod, told, own, made)
             elif projected := volume.get("projected"):
                 await self._project(pod, projected, own, files, made)
             _write(own, files)
@@ -194,8 +211,24 @@ class VolumeMaker:
                     files |= _chosen(env.content(obj), config, f"configmap {config['name']}", mode)
             elif secret := source.get("secret"):
                 await self._secret(pod, secret, mode, files, made)
-            elif downward := source.get("downwardAPI"):
-                _downward(pod, downward, mode, files)
+            elif told := source.get("downwardAPI"):
+                files |= await self._downward(pod, {**told, "defaultMode": mode}, own, made)
+
+    async def _downward(self, pod: Obj, source: Obj, own: Path, made: Volumes) -> dict[str, tuple[bytes, int]]:
+        files: dict[str, tuple[bytes, int]] = {}
+        for item in source.get("items") or ():
+            data = (await downward.text_of(pod, item, self._objects)).encode()
+            files[item["path"]] = (data, item.get("mode") or source.get("defaultMode", 0o644))
+            made.told.append(ToldFile(own / item["path"], item, data))
+        return files
+
+    async def tell(self, pod: Obj, volumes: Volumes) -> None:
+        """Write files of the downward API again whose content has changed: labels and annotations do while a Pod runs."""
+        for file in volumes.told:
+            data = (await downward.text_of(pod, file.source, self._objects)).encode()
+            if data != file.data:
+                _replace(file.path, data)
+                file.data = data
 
     async def _token(self, pod: Obj, source: Obj) -> tuple[str, datetime]:
         meta = pod["metadata"]
@@ -268,15 +301,6 @@ def _chosen(data: Mapping[str, bytes], source: Obj, what: str, mode: int) -> dic
             raise env.MissingError(f"references non-existent key {item['key']} of {what}")
         files[item["path"]] = (data[item["key"]], item.get("mode", mode))
     return files
-
-
-def _downward(pod: Obj, source: Obj, mode: int, files: dict[str, tuple[bytes, int]]) -> None:
-    for item in source.get("items") or ():
-        if reference := item.get("resourceFieldRef"):
-            text = env.resource_of(pod, pod["spec"]["containers"][0], reference)
-        else:
-            text = env.field_of(pod, item["fieldRef"]["fieldPath"])
-        files[item["path"]] = (text.encode(), item.get("mode", mode))
 
 
 def _write(directory: Path, files: Mapping[str, tuple[bytes, int]]) -> None:

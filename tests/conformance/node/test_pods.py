@@ -1,15 +1,18 @@
 """What a Pod gets: the kubelet's promises, with real processes."""
 
+import asyncio
 import base64
+import math
 import sys
 import time
 from typing import Any
 
 import pytest
-from tests.conformance.node.conftest import Node, eventually, terminated
+from tests.conformance.node.conftest import PATIENCE, Node, eventually, terminated
 
 from kedge.errors import BadRequest
-from kedge.kube.core import CONFIG_MAP, EVENT, POD, SECRET
+from kedge.kube import quantities
+from kedge.kube.core import CONFIG_MAP, EVENT, NODE, POD, SECRET
 from kedge.kube.kinds import Obj
 
 REFERENCE = {"configMapKeyRef": {"name": "c", "key": "a"}}
@@ -230,6 +233,41 @@ class TestVolumes:
         )
         await node.ended("p")
         assert await node.log("p") == 'a="b"\np\n'
+
+    async def test_a_file_of_labels_follows_them_while_the_pod_runs(self, node: Node) -> None:
+        """And what else a projected volume holds stays."""
+        items = [{"path": "own/team", "fieldRef": {"fieldPath": "metadata.labels['team']"}}]
+        node.config_map("c", {"key": "value"})
+        sources = [{"downwardAPI": {"items": items}}, {"configMap": {"name": "c"}}]
+        node.pod(
+            "p",
+            "echo $(cat /d/own/team); until [ $(cat /d/own/team) = red ]; do sleep 0.05; done; echo $(cat /d/key)",
+            metadata={"labels": {"team": "blue"}},
+            container={"volumeMounts": [{"name": "d", "mountPath": "/d"}]},
+            volumes=[{"name": "d", "projected": {"sources": sources}}],
+        )
+        await node.running("p")
+        async with asyncio.timeout(PATIENCE):
+            while await node.log("p") != "blue\n":  # noqa: ASYNC110  # nobody tells this process
+                await asyncio.sleep(0.01)
+        node.api.patch(POD, "p", "default", {"metadata": {"labels": {"team": "red"}}})
+        assert (await node.ended("p"))["status"]["phase"] == "Succeeded"
+        assert await node.log("p") == "blue\nvalue\n"
+
+    async def test_a_container_without_limits_is_told_what_the_node_has(self, node: Node) -> None:
+        def told(name: str, **reference: str) -> Obj:
+            return {"name": name, "valueFrom": {"resourceFieldRef": reference}}
+
+        env = [
+            told("CPUS", resource="limits.cpu"),
+            told("MEMORY", resource="limits.memory", divisor="1Ki"),
+            told("ASKED", resource="requests.cpu", divisor="1m"),
+        ]
+        node.pod("p", "echo $CPUS $MEMORY $ASKED", container={"env": env, "resources": {"requests": {"cpu": "100m"}}})
+        await node.ended("p")
+        has = node.api.get(NODE, "here")["status"]["allocatable"]
+        memory = -(-quantities.memory(has["memory"]) // 1024)
+        assert await node.log("p") == f"{math.ceil(quantities.cpu(has['cpu']))} {memory} 100\n"
 
     async def test_containers_of_a_pod_share_tmp_and_pods_do_not(self, node: Node) -> None:
         init = {"name": "init", "image": "busybox", "command": ["sh", "-c", "touch /tmp/shared"]}

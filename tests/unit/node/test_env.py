@@ -9,7 +9,7 @@ from kedge.client.local import LocalClient
 from kedge.kube.core import CONFIG_MAP, SECRET
 from kedge.kube.kinds import Obj
 from kedge.node import env
-from kedge.node.env import MissingError, expand, field_of, of_container, resource_of
+from kedge.node.env import MissingError, expand, of_container
 from kedge.node.objects import Objects
 from kedge.node.refusals import Refusal
 from kedge.testing.api import memory_api
@@ -81,39 +81,3 @@ async def test_what_is_missing_is_named(source: Obj, message: str) -> None:
 async def test_a_source_that_is_not_known_is_refused() -> None:
     with pytest.raises(Refusal, match=r"env X: valueFrom\.fileKeyRef is not carried out"):
         await variables(env=[{"name": "X", "valueFrom": {"fileKeyRef": {}}}])
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        ("metadata.name", "p"),
-        ("metadata.uid", "u"),
-        ("metadata.labels['a']", "b"),
-        ("metadata.labels['none']", ""),
-        ("metadata.labels", 'a="b"'),
-        ("spec.nodeName", "n"),
-        ("spec.serviceAccountName", "default"),
-        ("status.podIP", "127.0.0.1"),
-    ],
-)
-def test_fields_of_the_pod(path: str, value: str) -> None:
-    assert field_of(pod(), path) == value
-
-
-def test_another_field_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"'spec\.priority' is not one of the downward API"):
-        field_of(pod(), "spec.priority")
-
-
-@pytest.mark.parametrize(
-    ("reference", "value"),
-    [
-        ({"resource": "limits.cpu"}, "2"),
-        ({"resource": "limits.cpu", "divisor": "1m"}, "1500"),
-        ({"resource": "limits.memory", "divisor": "1Mi"}, "64"),
-        ({"resource": "requests.memory"}, "0"),
-    ],
-)
-def test_resources_of_the_container(reference: Obj, value: str) -> None:
-    made = pod(resources={"limits": {"cpu": "1500m", "memory": "64Mi"}})
-    assert resource_of(made, made["spec"]["containers"][0], reference) == value
