@@ -15,8 +15,6 @@ import sys
 from kedge.supervisor import view
 
 _MS_UNBINDABLE, _MS_PRIVATE, _MS_SLAVE = 1 << 17, 1 << 18, 1 << 19
-# pivot_root has no wrapper in libc; the numbers are each architecture's own.
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "armv7l": 218, "i686": 217}
 _MOUNT_SETATTR = 442  # the same everywhere
 _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 0x8000, 1
 _HOST = "/.host"  # where the machine's /dev and /run are, for the links
@@ -118,7 +116,8 @@ def _build(root: str, *, readonly: bool) -> None:
         shared_memory = f"{root}{_HOST}/dev/shm"  # noqa: S108  # which is covered by one of its own
         if os.path.isdir(shared_memory):
             view.mount("kedge", shared_memory, kind="tmpfs", flags=0, data="mode=1777")
-    _pivot(root)
+    os.mkdir(root + view.OWN_ROOT)
+    view.pivot(root)
 
 
 def _linked(root: str, name: str, extra: tuple[str, ...]) -> None:
@@ -148,17 +147,3 @@ def _make_readonly(root: str) -> None:
             continue
         arguments = (-100, os.fsencode(path), _AT_RECURSIVE, ctypes.byref(attributes), ctypes.sizeof(attributes))
         view.check(libc.syscall(_MOUNT_SETATTR, *arguments), f"make {path} read-only (Linux 5.12 or newer can)")
-
-
-def _pivot(root: str) -> None:
-    """Make ``root`` the root and let go of the old one."""
-    number = _PIVOT_ROOT.get(platform.machine())
-    if number is None:
-        raise view.ViewError(f"the number of pivot_root on {platform.machine()} is not known here")
-    libc = ctypes.CDLL(None, use_errno=True)
-    os.chdir(root)
-    os.mkdir(".old", 0o700)
-    view.check(libc.syscall(number, b".", b".old"), "pivot_root")
-    os.chroot(".")
-    view.unmount("/.old")
-    os.rmdir("/.old")

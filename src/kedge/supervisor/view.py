@@ -31,6 +31,12 @@ _NO_DEVICES = 2 | 4  # nor programs that give rights
 # Flags that a mount may carry and that a change of it must repeat (statvfs's bits are mount's, but for the last).
 _KEPT_FLAGS = 2 | 4 | 8 | 1024 | 2048
 _ST_RELATIME, _MS_RELATIME = 4096, 1 << 21
+OWN_ROOT = "/.own"
+"""In a template: where a container that needs places in a root of its own mounts that."""
+# Where our own places are, in every step alike: these need no root of their own.
+_OURS = "kedge"
+# pivot_root has no wrapper in libc; the numbers are each architecture's own.
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "armv7l": 218, "i686": 217}
 # Opened as a place to mount, whatever it is, a link itself included; absent on systems without views.
 _PLACE = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_LINKS = 40  # on one way, as the kernel has it
@@ -90,6 +96,9 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
         unshare(CLONE_NEWNS)
     except OSError as error:
         raise ViewError(f"the private view of the file system: {error.strerror}") from error
+    mounts = sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/"))
+    if any(_is_new(entry["target"].split("/")[1]) for entry in mounts):
+        _own_root()
     writable = bool(spec.get("readonly"))  # under a read-only root, what is meant to be writable must be made so
     placed: list[str] = []
     user = spec.get("user")
@@ -98,7 +107,7 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
         with _origin(tmp if isinstance(tmp, dict) else {"source": tmp, "target": "/tmp"}) as source:  # noqa: S108
             _own_tmp(source, spec.get("keep") or (), writable=writable)
         placed.append("/tmp")  # noqa: S108
-    for entry in sorted(spec.get("mounts") or (), key=lambda entry: entry["target"].count("/")):
+    for entry in mounts:
         target = entry["target"]
         placed.append(target)
         if entry.get("upper") and _overlay(entry):
@@ -112,6 +121,37 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
     if user and user["uid"] != 0:
         _open_ways([*(spec.get("reach") or ()), *placed], user)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def _is_new(name: str) -> bool:
+    """Whether the root has no such entry, and other containers shall not find one that was made for this."""
+    return name not in ("", _OURS) and not os.path.lexists("/" + name)
+
+
+def _own_root() -> None:
+    """Have a root that is not shared with the template, to make places in that are seen in this container alone."""
+    try:
+        mount("kedge", OWN_ROOT, kind="tmpfs", flags=0, data="mode=755,size=16m")
+        for name in os.listdir("/"):
+            if "/" + name != OWN_ROOT:
+                expose("/" + name, f"{OWN_ROOT}/{name}")
+        pivot(OWN_ROOT)
+    except OSError as error:
+        raise ViewError(f"a root of its own: {error.strerror}") from error
+
+
+def pivot(root: str) -> None:
+    """Make a mounted directory the root, and let go of the old one."""
+    machine = os.uname().machine
+    number = _PIVOT_ROOT.get(machine)
+    if number is None:
+        raise ViewError(f"the number of pivot_root on {machine} is not known here")
+    os.chdir(root)
+    os.mkdir(".old", 0o700)
+    check(_libc.syscall(number, b".", b".old"), "pivot_root")
+    os.chroot(".")
+    unmount("/.old")
+    os.rmdir("/.old")
 
 
 @contextlib.contextmanager

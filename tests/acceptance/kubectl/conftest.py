@@ -1,4 +1,4 @@
-"""An unmodified `kubectl` against a server in a process of its own.
+"""An unmodified `kubectl` against a server in a process of its own, or against a whole host.
 
 `kubectl` 1.30 or newer is taken from the path; else it is built from its Go module (``build/``), once for each content of that
 folder, into the user's cache. Without either the tests are skipped with the reason.
@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from kedge.config import Settings
+from kedge.testing.host import RunningHost
 
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
@@ -116,6 +117,14 @@ def kubectl(kubectl_program: str, tmp_path_factory: pytest.TempPathFactory) -> I
         finally:
             server.terminate()
             assert server.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def cluster(kubectl_program: str, kedge_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """A `kubectl` with the kubeconfig of a whole host."""
+    home = tmp_path_factory.mktemp("cluster")
+    shutil.copy(kedge_host.host.kubeconfig, home / "kubeconfig")
+    return Kubectl(kubectl_program, home)
 
 
 def wait_for(file: Path, server: "subprocess.Popen[bytes]") -> Any:

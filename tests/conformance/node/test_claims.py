@@ -232,6 +232,16 @@ async def test_a_sub_path_is_made_and_followed_inside(host: Host) -> None:
         assert await host.node.log(name) == said
 
 
+async def test_where_a_volume_is_mounted_is_not_seen_by_pods_that_do_not_mount_it(host: Host) -> None:
+    host.claim()
+    host.pod("one", "touch /place/of-claims/file", mount={"name": "data", "mountPath": "/place/of-claims"})
+    await host.succeeds("one")
+    host.node.pod("two", "test ! -e /place && ls / && test -c /dev/null && touch /tmp/a")
+    await host.succeeds("two")
+    host.pod("three", "cat /place", mount={"name": "data", "mountPath": "/place", "subPath": "file"})
+    await host.succeeds("three")
+
+
 @pytest.mark.parametrize("target", ["/etc", "../../node", "inner/../../.."], ids=["absolute", "up", "through"])
 async def test_a_link_that_a_step_leaves_does_not_lead_out_of_its_claim(host: Host, target: str) -> None:
     host.claim()
