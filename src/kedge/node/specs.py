@@ -132,8 +132,9 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
     launcher = launchers.recognise(pod, container)
     expanded = machine.launchers.expand(prepared.volumes, launcher) if launcher and python else None
     mounts = mounts_of(container, prepared.volumes, environment.values)
-    if not private and (plain or (mounts and expanded is None) or _wants_readonly(container)):
-        shared = "volumeMounts" if mounts and expanded is None else "securityContext.readOnlyRootFilesystem"
+    strange = mounts and (expanded is None or not all(_is_ours(mount["target"]) for mount in mounts))
+    if not private and (plain or strange or _wants_readonly(container)):
+        shared = "volumeMounts" if strange else "securityContext.readOnlyRootFilesystem"
         what = f"image {image.name!r}" if plain else shared
         text = f"container {name}: {what} needs a private view of the file system. None can be made here: {machine.view_refusal}."
         raise Refusal("ViewNotSupported", f"{text} Run it on Linux with user namespaces allowed, or on a Kubernetes cluster.")
@@ -167,6 +168,11 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
         if user.uid != machine.host.user:
             _make_reachable(spec, user, pod, prepared, machine)
     return Request({**spec, "argv": argv, "env": values}, spawned)
+
+
+def _is_ours(target: str) -> bool:
+    """Whether a mount is the launcher's, which is told where its places are when they cannot be mounted."""
+    return target.startswith("/kedge/") or target == _TOKEN_DIRECTORY
 
 
 def _spawned(container: Obj, variables: Mapping[str, str], machine: Machine, *, launcher: bool) -> tuple[str, str]:

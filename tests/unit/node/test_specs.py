@@ -146,6 +146,11 @@ class TestWithoutAPrivateView:
         with pytest.raises(Refusal, match="container main: volumeMounts needs a private view"):
             request(pod(command=["true"]), prepared, shared)
 
+    def test_volumes_of_a_step_that_cannot_be_mounted_are_refused(self, shared: Machine, prepared: Prepared) -> None:
+        mounts = [MOUNT, {"name": "c", "mountPath": "/data"}]
+        with pytest.raises(Refusal, match="container main: volumeMounts needs a private view"):
+            request(pod(volumeMounts=mounts), prepared, shared)
+
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
     def test_a_directory_that_is_closed_to_the_user_is_named(self, shared: Machine, prepared: Prepared, tmp_path: Path) -> None:
         """Nothing can be covered here."""
