@@ -8,7 +8,7 @@ hundred Pods of a few shared parts. There are three kinds of Pod:
 - a *staged* container: an init container brings the inputs, a sidecar collects the outputs when the user's command has ended.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from kedge.kube import names
 from kedge.kube.kinds import Obj
 from kedge.pipelines import platform, platform_spec, task_config, templates
 from kedge.pipelines.engine.graph import title
-from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, task_uuid
+from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, for_kubelet, task_uuid
 from kedge.pipelines.engine.types import Artifact, Inputs, RunInfo
 from kedge.pipelines.kinds import (
     ATTEMPT_ANNOTATION,
@@ -228,7 +228,7 @@ class Steps:
         return pod
 
     def _words(self, plan: StepPlan, task: str, given: Mapping[str, Any]) -> "_Words":
-        return _Words(Renderer(given, plan.component), self._facts(task))
+        return _Words(given, plan.component, self._facts(task))
 
     def _facts(self, task: str) -> dict[str, str]:
         return facts(self._info, task, title(self._pipeline, task), task_uuid(self._run.id, task))
@@ -245,10 +245,10 @@ class Steps:
             "begin": plan.begin,
             "terminationOutput": next(iter(plan.component.output_definitions.parameters)) if plan.expects == "message" else None,
         }
-        text = _json.encode(step)
-        if len(text) > STEP_LIMIT:
-            text = _json.encode({**step, "executorInput": None, "begin": True})
-        return [{"name": "KEDGE_HUB", "value": self._surroundings.hub}, {"name": "KEDGE_STEP", "value": text.decode()}]
+        text = for_kubelet(_json.encode(step).decode())
+        if len(text.encode()) > STEP_LIMIT:
+            text = for_kubelet(_json.encode({**step, "executorInput": None, "begin": True}).decode())
+        return [{"name": "KEDGE_HUB", "value": self._surroundings.hub}, {"name": "KEDGE_STEP", "value": text}]
 
     def _python_spec(self, plan: StepPlan, step: list[Obj], words: "_Words") -> Obj:
         runtime = [{"name": templates.RUNTIME_VARIABLE, "value": self.kfp_runtime}] if self.kfp_runtime else []
@@ -292,28 +292,37 @@ class Steps:
 class _Words:
     """A step's command line, filled in: facts of the run and the task first, because a step's own values are data."""
 
-    def __init__(self, renderer: Renderer, known: Mapping[str, str]) -> None:
-        self._renderer = renderer
+    def __init__(self, given: Mapping[str, Any], component: Component, known: Mapping[str, str]) -> None:
+        self._plain, self._quoted = Renderer(given, component), Renderer(given, component, for_kubelet)
         self._known = known
 
     def words(self, texts: Sequence[str]) -> list[str]:
+        """A command or its arguments; what is a value stays one, whatever the kubelet replaces there."""
         try:
-            return self._renderer.arguments([self._with_facts(text) for text in texts])
+            return self._quoted.arguments([self._with_facts(text, for_kubelet) for text in texts])
         except PlaceholderError as error:
             raise PipelineError(f"{error}.") from error
 
+    def variable(self, text: str) -> str:
+        """The value of an environment variable, likewise."""
+        return self._filled(text, self._quoted, for_kubelet)
+
     def text(self, text: str) -> str:
+        """What the kubelet takes as it is."""
+        return self._filled(text, self._plain, str)
+
+    def _filled(self, text: str, renderer: Renderer, quote: Callable[[str], str]) -> str:
         if "{{$" not in text:
             return text
         try:
-            return self._renderer.text(self._with_facts(text))
+            return renderer.text(self._with_facts(text, quote))
         except PlaceholderError as error:
             raise PipelineError(f"{error}.") from error
 
-    def _with_facts(self, text: str) -> str:
+    def _with_facts(self, text: str, quote: Callable[[str], str]) -> str:
         if "{{$." in text:
             for name, value in self._known.items():
-                text = text.replace(f"{{{{${name}}}}}", value)
+                text = text.replace(f"{{{{${name}}}}}", quote(value))
         return text
 
 
@@ -384,7 +393,7 @@ def _settings(found: Container, words: _Words) -> Obj:
     """What a task may change about its container: environment and resources."""
     made: Obj = {}
     if found.env:
-        made["env"] = [{"name": variable.name, "value": words.text(variable.value)} for variable in found.env]
+        made["env"] = [{"name": variable.name, "value": words.variable(variable.value)} for variable in found.env]
     if found.resources is not None and (resources := _resources(found.resources, words)):
         made["resources"] = resources
     return made

@@ -36,6 +36,6 @@ def create(core: Core, target: Target, obj: Obj, options: WriteOptions) -> Obj:
     core.require_namespace(target)
     if kind.default is not None:
         kind.default(new)
+    core.check(target, new, None)  # first: the hooks are the host's own, and take what they are given for well-formed
     core.admit("create", kind, new, None)
-    core.check(target, new, None)
     return new if options.dry_run else core.add(target, new)

@@ -7,7 +7,7 @@ from kedge import dsl
 
 @dsl.component
 def make() -> str:
-    return "{\"a\": 1} 'b' \"c\" $(date) `x` \\\\ \n\t é 漢字 {{}} %d"
+    return "{\"a\": 1} 'b' \"c\" $(date) `x` \\\\ \n\t é 漢字 {{}} %d $$ $(KEDGE_HUB)"
 
 
 @dsl.component
@@ -37,4 +37,4 @@ def pipeline(text: str) -> list:
 
 
 ARGUMENTS = {"text": "1"}
-EXPECTED = {"outputs": {"Output": [True, True, "'1'", 47]}}
+EXPECTED = {"outputs": {"Output": [True, True, "'1'", 63]}}

@@ -200,12 +200,23 @@ def local_path(uri: str) -> str:
     return uri
 
 
+def for_kubelet(value: str) -> str:
+    """Write a value so that it stays what it is in a command line or a variable of a container, where ``$(NAME)`` is replaced.
+
+    Examples:
+        >>> for_kubelet("$(HOME) costs 5$")
+        '$$(HOME) costs 5$$'
+    """
+    return value.replace("$", "$$")
+
+
 class Renderer:
     """Fills in the command line of one attempt.
 
     Args:
         executor_input: What ``{{$}}`` stands for. An artifact's ``.path`` is its ``customPath``, else what `local_path` says.
         component: The step's component: the defaults of inputs that were not given.
+        quote: What is done to each value before it is put in, such as `for_kubelet`.
 
     Examples:
         >>> given = {"inputs": {"parameterValues": {"n": 11.0}}, "outputs": {}}
@@ -214,8 +225,9 @@ class Renderer:
         ['--n=11']
     """
 
-    def __init__(self, executor_input: ExecutorInput, component: Component) -> None:
+    def __init__(self, executor_input: ExecutorInput, component: Component, quote: Callable[[str], str] = str) -> None:
         self._whole = executor_input
+        self._quote = quote
         self._given: dict[str, Any] = executor_input.get("inputs", {}).get("parameterValues", {})
         self._artifacts: dict[str, Any] = {
             side: {name: listed["artifacts"] for name, listed in executor_input.get(side, {}).get("artifacts", {}).items()}
@@ -235,7 +247,7 @@ class Renderer:
 
     def text(self, text: str) -> str:
         """Fill in one text, such as an image name or a resource quantity."""
-        return _PLACEHOLDER.sub(self._value, text) if "{{$" in text else text
+        return _PLACEHOLDER.sub(lambda match: self._quote(self._value(match)), text) if "{{$" in text else text
 
     def _argument(self, text: str) -> list[str]:
         if text.startswith("{") and ('"Concat"' in text or '"IfPresent"' in text):
