@@ -4,7 +4,8 @@ In the IR a group (a loop, a branch) sees only its inputs. When only *parts* of 
 texts, kfp mistakes two things, and no backend can run the result as it stands:
 
 - an inner loop takes its list from the outer one, which is never given it: it is handed down, because its name says from where;
-- a loop's own item is also taken from outside of the loop, where it is not: such inputs are left out.
+- a loop's own item is also taken from outside of the loop, where it is not: such inputs are left out;
+- so is a part of an item, as if the task that made the list gave it out: who wants it finds it in the item.
 
 Options for Kubernetes refer to values as well. kfp-kubernetes before 2.14 writes each as if its task stood in the pipeline's own
 DAG: within a group the value is handed down, and the option refers to it there.
@@ -30,7 +31,7 @@ def mend(pipeline: Json) -> bool:
         Whether anything was wrong.
     """
     wires = _Wires(pipeline)
-    wrong = wires.leave_out_items()
+    wrong = wires.leave_out_items() | wires.leave_out_parts()
     missing = list(wires.missing())
     for component, name, declared in missing:
         wires.hand_down(component, name, declared)
@@ -85,6 +86,22 @@ class _Wires:
         for component in self._components.values():
             for name in wrong.keys() & _inputs(component).keys() if "dag" in component else ():
                 _inputs(component)[name]["isOptional"] = True
+        return bool(wrong)
+
+    def leave_out_parts(self) -> bool:
+        """Leave out parts of items that a loop takes from the task which made its list; whether there were such."""
+        wrong: list[tuple[Json, str]] = []
+        for component, task in self.tasks():
+            sources, beside = task.get("inputs", {}).get("parameters", {}), self._components[component]["dag"]["tasks"]
+            inner = self._components.get(task["componentRef"].get("name", ""), {})
+            for key, source in sources.items() if "dag" in inner else ():
+                output = source.get("taskOutputParameter", {})
+                producer = beside.get(output.get("producerTask", ""), {}).get("componentRef", {}).get("name", "")
+                given = self._components.get(producer, {}).get("outputDefinitions", {}).get("parameters", {})
+                if ITEM_PART in str(output.get("outputParameterKey", "")) and output["outputParameterKey"] not in given:
+                    wrong += [(sources, key), (_inputs(inner), key)]
+        for holder, key in wrong:
+            holder.pop(key, None)
         return bool(wrong)
 
     def _is_around(self, component: str, name: str) -> bool:

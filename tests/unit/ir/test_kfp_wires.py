@@ -73,6 +73,18 @@ def test_a_loops_own_item_is_not_taken_from_outside() -> None:
     assert made["components"]["outer"]["inputDefinitions"]["parameters"][item]["isOptional"]
 
 
+def test_a_part_of_an_item_is_not_taken_from_the_task_that_made_the_list() -> None:
+    part = "pipelinechannel--made-Output-loop-item-subvar-word"
+    output = {"taskOutputParameter": {"producerTask": "made", "outputParameterKey": "Output-loop-item-subvar-word"}}
+    whole = {"taskOutputParameter": {"producerTask": "made", "outputParameterKey": "Output"}}
+    made = pipeline(
+        {}, {part: output, "pipelinechannel--made-Output": whole}, {part: STRUCT, "pipelinechannel--made-Output": LIST}
+    )
+    assert kfp_wires.mend(made)
+    assert made["root"]["dag"]["tasks"]["outer"]["inputs"]["parameters"] == {"pipelinechannel--made-Output": whole}
+    assert made["components"]["outer"]["inputDefinitions"]["parameters"] == {"pipelinechannel--made-Output": LIST}
+
+
 def test_what_is_right_is_left_as_it_is() -> None:
     rows = "pipelinechannel--rows"
     assert not kfp_wires.mend(pipeline({rows: given(rows)}, {rows: given("rows")}, {rows: LIST}))
