@@ -78,9 +78,10 @@ class Admission:
         return "", ""
 
     def queue(self, uid: str, size: Size) -> None:
-        """Put a Pod at the end of the queue, if it is not known."""
+        """Put a Pod at the end of the queue, if it is not known; one that seems larger than the machine waits for all of it."""
         if uid not in self._running and uid not in self._queue:
-            self._queue[uid] = size
+            has = self._capacity
+            self._queue[uid] = Size(min(size.cpu, has.cpu), min(size.memory, has.memory), size.other)
 
     def force(self, uid: str, size: Size) -> None:
         """Count a Pod that runs already."""

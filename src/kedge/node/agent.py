@@ -255,6 +255,8 @@ class NodeAgent:
             self._work(pod, records, hurry=hurry)
             return
         reason, message = self._admission.misfit(size)
+        if reason:  # what is only assumed of a container that states nothing keeps no Pod away
+            reason, message = self._admission.misfit(admission.size_of(pod["spec"], default_cpu=0.0, default_memory=0))
         if reason:
             self._admission.force(uid, size)
             self._work(pod).refuse(reason, f"{message} It cannot run on this machine.")

@@ -28,10 +28,13 @@ class Objects:
         """A Secret, or ``None``."""
         return await self._get(SECRET, namespace, name)
 
+    async def node(self, pod: Obj) -> Obj | None:
+        """The node that a Pod is on."""
+        return await self._get(NODE, None, pod["spec"].get("nodeName") or "")
+
     async def allocatable(self, pod: Obj) -> dict[str, str]:
         """What a Pod's node has for Pods, by resource."""
-        node = await self._get(NODE, None, pod["spec"].get("nodeName") or "")
-        return ((node or {}).get("status") or {}).get("allocatable") or {}
+        return ((await self.node(pod) or {}).get("status") or {}).get("allocatable") or {}
 
     async def _get(self, kind: Kind, namespace: str | None, name: str) -> Obj | None:
         try:

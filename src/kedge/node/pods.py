@@ -264,6 +264,8 @@ class PodWorker:
 
     async def _prepare(self) -> Prepared:
         preparation = self._tools.preparation
+        if not any(container.asked for container in self._seen.containers.values()):
+            await preparation.accept(self.pod)
         images = preparation.check(self.pod)
         what = preparation.unbuilt(self.pod, images)
         if not what:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.kube.kinds import Obj
-from kedge.node import environments, refusals, users
+from kedge.node import environments, refusals, scheduling, users
 from kedge.node.devices import Devices
 from kedge.node.env import Environment, of_container
 from kedge.node.environments import Environments
 from kedge.node.images import Image, ImageTable
 from kedge.node.objects import Objects
+from kedge.node.refusals import Refusal
 from kedge.node.specs import Machine, Prepared, Request, request_of
 from kedge.node.volumes import VolumeMaker
 
@@ -57,6 +58,20 @@ class Preparation:
         """Say what the image of each container means; raises `Refusal` for what this node can never run."""
         refusals.check(pod["spec"], self.machine.host)
         return _resolve(pod, self.images)
+
+    async def accept(self, pod: Obj) -> None:
+        """Look whether the node is one that a Pod chooses, before anything of it starts, as the kubelet does.
+
+        Raises:
+            Refusal: It is not: who made the Pod named the node, or the node's labels have changed since it was scheduled.
+        """
+        if not scheduling.chooses(pod) or (node := await self.objects.node(pod)) is None:
+            return
+        for fault in scheduling.unlike(pod, node):
+            raise Refusal(
+                "NodeAffinity",
+                f"Pod was rejected: Predicate NodeAffinity failed: {fault.reason.removeprefix('1 ')}. {fault.help}",
+            )
 
     async def prepare(self, pod: Obj, images: dict[str, Image]) -> Prepared:
         """Get a Pod ready, with what `check` said of its images.

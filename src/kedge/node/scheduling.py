@@ -42,7 +42,7 @@ def faults(pod: Obj, node: Obj, others: Sequence[Obj] = ()) -> list[Fault]:
         others: Pods that the node has and that have not ended; matters only where `looks_at_pods`, or where one of them keeps
             others away.
     """
-    for question in (_cordoned, _tainted, _unlike, _too_large):
+    for question in (_cordoned, _tainted, unlike, _too_large):
         if found := question(pod, node):
             return found
     return _not_beside(pod, node, others)
@@ -117,7 +117,19 @@ def _tainted(pod: Obj, node: Obj) -> list[Fault]:
 # -- labels of the node -------------------------------------------------------------------------------------------------
 
 
-def _unlike(pod: Obj, node: Obj) -> list[Fault]:
+def chooses(pod: Obj) -> bool:
+    """Whether a Pod cares which node it runs on.
+
+    Examples:
+        >>> chooses({"spec": {"nodeSelector": {"disk": "ssd"}}}), chooses({"spec": {}})
+        (True, False)
+    """
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    return bool(pod["spec"].get("nodeSelector") or affinity.get(REQUIRED))
+
+
+def unlike(pod: Obj, node: Obj) -> list[Fault]:
+    """Whether a node is not one of those that a Pod chooses, by its labels and its name."""
     spec, labels = pod["spec"], node["metadata"].get("labels") or {}
     missing = {key: value for key, value in (spec.get("nodeSelector") or {}).items() if labels.get(key) != value}
     affinity = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(REQUIRED)

@@ -180,6 +180,21 @@ async def test_a_pod_larger_than_the_machine_stays_pending(scheduled: Scheduled)
     assert "requests 9000 of cpu and here has " in message
 
 
+async def test_many_containers_that_state_nothing_wait_for_the_whole_machine(scheduled: Scheduled) -> None:
+    more = [{"name": f"c{number}", "image": "debian:12", "command": ["true"]} for number in range(40)]
+    main = {"name": "main", "image": "debian:12", "command": ["true"]}
+    scheduled.pod("crowd", containers=[main, *more])
+    assert (await scheduled.node.ended("crowd"))["status"]["phase"] == "Succeeded"
+
+
+async def test_a_pod_that_names_its_node_is_refused_by_it_as_a_kubelet_does(scheduled: Scheduled) -> None:
+    scheduled.node.pod("picky", "true", nodeSelector={"disk": "ssd"})
+    scheduled.node.pod("huge", "true", container={"resources": {"requests": {"cpu": "9000"}}})
+    for name, reason in (("picky", "NodeAffinity"), ("huge", "OutOfcpu")):
+        status = (await scheduled.node.ended(name))["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", reason)
+
+
 async def test_pods_that_keep_each_other_away_run_one_after_the_other(scheduled: Scheduled) -> None:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "alone"}}}
     labels, affinity = {"labels": {"app": "alone"}}, {"podAntiAffinity": {AFFINITY: [term]}}
