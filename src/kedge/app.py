@@ -187,7 +187,7 @@ async def _parts(
         artifacts = _artifacts(settings, home.path, clock)
         feature = pipelines.Feature(
             pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
-            pipelines.Surroundings(client, artifacts, node.logs, http, clock, ids, settings.kfp_runtime, node.ahead),
+            _surroundings(settings, client, node, artifacts, http=http, parts=(clock, ids)),
             _limits(settings),
         )
         routes = [
@@ -225,6 +225,24 @@ async def _parts(
             await feature.stop()
             await node.stop()
             await background.stop()
+
+
+def _surroundings(
+    settings: Settings, client: LocalClient, node: NodeAgent, artifacts: ArtifactStore, *, http: str, parts: tuple[Clock, Ids]
+) -> pipelines.Surroundings:
+    clock, ids = parts
+    return pipelines.Surroundings(
+        client,
+        artifacts,
+        node.logs,
+        http,
+        clock,
+        ids,
+        settings.kfp_runtime,
+        ahead=node.ahead,
+        events=(settings.openlineage_url, settings.openlineage_api_key),
+        version=__version__,
+    )
 
 
 def _artifacts(settings: Settings, home: Path, clock: Clock) -> ArtifactStore:

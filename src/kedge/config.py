@@ -59,6 +59,9 @@ class Settings:
             says (``KEDGE_FINAL_STATUS``).
         cache_ttl: Seconds after which no result of a step is used again, 0 for never; ``None``, the default, for no such limit
             (``KEDGE_CACHE_TTL``: a number of seconds, or with a unit, such as ``12h`` or ``7d``).
+        openlineage_url: Where OpenLineage events are posted, or a ``file://`` address to append them to; ``""`` for nowhere
+            (``KEDGE_OPENLINEAGE_URL``; an address without a path gets ``/api/v1/lineage``).
+        openlineage_api_key: Sent with them as a bearer token (``KEDGE_OPENLINEAGE_API_KEY``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -77,6 +80,8 @@ class Settings:
     kfp_runtime: str = ""
     final_status: str = ""
     cache_ttl: float | None = None
+    openlineage_url: str = ""
+    openlineage_api_key: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -109,6 +114,8 @@ class Settings:
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
             final_status=_choice(env, "KEDGE_FINAL_STATUS", ("", "SUCCEEDED", "COMPLETE")),
             cache_ttl=_seconds(env, "KEDGE_CACHE_TTL"),
+            openlineage_url=_openlineage(env),
+            openlineage_api_key=env.get("KEDGE_OPENLINEAGE_API_KEY", ""),
             environ=dict(env),
         )
 
@@ -118,6 +125,14 @@ def _artifact_root(env: Mapping[str, str]) -> str:
     if not value or "://" in value:
         return value
     return Path(value).expanduser().absolute().as_uri()
+
+
+def _openlineage(env: Mapping[str, str]) -> str:
+    value = env.get("KEDGE_OPENLINEAGE_URL", "")
+    scheme, _, rest = value.partition("://")
+    if value and (scheme not in {"http", "https", "file"} or not rest):
+        raise KedgeError("KEDGE_OPENLINEAGE_URL: must begin with http://, https:// or file://. Unset it to send no events.")
+    return value.rstrip("/") + "/api/v1/lineage" if scheme != "file" and rest and "/" not in rest.rstrip("/") else value
 
 
 def _labels(env: Mapping[str, str], name: str) -> dict[str, str]:

@@ -225,6 +225,17 @@ def import_run(*, file: Path) -> None:
     click.echo(f"Imported {found.get('display_name') or found['run_id']} as {found['run_id']} ({found.get('state', '')}).")
 
 
+@command.command("lineage")
+@click.argument("run")
+@click.option("-o", "--output", type=click.Choice(["openlineage"]), default="openlineage", help="One JSON event a line.")
+def lineage(*, run: str, output: str) -> None:
+    """Print the OpenLineage events of a run, as far as it has come."""
+    del output  # there is one form
+    client = connect().client
+    for event in client.lineage_events(str(client.get(run)["run_id"])):
+        click.echo(json.dumps(event))
+
+
 @command.command("compare")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--all", "every", is_flag=True, help="Also the rows that are the same in all.")

@@ -360,3 +360,21 @@ metric_points = Table(
     Column("value", Float),  # NULL is NaN, which SQLite does not store
     sqlite_with_rowid=False,
 )
+
+# OpenLineage events that are not sent yet; those that are, without their text, until the end of their run was sent.
+lineage_events = Table(
+    "lineage_events",
+    metadata,
+    Column("seq", Integer, primary_key=True),  # in their order
+    Column("run_id", Text, nullable=False),  # no foreign key: what happened is told of a deleted run too
+    Column("task_id", Text, nullable=False),
+    Column("generation", Integer, nullable=False),  # how often the run had gone on after an end
+    Column("kind", Text, nullable=False),  # start or end
+    Column("event", Text, nullable=False),  # JSON, without the code
+    Column("spec_digest", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("executor", Text, nullable=False),
+    Column("sent", Integer, nullable=False),
+    Index("ix_lineage_events", "run_id", "task_id", "generation", "kind", unique=True),
+    Index("ix_lineage_events_waiting", "seq", sqlite_where=text("sent = 0"), postgresql_where=text("sent = 0")),
+)

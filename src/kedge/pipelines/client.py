@@ -300,6 +300,10 @@ class Client:
         """Read what made an artifact: ``run_id``, ``task_id``, ``attempt``, ``pipeline`` with its version, and ``code``."""
         return self._call("GET", f"/artifacts/{_part(artifact_id)}/origin")
 
+    def lineage_events(self, run_id: str) -> Many:
+        """Read the OpenLineage events of a run, as far as it has come."""
+        return self._call("GET", f"/runs/{_part(run_id)}:lineage")["events"]
+
     def task_origin(self, run_id: str, task_id: str) -> Json:
         """Read with which version of its pipeline and which code a task's outputs were made; see `artifact_origin`."""
         return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/origin")

@@ -20,6 +20,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.origins import Origins
+from kedge.pipelines.outbox import Outbox
 from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.portable import Exports
 from kedge.pipelines.ports import Ahead, Artifacts, StepLogs, nobody_says
@@ -56,6 +57,8 @@ class Surroundings:
         clock: For times.
         ids: For ids.
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
+        events: Where OpenLineage events are sent, and the key for it; ``""`` for nowhere.
+        version: Kedge's.
         ahead: How many Pods wait on their node before the one with this UID; ``None`` where that is not known.
     """
 
@@ -66,6 +69,8 @@ class Surroundings:
     clock: Clock
     ids: Ids
     kfp_runtime: str = ""
+    events: tuple[str, str] = ("", "")
+    version: str = ""
     ahead: Ahead = nobody_says
 
 
@@ -94,6 +99,8 @@ class Feature:
         self._given = given
         self.history = History(database)
         self._catalog = Catalog(database, given.clock, given.ids)
+        url, key = given.events
+        self._outbox = Outbox(database, self.history, given.clock, url=url, api_key=key, version=given.version) if url else None
         self._registrar = Registrar(self.history, self._catalog, given.artifacts, given.clock)
         self.controller = RunController(
             given.client,
@@ -135,7 +142,7 @@ class Feature:
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
             experiments=Experiments(self._catalog),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
-            artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog)),
+            artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog), given.version),
             metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=Portables(
                 Exports(self.history, given.artifacts, self._logs, self.series),
@@ -151,6 +158,8 @@ class Feature:
 
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
+        if self._outbox is not None:
+            await self._outbox.start()
         await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
         await self.events.start()
         await self.scheduler.start()
@@ -169,6 +178,8 @@ class Feature:
         await self._logs.stop()
         await self.events.stop()
         await self.controller.stop()
+        if self._outbox is not None:
+            await self._outbox.stop()
         self.database.close()
 
 

@@ -147,10 +147,14 @@ class History:
     Args:
         database: Where they are kept. Its errors pass through: `errors.Unavailable` means that nothing was written and that the
             same may be tried again.
+
+    Attributes:
+        journal: Called within each transaction that takes a run further, to write what is told of it elsewhere.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.journal: Callable[[Connection, RunRecord, Changes], None] | None = None
         dialect = database.dialect
         self._put_task = upsert(tasks, dialect)
         self._put_attempt = upsert(attempts, dialect, but=("pod_kept",))
@@ -193,6 +197,8 @@ class History:
         """
         with self._database.transaction() as connection:
             self._write(connection, run, changes)
+            if self.journal is not None:
+                self.journal(connection, run, changes)
 
     def _write(self, connection: Connection, run: RunRecord, changes: Changes) -> None:
         if changes.run is not None:
@@ -235,6 +241,8 @@ class History:
                 update(tasks).where(of_run, tasks.c.state.in_(live)).values(failure=rows.text(failure), waiting=None, **over)
             )
             connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
+            if self.journal is not None:
+                self.journal(connection, run, Changes(run=run))
 
     def bring(self, run: RunRecord, pipelines: Iterable[Spec], changes: Changes, also: Callable[[Connection], None]) -> None:
         """Write a run that is over and comes from another host, with every pipeline that it ran and what ``also`` writes."""

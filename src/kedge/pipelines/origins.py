@@ -15,7 +15,7 @@ from kedge.errors import PipelineError
 from kedge.pipelines import templates
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.checkout import without_credentials
-from kedge.pipelines.engine.types import State, Task
+from kedge.pipelines.engine.types import State
 from kedge.pipelines.history import History
 from kedge.pipelines.records import Attempt, RunRecord, Spec, VersionRecord
 from kedge.pipelines.spec import Container
@@ -53,7 +53,11 @@ class Origins:
             found["attempt"] = attempt.number
         digest = (attempt.spec_digest if attempt is not None else "") or run.spec_digest
         spec = self._history.spec(digest)
-        return found | {"pipeline": self._pipeline(run, digest, spec)} | ({"code": code_of(spec, task)} if spec else {})
+        return (
+            found
+            | {"pipeline": self._pipeline(run, digest, spec)}
+            | ({"code": code_of(spec, task.component, task.executor)} if spec else {})
+        )
 
     def _pipeline(self, run: RunRecord, digest: str, spec: Spec | None) -> Json:
         found: Json = {"name": spec.name if spec is not None else run.pipeline_name, "digest": digest}
@@ -73,17 +77,22 @@ class Origins:
         return self._catalog.version_of(digest, run.namespace)
 
 
-def code_of(spec: Spec, task: Task) -> Json:
+def code_of(spec: Spec, component: str, name: str) -> Json:
     """The code of a task.
+
+    Args:
+        spec: Its pipeline.
+        component: The task's component.
+        name: The task's executor.
 
     Returns:
         ``kind`` (``python``, ``container``, ``importer`` or ``pipeline``), ``component``, and of a Python step ``function``,
         ``source``, ``source_digest``, ``file``, ``line``, ``packages``; of a container ``image``, ``command`` and ``args``; and
         where they are known ``project_digest`` and ``checkout``.
     """
-    found: Json = {"kind": "pipeline"} | ({"component": task.component} if task.component else {})
+    found: Json = {"kind": "pipeline"} | ({"component": component} if component else {})
     deployment: Mapping[str, Any] = spec.pipeline.get("deploymentSpec") or {}
-    executor: Mapping[str, Any] = (deployment.get("executors") or {}).get(task.executor) or {}
+    executor: Mapping[str, Any] = (deployment.get("executors") or {}).get(name) or {}
     if isinstance(executor.get("importer"), dict):
         found["kind"] = "importer"
     elif isinstance(executor.get("container"), dict):

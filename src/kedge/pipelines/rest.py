@@ -403,6 +403,13 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
         Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
         Operation(
             method="GET",
+            path="/runs/{run_id}:lineage",
+            work=artifacts.run_events,
+            summary="List the OpenLineage events of a run, as far as it has come",
+            answer="LineageEvents",
+        ),
+        Operation(
+            method="GET",
             path=one + "/origin",
             work=artifacts.origin,
             summary="Show what made an artifact: task, attempt, run, version of the pipeline, and code",

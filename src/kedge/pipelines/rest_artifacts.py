@@ -5,10 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from kedge.errors import BadRequest, NotFound
-from kedge.pipelines import answers, shapes
+from kedge.pipelines import answers, openlineage, shapes
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
-from kedge.pipelines.origins import Origins
+from kedge.pipelines.origins import Origins, code_of
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord
 
@@ -20,10 +20,11 @@ _UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Conte
 class ArtifactEndpoints:
     """The endpoints of artifacts."""
 
-    def __init__(self, history: History, store: Artifacts, origins: Origins) -> None:
+    def __init__(self, history: History, store: Artifacts, origins: Origins, version: str = "") -> None:
         self._history = history
         self._store = store
         self._origins = origins
+        self._version = version
 
     async def list(self, call: Call) -> Response:
         """``GET /artifacts``, of one run with ``run_id``."""
@@ -47,6 +48,24 @@ class ArtifactEndpoints:
         if found is None:
             raise NotFound(f"task {task_id!r} of run {run_id!r} not found. GET /apis/v2beta1/runs/{run_id}/tasks lists them.")
         return answers.answer(found)
+
+    async def run_events(self, call: Call) -> Response:
+        """``GET /runs/{run_id}:lineage``: the OpenLineage events of a run, as far as it has come."""
+        run_id = call.path["run_id"]
+        run = self._history.run(run_id)
+        if run is None:
+            raise NotFound(f"run {run_id!r} not found. GET /apis/v2beta1/runs lists those that exist.")
+        spec = self._history.spec(run.spec_digest)
+        found = [event for _, event in openlineage.of_run(run, self._version)]
+        for task in self._history.tasks(run_id):
+            code = code_of(spec, task.component, task.executor) if spec is not None else {}
+            found += [openlineage.with_code(event, code) for _, event in openlineage.of_task(run, task, self._version)]
+        # The run begins before its tasks and ends after them, at the same microsecond too.
+        edge = {"START": -1}
+        found.sort(
+            key=lambda one: (one["eventTime"], edge.get(one["eventType"], 1) if "parent" not in one["run"]["facets"] else 0)
+        )
+        return answers.answer({"events": found})
 
     async def files(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}/files``: those of a folder; none for a single file."""

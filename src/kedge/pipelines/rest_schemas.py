@@ -72,6 +72,7 @@ SCHEMAS: dict[str, Schema] = {
         task_id=TEXT,
         created_at=TIME,
     ),
+    "LineageEvents": fields("events", events=many(ANY)),
     "Origin": fields(
         artifact_id=TEXT,
         run_id=TEXT,

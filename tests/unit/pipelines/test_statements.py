@@ -12,7 +12,7 @@ from sqlalchemy import Delete, Select, Update
 from kedge.db.database import Database, open_sqlite
 from kedge.db.tables import pipeline_versions, tasks
 from kedge.errors import BadRequest
-from kedge.pipelines import cache_entries, catalog, history, pages, recurring, series
+from kedge.pipelines import cache_entries, catalog, history, outbox, pages, recurring, series
 from kedge.testing.statements import scans
 
 LISTS: dict[str, pages.Listing[Any]] = {
@@ -68,7 +68,9 @@ def test_every_order_of_a_list_uses_an_index(database: Database, name: str) -> N
             ask(database, LISTS[name], sort_by=f"{key} {direction}")
 
 
-@pytest.mark.parametrize("module", [history, catalog, recurring, cache_entries, series], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [history, catalog, recurring, cache_entries, series, outbox], ids=lambda module: module.__name__
+)
 def test_every_statement_that_is_written_down_uses_an_index(database: Database, module: Any) -> None:
     statements = [value for value in vars(module).values() if isinstance(value, Select | Update | Delete)]
     assert statements
