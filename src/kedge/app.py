@@ -11,12 +11,13 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Route
 
 from kedge import __version__
 from kedge.artifacts import staging
@@ -25,7 +26,8 @@ from kedge.artifacts.store import ArtifactStore
 from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
-from kedge.errors import AlreadyExists, Unauthorized
+from kedge.errors import AlreadyExists, KedgeError, Unauthorized
+from kedge.exposition import Exposition, Parts
 from kedge.files import write_private
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
@@ -45,6 +47,7 @@ from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, Authenticator
 from kedge.server.core import Admission
 from kedge.server.guard import LoopbackGuard
 from kedge.server.listen import LOOPBACK, Listeners
+from kedge.server.measured import Measured, words
 from kedge.server.streams import Streams
 from kedge.server.tokens import Tokens
 from kedge.store.log import ObjectLog
@@ -193,8 +196,9 @@ async def _parts(
         routes = [
             *feature.routes(authenticator, __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
-            *kubernetes.routes(api, authenticator, version=__version__, streams=streams),
+            *kubernetes.routes(api, authenticator, version=__version__, streams=streams, ready=_checks(store, feature, node)),
         ]
+        web = _measured(routes, Parts(__version__, clock.now().timestamp(), store, feature, node), settings, authenticator)
         try:
             background.start("workloads", workloads.run(client, kinds, clock))
             await node.start()
@@ -203,7 +207,7 @@ async def _parts(
             background.start("taints", Taints(client, clock, ids, NODE).run())
             await scheduler.ready()
             await feature.start()
-            await listeners.start(LoopbackGuard(Starlette(routes=routes)), keys.certificate, keys.key)
+            await listeners.start(LoopbackGuard(web), keys.certificate, keys.key)
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
             kubeconfig.write(home.path / "kubeconfig", access)
             home.announce(
@@ -247,6 +251,35 @@ def _surroundings(
 
 def _artifacts(settings: Settings, home: Path, clock: Clock) -> ArtifactStore:
     return ArtifactStore(home / "artifacts", home / "projects", settings.artifacts, environ=settings.environ, clock=clock)
+
+
+def _measured(routes: list[BaseRoute], parts: Parts, settings: Settings, authenticator: Authenticator) -> Measured:
+    """The application of both listeners, with ``/metrics``."""
+    application = Starlette(routes=routes)
+    measured = Measured(application, {*words(routes), *(kind.plural for kind in (*KINDS, *pipelines.KINDS))})
+    exposition = Exposition(parts, measured, None if settings.metrics_auth == "none" else authenticator)
+    application.routes.insert(0, Route("/metrics", exposition))
+    return measured
+
+
+def _checks(store: ObjectLog, feature: pipelines.Feature, node: NodeAgent) -> dict[str, Callable[[], str]]:
+    """What must be well for the host to be used, for ``/readyz``: answered without a token, so they name no place."""
+
+    def read(look: Callable[[], object], what: str) -> Callable[[], str]:
+        def check() -> str:
+            try:
+                look()
+            except KedgeError:
+                return f"{what} cannot be read; the log (hub.log) may say why"
+            return ""
+
+        return check
+
+    return {
+        "objects": read(lambda: store.list("/readyz/", limit=1), "the object store"),
+        "history": read(lambda: feature.history.run(""), "the history"),
+        "supervisor": lambda: "" if node.connected else "the supervisor does not answer",
+    }
 
 
 def _limits(settings: Settings) -> Limits:

@@ -62,6 +62,8 @@ class Settings:
         openlineage_url: Where OpenLineage events are posted, or a ``file://`` address to append them to; ``""`` for nowhere
             (``KEDGE_OPENLINEAGE_URL``; an address without a path gets ``/api/v1/lineage``).
         openlineage_api_key: Sent with them as a bearer token (``KEDGE_OPENLINEAGE_API_KEY``).
+        metrics_auth: Who may read ``/metrics``: ``token`` the owner, ``none`` everyone on this machine
+            (``KEDGE_METRICS_AUTH``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -82,6 +84,7 @@ class Settings:
     cache_ttl: float | None = None
     openlineage_url: str = ""
     openlineage_api_key: str = field(default="", repr=False)
+    metrics_auth: str = "token"
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -116,6 +119,7 @@ class Settings:
             cache_ttl=_seconds(env, "KEDGE_CACHE_TTL"),
             openlineage_url=_openlineage(env),
             openlineage_api_key=env.get("KEDGE_OPENLINEAGE_API_KEY", ""),
+            metrics_auth=_choice(env, "KEDGE_METRICS_AUTH", ("token", "none"), "token"),
             environ=dict(env),
         )
 
@@ -145,8 +149,8 @@ def _labels(env: Mapping[str, str], name: str) -> dict[str, str]:
     return found
 
 
-def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    value = env.get(name, "")
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str = "") -> str:
+    value = env.get(name) or default
     if value not in allowed:
         raise KedgeError(f"{name}: must be {' or '.join(filter(None, allowed))}, got {value!r}. Unset it otherwise.")
     return value

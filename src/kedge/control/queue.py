@@ -17,6 +17,7 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 from kedge.kube.clock import Clock
+from kedge.measures import Counter, Histogram
 
 K = TypeVar("K", bound=Hashable)
 
@@ -32,6 +33,12 @@ class WorkQueue(Generic[K]):
         clock: For delays.
         first_delay: Seconds before the first retry of a key; doubles with each failure.
         last_delay: Seconds that a retry waits at most.
+
+    Attributes:
+        added: How many keys were put in.
+        retried: How many were put in again after a failure.
+        waited: How long keys waited to be taken.
+        worked: How long they were worked on.
     """
 
     def __init__(self, clock: Clock, *, first_delay: float = 0.01, last_delay: float = 60.0) -> None:
@@ -49,6 +56,14 @@ class WorkQueue(Generic[K]):
         self._timer: asyncio.Task[None] | None = None
         self._timer_at = 0.0
         self._closed = False
+        self._since: dict[K, float] = {}
+        self.added, self.retried = Counter(), Counter()
+        self.waited, self.worked = Histogram(), Histogram()
+
+    @property
+    def active(self) -> int:
+        """Keys that are worked on."""
+        return len(self._active)
 
     def __len__(self) -> int:
         """Keys that are ready to be taken."""
@@ -59,7 +74,9 @@ class WorkQueue(Generic[K]):
         if self._closed or key in self._dirty:
             return
         self._dirty.add(key)
+        self.added.add()
         if key not in self._active:
+            self._since[key] = self._clock.monotonic()
             self._ready.append(key)
             self._wake()
 
@@ -85,6 +102,7 @@ class WorkQueue(Generic[K]):
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
+        self.retried.add()
         delay = min(self._first_delay * 2.0 ** min(failures, 32), self._last_delay)
         self.add_after(key, delay)
         return delay
@@ -119,12 +137,18 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._dirty.discard(key)
         self._active.add(key)
+        now = self._clock.monotonic()
+        self.waited.observe(now - self._since.get(key, now))
+        self._since[key] = now
         return key
 
     def done(self, key: K) -> None:
         """A worker is finished with a key."""
         self._active.discard(key)
+        now = self._clock.monotonic()
+        self.worked.observe(now - self._since.pop(key, now))
         if key in self._dirty:
+            self._since[key] = now
             self._ready.append(key)
             self._wake()
 

@@ -6,6 +6,7 @@ millisecond, less than handing it to another thread and back would cost.
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from kedge.db import schema
 from kedge.errors import StateError, Unavailable
+from kedge.measures import Histogram
 
 # How long a write waits for another program (a backup) that holds the file, in seconds. It blocks the hub, so it is short:
 # what could not be written is tried again.
@@ -34,6 +36,9 @@ class Database:
         engine: Where to connect; `open_sqlite` makes one.
         place: The database's name in messages: a path or an address without its password.
 
+    Attributes:
+        written: How long transactions took that wrote.
+
     Raises:
         StateError: It is corrupt, or a newer version wrote it.
         Unavailable: It cannot be reached or written now.
@@ -45,6 +50,7 @@ class Database:
         with self._explained():
             self._connection = engine.connect()
         self._sqlite = engine.dialect.name == "sqlite"
+        self.written = Histogram()
         try:
             with self._explained():
                 schema.prepare(self._connection, place)
@@ -65,10 +71,12 @@ class Database:
             Unavailable: The disk is full or another program holds the file; nothing was written, try again later.
             StateError: The file is damaged.
         """
+        start = time.perf_counter()
         with self._explained(), self._connection.begin():
             if self._sqlite:  # IMMEDIATE: wait for the lock here, where nothing has been read yet
                 self._connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield self._connection
+        self.written.observe(time.perf_counter() - start)
 
     @contextlib.contextmanager
     def reading(self) -> Generator[Connection]:

@@ -54,6 +54,11 @@ class Admission:
         """How many wait."""
         return len(self._queue)
 
+    @property
+    def running(self) -> int:
+        """How many have their turn."""
+        return len(self._running)
+
     def ahead(self, uid: str) -> int | None:
         """How many wait before a Pod; ``None`` for one that does not wait."""
         if uid not in self._queue:

@@ -17,6 +17,7 @@ from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
+from kedge.measures import Counter
 from kedge.node import admission, capacity, devices, images
 from kedge.node.admission import Admission
 from kedge.node.claims import Claims
@@ -64,6 +65,7 @@ class NodeAgent:
         self._directory = settings.home / "node"
         self._pods = self._directory / "pods"
         self._supervisor = Supervisor(self._directory, self._heard, self._lost_supervisor)
+        self.losses = Counter()
         self._events = Events(client, clock, ids, node_name)
         self._uv = Uv(settings.environ)
         self._interpreters = Interpreters(self._uv, settings.environ)
@@ -86,6 +88,21 @@ class NodeAgent:
         self._stopping = False
         self._idle = asyncio.Event()
         self.logs = NodeLogs(self._pods, clock, self._shown)
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many Pods wait for their turn, and how many have it."""
+        return self._admission.queued, self._admission.running
+
+    @property
+    def starts(self) -> Counter:
+        """Containers that were started, by how: ``fork`` or ``exec``."""
+        return self._supervisor.starts
+
+    @property
+    def connected(self) -> bool:
+        """Whether the supervisor is there."""
+        return self._supervisor.connected
 
     async def start(self) -> None:
         """Connect to the supervisor, adopt what runs, and go on in the background.
@@ -345,6 +362,7 @@ class NodeAgent:
 
     def _lost_supervisor(self) -> None:
         if not self._stopping:
+            self.losses.add()
             _log.warning("the supervisor has died; starting another")
             self._tasks.append(asyncio.create_task(self._reconnect(), name="supervisor"))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kedge.errors import KedgeError
 from kedge.kube.kinds import Obj
+from kedge.measures import Counter
 from kedge.supervisor import protocol
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,9 @@ class Supervisor(asyncio.Protocol):
         directory: The node's directory.
         on_event: Called with each ``started`` and ``exited``.
         on_lost: Called when the connection ends without `close`.
+
+    Attributes:
+        starts: Containers that it has started, by how.
     """
 
     def __init__(self, directory: Path, on_event: Callable[[Obj], None], on_lost: Callable[[], None]) -> None:
@@ -39,6 +43,12 @@ class Supervisor(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._answer: asyncio.Future[Obj] | None = None
         self._greeted = False
+        self.starts = Counter()
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has answered and is still there."""
+        return self._greeted
 
     async def connect(self) -> Obj:
         """Connect, starting a supervisor if need be.
@@ -147,6 +157,8 @@ class Supervisor(asyncio.Protocol):
         """See `asyncio.Protocol`."""
         for message in self._lines.feed(data):
             if message["event"] in {"started", "exited"}:
+                if message["event"] == "started":
+                    self.starts.add(str(message.get("how", "")))
                 try:
                     self._on_event(message)
                 except Exception:  # noqa: BLE001  # a defect with one Pod must not end the conversation about all others

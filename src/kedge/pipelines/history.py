@@ -17,6 +17,7 @@ from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_
 from kedge.pipelines import pages, rows
 from kedge.pipelines.engine.types import Failure, State, Task, Values
 from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
+from kedge.pipelines.tally import Tally
 
 RUN_LIST = pages.Listing(
     runs,
@@ -94,6 +95,7 @@ def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[st
 
 _one_run = select(runs).where(runs.c.run_id == bindparam("run"))
 _live_runs = select(runs.c.run_id).where(runs.c.finished_at.is_(None))
+_runs_in = select(func.count().label("number")).select_from(runs).where(runs.c.state == bindparam("state"))
 _one_spec = select(specs).where(specs.c.digest == bindparam("digest"))
 _tasks_of = select(tasks).where(tasks.c.run_id == bindparam("run"))
 _task_count = select(func.count().label("number")).select_from(tasks).where(tasks.c.run_id == bindparam("run"))
@@ -140,6 +142,8 @@ _cached = (
     .limit(1)
 )
 
+RUN_STATES = ("PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED")
+
 
 class History:
     """Runs and all that belongs to them.
@@ -155,6 +159,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.journal: Callable[[Connection, RunRecord, Changes], None] | None = None
+        self.tally = Tally()
         dialect = database.dialect
         self._put_task = upsert(tasks, dialect)
         self._put_attempt = upsert(attempts, dialect, but=("pod_kept",))
@@ -199,6 +204,7 @@ class History:
             self._write(connection, run, changes)
             if self.journal is not None:
                 self.journal(connection, run, changes)
+        self.tally.see(changes)
 
     def _write(self, connection: Connection, run: RunRecord, changes: Changes) -> None:
         if changes.run is not None:
@@ -289,6 +295,12 @@ class History:
     def live_runs(self) -> list[str]:
         """Ids of the runs that are not over."""
         return [row["run_id"] for row in self._all(_live_runs)]
+
+    def run_counts(self) -> dict[str, int]:
+        """How many runs are in each state."""
+        return {
+            state: found["number"] for state in RUN_STATES if (found := self._first(_runs_in, state=state)) and found["number"]
+        }
 
     def spec(self, digest: str) -> Spec | None:
         """A pipeline's documents."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 
 from kedge.control.controller import Controller
+from kedge.control.queue import WorkQueue
 from kedge.errors import ApiError, KedgeError, Unavailable
 from kedge.kube.clock import Clock
 from kedge.pipelines.records import RunRecord
@@ -35,6 +36,11 @@ class Scheduler:
         self._clock = clock
         self._controller: Controller[str] = Controller("recurring run", self._handle, clock)
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def queue(self) -> WorkQueue[str]:
+        """The recurring runs to look at."""
+        return self._controller.queue
 
     async def start(self) -> None:
         """Begin; the moments that were missed while nothing ran are seen at once."""

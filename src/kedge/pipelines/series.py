@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, metric_points, metric_series, task_artifacts
+from kedge.measures import Counter
 from kedge.pipelines import rows
 from kedge.pipelines.history import upsert
 from kedge.pipelines.records import ArtifactRecord
@@ -150,12 +151,16 @@ class Series:
 
     Args:
         database: The history's.
+
+    Attributes:
+        recorded_points: How many points steps have sent since the host started.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect = database.dialect
         self._keep_series = upsert(metric_series, dialect, keep=True, by=tuple(_key))
+        self.recorded_points = Counter()
         self._put_point = upsert(metric_points, dialect)
 
     def record(self, run_id: str, found: Mapping[SeriesKey, Points]) -> None:
@@ -170,6 +175,7 @@ class Series:
         """
         with self._database.transaction() as connection:
             self.write(connection, run_id, found)
+        self.recorded_points.add(by=sum(map(len, found.values())))
 
     def write(self, connection: Connection, run_id: str, found: Mapping[SeriesKey, Points]) -> None:
         """As `record`, within a transaction."""

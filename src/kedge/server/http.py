@@ -3,7 +3,8 @@
 `kedge.server.endpoint` serves the resources; here stand the documents that are the same for everyone, and the host's health.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +22,12 @@ from kedge.server.streams import Streams
 
 
 def routes(
-    api: Api, authenticator: Authenticator, *, version: str, streams: Streams, ready: Callable[[], str] = lambda: ""
+    api: Api,
+    authenticator: Authenticator,
+    *,
+    version: str,
+    streams: Streams,
+    ready: Mapping[str, Callable[[], str]] = MappingProxyType({}),
 ) -> list[BaseRoute]:
     """The routes of the Kubernetes API; routes of others that begin with ``/api`` or ``/apis`` must stand before them.
 
@@ -30,7 +36,7 @@ def routes(
         authenticator: Who asks.
         version: Kedge's version, for ``/version``.
         streams: Ends watches and logs when the host stops.
-        ready: What is still missing until the host can be used, or ``""``; for ``/readyz``.
+        ready: Checks by name for ``/readyz``; each says what is missing until the host can be used, or ``""``.
     """
     kubernetes = Kubernetes(api, authenticator, streams)
     documents = Documents(api.registry, version)
@@ -56,22 +62,27 @@ def routes(
         Route("/openapi/{rest:path}", _Document(openapi, authenticator)),
         Route("/openid/v1/jwks", public(tokens.jwks())),
         Route("/.well-known/openid-configuration", public(tokens.openid_configuration())),
-        Route("/healthz", _Health(lambda: "")),
-        Route("/livez", _Health(lambda: "")),
-        Route("/readyz", _Health(ready)),
+        Route("/healthz", _Health("healthz", {})),
+        Route("/livez", _Health("livez", {})),
+        Route("/readyz", _Health("readyz", ready)),
     ]
 
 
 class _Health:
-    """Answers ``ok``, or 503 with what is missing."""
+    """Answers ``ok``, or 503 with what is missing; each check in a line where one fails or ``?verbose`` asks for them."""
 
-    def __init__(self, missing: Callable[[], str]) -> None:
-        self._missing = missing
+    def __init__(self, name: str, checks: Mapping[str, Callable[[], str]]) -> None:
+        self._name = name
+        self._checks = {"ping": lambda: "", **checks}
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        missing = self._missing()
-        body = f"not ready: {missing}".encode() if missing else b"ok"
-        await _answer(send, body, "text/plain; charset=utf-8", status=503 if missing else 200)
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        found = {name: check() for name, check in self._checks.items()}
+        failed = any(found.values())
+        body = "ok"
+        if failed or b"verbose" in {part.partition(b"=")[0] for part in scope["query_string"].split(b"&")}:
+            lines = [f"[-]{name} failed: {fault}" if fault else f"[+]{name} ok" for name, fault in found.items()]
+            body = "\n".join([*lines, f"{self._name} check {'failed' if failed else 'passed'}\n"])
+        await _answer(send, body.encode(), "text/plain; charset=utf-8", status=503 if failed else 200)
 
 
 class _Document:

@@ -12,12 +12,14 @@ moments, never the file. ``FULL`` waits for the disk at each write.
 """
 
 import sqlite3
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from kedge import errors
+from kedge.measures import Histogram
 from kedge.store.memory import check_head, exists, expired
 from kedge.store.subscribers import Subscribers
 from kedge.store.types import Callback, Listing, Record, Unsubscribe
@@ -76,6 +78,9 @@ class ObjectLog:
         synchronous: ``NORMAL`` or ``FULL``.
         keep: Revisions of history kept by the automatic compaction.
 
+    Attributes:
+        written: How long writes took.
+
     Raises:
         StateError: The file is not such a log, is damaged, or was written by a newer version.
     """
@@ -87,6 +92,7 @@ class ObjectLog:
         self._subscribers = Subscribers()
         self._heads: dict[str, Record] = {}
         self._open = False
+        self.written = Histogram()
         with self._translated():
             if self._path != ":memory:":
                 Path(path).touch(mode=0o600)
@@ -218,8 +224,10 @@ class ObjectLog:
 
     def _append(self, key: str, create_revision: int, previous: int, value: bytes | None) -> int:
         deleted = 1 if value is None else 0
+        start = time.perf_counter()
         with self._translated():
             cursor = self._db.execute(_APPEND, (key, create_revision, previous, deleted, value))
+        self.written.observe(time.perf_counter() - start)
         number = cursor.lastrowid
         if number is None:  # pragma: no cover  # SQLite always says
             raise errors.ServerError(f"{key}: SQLite gave the new row no number. This is a bug; please report it.")
