@@ -76,6 +76,7 @@ class Registration:
         while True:
             await self._clock.sleep(_RENEW_SECONDS)
             try:
+                self._node = await self._client.get(NODE, self._name)
                 await self._renew()
                 await self._report()
             except NotFound:
@@ -84,7 +85,7 @@ class Registration:
                 _log.warning("node %s: %s; trying again", self._name, error)
 
     async def _again(self) -> None:
-        """Somebody has deleted the Node, or the Lease."""
+        """Somebody has deleted the Node."""
         try:
             await self.register()
         except ApiError as error:
