@@ -160,7 +160,7 @@ def _recovered() -> list[dict[str, Any]]:
 
 
 def _running(kedge: RunningHost, run_id: str) -> int:
-    return sum(task["state"] == "RUNNING" and task["type"] == "CONTAINER" for task in kedge.client.tasks(run_id))
+    return sum(task["state"] == "RUNNING" and task["type"] == "RUNTIME" for task in kedge.client.tasks(run_id))
 
 
 def _until_running(kedge: RunningHost, run_id: str) -> None:

@@ -83,7 +83,7 @@ def _start(kedge: RunningHost) -> float:
 
 
 def _finished_steps(kedge: RunningHost, run_id: str) -> int:
-    return sum(task["type"] == "CONTAINER" and task["state"] == "SUCCEEDED" for task in kedge.client.tasks(run_id))
+    return sum(task["type"] == "RUNTIME" and task["state"] == "SUCCEEDED" for task in kedge.client.tasks(run_id))
 
 
 def _resident(kedge: RunningHost) -> float:

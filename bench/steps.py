@@ -103,7 +103,7 @@ def per_step(kedge: RunningHost, pipeline: Any) -> float:
 def per_step_of(kedge: RunningHost, document: documents.Document) -> float:
     """The same for what was compiled."""
     done = submit_document(kedge, document)
-    tasks = [task for task in kedge.client.tasks(done["run_id"]) if task.get("end_time") and task["type"] == "CONTAINER"]
+    tasks = [task for task in kedge.client.tasks(done["run_id"]) if task.get("end_time") and task["type"] == "RUNTIME"]
     ends = sorted(parse_timestamp(task["end_time"]) for task in tasks)
     return statistics.median((b - a).total_seconds() for a, b in itertools.pairwise(ends)) * 1e3
 

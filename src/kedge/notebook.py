@@ -89,7 +89,7 @@ class Run:
         found: Mapping[str, Any] = root.outputs if root else {}
         values: dict[str, Any] = dict(found.get("parameters") or {})
         for name, artifacts in (found.get("artifacts") or {}).items():
-            items = [Artifact(str(a.get("uri", "")), str(a.get("type", "")), a.get("metadata") or {}) for a in artifacts]
+            items = [Artifact(str(a.get("uri", "")), str(a.get("schema_title", "")), a.get("metadata") or {}) for a in artifacts]
             values[name] = items[0] if len(items) == 1 else items
         return values
 

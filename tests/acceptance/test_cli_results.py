@@ -106,7 +106,7 @@ def test_lineage_goes_both_ways(kedge_host: RunningHost, file: Path) -> None:
     assert {task["task_id"] for task in found["tasks"]} == {"make", "train", "use"}
     up = told(kedge_host, "artifacts", "lineage", model["artifact_id"], "--up")
     assert {task["task_id"] for task in up["tasks"]} == {"make", "train"}
-    assert {each["type"] for each in up["artifacts"]} == {"system.Dataset", "system.Model"}
+    assert {each["schema_title"] for each in up["artifacts"]} == {"system.Dataset", "system.Model"}
 
 
 def test_a_schedule_is_made_shown_kept_from_firing_and_forgotten(kedge_host: RunningHost, file: Path) -> None:

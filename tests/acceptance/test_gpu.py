@@ -25,7 +25,7 @@ def tasks() -> dict[str, list[dict[str, Any]]]:
         assert kedge.client.wait(run["run_id"])["state"] == "SUCCEEDED", kedge.client.tasks(run["run_id"])
         found: dict[str, list[dict[str, Any]]] = {}
         for task in kedge.client.tasks(run["run_id"]):
-            if task["type"] == "CONTAINER":
+            if task["type"] == "RUNTIME":
                 found.setdefault(task["task_id"].rpartition(".")[2], []).append(task)
         return found
 

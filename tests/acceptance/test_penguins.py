@@ -99,7 +99,7 @@ def test_its_numbers_are_those_of_scikit_learn_called_directly(first: dict[str, 
 
 def test_its_artifacts_have_their_types_and_lie_where_it_says(first: dict[str, Any]) -> None:
     types = {
-        f"{task_id}.{name}": artifact["type"]
+        f"{task_id}.{name}": artifact["schema_title"]
         for task_id, task in first.items()
         for name, artifacts in (task["outputs"].get("artifacts") or {}).items()
         for artifact in artifacts

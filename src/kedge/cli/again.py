@@ -156,7 +156,10 @@ def _inputs(client: Client, inputs: Mapping[str, Any], folder: Path, grants: dic
     for name, listed in (inputs.get("artifacts") or {}).items():
         artifacts[name] = [
             Artifact(
-                str(a.get("name", name)), str(a["uri"]), str(a.get("type", "system.Artifact")), metadata=a.get("metadata") or {}
+                str(a.get("name", name)),
+                str(a["uri"]),
+                str(a.get("schema_title", "system.Artifact")),
+                metadata=a.get("metadata") or {},
             )
             for a in listed
         ]

@@ -30,7 +30,7 @@ def list_artifacts(*, run: str | None, kind: str | None, limit: int, output: str
     title = kind if kind is None or "." in kind else f"system.{kind}"
     if run is not None:
         found = client.artifacts(str(client.get(run)["run_id"]))
-        found = [each for each in found if title is None or each.get("type") == title]
+        found = [each for each in found if title is None or each.get("schema_title") == title]
     else:
         predicate = {"operation": "EQUALS", "key": "type", "string_value": title}
         found = client.list_artifacts(page_size=limit, filter=_filter([predicate] if title else []))
@@ -38,7 +38,13 @@ def list_artifacts(*, run: str | None, kind: str | None, limit: int, output: str
         print_json(found)
         return
     rows = [
-        (a["artifact_id"], str(a.get("type", "")).removeprefix("system."), _size(a), a.get("task_id", ""), a.get("uri", ""))
+        (
+            a["artifact_id"],
+            str(a.get("schema_title", "")).removeprefix("system."),
+            _size(a),
+            a.get("task_id", ""),
+            a.get("uri", ""),
+        )
         for a in found
     ]
     print_table(("ARTIFACT", "TYPE", "SIZE", "TASK", "ADDRESS"), rows)
@@ -55,7 +61,7 @@ def show(*, artifact: str, output: str) -> None:
     if output == "json":
         print_json(found)
         return
-    for heading, key in (("Artifact", "artifact_id"), ("Type", "type"), ("Address", "uri"), ("Digest", "digest")):
+    for heading, key in (("Artifact", "artifact_id"), ("Type", "schema_title"), ("Address", "uri"), ("Digest", "digest")):
         if found.get(key):
             click.echo(f"{heading + ':':<10}{found[key]}")
     click.echo(f"{'Size:':<10}{_size(found)}")

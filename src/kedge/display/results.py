@@ -78,7 +78,7 @@ def results(tasks: Iterable[TaskView]) -> Results:
 
 
 def _kind(artifact: Mapping[str, Any]) -> str:
-    kind: Any = artifact.get("type") or ""
+    kind: Any = artifact.get("schema_title") or ""
     if isinstance(kind, Mapping):
         kind = kind.get("schemaTitle") or kind.get("schema_title") or ""
     return str(kind).rpartition(".")[2]

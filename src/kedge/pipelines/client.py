@@ -218,12 +218,12 @@ class Client:
     # ---- tasks
 
     def tasks(self, run_id: str) -> Many:
-        """Read all tasks of a run, with their attempts."""
-        return self._call("GET", f"/runs/{_part(run_id)}/tasks")["tasks"]
+        """Read all tasks of a run, with their attempts; their inputs and outputs by name."""
+        return [_by_name(task) for task in self._call("GET", f"/runs/{_part(run_id)}/tasks")["tasks"]]
 
     def task(self, run_id: str, task_id: str) -> Json:
-        """Read one task."""
-        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}")
+        """Read one task; its inputs and outputs by name."""
+        return _by_name(self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}"))
 
     def events(self, run_id: str, task_id: str | None = None) -> Many:
         """Read what Kubernetes said of a run's Pods, or of one task's, oldest first; also of Pods that are gone."""
@@ -238,7 +238,7 @@ class Client:
         with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
             for line in response.iter_lines():
                 if line:
-                    yield msgspec.json.decode(line)
+                    yield _by_name(msgspec.json.decode(line))
 
     def logs(self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:
         """Yield the lines that a step wrote; nothing when there is no log.
@@ -505,6 +505,18 @@ def _document(pipeline: Document | Mapping[str, Any]) -> Json:
             return {"pipeline_spec": pipeline.pipeline, "platform_spec": {"platforms": pipeline.platforms}}
         return pipeline.pipeline
     return dict(pipeline)
+
+
+def _by_name(task: Json) -> Json:
+    """A task with its inputs and outputs as mappings, where KFP 3.0 has lists of keys and values."""
+    for side in ("inputs", "outputs"):
+        if listed := task.get(side):
+            task[side] = {
+                "parameters": {one["parameter_key"]: one["value"] for one in listed.get("parameters", ())},
+                "artifacts": {one["artifact_key"]: one["artifacts"] for one in listed.get("artifacts", ())},
+            }
+            task[side] = {kind: found for kind, found in task[side].items() if found}
+    return task
 
 
 def _part(text: str) -> str:

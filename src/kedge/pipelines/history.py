@@ -6,7 +6,7 @@ done about it. Rows are written whole and by key, so that writing one twice is w
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Table, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -376,6 +376,7 @@ class History:
         artifact_ids: Sequence[str] = (),
         run_ids: Sequence[str] = (),
         task_ids: Sequence[str] = (),
+        direction: Literal["input", "output"] | None = None,
     ) -> pages.Page[Edge]:
         """One page of who read or made what, of these artifacts, runs and tasks; of all where none is named.
 
@@ -388,6 +389,8 @@ class History:
             (task_artifacts.c.task_id, task_ids),
         )
         where = [column.in_(values) for column, values in wanted if values]
+        if direction is not None:
+            where.append(task_artifacts.c.direction.in_((direction,)))
         with self._database.reading() as connection:
             return pages.keyed(connection, pages.Keyed(task_artifacts, _EDGE_KEY, _read_edge), (size, token), *where)
 

@@ -6,7 +6,7 @@ because clients parse it.
 """
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -134,7 +134,14 @@ def _runs(runs: Runs) -> list[Operation]:
             answer="Runs",
             query=(*LISTING, NAMESPACE, _OF_EXPERIMENT, _VIEW),
         ),
-        Operation(method="GET", path=one, work=runs.get, summary="Show a run", answer="Run", query=(_IGNORED_EXPERIMENT, _VIEW)),
+        Operation(
+            method="GET",
+            path=one,
+            work=runs.get,
+            summary="Show a run",
+            answer="Run",
+            query=(_IGNORED_EXPERIMENT, Param("view", text="FULL shows its tasks too; DEFAULT when left out.")),
+        ),
         Operation(
             method="DELETE",
             path=one,
@@ -436,6 +443,7 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
                 Param("artifact_ids", text="Of these artifacts.", many=True),
                 Param("run_ids", text="Of these runs.", many=True),
                 Param("task_ids", text="Of tasks with these ids, of any run.", many=True),
+                Param("type", text="OUTPUT: who made what. TASK_OUTPUT_INPUT: who read what. Both when left out."),
             ),
         ),
         Operation(
@@ -528,13 +536,34 @@ def _cache(cache: CacheEndpoints) -> list[Operation]:
 
 
 def _reports() -> list[Operation]:
+    async def refuse_launcher(call: Call) -> NoReturn:
+        raise BadRequest(
+            f"{call.request.method} {call.request.url.path}: is how upstream's launcher reports what a step did. Here the hub "
+            "records that itself, from the step that ran. To make data from elsewhere an artifact, import it with dsl.importer."
+        )
+
     async def refuse(call: Call) -> NoReturn:
         raise BadRequest(
             f"{call.request.url.path}: is how upstream's persistence agent reports what Argo did. There is none here: the hub "
             f"records what it does itself."
         )
 
+    launchers: list[tuple[Literal["POST", "PATCH"], str]] = [
+        ("POST", "/runs/{run_id}/tasks"),
+        ("POST", "/runs/{run_id}/tasks:batchUpdate"),
+        ("PATCH", "/runs/{run_id}/tasks/{task_id}"),
+        ("POST", "/artifacts"),
+        ("POST", "/artifacts:batchCreate"),
+        ("POST", "/artifact_tasks"),
+        ("POST", "/artifact_tasks:batchCreate"),
+    ]
     return [
-        Operation(method="POST", path=path, work=refuse, summary="Refused: there is no persistence agent")
-        for path in ("/workflows", "/scheduledworkflows")
+        *(
+            Operation(method="POST", path=path, work=refuse, summary="Refused: there is no persistence agent")
+            for path in ("/workflows", "/scheduledworkflows")
+        ),
+        *(
+            Operation(method=method, path=path, work=refuse_launcher, summary="Refused: the hub records what steps do itself")
+            for method, path in launchers
+        ),
     ]

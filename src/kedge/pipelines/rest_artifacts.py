@@ -88,7 +88,11 @@ class ArtifactEndpoints:
         for name, values in named.items():
             if len(values) > _MOST_IDS:
                 raise BadRequest(f"{name}: there are {len(values)}; at most {_MOST_IDS} are read. Ask in parts.")
-        page = self._history.list_edges(call.number("page_size") or 0, call.text("page_token"), **named)
+        kind = call.text("type")
+        if kind and kind not in shapes.DIRECTIONS:
+            raise BadRequest(f"type: only {' and '.join(shapes.DIRECTIONS)} are told apart here, got {kind!r:.80}.")
+        direction = shapes.DIRECTIONS.get(kind)
+        page = self._history.list_edges(call.number("page_size") or 0, call.text("page_token"), direction=direction, **named)
         return answers.listed("artifact_tasks", [shapes.artifact_task(edge) for edge in page.items], page)
 
     def _record(self, call: Call) -> ArtifactRecord:

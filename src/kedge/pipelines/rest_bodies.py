@@ -61,6 +61,8 @@ class Run(_Body):
     recurring_run_id: Decided = None
     state_history: Decided = None
     plugins_output: Decided = None
+    task_count: Decided = None
+    tasks: Decided = None
     name: Decided = None
     pipeline_name: Decided = None
     started_at: Decided = None

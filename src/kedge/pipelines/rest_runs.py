@@ -20,6 +20,7 @@ from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Order, Submissions
 
 # A run of more tasks is shown without them: a client that polls would have the hub write megabytes again and again.
 _MOST_DETAILS = 1000
+_VIEWS = ("", "DEFAULT", "FULL")  # of one run, as KFP 3.0 has them
 _MOST_KEPT = 100
 
 
@@ -81,11 +82,19 @@ class Runs:
         """``GET /runs/{run_id}``."""
         record = known_run(self._controller, self._history, call.path["run_id"])
         spec = None if record.pipeline_version_id else self._history.spec(record.spec_digest)
-        body = shapes.run(record, spec)
-        if self._history.count_tasks(record.id) <= _MOST_DETAILS:
+        view = call.text("view")
+        if view not in _VIEWS:
+            raise BadRequest(f"view: must be one of {', '.join(filter(None, _VIEWS))}, got {view!r:.80}.")
+        count = self._history.count_tasks(record.id)
+        body = {**shapes.run(record, spec), "task_count": count}
+        if count <= _MOST_DETAILS:
             tasks, attempts = self._history.tasks(record.id), self._history.attempts(record.id)
-            details = shapes.run_details(tasks, attempts, record.id, pipeline=self._controller.pipeline(record))
-            body |= {"run_details": details} if details else {}
+            body |= shapes.run_tasks(tasks, attempts, record.id, full=view == "FULL", pipeline=self._controller.pipeline(record))
+        elif view == "FULL":
+            raise BadRequest(
+                f"view: run {record.id} has {count:,} tasks, too many for one answer. "
+                f"GET /apis/v2beta1/runs/{record.id}/tasks?page_size=200 has them in pages."
+            )
         return answers.answer(body)
 
     async def terminate(self, call: Call) -> Response:

@@ -19,6 +19,14 @@ TASK_STATE: Schema = {
     "type": "string",
     "enum": ["PENDING", "RUNNING", "SUCCEEDED", "CACHED", "SKIPPED", "FAILED", "CANCELED"],
 }
+TASK_TYPE: Schema = {
+    "type": "string",
+    "enum": ["ROOT", "RUNTIME", "CONDITION_BRANCH", "CONDITION", "LOOP", "EXIT_HANDLER", "IMPORTER", "DAG"],
+}
+IO_TYPE: Schema = {"type": "string", "enum": ["ITERATOR_INPUT", "OUTPUT", "TASK_OUTPUT_INPUT"]}
+_ARTIFACT_TYPES = [
+    "Artifact", "Model", "Dataset", "HTML", "Markdown", "Metric", "ClassificationMetric", "SlicedClassificationMetric",
+]  # fmt: skip
 STORAGE_STATE: Schema = {"type": "string", "enum": ["AVAILABLE", "ARCHIVED"]}
 
 
@@ -59,10 +67,15 @@ SCHEMAS: dict[str, Schema] = {
     "Health": fields(commit_sha=TEXT, tag_name=TEXT, multi_user=FLAG, pipeline_store=TEXT),
     "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
     "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
+    "InputOutputs": fields(
+        parameters=many(fields("parameter_key value", parameter_key=TEXT, value={}, type=IO_TYPE)),
+        artifacts=many(fields("artifact_key artifacts", artifact_key=TEXT, artifacts=many(ref("Artifact")), type=IO_TYPE)),
+    ),
     "Artifact": fields(
         artifact_id=TEXT,
         name=TEXT,
-        type=TEXT,
+        type={"type": "string", "enum": _ARTIFACT_TYPES},
+        schema_title=TEXT,
         uri=TEXT,
         metadata=ANY,
         digest=TEXT,
@@ -131,6 +144,8 @@ SCHEMAS: dict[str, Schema] = {
         error=ref("Failure"),
         outputs=ref("Values"),
         run_details=fields(task_details=many(ref("TaskDetail"))),
+        task_count=NUMBER,
+        tasks=many(ref("Task")),
     ),
     "Deletion": fields(
         "artifacts bytes kept pending kept_count",
@@ -166,7 +181,13 @@ SCHEMAS: dict[str, Schema] = {
         run_id=TEXT,
         parent_task_id=TEXT,
         parent=TEXT,
-        type=TEXT,
+        type=TASK_TYPE,
+        scope_path=TEXT,
+        type_attributes=fields(iteration_index=TEXT, iteration_count=TEXT),
+        pods=many(fields("type", name=TEXT, uid=TEXT, type={"type": "string", "enum": ["EXECUTOR"]})),
+        state_history=many(fields("state", state=TASK_STATE, update_time=TIME, error=ref("Failure"))),
+        status_metadata=fields(message=TEXT),
+        lifecycle_message=TEXT,
         kind=TEXT,
         state=TASK_STATE,
         waiting=TEXT,
@@ -181,8 +202,8 @@ SCHEMAS: dict[str, Schema] = {
         started_at=TIME,
         finished_at=TIME,
         retry_at=TIME,
-        inputs=ref("Values"),
-        outputs=ref("Values"),
+        inputs=ref("InputOutputs"),
+        outputs=ref("InputOutputs"),
         error=ref("Failure"),
         failure=ANY,
         cache_fingerprint=TEXT,
@@ -240,7 +261,7 @@ SCHEMAS: dict[str, Schema] = {
         run_id=TEXT,
         task_id=TEXT,
         key=TEXT,
-        type={"type": "string", "enum": ["OUTPUT", "TASK_OUTPUT_INPUT"]},
+        type=IO_TYPE,
     ),
     "ArtifactTasks": listed("artifact_tasks", "ArtifactTask"),
     "ArtifactFiles": fields(

@@ -298,4 +298,5 @@ class Tasks:
 
 
 def _because(reason: str) -> dict[str, str]:
-    return {"waiting_reason": reason} if reason else {}
+    # The second is KFP 3.0's word for it.
+    return {"waiting_reason": reason, "lifecycle_message": reason} if reason else {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from kedge.kube.clock import micro_timestamp
 from kedge.pipelines.cache_entries import Entry
@@ -26,7 +26,20 @@ Json = dict[str, Any]
 
 # google.rpc.Code, which KFP's errors carry.
 _CODES = {"user": 3, "infra": 14, "upstream": 9, "canceled": 1}
-_TYPES = {Kind.DAG: "DAG", Kind.LOOP: "LOOP", Kind.STEP: "CONTAINER", Kind.IMPORTER: "IMPORTER"}
+_TYPES = {Kind.LOOP: "LOOP", Kind.STEP: "RUNTIME", Kind.IMPORTER: "IMPORTER"}
+# The compiler's names for groups of tasks, by which KFP too tells them apart.
+_GROUPS = {"condition-branches-": "CONDITION_BRANCH", "condition-": "CONDITION", "exit-handler-": "EXIT_HANDLER"}
+DIRECTIONS: dict[str, Literal["input", "output"]] = {"OUTPUT": "output", "TASK_OUTPUT_INPUT": "input"}
+"""What a task has to do with an artifact, in KFP's words."""
+_ARTIFACT_TYPES = {
+    "system.Model": "Model",
+    "system.Dataset": "Dataset",
+    "system.HTML": "HTML",
+    "system.Markdown": "Markdown",
+    "system.Metrics": "Metric",
+    "system.ClassificationMetrics": "ClassificationMetric",
+    "system.SlicedClassificationMetrics": "SlicedClassificationMetric",
+}
 
 
 def _time(moment: datetime | None) -> str | None:
@@ -99,12 +112,34 @@ def values(found: Values | None) -> Json:
     return _kept({"parameters": found.parameters, "artifacts": artifacts})
 
 
+def _listed(found: Values | None, parameter: str, artifacts: str) -> Json:
+    """What went into a task or came out of it, as KFP 3.0 lists it.
+
+    Args:
+        found: The values.
+        parameter: The ``IOType`` of its parameters; ``""`` where it is not known.
+        artifacts: That of its artifacts.
+    """
+    if found is None:
+        return {}
+    parameters = [
+        {"parameter_key": name, "value": value, **_kept({"type": parameter})} for name, value in found.parameters.items()
+    ]
+    listed = [
+        {"artifact_key": name, "artifacts": [artifact(item) for item in items], "type": artifacts}
+        for name, items in found.artifacts.items()
+    ]
+    return _kept({"parameters": parameters, "artifacts": listed})
+
+
 def artifact(found: Artifact) -> Json:
     """One artifact inside a task."""
     body = {
         "artifact_id": found.id,
         "name": found.name,
-        "type": found.type,
+        # KFP has eight types; the schema's title tells those apart that it takes for plain artifacts.
+        "type": _ARTIFACT_TYPES.get(found.type, "Artifact"),
+        "schema_title": found.type,
         "uri": found.uri,
         "metadata": found.metadata,
         "digest": found.digest,
@@ -147,7 +182,7 @@ def artifact_task(edge: Edge) -> Json:
         "artifact_id": edge.artifact,
         "run_id": edge.run,
         "key": edge.key,
-        "type": "OUTPUT" if edge.direction == "output" else "TASK_OUTPUT_INPUT",
+        "type": next(kind for kind, direction in DIRECTIONS.items() if direction == edge.direction),
     }
     return {"task_id": edge.task, **_kept(body)}
 
@@ -174,7 +209,6 @@ def task(
         "name": found.name,
         "display_name": _title(found, pipeline),
         "run_id": run_id,
-        "type": "LOOP_ITERATION" if found.iteration is not None else _TYPES[found.kind],
         "kind": found.kind.value,
         "state": found.state.value,
         "waiting": found.waiting.value if found.waiting else None,
@@ -185,12 +219,11 @@ def task(
         "started_at": _time(found.started_at),
         "finished_at": _time(found.finished_at),
         "retry_at": _time(found.retry_at),
-        "inputs": values(found.inputs),
-        "outputs": values(found.outputs),
         "error": error(failure),
         "cache_fingerprint": found.cache_key,
         "cached": True if found.state is State.CACHED else None,
         "cached_from": found.cached_from,
+        **_native(found),
     }
     if failure is not None:
         body["failure"] = _kept(
@@ -204,6 +237,7 @@ def task(
         )
     if attempts:
         body["attempts"] = [attempt(one, (events or {}).get(one.number, ())) for one in attempts]
+        body["pods"] = [_kept({"name": one.pod_name, "uid": one.pod_uid, "type": "EXECUTOR"}) for one in attempts]
     # The root's id is the empty text, and attempt 0 is one: these are never left out.
     made = {"task_id": found.id, "id": found.id, "attempt": found.attempt, **_kept(body)}
     if found.parent is not None:
@@ -216,6 +250,43 @@ def task(
 def _title(found: Task, pipeline: Pipeline | None) -> str:
     """What people call a task; an iteration has its number."""
     return found.name if pipeline is None or found.iteration is not None else title(pipeline, found.id)
+
+
+def _native(found: Task) -> Json:
+    """What KFP 3.0 says of a task in words and forms of its own."""
+    number, count = found.iteration, found.iterations
+    return {
+        "type": _task_type(found),
+        "type_attributes": {
+            # 64 bits are texts in KFP's JSON.
+            **({"iteration_index": str(number)} if number is not None else {}),
+            **({"iteration_count": str(count)} if count is not None else {}),
+        },
+        "scope_path": f"root.{found.id}" if found.id else "root",
+        "state_history": _state_history(found),
+        "status_metadata": {"message": found.failure.message} if found.failure is not None else None,
+        "inputs": _listed(found.inputs, "ITERATOR_INPUT" if number is not None else "", "TASK_OUTPUT_INPUT"),
+        "outputs": _listed(found.outputs, "OUTPUT", "OUTPUT"),
+    }
+
+
+def _task_type(found: Task) -> str:
+    if found.parent is None:
+        return "ROOT"
+    if found.kind is not Kind.DAG:
+        return _TYPES[found.kind]
+    return next((kind for prefix, kind in _GROUPS.items() if found.name.startswith(prefix)), "DAG")
+
+
+def _state_history(found: Task) -> list[Json]:
+    """The states that a task's times tell of."""
+    told = [(State.PENDING, found.created_at), (State.RUNNING, found.started_at)]
+    before = [{"state": state.value, "update_time": _time(at)} for state, at in told if at is not None]
+    if found.state is State.PENDING:  # of one that waits for its next try, the last has started
+        return before[:1]
+    if not found.state.finished:
+        return before
+    return [*before, _kept({"state": found.state.value, "update_time": _time(found.finished_at), "error": error(found.failure)})]
 
 
 def pod_event(found: PodEvent) -> Json:
@@ -280,21 +351,24 @@ def version(record: VersionRecord, spec: Spec | None = None) -> Json:
     return _kept(body)
 
 
-def run_details(tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str, *, pipeline: Pipeline | None = None) -> Json:
-    """The tasks of a run as clients up to KFP 2.18 know them: inside the run."""
-    pods: dict[str, list[Attempt]] = {}
-    for one in attempts:
-        pods.setdefault(one.task, []).append(one)
+def run_tasks(
+    tasks: Iterable[Task], attempts: Iterable[Attempt], run_id: str, *, full: bool, pipeline: Pipeline | None = None
+) -> Json:
+    """The tasks of a run inside the run: as clients up to KFP 2.18 know them, and with ``full`` as those of 3.0 do."""
+    tries: dict[str, list[Attempt]] = {}
+    for one in sorted(attempts, key=lambda attempt: attempt.number):
+        tries.setdefault(one.task, []).append(one)
     children: dict[str, list[Task]] = {}
     rows = sorted(tasks, key=lambda task: (task.created_at, task.id))
     for row in rows:
         if row.parent is not None:
             children.setdefault(row.parent, []).append(row)
     details = [
-        _detail(row, pods.get(row.id, []), children.get(row.id, []), run_id) | {"display_name": _title(row, pipeline) or "root"}
+        _detail(row, tries.get(row.id, []), children.get(row.id, []), run_id) | {"display_name": _title(row, pipeline) or "root"}
         for row in rows
     ]
-    return _kept({"task_details": details})
+    shown = [task(row, run_id, tries.get(row.id), pipeline=pipeline) for row in rows] if full else []
+    return _kept({"run_details": _kept({"task_details": details}), "tasks": shown})
 
 
 def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: str) -> Json:

@@ -107,7 +107,7 @@ async def test_a_task_shows_inputs_outputs_and_attempts(api: Api) -> None:
     await api(api.client.wait, run["run_id"])
     found = await api(api.client.task, run["run_id"], "s1")
     (attempt,) = found["attempts"]
-    assert (found["type"], found["kind"], found["state"], found["parent_task_id"]) == ("CONTAINER", "step", "SUCCEEDED", "")
+    assert (found["type"], found["kind"], found["state"], found["parent_task_id"]) == ("RUNTIME", "step", "SUCCEEDED", "")
     assert (found["inputs"], found["outputs"]) == ({"parameters": {"x": 1}}, {"parameters": {"Output": 2}})
     assert (attempt["attempt"], attempt["state"]) == (0, "SUCCEEDED")
     assert attempt["pod_uid"] in api.life.world.machine.started
@@ -358,7 +358,7 @@ async def test_artifacts_are_listed_and_read_as_data_that_nobody_trusts(api: Api
     run = await api(api.client.run, pipelines.pipeline({"make": task("make")}, steps))
     await api(api.client.wait, run["run_id"])
     (artifact,) = await api(api.client.artifacts, run["run_id"])
-    assert (artifact["type"], artifact["size"], artifact["task_id"]) == ("system.HTML", 9, "make")
+    assert (artifact["schema_title"], artifact["size"], artifact["task_id"]) == ("system.HTML", 9, "make")
     assert await api(api.client.read_artifact, artifact["artifact_id"], "a/b") == f"{artifact['uri']}/a/b".encode()
     response = await api.raw("GET", f"/artifacts/{artifact['artifact_id']}/content")
     assert response.headers["content-security-policy"].startswith("sandbox")

@@ -13,7 +13,12 @@ def step(task_id: str, name: str, artifact: dict[str, Any], state: str = "SUCCEE
     return TaskView.from_json(body)
 
 
-METRICS = {"name": "scores", "type": "system.Metrics", "uri": "file:///a/scores", "metadata": {"accuracy": 0.97, "rows": 69.0}}
+METRICS = {
+    "name": "scores",
+    "schema_title": "system.Metrics",
+    "uri": "file:///a/scores",
+    "metadata": {"accuracy": 0.97, "rows": 69.0},
+}
 MATRIX = {"annotationSpecs": [{"displayName": "Adelie"}, {"displayName": "Gentoo"}], "rows": [{"row": [5, 1]}, {"row": [0, 7]}]}
 
 
@@ -21,10 +26,10 @@ def test_metrics_matrices_and_files_are_collected() -> None:
     found = results(
         [
             step("evaluate", "scores", METRICS),
-            step("evaluate", "matrix", {"type": "system.ClassificationMetrics", "metadata": {"confusionMatrix": MATRIX}}),
-            step("report", "page", {"type": "system.HTML", "uri": "file:///a/b%20c/page"}),
-            step("train", "model", {"type": "system.Model", "uri": "s3://bucket/model"}),
-            step("clean", "table", {"type": "system.Dataset", "uri": "file:///a/table"}),
+            step("evaluate", "matrix", {"schema_title": "system.ClassificationMetrics", "metadata": {"confusionMatrix": MATRIX}}),
+            step("report", "page", {"schema_title": "system.HTML", "uri": "file:///a/b%20c/page"}),
+            step("train", "model", {"schema_title": "system.Model", "uri": "s3://bucket/model"}),
+            step("clean", "table", {"schema_title": "system.Dataset", "uri": "file:///a/table"}),
         ]
     )
     assert found.metrics == (("evaluate · scores · accuracy", 0.97), ("evaluate · scores · rows", 69.0))
@@ -41,5 +46,5 @@ def test_what_a_loop_tried_and_what_failed_is_left_out(task_id: str, state: str)
 
 @pytest.mark.parametrize("metadata", [{}, {"confusionMatrix": 3}, {"confusionMatrix": {"annotationSpecs": [{}], "rows": []}}])
 def test_a_matrix_that_cannot_be_drawn_is_left_out(metadata: dict[str, Any]) -> None:
-    artifact = {"type": "system.ClassificationMetrics", "metadata": metadata}
+    artifact = {"schema_title": "system.ClassificationMetrics", "metadata": metadata}
     assert results([step("evaluate", "matrix", artifact)]).matrices == ()

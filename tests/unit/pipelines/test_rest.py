@@ -16,6 +16,7 @@ import pytest
 from starlette.applications import Starlette
 
 from kedge.testing import pipelines
+from kedge.testing.nodes import Ended, Step
 from kedge.testing.runs import Hub, World, hub
 
 Json = dict[str, Any]
@@ -167,7 +168,9 @@ async def test_tasks_nodes_and_their_artifacts(rest: Rest) -> None:
     run = f"/runs/{ended['run_id']}"
     tasks = {task["task_id"]: task for task in (await rest("GET", f"{run}/tasks"))["tasks"]}
     assert sorted(tasks) == ["", "s0", "s1"]
-    assert (await rest("GET", f"{run}/tasks/s1"))["outputs"] == {"parameters": {"Output": 2}}
+    assert (await rest("GET", f"{run}/tasks/s1"))["outputs"] == {
+        "parameters": [{"parameter_key": "Output", "value": 2, "type": "OUTPUT"}]
+    }
     assert "run {} has no task 'x'. Its steps: s0, s1".format(ended["run_id"]) in await rest.refused(
         "GET", f"{run}/tasks/x", code=404
     )
@@ -197,12 +200,82 @@ async def test_who_read_or_made_an_artifact(rest: Rest) -> None:
     links = [(link["task_id"], link["key"], link["type"]) for link in found["artifact_tasks"]]
     assert links == [("load", "artifact", "OUTPUT"), ("use", "model", "TASK_OUTPUT_INPUT")]
     artifact = found["artifact_tasks"][0]["artifact_id"]
-    assert (await rest("GET", f"/artifacts/{artifact}"))["uri"] == "s3://b/model"
+    shown = await rest("GET", f"/artifacts/{artifact}")
+    assert (shown["uri"], shown["type"], shown["schema_title"]) == ("s3://b/model", "Model", "system.Model")
+    for kind, task in (("OUTPUT", "load"), ("TASK_OUTPUT_INPUT", "use")):
+        found = await rest("GET", "/artifact_tasks", artifact_ids=artifact, type=kind)
+        assert [link["task_id"] for link in found["artifact_tasks"]] == [task]
+    assert "got 'OUT'" in await rest.refused("GET", "/artifact_tasks", type="OUT")
+    given = (await rest("GET", f"/runs/{run['run_id']}/tasks/use"))["inputs"]["artifacts"]
+    assert [(each["artifact_key"], each["type"], each["artifacts"]) for each in given] == [
+        ("model", "TASK_OUTPUT_INPUT", [{key: shown[key] for key in given[0]["artifacts"][0]}])
+    ]
     assert (await rest("GET", "/artifact_tasks", artifact_ids=artifact))["total_size"] == 2
     first = await rest("GET", "/artifact_tasks", artifact_ids=artifact, page_size=1)
     last = await rest("GET", "/artifact_tasks", artifact_ids=artifact, page_token=first["next_page_token"])
     assert [link["task_id"] for link in last["artifact_tasks"]] == ["use"]
     assert "is none that this server made" in await rest.refused("GET", "/artifact_tasks", page_token="WzFd")
+
+
+async def test_tasks_speak_kfp_threes_words(rest: Rest) -> None:
+    ended = await rest.run()
+    run = f"/runs/{ended['run_id']}"
+    assert ended["task_count"] == 3
+    assert "tasks" not in ended
+    full = {task["task_id"]: task for task in (await rest("GET", run, view="FULL"))["tasks"]}
+    root, first = full[""], full["s0"]
+    assert (root["type"], root["scope_path"], first["type"], first["scope_path"]) == ("ROOT", "root", "RUNTIME", "root.s0")
+    assert first["parent_task_id"] == ""
+    assert first["inputs"] == {"parameters": [{"parameter_key": "x", "value": 0}]}
+    assert [(pod["type"], pod["name"]) for pod in first["pods"]] == [("EXECUTOR", first["attempts"][0]["pod_name"])]
+    assert [told["state"] for told in first["state_history"]] == ["PENDING", "RUNNING", "SUCCEEDED"]
+    assert "view: must be one of DEFAULT, FULL, got 'ALL'" in await rest.refused("GET", run, view="ALL")
+
+
+async def test_a_task_that_failed_says_why_in_kfp_threes_words(rest: Rest) -> None:
+    async def fail(step: Step) -> Ended:
+        del step
+        return Ended(1, "no")
+
+    rest.life.world.machine.behaviour = fail
+    run = await rest.run(pipelines.chain(1))
+    task = await rest("GET", f"/runs/{run['run_id']}/tasks/s0")
+    assert task["state_history"][-1]["error"] == task["error"]
+    assert task["status_metadata"] == {"message": task["error"]["message"]}
+
+
+async def test_iterations_and_groups_have_kfp_threes_types(rest: Rest) -> None:
+    made = pipelines.fan(2)
+    dag = made["components"]["comp-loop"]["dag"]
+    made["components"]["comp-condition-2"] = {"dag": {"tasks": {"add": pipelines.task("add", x=1)}}}
+    dag["tasks"]["condition-2"] = {"componentRef": {"name": "comp-condition-2"}}
+    run = await rest.run(made)
+    assert run["state"] == "SUCCEEDED", run
+    tasks = {task["task_id"]: task for task in (await rest("GET", f"/runs/{run['run_id']}/tasks"))["tasks"]}
+    types = {name: (task["type"], task.get("type_attributes")) for name, task in tasks.items()}
+    assert types["loop"] == ("LOOP", {"iteration_count": "2"})
+    assert types["loop.1"] == ("DAG", {"iteration_index": "1"})
+    assert types["loop.0.condition-2"] == ("CONDITION", None)
+    assert types["loop.0.condition-2.add"] == ("RUNTIME", None)
+    assert tasks["loop.1"]["inputs"]["parameters"] == [{"parameter_key": "item", "value": 1, "type": "ITERATOR_INPUT"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/runs/x/tasks"),
+        ("POST", "/runs/x/tasks:batchUpdate"),
+        ("PATCH", "/runs/x/tasks/y"),
+        ("POST", "/artifacts"),
+        ("POST", "/artifacts:batchCreate"),
+        ("POST", "/artifact_tasks"),
+        ("POST", "/artifact_tasks:batchCreate"),
+    ],
+)
+async def test_what_only_upstreams_launcher_writes_is_refused_with_a_way_out(rest: Rest, method: str, path: str) -> None:
+    said = await rest.refused(method, path, {})
+    assert said.startswith(f"{method} /apis/v2beta1{path}: is how upstream's launcher reports")
+    assert said.endswith("import it with dsl.importer.")
 
 
 # ---- experiments
