@@ -389,8 +389,8 @@ def importer(
         artifact_class: Its type.
         reimport: Record it anew although it was imported before.
         metadata: Recorded with it; texts in it may hold channels.
-        download_to_workspace: Have a copy of it in the run's workspace, which the pipeline must have, on backends whose steps
-            fetch artifacts one by one; here each step is given the file anyway.
+        download_to_workspace: Have a copy of it in the run's workspace, which the pipeline must have: its ``.path`` is there, and
+            what a step writes beside it the next ones find.
 
     Examples:
         >>> from kedge import dsl

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
 import kedge.dsl.artifacts as language
 from kedge.dsl.annotations import EMBEDDED, INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus, TaskConfig
 
-from . import files
+from . import files, workspace
 from .errors import StepError
 from .shapes import Shape, annotations, artifact_class, shape
 from .step import Step, tmp
@@ -94,7 +94,10 @@ class Binding:
         for index, value in enumerate(given):
             one = language.from_runtime(value, _placeable(artifact_class(wanted.type, _title(value))))
             grant = grants[index] if index < len(grants) else {}
-            if grant.get("path"):
+            if workspace.is_place(one.custom_path):
+                workspace.bring(one.custom_path, grant, name)
+                one.place(one.custom_path)
+            elif grant.get("path"):
                 one.place(grant["path"])
             elif grant.get("url"):
                 path = os.path.join(tmp(), "inputs", "artifacts", name, str(index), os.path.basename(one.uri) or name)

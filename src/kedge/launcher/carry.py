@@ -16,7 +16,7 @@ import os
 import signal
 from typing import Any, Dict, List
 
-from . import files, report
+from . import files, report, workspace
 from .errors import LauncherError, NotWanted, StepError
 from .hub import Hub
 from .outputs import merge
@@ -55,6 +55,9 @@ def _stage_in() -> None:
     for name, listed in _artifacts(step, "inputs"):
         grants = step.input_grants(name)
         for value, grant in zip(listed, grants):
+            if workspace.is_place(value.get("customPath") or ""):
+                workspace.bring(value["customPath"], grant, name)
+                continue
             path = place(value, name)
             files.make_parent(path)
             if grant.get("path"):

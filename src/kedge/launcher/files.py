@@ -46,12 +46,12 @@ def copy(source: str, target: str) -> None:
 
     os.makedirs(os.path.dirname(target), exist_ok=True)
     partial = target + ".partial"
-    _remove(partial)
+    remove(partial)
     if os.path.isdir(source):
         shutil.copytree(source, partial, symlinks=True)
     else:
         shutil.copyfile(source, partial)
-    _remove(target)
+    remove(target)
     os.rename(partial, target)
 
 
@@ -117,7 +117,8 @@ def _replace(path: str, text: bytes) -> None:
     os.replace(path + ".partial", path)
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
+    """Remove a file or folder, if there is one."""
     if os.path.isdir(path) and not os.path.islink(path):
         import shutil
 

@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional
 
 import kedge.dsl.artifacts as language
 
-from . import files, report
+from . import files, report, workspace
 from .arguments import outputs_prefix
 from .errors import StepError
 from .outputs import merge, store
@@ -139,6 +139,9 @@ def _below(uri: str, places: Dict[str, str]) -> str:
 def _fetched(step: Step, name: str, index: int, one: Any) -> str:
     grants = step.input_grants(name)
     grant = grants[index] if index < len(grants) else {}
+    if workspace.is_place(one.custom_path):
+        workspace.bring(one.custom_path, grant, name)
+        return one.custom_path
     if grant.get("url"):
         path = os.path.join(tmp(), "inputs", "artifacts", name, str(index), os.path.basename(one.uri) or name)
         from . import transfers  # most stores are folders

@@ -30,11 +30,22 @@ _OURS = "kedge.dev/"
 WORKSPACE_VOLUME = "kedge-workspace"
 
 
-def mount_workspace(pod: Obj, claim: str) -> None:
-    """Give a step's own container the workspace of its run."""
+def mount_workspace(pod: Obj, claim: str, *, bring: bool = False) -> None:
+    """Give a step's own container the workspace of its run.
+
+    Args:
+        pod: Its Pod.
+        claim: The workspace's.
+        bring: Whether artifacts are brought there: the container that brings inputs is given it too.
+    """
     spec, main = pod["spec"], pod["spec"]["containers"][0]
     spec["volumes"] = [*spec.get("volumes", ()), {"name": WORKSPACE_VOLUME, "persistentVolumeClaim": {"claimName": claim}}]
-    main["volumeMounts"] = [*main.get("volumeMounts", ()), {"name": WORKSPACE_VOLUME, "mountPath": WORKSPACE_PATH}]
+    users = [main, *(each for each in spec.get("initContainers", ()) if bring and each["name"] == "stage-in")]
+    for container in users:
+        container["volumeMounts"] = [
+            *container.get("volumeMounts", ()),
+            {"name": WORKSPACE_VOLUME, "mountPath": WORKSPACE_PATH},
+        ]
 
 
 def apply(pod: Obj, options: ExecutorOptions, values: Mapping[str, Any]) -> None:

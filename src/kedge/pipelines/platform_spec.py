@@ -252,6 +252,8 @@ class ExecutorOptions(_Option, frozen=True):
 
 WORKSPACE_PATH = "/kfp-workspace"
 """Where steps see the run's workspace."""
+IN_WORKSPACE = "_kfp_workspace"
+"""In the metadata of an artifact that an importer wants in the workspace, as upstream has it."""
 
 
 class ClaimPatch(_Option, frozen=True):
@@ -294,6 +296,20 @@ def uses_workspace(container: Container, parameters: Mapping[str, Any]) -> bool:
     texts = [*container.command, *container.args, *(variable.value for variable in container.env)]
     known = any(WORKSPACE_PATH in text or placeholders.WORKSPACE in text for text in texts)
     return known or WORKSPACE_PATH.encode() in _json.encode(parameters)
+
+
+def place_in_workspace(artifact: Mapping[str, Any]) -> str:
+    """Where an artifact of an ExecutorInput lies in the workspace, as upstream has it; empty for one that does not.
+
+    Examples:
+        >>> place_in_workspace({"uri": "s3://bucket/data/one.csv", "metadata": {"_kfp_workspace": True}})
+        '/kfp-workspace/.artifacts/s3/bucket/data/one.csv'
+    """
+    if (artifact.get("metadata") or {}).get(IN_WORKSPACE) is not True:
+        return ""
+    scheme, _, rest = artifact["uri"].rpartition("://")
+    parts = [part for part in rest.split("/") if part not in {"", ".", ".."}]
+    return "/".join((WORKSPACE_PATH, ".artifacts", scheme or "file", *parts))
 
 
 # ---- references

@@ -177,6 +177,11 @@ class Steps:
                 for name, listed in made[side].get("artifacts", {}).items():
                     for number, artifact in enumerate(listed["artifacts"]):
                         artifact["customPath"] = staged_path(side, name, number, artifact["uri"])
+        if self._pipeline.workspace is not None:
+            for listed in made["inputs"].get("artifacts", {}).values():
+                for artifact in listed["artifacts"]:
+                    if place := platform_spec.place_in_workspace(artifact):
+                        artifact["customPath"] = place
         if wanted := task_config.inputs(plan.component):
             told = task_config.told(plan.component, self._configured(plan, self._words(plan, task, made), inputs))
             made["inputs"].setdefault("parameterValues", {}).update(dict.fromkeys(wanted, told))
@@ -218,8 +223,11 @@ class Steps:
         """Put the task's options, and the run's workspace, onto a Pod."""
         if plan.options is not None:
             platform.apply(pod, plan.options, inputs.options)
-        if self._pipeline.workspace is not None and platform_spec.uses_workspace(plan.container, inputs.parameters):
-            platform.mount_workspace(pod, workspace_name(self._run))
+        if self._pipeline.workspace is not None:
+            metadata = [artifact.metadata for listed in inputs.artifacts.values() for artifact in listed]
+            reads = any(each.get(platform_spec.IN_WORKSPACE) is True for each in metadata)
+            if reads or platform_spec.uses_workspace(plan.container, inputs.parameters):
+                platform.mount_workspace(pod, workspace_name(self._run), bring=reads)
 
     def _configured(self, plan: StepPlan, words: "_Words", inputs: Inputs) -> Obj:
         """A Pod with nothing but what the task's author configured."""

@@ -282,14 +282,14 @@ class Engine:
             uri = placeholders.resolve(uri, known, inputs.parameters)
         if not isinstance(uri, str) or not uri:
             raise values.MismatchError(f"the artifact's address: expected text such as s3://bucket/key, got {values.shown(uri)}")
+        metadata = placeholders.resolve(importer.metadata, known, inputs.parameters)
         artifact = Artifact(
             next(iter(self._pipeline.component(task.component).output_definitions.artifacts), "artifact"),
             uri,
             importer.type_schema.title,
             importer.type_schema.schema_version or "0.0.1",
-            placeholders.resolve(importer.metadata, known, inputs.parameters),
+            {**metadata, platform_spec.IN_WORKSPACE: True} if importer.download_to_workspace else metadata,
         )
-        # What an importer copies to a workspace is an artifact like any other here: each step that reads it is given the file.
         return ImportArtifact(task.id, task.attempt, task.component, task.executor, artifact, importer.reimport)
 
     def _owe(self, task: Task) -> None:
