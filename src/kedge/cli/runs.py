@@ -1,6 +1,7 @@
 """``kedge runs``: list, show, compare, retry, resume, archive and delete."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,36 +10,72 @@ import click
 from kedge.cli.files import load
 from kedge.cli.follow import Ended, follow
 from kedge.cli.metrics import metrics
-from kedge.cli.options import output_option, print_json, print_table, size
+from kedge.cli.options import TimeSpan, output_option, print_json, print_table, size
 from kedge.cli.progress import print_tree
 from kedge.cli.report import print_results
 from kedge.cli.run import as_json, report
 from kedge.cli.session import connect
 from kedge.display.results import results
 from kedge.display.tasks import TaskView, duration
-from kedge.kube.clock import parse_timestamp
+from kedge.kube.clock import SystemClock, parse_timestamp, timestamp
 from kedge.pipelines.client import Client
 
 _SHOWN = 20
+_STATES = ("PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELING", "CANCELED", "PAUSED")
 _follow_option = click.option(
     "-f", "--follow", "following", is_flag=True, help="Go on until it ends. Ctrl-C stops only the looking on."
 )
 
 
-@click.group("runs")
-def command() -> None:
-    """List, show, compare, retry, resume, archive and delete runs."""
+@click.group("runs", invoke_without_command=True)
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """List, show, compare, retry, resume, archive and delete runs. Without a command: list.
+
+    RUN is a run's id, the first six characters or more of it, or its name: the newest that is called so.
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_runs)
 
 
 command.add_command(metrics)
 
 
 @command.command("list")
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice(_STATES, case_sensitive=False), help="In this state; may be repeated."
+)
+@click.option("--pipeline", metavar="NAME", default="", help="Of the pipeline of this name.")
+@click.option("--experiment", metavar="NAME", default="", help="Of this experiment.")
+@click.option("--since", type=TimeSpan(), help="Started not longer ago than this, such as 12h or 7d.")
+@click.option("--archived", "storage", flag_value="ARCHIVED", help="Those that were archived, in place of the others.")
+@click.option("--all", "storage", flag_value="", help="Those that were archived too.")
 @click.option("-n", "--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="The newest so many.")
+@click.option("--page", "page_token", metavar="TOKEN", default="", help="Go on where a list ended, which said how.")
 @output_option
-def list_runs(*, limit: int, output: str) -> None:
-    """List runs, newest first."""
-    runs = connect().client.list(page_size=limit)
+def list_runs(
+    *, states: tuple[str, ...], since: int | None, experiment: str, limit: int, page_token: str, output: str, **named: str | None
+) -> None:
+    """List runs, newest first. Archived ones are left out."""
+    client = connect().client
+    storage = named.get("storage")
+    predicates: list[dict[str, Any]] = [
+        {"operation": "EQUALS", "key": key, "string_value": value}
+        for key, value in (
+            ("pipeline_name", named.get("pipeline")),
+            ("storage_state", "AVAILABLE" if storage is None else storage),
+        )
+        if value
+    ]
+    if states:
+        predicates.append({"operation": "IN", "key": "state", "string_values": {"values": list(states)}})
+    if since is not None and not page_token:
+        moment = timestamp(SystemClock().now() - timedelta(seconds=since))
+        predicates.append({"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": moment})
+    asked = "" if page_token or not predicates else json.dumps({"predicates": predicates})  # the token knows its filter
+    experiment_id = str(client.experiment(experiment)["experiment_id"]) if experiment else ""
+    found = client.page(page_size=limit, page_token=page_token, filter=asked, experiment_id=experiment_id)
+    runs = found.get("runs", [])
     if output == "json":
         print_json(runs)
         return
@@ -46,6 +83,8 @@ def list_runs(*, limit: int, output: str) -> None:
         (run["run_id"], run.get("display_name", ""), run.get("state", ""), run.get("created_at", ""), took(run)) for run in runs
     ]
     print_table(("RUN", "NAME", "STATE", "CREATED", "TOOK"), rows)
+    if token := found.get("next_page_token"):
+        click.echo(f"{found.get('total_size', 0)} in all; the next: kedge runs list --page {token}")
 
 
 def took(run: dict[str, str]) -> str:
@@ -244,7 +283,7 @@ def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
     """Show the parameters and metrics of runs side by side, where they differ."""
     client = connect().client
     found = [client.get(run) for run in runs]
-    columns = [_facts(run, [TaskView.from_json(body) for body in client.tasks(str(run["run_id"]))]) for run in found]
+    columns = [_facts(client, run) for run in found]
     if output == "json":
         print_json([{"run_id": run["run_id"], **facts} for run, facts in zip(found, columns, strict=True)])
         return
@@ -257,16 +296,25 @@ def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
                 rows.append((name, *cells))
     headings = [str(run.get("display_name") or run["run_id"]) for run in found]
     print_table(("", *headings), [("state", *(str(run.get("state", "")) for run in found)), ("took", *map(took, found)), *rows])
+    if left_out := dict.fromkeys(title for column in columns for title in column["left_out"]):
+        click.echo(f"Not compared: confusion matrix of {', '.join(left_out)}. `kedge runs show` draws it.")
 
 
-def _facts(run: dict[str, Any], tasks: list[TaskView]) -> dict[str, dict[str, Any]]:
+def _facts(client: Client, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Its parameters and metrics, of series the last value; and what cannot be compared in a line."""
+    run_id = str(run["run_id"])
+    found = results([TaskView.from_json(body) for body in client.tasks(run_id)])
+    series = {
+        f"{one['task_id']} · {one['artifact']} · {one['name']}": one["value"] for one in client.metrics(run_id) if "count" in one
+    }
     spec: dict[str, Any] = run.get("pipeline_spec") or {}
     declared: dict[str, Any] = ((spec.get("pipeline_spec", spec).get("root") or {}).get("inputDefinitions") or {}).get(
         "parameters"
     ) or {}
     defaults = {name: port["defaultValue"] for name, port in declared.items() if "defaultValue" in port}
     given: dict[str, Any] = (run.get("runtime_config") or {}).get("parameters") or {}
-    return {"parameters": {**defaults, **given}, "metrics": dict(results(tasks).metrics)}
+    left_out = dict.fromkeys((matrix.title for matrix in found.matrices), "confusion matrix")
+    return {"parameters": {**defaults, **given}, "metrics": {**series, **dict(found.metrics)}, "left_out": left_out}
 
 
 def _cell(value: object) -> str:

@@ -82,20 +82,55 @@ def create(*, file: Path, pipeline: str | None, texts: tuple[str, ...], output: 
         click.echo(f"Made {made['display_name']} ({made['recurring_run_id']}); next at {made.get('next_run_at') or 'no time'}.")
 
 
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
+def _trigger(options: dict[str, Any]) -> dict[str, Any]:
     limits = {f"{name}_time": options[name] for name in ("start", "end") if options[name]}
-    trigger: dict[str, Any] = (
+    return (
         {"cron_schedule": {"cron": options["cron"], **limits}}
         if options["cron"]
         else {"periodic_schedule": {"interval_second": str(options["every"]), **limits}}
     )
+
+
+def _settings(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "display_name": options["name"],
-        "trigger": trigger,
+        "trigger": _trigger(options),
         "max_concurrency": str(options["at_once"]),
         "no_catchup": options["no_catchup"],
         "mode": "DISABLE" if options["disabled"] else "ENABLE",
     }
+
+
+@command.command("update")
+@click.argument("schedule")
+@click.option("--name", help="What people call it.")
+@click.option("--cron", help="When, as for create.")
+@click.option("--every", type=TimeSpan(), help="When: every so often, such as 30m, 6h or 1d.")
+@click.option("--start", metavar="TIME", help="Not before this (RFC 3339); with --cron or --every.")
+@click.option("--end", metavar="TIME", help="Not after this (RFC 3339); with --cron or --every.")
+@click.option("--at-once", type=click.IntRange(1, 10), help="At most so many runs at once.")
+@click.option("--catchup/--no-catchup", default=None, help="Make up for each moment that was missed, or for one at most.")
+@output_option
+def update(*, schedule: str, output: str, **options: Any) -> None:
+    """Change a schedule in place: what is given. A new time counts from now; runs that it has started go on."""
+    if options["cron"] and options["every"]:
+        raise click.UsageError("Say when it shall run: with either --cron or --every.")
+    timed = bool(options["cron"] or options["every"])
+    if not timed and (options["start"] or options["end"]):
+        raise click.UsageError("--start and --end belong to a time: give --cron or --every with them.")
+    changes: dict[str, Any] = {"display_name": options["name"], "trigger": _trigger(options) if timed else None}
+    changes["max_concurrency"] = None if options["at_once"] is None else str(options["at_once"])
+    changes["no_catchup"] = None if options["catchup"] is None else not options["catchup"]
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
+        raise click.UsageError("Say what shall change, such as --cron, --at-once or --no-catchup.")
+    client = connect().client
+    found = client.recurring_run(schedule)
+    made = client.update_recurring_run(str(found["recurring_run_id"]), changes)
+    if output == "json":
+        print_json(made)
+    else:
+        click.echo(f"Changed {made['display_name']}; next at {made.get('next_run_at') or 'no time'}.")
 
 
 @command.command("enable")

@@ -143,7 +143,7 @@ firings = Table(
 )
 
 _FILTERED = ("storage_state", "state", "display_name", "experiment_id")
-_RARELY_FILTERED = ("pipeline_id", "pipeline_version_id", "recurring_run_id", "finished_at", "scheduled_at")
+_RARELY_FILTERED = ("pipeline_id", "pipeline_version_id", "recurring_run_id", "finished_at", "scheduled_at", "pipeline_name")
 
 runs = Table(
     "runs",

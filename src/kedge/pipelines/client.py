@@ -4,6 +4,7 @@ Everything is a plain call that returns what the API answered, as dicts; what ha
 iterator. Errors are the classes of `kedge.errors`, by meaning.
 """
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,11 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from kedge.errors import NotFound, PipelineError, Unavailable, api_error
+from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, api_error
 from kedge.pipelines.documents import Document
 
 _PREFIX = "/apis/v2beta1"
+_PREFIX_OF_ID = re.compile("[0-9a-f-]{6,36}")
 _TIMEOUT = httpx.Timeout(60, connect=5)
 # A run may be silent for as long as its longest step.
 _ENDLESS = httpx.Timeout(None, connect=5)
@@ -98,18 +100,28 @@ class Client:
         """Read a run.
 
         Args:
-            run: Its id, or what it is called; the newest of that name.
+            run: Its id, what it is called (the newest of that name), or the first six characters or more of its id.
 
         Raises:
             NotFound: There is none.
+            BadRequest: The ids of several runs begin like this.
         """
         try:
             return self._call("GET", f"/runs/{_part(run)}")
         except NotFound:
-            found = self.list(page_size=1, filter=_named(run))
+            found = self.list(page_size=1, filter=_named(run)) or (self._beginning(run) if _PREFIX_OF_ID.fullmatch(run) else [])
             if not found:
                 raise
+            if len(found) > 1:
+                some = ", ".join(f"{one['run_id']} ({one.get('display_name', '')})" for one in found)
+                raise BadRequest(f"{run!r} is the beginning of several runs' ids: {some}. Give more of it.") from None
             return self._call("GET", f"/runs/{found[0]['run_id']}")
+
+    def _beginning(self, text: str) -> Many:
+        """The first few runs whose ids begin with a text."""
+        ends = (("GREATER_THAN_EQUALS", text), ("LESS_THAN", text + "g"))
+        predicates = [{"operation": operation, "key": "run_id", "string_value": value} for operation, value in ends]
+        return self.list(page_size=5, filter=msgspec.json.encode({"predicates": predicates}).decode())
 
     def list(self, *, page_size: int = 20, page_token: str = "", sort_by: str = "", filter: str = "") -> Many:  # noqa: A002  # the API's word
         """Read one page of runs, newest first.
@@ -120,8 +132,29 @@ class Client:
             sort_by: Such as ``created_at asc``.
             filter: JSON of predicates, as KFP has them.
         """
-        query = {"page_size": str(page_size), "page_token": page_token, "sort_by": sort_by, "filter": filter}
-        return self._call("GET", "/runs", query=query).get("runs", [])
+        return self.page(page_size=page_size, page_token=page_token, sort_by=sort_by, filter=filter).get("runs", [])
+
+    def page(self, **query: str | int) -> Json:
+        """Read one page of runs as it is answered: ``runs``, ``total_size`` and ``next_page_token``.
+
+        Args:
+            query: As for `list`, and ``experiment_id``, ``namespace``.
+        """
+        return self._call("GET", "/runs", query={name: str(value) for name, value in query.items() if value})
+
+    def experiment(self, experiment: str) -> Json:
+        """Read an experiment by its id or name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        try:
+            return self._call("GET", f"/experiments/{_part(experiment)}")
+        except NotFound:
+            found = self._call("GET", "/experiments", query={"filter": _named(experiment)}).get("experiments", [])
+            if not found:
+                raise
+            return found[0]
 
     def wait(self, run_id: str) -> Json:
         """Wait until a run is over, and return it."""
@@ -403,6 +436,10 @@ class Client:
         """
         body = {**settings, "pipeline_spec": _document(pipeline), "runtime_config": {"parameters": dict(parameters or {})}}
         return self._call("POST", "/recurringruns", json=body)
+
+    def update_recurring_run(self, recurring_run_id: str, changes: Mapping[str, Any]) -> Json:
+        """Change the fields that are given of a recurring run, in place; a new trigger counts from now."""
+        return self._call("PATCH", f"/recurringruns/{_part(recurring_run_id)}", json=dict(changes))
 
     def enable_recurring_run(self, recurring_run_id: str, *, enabled: bool = True) -> None:
         """Let a recurring run fire, or keep it from firing."""

@@ -36,6 +36,7 @@ RUN_LIST = pages.Listing(
         "experiment_id": runs.c.experiment_id,
         "namespace": runs.c.namespace,
         "pipeline_id": runs.c.pipeline_id,
+        "pipeline_name": runs.c.pipeline_name,
         "pipeline_version_id": runs.c.pipeline_version_id,
         "recurring_run_id": runs.c.recurring_run_id,
     },
