@@ -45,10 +45,35 @@ def read(home: Path) -> Host | None:
         )
     except FileNotFoundError:
         return None
+    except NotADirectoryError as error:
+        raise StateError(f"{home}: is no directory. Set KEDGE_HOME to a directory of your own.") from error
     except PermissionError as error:
         raise StateError(f"{path}: belongs to another user. Set KEDGE_HOME to a directory of your own.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise StateError(f"{path}: cannot be read ({error!r}). Delete the file and run `kedge up` again.") from error
+
+
+def make(home: Path) -> Path:
+    """Make the data directory, closed to others, where it is not there yet.
+
+    Args:
+        home: Its path.
+
+    Returns:
+        The path.
+
+    Raises:
+        StateError: It cannot be made or written to.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (home / "hub.log").touch(mode=0o600)  # the first file that a host writes
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise StateError(
+            f"{home}: cannot be used as data directory: {why}. Set KEDGE_HOME to one that you may write to."
+        ) from error
+    return home
 
 
 def find(settings: Settings) -> Host | None:
@@ -82,8 +107,7 @@ def start(
     Raises:
         StateError: It did not start; the message carries what it said.
     """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log_path = settings.home / "hub.log"
+    log_path = make(settings.home) / "hub.log"
     argv = [sys.executable, "-P", "-m", "kedge.cli.main", "up"]
     argv += [f"--http-port={http_port}"] if http_port is not None else []
     argv += [f"--https-port={https_port}"] if https_port is not None else []

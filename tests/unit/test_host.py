@@ -77,3 +77,16 @@ def test_no_supervisor_is_no_error(tmp_path: Path) -> None:
 def test_a_process_that_ended_is_not_waited_for(settings: Settings) -> None:
     assert host.wait_for_exit(dead_pid(), 0)
     assert not host.wait_for_exit(os.getpid(), 0)
+
+
+@pytest.mark.parametrize("under", ["a file", "a file/below it"])
+def test_a_data_directory_that_cannot_be_one_is_refused_in_words(tmp_path: Path, under: str) -> None:
+    (tmp_path / "a file").write_text("")
+    settings = Settings.from_environment({**os.environ, "KEDGE_HOME": str(tmp_path / under)})  # noqa: TID251
+    for use in (host.find, host.start):
+        with pytest.raises(StateError, match=r"Set KEDGE_HOME to (one that you may write to|a directory of your own)\."):
+            use(settings)
+
+
+def test_a_data_directory_is_made_closed_to_others(tmp_path: Path) -> None:
+    assert host.make(tmp_path / "home").stat().st_mode & 0o777 == 0o700

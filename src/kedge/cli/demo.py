@@ -30,6 +30,7 @@ def command() -> int:
     steps' environments (pandas, scikit-learn) are installed; that takes longest.
     """
     settings = Settings.from_environment()
+    host.make(settings.home)  # made as a parent of the demo's, it would be open to others
     settings = replace(settings, home=settings.home / "demo")
     _clear(settings.home)
     started = time.monotonic()

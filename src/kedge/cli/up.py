@@ -1,5 +1,7 @@
 """``kedge up``."""
 
+import shlex
+
 import click
 
 from kedge import host
@@ -31,4 +33,4 @@ def command(*, detach: bool, http_port: int | None, https_port: int | None, outp
     click.echo(f"A host {'already runs' if found else 'runs'} in {running.data_dir}, process {running.pid}.")
     click.echo(f"  REST and pages   {running.http}")
     click.echo(f"  Kubernetes API   {running.https}")
-    click.echo(f"  kubectl          export KUBECONFIG={running.kubeconfig}")
+    click.echo(f"  kubectl          export KUBECONFIG={shlex.quote(str(running.kubeconfig))}")

@@ -90,6 +90,15 @@ class Channel:
             fix="Use `with dsl.ParallelFor(channel) as item:`.",
         )  # fmt: skip
 
+    def __add__(self, other: object) -> Any:
+        raise DslError(
+            f"{self.sentence} is calculated with.", why="Its value is known only when the pipeline runs.",
+            fix='Calculate inside of a component; a text is put together as f"{channel} and more".',
+        )  # fmt: skip
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __add__
+    __mod__ = __rmod__ = __pow__ = __rpow__ = __add__
+
     def __eq__(self, other: object) -> "Comparison":  # type: ignore[override]
         return Comparison(self, "==", other)
 
@@ -206,6 +215,12 @@ class Item:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._channel)
+
+    def __add__(self, other: object) -> Any:
+        return self._channel + other
+
+    __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __add__
+    __mod__ = __rmod__ = __pow__ = __rpow__ = __add__
 
     def __eq__(self, other: object) -> "Comparison":  # type: ignore[override]
         return Comparison(self._channel, "==", other)

@@ -187,7 +187,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = connection.execute(_one_pipeline, {"id": pipeline_id}).mappings().first()
         if found is None:
-            raise NotFound(f"pipeline {pipeline_id!r} not found. kedge pipelines lists those that exist.")
+            raise NotFound(f"pipeline {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
         return rows.read_pipeline(found)
 
     def pipeline_named(self, name: str, namespace: str) -> PipelineRecord | None:
@@ -203,7 +203,7 @@ class Catalog:
             found = connection.execute(statement, {"id": key}).mappings().first()
         if found is None or (pipeline_id and found["pipeline_id"] != pipeline_id):
             what = f"version {version_id!r} of pipeline" if version_id else "a version of pipeline"
-            raise NotFound(f"{what} {pipeline_id!r} not found. kedge pipelines lists those that exist.")
+            raise NotFound(f"{what} {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
         return rows.read_version(found)
 
     def known_version(self, version_id: str) -> VersionRecord | None:

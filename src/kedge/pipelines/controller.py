@@ -364,7 +364,7 @@ class RunController:
     def _record(self, run_id: str) -> RunRecord:
         record = self._history.run(run_id)
         if record is None:
-            raise NotFound(f"run {run_id!r} not found. kedge runs lists those that exist.")
+            raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
         return record
 
     # ---- Runs

@@ -140,7 +140,7 @@ class Deletions:
             NotFound: There is no such run.
         """
         if self._history.run(run_id) is None:
-            raise NotFound(f"run {run_id!r} not found. kedge runs lists those that exist.")
+            raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
         self._note([(run_id, "run", int(keep_artifacts))])
         done = await self._finish(run_id, keep_artifacts=keep_artifacts)
         self._idle.clear()

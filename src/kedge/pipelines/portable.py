@@ -126,7 +126,7 @@ class Exports:
         """
         record = self._history.run(run_id)
         if record is None:
-            raise NotFound(f"run {run_id!r} not found. kedge runs lists those that exist.")
+            raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
         if not record.finished:
             raise BadRequest(f"run {run_id!r} is {record.state}: only one that is over can be exported. Wait for its end.")
         spec = self._history.spec(record.spec_digest)

@@ -153,7 +153,7 @@ def known_run(controller: RunController, history: History, run_id: str) -> RunRe
 
 def no_run(run_id: str) -> NotFound:
     """There is no such run."""
-    return NotFound(f"run {run_id!r} not found. GET /apis/v2beta1/runs lists those that exist.")
+    return NotFound(f"run {run_id!r} not found. `kedge runs list` or GET /apis/v2beta1/runs shows those that exist.")
 
 
 def refuse_plugins(given: object) -> None:

@@ -86,7 +86,7 @@ class Resumptions:
     def _still(self, run_id: str, rule: str) -> RunRecord:
         record = self._history.run(run_id)
         if record is None:
-            raise NotFound(f"run {run_id!r} not found. kedge runs lists those that exist.")
+            raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
         if not record.finished or not self._controller.is_still(run_id):
             raise BadRequest(f"run {run_id!r} is {record.state}: {rule}.")
         return record

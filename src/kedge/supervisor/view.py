@@ -243,7 +243,7 @@ def _own_tmp(source: str, keep: Iterable[str], *, writable: bool) -> None:
 def _overlay(entry: dict[str, Any]) -> bool:
     """Show a directory so that what is written to it goes elsewhere; False where overlays cannot be mounted."""
     options = ",".join(
-        f"{name}={entry[key]}" for name, key in (("lowerdir", "source"), ("upperdir", "upper"), ("workdir", "work"))
+        f"{name}={_escaped(entry[key])}" for name, key in (("lowerdir", "source"), ("upperdir", "upper"), ("workdir", "work"))
     )
     for extra in ("", ",userxattr"):  # the second is what a user namespace is allowed
         try:
@@ -252,6 +252,13 @@ def _overlay(entry: dict[str, Any]) -> bool:
             continue
         return True
     return False
+
+
+def _escaped(path: str) -> str:
+    """A path as an overlay's options take it, where commas and colons separate."""
+    for separator in "\\,:":
+        path = path.replace(separator, "\\" + separator)
+    return path
 
 
 def _hold_in_memory(target: str, options: str) -> None:

@@ -244,6 +244,33 @@ FLOW = {
             "  fix:   Use `with dsl.If(channel == True):` instead of `if channel:`; compare with None inside of a component."
         ),
     ),
+    "a calculation with a channel": (
+        pipeline("number(n=n + 1)"),
+        3,
+        (
+            'The pipeline\'s input "n" is calculated with.\n'
+            "  why:   Its value is known only when the pipeline runs.\n"
+            '  fix:   Calculate inside of a component; a text is put together as f"{channel} and more".'
+        ),
+    ),
+    "a text that is added to an output": (
+        pipeline("text(t='one' + text(t='two').output)"),
+        3,
+        (
+            'Output "Output" of task "text" is calculated with.\n'
+            "  why:   Its value is known only when the pipeline runs.\n"
+            '  fix:   Calculate inside of a component; a text is put together as f"{channel} and more".'
+        ),
+    ),
+    "a calculation with a loop's item": (
+        pipeline("with dsl.ParallelFor([1, 2]) as i:", "    number(n=2 * i)"),
+        4,
+        (
+            'The item of loop "for-loop-1" is calculated with.\n'
+            "  why:   Its value is known only when the pipeline runs.\n"
+            '  fix:   Calculate inside of a component; a text is put together as f"{channel} and more".'
+        ),
+    ),
     "a loop of Python over a channel": (
         pipeline("for one in ns:", "    number(n=one)"),
         3,

@@ -56,7 +56,7 @@ def test_a_readonly_root_stays_readonly(client: Client) -> None:
 
 
 def test_what_is_written_to_an_overlay_goes_elsewhere(client: Client) -> None:
-    layers = {name: client.pods / name for name in ("lower", "upper", "work")}
+    layers = {name: client.pods / f"a,b:c-{name}" for name in ("lower", "upper", "work")}  # what separates options
     for path in layers.values():
         path.mkdir()
         os.chown(path, _NOBODY, _NOBODY)
