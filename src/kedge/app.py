@@ -19,7 +19,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
-from kedge import __version__
+from kedge import __version__, logs
 from kedge.artifacts import staging
 from kedge.artifacts.staging import PodIdentity
 from kedge.artifacts.store import ArtifactStore
@@ -73,8 +73,7 @@ def serve(settings: Settings, *, http_port: int | None = None, https_port: int |
         StateError: The data directory cannot be used.
         KedgeError: A port is in use.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logs.set_up(settings.log_format, settings.log_level)
     asyncio.run(_serve(settings, http_port, https_port))
 
 
@@ -140,7 +139,7 @@ class _Background:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or self.failed.done() or (error := task.exception()) is None:
             return
-        _log.error("%s has failed", task.get_name(), exc_info=error)
+        _log.error("a part of the host has failed", extra={"part": task.get_name()}, exc_info=error)
         self.failed.set_exception(error)
 
     async def stop(self) -> None:
@@ -222,7 +221,7 @@ async def _parts(
                     started_at=timestamp(clock.now()),
                 )
             )
-            _log.info("ready: REST and pages at %s, Kubernetes API at %s", http, https)
+            _log.info("ready", extra={"http": http, "https": https, "version": __version__})
             yield background.failed
         finally:
             await listeners.stop(streams.close, feature.close_streams)

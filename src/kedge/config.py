@@ -64,6 +64,8 @@ class Settings:
         openlineage_api_key: Sent with them as a bearer token (``KEDGE_OPENLINEAGE_API_KEY``).
         metrics_auth: Who may read ``/metrics``: ``token`` the owner, ``none`` everyone on this machine
             (``KEDGE_METRICS_AUTH``).
+        log_format: How ``hub.log`` is written: ``text`` or ``json``, an object a line (``KEDGE_LOG_FORMAT``).
+        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR`` (``KEDGE_LOG_LEVEL``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -85,6 +87,8 @@ class Settings:
     openlineage_url: str = ""
     openlineage_api_key: str = field(default="", repr=False)
     metrics_auth: str = "token"
+    log_format: str = "text"
+    log_level: str = "INFO"
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @classmethod
@@ -119,6 +123,8 @@ class Settings:
             cache_ttl=_seconds(env, "KEDGE_CACHE_TTL"),
             openlineage_url=_openlineage(env),
             openlineage_api_key=env.get("KEDGE_OPENLINEAGE_API_KEY", ""),
+            log_format=_choice(env, "KEDGE_LOG_FORMAT", ("text", "json"), "text"),
+            log_level=_choice(env, "KEDGE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
             metrics_auth=_choice(env, "KEDGE_METRICS_AUTH", ("token", "none"), "token"),
             environ=dict(env),
         )

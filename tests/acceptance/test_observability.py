@@ -84,9 +84,13 @@ def test_prometheus_reads_what_the_host_has_done(kedge_host: RunningHost, traine
 def test_metrics_are_the_owners_unless_a_setting_says_otherwise(kedge_host: RunningHost) -> None:
     assert scrape(kedge_host).status_code == 401
     assert scrape(kedge_host, authorization="Bearer nope").status_code == 401
-    with running_host({"KEDGE_METRICS_AUTH": "none"}) as opened:
+    with running_host({"KEDGE_METRICS_AUTH": "none", "KEDGE_LOG_FORMAT": "json"}) as opened:
         assert scrape(opened).status_code == 200
         assert scrape(opened, host="evil.example").status_code == 403
+        log = (opened.home / "hub.log").read_text()
+    (ready,) = [line for line in map(json.loads, log.splitlines()) if line["message"] == "ready"]
+    assert (ready["http"], ready["level"]) == (opened.host.http, "info")
+    assert opened.host.token not in log
 
 
 def test_health_is_told_check_by_check(kedge_host: RunningHost) -> None:

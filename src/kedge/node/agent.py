@@ -307,7 +307,7 @@ class NodeAgent:
             except NotFound:
                 pod = None
             except (KedgeError, OSError) as error:
-                _log.warning("reading pod %s: %s; trying again", name, error)
+                _log.warning("a Pod cannot be read; trying again", extra={"pod": name, "error": str(error)})
                 await self._clock.sleep(_RETRY_SECONDS)
                 continue
             break
@@ -372,7 +372,7 @@ class NodeAgent:
                 hello = await self._supervisor.connect()
                 break
             except (KedgeError, OSError) as error:
-                _log.error("%s", error)
+                _log.error("the supervisor cannot be reached", extra={"error": str(error)})
                 await self._clock.sleep(_RETRY_SECONDS)
         by_pod: dict[str, list[Obj]] = {}
         for record in hello["containers"]:

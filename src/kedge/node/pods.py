@@ -186,7 +186,14 @@ class PodWorker:
                 try:
                     await self._look()
                 except (ApiError, OSError, KedgeError) as error:
-                    _log.warning("pod %s: %s", self.pod["metadata"]["name"], error)
+                    meta = self.pod["metadata"]
+                    about = {
+                        "pod": meta["name"],
+                        "namespace": meta["namespace"],
+                        "run_id": (meta.get("labels") or {}).get("kedge.dev/run"),
+                        "task_id": (meta.get("annotations") or {}).get("kedge.dev/task"),
+                    }
+                    _log.warning("a Pod's worker tries again", extra={**about, "error": str(error)})
                     self._later(self._tools.clock.now() + timedelta(seconds=self._back_off()))
         finally:
             self._task = None

@@ -128,7 +128,7 @@ class LogArchive:
         try:
             await self._copy(pod)
         except KedgeError as error:
-            _log.warning("the log of Pod %s waits to be copied: %s", pod["metadata"]["name"], error)
+            _log.warning("a log waits to be copied", extra={**_about(pod), "error": str(error)})
             self._waiting.put_nowait(pod)
             await self._parts.clock.sleep(_RETRY)
 
@@ -148,6 +148,13 @@ class LogArchive:
             return  # it never started, or its directory is gone already
         if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
             await self._parts.artifacts.write(uri, bytes(text))
+
+
+def _about(pod: Obj) -> dict[str, str]:
+    """Fields of a line that is about a step's Pod."""
+    reference, meta = observations.reference(pod), pod["metadata"]
+    step = {"run_id": reference.run, "task_id": reference.task} if reference is not None else {}
+    return {**step, "pod": meta["name"], "namespace": meta["namespace"]}
 
 
 def address(record: RunRecord, task: str, attempt: int) -> str:

@@ -168,7 +168,7 @@ class RunController:
             try:
                 await work()
             except KedgeError as error:
-                _log.warning("%s: %s Trying again.", key, error)
+                _log.warning("not done; trying again", extra={"key": str(key), "error": str(error)})
                 self._timers.after(_RETRY, key, lambda: self._insist(key, work))
 
         self._spawn(attempt())
@@ -394,7 +394,7 @@ class RunController:
         try:
             worker.feed([CancelRequested(self._clock.now(), reason)])
         except KedgeError as error:
-            _log.warning("run %s: %s It is cancelled as soon as that can be written.", worker.live.record.id, error)
+            _log.warning("a run is cancelled later", extra={"run_id": worker.live.record.id, "error": str(error)})
 
     def _adopt(self, obj: Obj) -> None:
         """Give a Run its worker, or its end when it cannot begin."""
@@ -409,12 +409,12 @@ class RunController:
             self._insist(("refuse", run_id), lambda: self._refuse(obj, reason))
             return
         except KedgeError as error:
-            _log.warning("run %s cannot begin yet: %s", run_id, error)
+            _log.warning("a run cannot begin yet", extra={"run_id": run_id, "error": str(error)})
             self._timers.after(_RETRY, ("adopt", run_id), lambda: self._adopt(obj))
             return
         except Exception:  # noqa: BLE001  # logged with its traceback
             # A defect of ours must not end the watch that all other runs depend on.
-            _log.exception("run %s cannot begin because of a defect of Kedge. Please report this.", run_id)
+            _log.exception("a run cannot begin because of a defect of Kedge. Please report this.", extra={"run_id": run_id})
             self._spawn(
                 self._refuse(obj, "The run cannot begin because of a defect of Kedge; its log (hub.log) has the traceback.")
             )
@@ -439,7 +439,7 @@ class RunController:
             if obj is not None:
                 self._heed(worker, obj)
         except KedgeError as error:
-            _log.warning("run %s: %s", worker.live.record.id, error)
+            _log.warning("a run's event is not taken", extra={"run_id": worker.live.record.id, "error": str(error)})
 
     async def _refuse(self, obj: Obj, reason: str) -> None:
         """A Run that cannot begin: its object says why, and so does the history where it can."""
@@ -533,7 +533,7 @@ class RunController:
                 RUN, record.name, record.namespace, {"status": summaries.of_live(live)}, subresource="status"
             )
         except ApiError as error:
-            _log.debug("run %s: its status could not be written: %s", live.record.id, error)
+            _log.debug("a run's status is not written", extra={"run_id": live.record.id, "error": str(error)})
 
     async def finish(self, worker: Worker) -> None:
         """The run is over and recorded: tell its object, let everything go, forget it."""

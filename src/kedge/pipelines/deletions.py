@@ -185,7 +185,7 @@ class Deletions:
             except NotFound:
                 self._drop(run_id)
             except KedgeError as error:
-                _log.warning("run %s waits to be deleted: %s", run_id, error)
+                _log.warning("a run waits to be deleted", extra={"run_id": run_id, "error": str(error)})
                 await self._clock.sleep(_RETRY)
                 continue
             return
@@ -197,9 +197,9 @@ class Deletions:
             try:
                 await self._artifacts.delete(address)
             except Invalid as error:
-                _log.warning("%s is left where it is: %s", address, error)
+                _log.warning("an address is left as it is", extra={"uri": address, "error": str(error)})
             except (KedgeError, OSError) as error:
-                _log.warning("%s waits to be deleted: %s", address, error)
+                _log.warning("an address waits to be deleted", extra={"uri": address, "error": str(error)})
                 continue
             self._drop(address)
             any_done = True

@@ -180,7 +180,9 @@ class Worker:
                 await self._pause(error)
             except Exception:  # noqa: BLE001  # logged with its traceback
                 # A defect of ours must cost neither the run nor the other runs: what is written is right, so begin from that.
-                _log.exception("run %s: its worker failed; it is loaded again. Please report this.", self.live.record.id)
+                _log.exception(
+                    "a run's worker failed; it is loaded again. Please report this.", extra={"run_id": self.live.record.id}
+                )
                 self.live.broken = True
                 await self._pause(None)
 
@@ -189,7 +191,7 @@ class Worker:
         self._failures += 1
         if error is not None:
             level = logging.WARNING if self._failures == 1 else logging.DEBUG
-            _log.log(level, "run %s waits %.2g s: %s", self.live.record.id, delay, error)
+            _log.log(level, "a run waits", extra={"run_id": self.live.record.id, "seconds": round(delay, 3), "error": str(error)})
             if not isinstance(error, ApiError):
                 self.live.broken = True
         await self.tools.clock.sleep(delay)
@@ -346,7 +348,9 @@ class Worker:
                 try:
                     self.feed([TimerFired(self.tools.clock.now(), task)])
                 except KedgeError as error:
-                    _log.warning("run %s: %s", live.record.id, error)
+                    _log.warning(
+                        "a step cannot be tried again yet", extra={"run_id": live.record.id, "task_id": task, "error": str(error)}
+                    )
 
         delay = (instruction.at - self.tools.clock.now()).total_seconds()
         self.tools.timers.after(delay, ("retry", live.record.id, task), fire)

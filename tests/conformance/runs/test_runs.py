@@ -511,7 +511,7 @@ async def test_a_full_disk_makes_a_run_wait_and_go_on(world: World, caplog: pyte
         with database.reading() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-        await life.until(lambda: "the disk is full" in caplog.text)
+        await life.until(lambda: any("the disk is full" in getattr(line, "error", "") for line in caplog.records))
         with database.reading() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
         ended = await life.end(run.id, within=20)
