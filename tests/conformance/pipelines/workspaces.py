@@ -25,7 +25,7 @@ def look(folder: str) -> list:
 def has_none() -> bool:
     import os
 
-    return not os.path.exists("/kfp-" + "workspace/notes")
+    return not os.path.exists("/kfp-" + "workspace")
 
 
 @dsl.container_component

@@ -48,6 +48,21 @@ def test_a_container_has_its_own_tmp_and_mounts(client: Client) -> None:
     assert (client.place("u/main/0") / "tmp" / "mine").exists()
 
 
+def test_a_place_in_the_root_is_seen_by_its_container_alone_and_a_link_does_not_lead_out_of_a_mount(client: Client) -> None:
+    source = client.pods / "source"
+    (source / "inner").mkdir(parents=True)
+    (source / "inner" / "file").write_text("seen")
+    (source / "way").symlink_to("inner")
+    (source / "out").symlink_to("/etc")
+    mount = {"source": str(source), "target": "/place-of-a-test", "readonly": False, "inside": "way"}
+    client.run("u/main/0", "sh", "-c", "cat /place-of-a-test/file", mounts=[mount])
+    client.run("v/main/0", "sh", "-c", "test -e /place-of-a-test; echo $?")
+    assert next(line for line in client.log("u/main/0") if line.startswith("stdout")) == "stdout F seen"
+    assert [line for line in client.log("v/main/0") if line.startswith("stdout")] == ["stdout F 1"]
+    ended = client.run("w/main/0", "true", mounts=[{**mount, "inside": "out/ssl"}])
+    assert (ended["reason"], "a link in it leads out of the volume" in ended["message"]) == ("StartError", True)
+
+
 def test_a_readonly_root_stays_readonly(client: Client) -> None:
     script = "touch /etc/kedge-test /usr/kedge-test; touch /tmp/x && echo tmp; mount -o remount,rw / || echo no"
     client.run("u/main/0", "sh", "-c", script, readonly=True)
