@@ -130,6 +130,7 @@ daily = client.create_recurring_run(
 )
 assert (daily.mode, daily.status, daily.max_concurrency) == ("DISABLE", "DISABLED", "1")
 assert client.list_recurring_runs(experiment_id=trials.experiment_id).total_size == 2
+assert len(client.list_recurring_runs(experiment_id=trials.experiment_id).recurring_runs) == 2
 client.delete_recurring_run(every.recurring_run_id)
 client.delete_job(daily.recurring_run_id)
 assert client.list_recurring_runs().recurring_runs is None

@@ -19,6 +19,8 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 BODY_LIMIT = 64 << 20
 """Bytes of a request: a pipeline of ten thousand tasks has some twenty million."""
+# The one field of a list that upstream's protocol spells otherwise, and its clients look for.
+_ALSO = {"recurring_runs": ("recurringRuns",)}
 _encoder = msgspec.json.Encoder()
 # HTTP status to google.rpc.Code, as grpc-gateway pairs them.
 _RPC = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 410: 9, 413: 8, 422: 3, 429: 8, 500: 13, 501: 12, 503: 14}
@@ -115,5 +117,9 @@ def decode(body: bytes, kind: type[T], what: str) -> T:
 
 def listed(name: str, items: list[Any], found: pages.Page[Any]) -> Response:
     """Answer with one page; what is empty is left out, as everywhere."""
-    body: dict[str, Any] = {name: items, "total_size": found.total, "next_page_token": found.next_token}
+    body: dict[str, Any] = {
+        **dict.fromkeys((name, *_ALSO.get(name, ())), items),
+        "total_size": found.total,
+        "next_page_token": found.next_token,
+    }
     return answer({key: value for key, value in body.items() if value})

@@ -347,5 +347,10 @@ SCHEMAS: dict[str, Schema] = {
     "Pipelines": listed("pipelines", "Pipeline"),
     "PipelineVersions": listed("pipeline_versions", "PipelineVersion"),
     "Experiments": listed("experiments", "Experiment"),
-    "RecurringRuns": listed("recurring_runs", "RecurringRun"),
+    "RecurringRuns": fields(
+        recurring_runs=many(ref("RecurringRun")),
+        recurringRuns=many(ref("RecurringRun")),
+        total_size=NUMBER,
+        next_page_token=TEXT,
+    ),
 }
