@@ -140,6 +140,12 @@ def run_notebook(**_: Any) -> None:
 
     Raises:
         RuntimeError: There is no notebook here.
+
+    Examples:
+        >>> run_notebook(depth=3)  # not in a step
+        Traceback (most recent call last):
+        ...
+        RuntimeError: dsl.run_notebook() was called where there is no notebook: it runs in the step ...
     """
     raise RuntimeError(
         "dsl.run_notebook() was called where there is no notebook: it runs in the step of a component that is declared with "

@@ -37,6 +37,17 @@ def notebook_component(
 
     Raises:
         DslError: There is no such notebook, or the signature is none that a component can have.
+
+    Examples:
+        >>> import pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "train.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
+        >>> from kedge import dsl
+        >>> @dsl.notebook_component(notebook_path=str(folder))
+        ... def train(depth: int) -> None:
+        ...     dsl.run_notebook(depth=depth)
+        >>> train.name
+        'train'
     """
     wanted = passthroughs(task_config_passthroughs)
     requirements = list(embedding.NOTEBOOK_PACKAGES) if packages_to_install is None else packages_to_install
