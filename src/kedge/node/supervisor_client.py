@@ -57,7 +57,7 @@ class Supervisor(asyncio.Protocol):
             Its ``hello``: version, pid, boot id, why it cannot make private views, and the containers that it knows.
 
         Raises:
-            KedgeError: It cannot be started; says where its log is.
+            KedgeError: It cannot be started; says where its log is. Or one of another version of Kedge is busy.
         """
         for _ in range(_ATTEMPTS):
             sock = self._try() or await asyncio.to_thread(self._launch)
@@ -68,10 +68,27 @@ class Supervisor(asyncio.Protocol):
             await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=sock)
             with suppress(ConnectionError):
                 hello = await self._ask({"op": "hello"}, "hello")
+                if hello["version"] != protocol.VERSION:
+                    await self._replace(hello)
                 self._greeted = True
                 return hello
         log = self._directory / "supervisor.log"
         raise KedgeError(f"The supervisor of {self._directory} cannot be reached or started. Its log, {log}, may say why.")
+
+    async def _replace(self, hello: Obj) -> None:
+        """Have a supervisor of another version of Kedge end: it would pass over what it does not know.
+
+        Raises:
+            ConnectionError: It has ended.
+            KedgeError: It has containers.
+        """
+        await self._ask({"op": "quit"}, "refused")
+        self.close()
+        running = [record["id"] for record in hello["containers"] if record["state"] == "running"]
+        raise KedgeError(
+            f"The supervisor of {self._directory} (process {hello['pid']}) is of another version of Kedge and still runs "
+            f"{len(running)} containers. Start the host with that version until they have ended, or end them: `kedge down`."
+        )
 
     def start(self, container: str, spec: Obj) -> None:
         """Ask for a container; ``started`` and ``exited`` follow as events."""

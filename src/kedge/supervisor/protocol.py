@@ -40,7 +40,9 @@ when they can.
 import json
 from typing import Any
 
-VERSION = 1
+# Another number is another protocol: an agent replaces a supervisor that speaks it, once that has nothing to do. Raise it with
+# every word of a SPEC that must not be passed over, such as one that keeps a container from something.
+VERSION = 2
 # The largest line that is read: specs hold environments of up to a few hundred kilobytes.
 MAX_LINE = 8 << 20
 
