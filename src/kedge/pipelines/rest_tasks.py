@@ -142,7 +142,7 @@ class Tasks:
         """Every task as it is, then each change, then the run."""
         run_id, pipeline = watched.id, self._controller.pipeline(watched)
         changed: dict[str, Task] = {}
-        told: dict[str, str] = {}
+        reasons: dict[str, str] = {}
         wake, over = asyncio.Event(), asyncio.Event()
 
         def listen(tasks: Iterable[Task]) -> None:
@@ -155,45 +155,60 @@ class Tasks:
         listeners = live.listeners if live is not None else []
         listeners.append(listen)
         closing = asyncio.ensure_future(self._closing.wait())
+        loop = asyncio.get_running_loop()
+        look_at = loop.time()
         try:
             rows: Iterable[Task] = live.engine.tasks.values() if live is not None else self._history.tasks(run_id)
             changed.update((task.id, task) for task in rows)
             while True:
+                if loop.time() >= look_at:
+                    changed.update(self._explained(run_id, reasons))
+                    look_at = loop.time() + _LOOK_AGAIN_AT_PODS
                 while changed:
                     some = [changed.pop(key) for key in list(changed)[:_SLICE]]
-                    told.update((task.id, self._why(run_id, task)) for task in some)
-                    bodies = [shapes.task(task, run_id, pipeline=pipeline) | _because(told[task.id]) for task in some]
+                    bodies = [shapes.task(task, run_id, pipeline=pipeline) | _because(_said(task, reasons)) for task in some]
                     yield b"".join(_line(body) + b"\n" for body in bodies)
                 if self._controller.live(run_id) is None:
                     break
                 wake.clear()
                 waiting = asyncio.ensure_future(wake.wait())
-                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED, timeout=_LOOK_AGAIN_AT_PODS)
+                rest = max(0.0, look_at - loop.time())
+                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED, timeout=rest)
                 waiting.cancel()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), _GATHER)
                 if closing.done():
                     return
-                changed.update((task.id, task) for task in self._explained(run_id, told))
             record = self._history.run(run_id)
             yield _line({"run": shapes.run(record) if record is not None else {"run_id": run_id, "state": "CANCELED"}}) + b"\n"
         finally:
             closing.cancel()
             listeners.remove(listen)
 
-    def _why(self, run_id: str, task: Task) -> str:
-        live = self._controller.live(run_id)
-        return self._reason(live.record, task) if live is not None else ""
+    def _explained(self, run_id: str, reasons: dict[str, str]) -> dict[str, Task]:
+        """Steps that wait for another reason than was told: their Pods change, and they do not.
 
-    def _explained(self, run_id: str, told: Mapping[str, str]) -> Iterable[Task]:
-        """Steps that wait for another reason than was told: their Pods change, and they do not."""
+        Args:
+            run_id: The run.
+            reasons: What was told of each step that waited when this was last called; brought up to date. A step that waits only
+                since then has no reason yet: most are about to start.
+
+        Returns:
+            The steps by id.
+        """
         live = self._controller.live(run_id)
+        before, found = dict(reasons), dict[str, Task]()
+        reasons.clear()
         if live is None:
-            return
+            return found
         for task_id, _ in itertools.islice(live.attempts, _MOST_EXPLAINED):
             task = live.engine.tasks[task_id]
-            if task.state is State.PENDING and self._reason(live.record, task) != told.get(task_id, ""):
-                yield task
+            if task.state is not State.PENDING:
+                continue
+            reasons[task_id] = self._reason(live.record, task) if task_id in before else ""
+            if reasons[task_id] != before.get(task_id, ""):
+                found[task_id] = task
+        return found
 
     # ---- logs
 
@@ -295,6 +310,10 @@ class Tasks:
                 yield found
         finally:
             closing.cancel()
+
+
+def _said(task: Task, reasons: Mapping[str, str]) -> str:
+    return reasons.get(task.id, "") if task.state is State.PENDING else ""
 
 
 def _because(reason: str) -> dict[str, str]:

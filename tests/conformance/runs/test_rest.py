@@ -264,6 +264,13 @@ async def test_a_watch_that_begins_late_tells_everything_and_ends(api: Api) -> N
     assert changes[-1]["run"]["state"] == "SUCCEEDED"
 
 
+async def test_no_reason_is_told_for_a_step_that_starts_at_once(api: Api) -> None:
+    run = await api(api.client.run, pipelines.chain(3))
+    changes = await api(lambda: list(api.client.watch(run["run_id"])))
+    assert {change["task_id"] for change in changes[:-1]} == {"", "s0", "s1", "s2"}
+    assert not any("waiting_reason" in change for change in changes)
+
+
 async def test_logs_of_steps(api: Api) -> None:
     run = await api(api.client.run, pipelines.chain(1))
     await api(api.client.wait, run["run_id"])
