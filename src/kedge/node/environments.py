@@ -55,7 +55,7 @@ def wanted(version: str, pod: Obj) -> Wanted:
     Raises:
         Refusal: The annotation is not what it should be.
     """
-    text = (pod["metadata"].get("annotations") or {}).get(PYTHON_ANNOTATION)
+    text = _annotation(pod)
     if not text:
         return Wanted(version)
     try:
@@ -66,6 +66,15 @@ def wanted(version: str, pod: Obj) -> Wanted:
         )
         raise Refusal("EnvironmentFailed", message) from error
     return Wanted(version, tuple(lists[0]), tuple(lists[1]), tuple(lists[2]))
+
+
+def installs(pod: Obj) -> bool:
+    """Whether a step's code names an installer: what it adds is then not for the others that share its environment."""
+    return '"installs":' in _annotation(pod) and json.loads(_annotation(pod)).get("installs") is True
+
+
+def _annotation(pod: Obj) -> str:
+    return (pod["metadata"].get("annotations") or {}).get(PYTHON_ANNOTATION) or ""
 
 
 def _strings(found: Any, key: str) -> list[str]:

@@ -159,7 +159,7 @@ def request_of(pod: Obj, container: Obj, environment: Environment, prepared: Pre
         spec |= {"tmp": str(prepared.directory / "tmp"), "keep": machine.keep, "readonly": readonly}
         _in_memory(pod, container, mounts, user)
         _private_places(spec, container, prepared)
-        if python and (not expanded or len(container.get("args") or ()) > 1):
+        if python and (not expanded or len(container.get("args") or ()) > 1 or environments.installs(pod)):
             _own_environment(spec, python, prepared)
     if (container.get("securityContext") or {}).get("allowPrivilegeEscalation") is False:
         spec["confined"] = True
@@ -244,7 +244,10 @@ def _private_places(spec: Obj, container: Obj, prepared: Prepared) -> None:
 
 
 def _own_environment(spec: Obj, python: Path, prepared: Prepared) -> None:
-    """Let a container that is no step of ours install packages, without changing the environment that others share."""
+    """Let a container install packages without changing the environment that others share.
+
+    Given to what may do so: a program of its own, and a step whose code names an installer.
+    """
     layers = {name: prepared.directory / "environment" / name for name in ("upper", "work")}
     for place in layers.values():
         place.mkdir(parents=True, exist_ok=True)

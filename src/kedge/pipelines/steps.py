@@ -8,6 +8,7 @@ hundred Pods of a few shared parts. There are three kinds of Pod:
 - a *staged* container: an init container brings the inputs, a sidecar collects the outputs when the user's command has ended.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,8 @@ _LAUNCHER = "/kedge/launcher/launcher.pyz"
 _GRACE = 30
 # The sidecar's grace period is its budget for uploads.
 _UPLOAD_GRACE = 600
+# A step that names one of them may change the environment that it runs in, which others share; a comment costs it a mount.
+_INSTALLERS = re.compile(r"\b(pip3?|uv|ensurepip|easy_install|conda|mamba|micromamba)\b")
 _json = msgspec.json.Encoder()
 
 
@@ -455,7 +458,9 @@ def _shared(plan: StepPlan, name: str, make: Any) -> Any:
 
 def _python_annotation(plan: StepPlan) -> str:
     python = plan.python or templates.PythonStep("", "")
-    found = {"packages": python.packages, "indexUrls": python.index_urls, "trustedHosts": python.trusted_hosts}
+    found: Obj = {"packages": python.packages, "indexUrls": python.index_urls, "trustedHosts": python.trusted_hosts}
+    if _INSTALLERS.search(python.source):
+        found["installs"] = True
     return _json.encode(found).decode()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kedge.errors import PipelineError
+from kedge.dsl import template
 from kedge.kube import names, pods
 from kedge.kube.kinds import Obj
 from kedge.pipelines import code, documents, ir
@@ -78,6 +79,13 @@ def test_a_python_step_is_one_container_with_the_launcher() -> None:
     assert metadata["finalizers"] == ["kedge.dev/tracking"]
     assert metadata["ownerReferences"][0]["uid"] == RUN.id
     assert pod["spec"]["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize(("line", "told"), [("run(['pip', 'install', 'six'])", True), ("pipe = scipy.uvw", None)])
+def test_a_step_that_names_an_installer_is_told_apart(line: str, told: bool | None) -> None:  # noqa: FBT001  # a table
+    command = template.command(template.render(()), f"def add():\n    {line}\n")
+    part = component("add", {}, {}), {"container": {"image": "python:3", "command": command, "args": template.arguments("add")}}
+    assert json.loads(pod_of("add", part)["metadata"]["annotations"]["kedge.dev/python"]).get("installs") is told
 
 
 def test_parameters_alone_need_no_call_and_travel_in_the_variable() -> None:
