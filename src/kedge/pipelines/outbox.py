@@ -132,6 +132,12 @@ class Outbox:
                     self._bound()
                     await self._clock.sleep(delay)
                     self._wake.set()
+                except Exception:  # noqa: BLE001  # logged with its traceback; a defect must not end the sender
+                    _log.exception("lineage events wait: an unforeseen error; they are tried again")
+                    delay = min(_FIRST_DELAY * 2.0 ** min(failures, 16), _LAST_DELAY)
+                    failures += 1
+                    await self._clock.sleep(delay)
+                    self._wake.set()
 
     async def _send_some(self, client: httpx.AsyncClient) -> bool:
         with self._database.reading() as connection:
@@ -141,6 +147,8 @@ class Outbox:
                 await self._send(client, self._body(row))
             except Refused as error:
                 _log.warning("a lineage event of run %s is left out: %s", row["run_id"], error)
+            except msgspec.MsgspecError:
+                _log.exception("a lineage event of run %s is left out: what was kept of it cannot be read", row["run_id"])
             with self._database.transaction() as connection:
                 connection.execute(_note, {"number": row["seq"]})
                 if row["kind"] == "end" and not row["task_id"]:

@@ -1,0 +1,66 @@
+"""The sender of lineage events outlives what nobody foresaw."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from kedge.db.database import Database, open_sqlite
+from kedge.db.tables import lineage_events
+from kedge.pipelines.history import History
+from kedge.pipelines.outbox import Outbox
+from kedge.testing.clock import FakeClock
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    found = open_sqlite(tmp_path / "history.db")
+    yield found
+    found.close()
+
+
+def keep(database: Database, *events: str) -> None:
+    with database.transaction() as connection:
+        for number, event in enumerate(events):
+            row = {"run_id": "r", "task_id": f"t{number}", "generation": 0, "kind": "start", "event": event}
+            connection.execute(insert(lineage_events), [{**row, "spec_digest": "", "component": "", "executor": "", "sent": 0}])
+
+
+async def sender(database: Database, url: str, clock: FakeClock) -> Outbox:
+    outbox = Outbox(database, History(database), clock, url=url, api_key="", version="1")
+    await outbox.start()
+    return outbox
+
+
+async def test_a_defect_is_told_with_its_traceback_and_the_events_are_tried_again(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(database, '{"a": 1}')
+    clock = FakeClock()
+    outbox = await sender(database, "http://a host/\0", clock)  # httpx refuses it with an error that is none of HTTP's
+    with caplog.at_level(logging.ERROR):
+        await clock.advance(60.0)
+        told = len(caplog.records)
+        await clock.advance(60.0)
+    await outbox.stop()
+    assert told >= 1
+    assert len(caplog.records) > told, "the sender ended"
+    assert "InvalidURL" in caplog.text
+    assert "Traceback" in caplog.text
+
+
+async def test_an_event_that_cannot_be_read_delays_no_other(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(database, "not JSON", '{"b": 2}')
+    outbox = await sender(database, (tmp_path / "deep" / "events.jsonl").as_uri(), FakeClock())
+    target = tmp_path / "deep" / "events.jsonl"
+    clock = FakeClock()
+    while not (target.exists() and target.read_text().endswith("\n")):
+        await clock.advance(0)
+    await outbox.stop()
+    assert [json.loads(line) for line in target.read_text().splitlines()] == [{"b": 2}]
+    assert "a lineage event of run r is left out" in caplog.text
