@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+from kedge.artifacts import sas
 from kedge.artifacts.content import MANIFEST_SUFFIX
 from kedge.artifacts.sigv4 import Credentials, Scope, presign
 from kedge.artifacts.uris import join_path, scheme
@@ -26,6 +27,7 @@ from kedge.kube.clock import Clock
 GRANT_TIME = timedelta(hours=1)
 _ANSWER_SECONDS = 30.0  # for anything but the bytes of an artifact
 _SLOWEST = 256 << 10  # bytes a second of an upload
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT", "GOOGLE_BASE_URL")
 _Found = TypeVar("_Found")
 
 
@@ -73,10 +75,15 @@ class Remote:
         """
         bucket, key = _split(uri)
         try:
-            return await import_module("obstore").sign_async(self._store(bucket), method, key, GRANT_TIME)
+            url = await import_module("obstore").sign_async(self._store(bucket), method, key, GRANT_TIME)
         except _errors() as error:
             why = f"{uri}: no grant could be signed: {error}. Are the store's credentials set where the hub runs?"
             raise Invalid(why) from error
+        if is_azure(uri):
+            return sas.mended(url, key, _azure_account(uri, self._environ), self._environ)
+        if scheme(uri) == "gs" and "%" in key:  # obstore leaves it as it is, and Google reads another name
+            raise Invalid(f"{uri}: no address of a name with '%' can be signed for Google. Give the file another name.")
+        return url
 
     async def signer(self, uri: str) -> S3Signer | None:
         """What signs any request for an S3 object; ``None`` for other stores, and where the secret is not in the environment.
@@ -187,7 +194,7 @@ class Remote:
             raise Invalid(f"{uri}: the store cannot be used: {reason}") from error
 
     def _store(self, bucket: str) -> Any:
-        return _store(bucket, self._environ.get("AWS_ENDPOINT_URL", self._environ.get("AWS_ENDPOINT", "")).startswith("http://"))
+        return _store(bucket, any(self._environ.get(name, "").startswith("http://") for name in _ENDPOINTS))
 
 
 def is_s3(uri: str) -> bool:
@@ -198,6 +205,11 @@ def is_s3(uri: str) -> bool:
 def is_azure(uri: str) -> bool:
     """Whether an address is spoken to as Azure's blob store."""
     return scheme(uri) in {"az", "abfs"}
+
+
+def _azure_account(uri: str, environ: Mapping[str, str]) -> str:
+    named = re.match(r"abfss?://[^/@]+@([^./]+)", uri)
+    return named[1] if named else environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
 
 
 @lru_cache(maxsize=32)
