@@ -1,4 +1,4 @@
-"""Real servers for the tests that speak as Azure's and as Google's stores do: Azurite, and fake-gcs-server behind a front of ours.
+"""Real servers for the tests, which speak as Azure's and as Google's stores do: Azurite, and fake-gcs-server behind a front.
 
 Azurite checks every signature, and ``Content-MD5``. fake-gcs-server checks none, so the front does: each signed address, with the
 public key of the test's service account. It also lacks the plain ``PUT`` of an object by who has a token, which the hub makes for
@@ -72,7 +72,8 @@ def running_azurite() -> Generator[Cloud]:
     command = [_node(), str(_azurite()), "--silent", "--disableTelemetry", "--location", str(folder)]
     command += ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck"]
     endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
-    environ = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY, "AZURE_STORAGE_ENDPOINT": endpoint}
+    account = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY}
+    environ = {**account, "AZURE_STORAGE_ENDPOINT": endpoint}
     with _server(command, folder, port):
         _make_container(endpoint, "bucket")
         yield Cloud("az://bucket", environ)
@@ -143,7 +144,7 @@ class _Front(BaseHTTPRequestHandler):
         given = bytes.fromhex(asked.pop("X-Goog-Signature"))
         query = "&".join(f"{quote(name, safe='-_.~')}={quote(asked[name], safe='-_.~')}" for name in sorted(asked))
         # obstore signs for Google's own host, wherever it is told to go.
-        request = "\n".join([self.command, split.path, query, "host:storage.googleapis.com", "", "host", "UNSIGNED-PAYLOAD"])
+        request = f"{self.command}\n{split.path}\n{query}\nhost:storage.googleapis.com\n\nhost\nUNSIGNED-PAYLOAD"
         scope = asked["X-Goog-Credential"].partition("/")[2]
         digest = hashlib.sha256(request.encode()).hexdigest()
         text = "\n".join([asked["X-Goog-Algorithm"], asked["X-Goog-Date"], scope, digest])
@@ -182,7 +183,14 @@ class _Body:
 
 def _make_container(endpoint: str, name: str) -> None:
     date = formatdate(usegmt=True)
-    lines = ["PUT", *[""] * 11, f"x-ms-date:{date}", "x-ms-version:2023-11-03", f"/{ACCOUNT}/{ACCOUNT}/{name}", "restype:container"]
+    lines = [
+        "PUT",
+        *[""] * 11,
+        f"x-ms-date:{date}",
+        "x-ms-version:2023-11-03",
+        f"/{ACCOUNT}/{ACCOUNT}/{name}",
+        "restype:container",
+    ]
     made = hmac.new(base64.b64decode(ACCOUNT_KEY), "\n".join(lines).encode(), hashlib.sha256).digest()
     signed = f"SharedKey {ACCOUNT}:{base64.b64encode(made).decode()}"
     headers = {"x-ms-date": date, "x-ms-version": "2023-11-03", "Authorization": signed}

@@ -27,7 +27,14 @@ from kedge.kube.clock import Clock
 GRANT_TIME = timedelta(hours=1)
 _ANSWER_SECONDS = 30.0  # for anything but the bytes of an artifact
 _SLOWEST = 256 << 10  # bytes a second of an upload
-_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT", "GOOGLE_BASE_URL")
+_ENDPOINTS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ENDPOINT",
+    "AZURE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+)
 _Found = TypeVar("_Found")
 
 

@@ -41,7 +41,8 @@ def mended(url: str, key: str, account: str, environ: Mapping[str, str]) -> str:
     container = split.path.rsplit("/", key.count("/") + 1)[0]
     query = dict(parse_qsl(split.query))
     query["sig"] = signature(query, split.netloc, f"{container}/{key}", account, secret)
-    return f"{split.scheme}://{split.netloc}{container}/{quote(key)}?" + "&".join(f"{name}={quote(query[name], safe='')}" for name in query)
+    asked = "&".join(f"{name}={quote(query[name], safe='')}" for name in query)
+    return f"{split.scheme}://{split.netloc}{container}/{quote(key)}?{asked}"
 
 
 def signature(query: Mapping[str, str], host: str, path: str, account: str, secret: str) -> str:
