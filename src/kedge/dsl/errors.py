@@ -1,13 +1,17 @@
 """What is wrong with a pipeline, found while it is defined.
 
     DslError (a ValueError)       the pipeline cannot mean what it says; str() says what, where, why and how to fix it
-    └── TypeMismatch (a TypeError)  a value or a channel of one type given where another is wanted
+    ├── TypeMismatch (a TypeError)  a value or a channel of one type given where another is wanted
+    └── UnknownName (an AttributeError)  a method or an attribute that is not there
 
 The language runs inside steps as well, where none of Kedge's floors is installed, so it has errors of its own.
 """
 
 import sys
-from typing import NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Code knows its file by the same name as its module does.
 _HERE = __file__[: -len("errors.py")]
@@ -52,6 +56,18 @@ class DslError(ValueError):
 
 class TypeMismatch(DslError, TypeError):
     """A value or a channel of one type was given where another is wanted."""
+
+
+class UnknownName(DslError, AttributeError):
+    """A method or an attribute that is not there, as by a slip of the pen."""
+
+
+def nearest(name: str, known: "Iterable[str]") -> str:
+    """A question that names what was meant; empty where nothing is near."""
+    from difflib import get_close_matches  # noqa: PLC0415  # only for a message
+
+    close = get_close_matches(name, list(known), 1)
+    return f'Did you mean "{close[0]}"?' if close else ""
 
 
 def _rebuild(cls: "type[DslError]", what: str, why: str, fix: str, where: Place) -> DslError:

@@ -235,6 +235,12 @@ class ParallelFor(_Block):
         if not items:
             raise DslError("dsl.ParallelFor got an empty list.", why="Its tasks would never run.", fix="Pass at least one item.")
         for index, item in enumerate(items):
+            if (held := self._held(item)) is not None:
+                raise TypeMismatch(
+                    f"Item {index} of dsl.ParallelFor holds {held.title}.",
+                    why="The items of a list that is written down are fixed before the pipeline runs.",
+                    fix="Let a step make the list: a component that takes the value and returns a list; loop over its output.",
+                )
             if type_of(item) is None:
                 raise TypeMismatch(
                     f"Item {index} of dsl.ParallelFor is {shown(item)}, {a(type(item).__name__)}.",
@@ -244,6 +250,16 @@ class ParallelFor(_Block):
             return [plain(item, UNKNOWN) for item in items]
         except TypeError as error:
             raise TypeMismatch(f"An item of dsl.ParallelFor cannot be sent to a step: {error}.", fix="Use JSON values.") from None
+
+    def _held(self, value: Any) -> Optional[Channel]:
+        """The first channel in a constant."""
+        value = unwrapped(value)
+        if isinstance(value, Channel):
+            return value
+        if isinstance(value, str):
+            return next(iter(self.graph.marked_in(value)), None)
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        return next((held for held in map(self._held, inside) if held is not None), None)
 
     def __enter__(self) -> Any:
         group = self.open()

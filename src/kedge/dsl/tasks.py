@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Union
 
 from .channels import Channel, FieldChannel, InputChannel, ItemChannel, OutputChannel, unwrapped
-from .errors import DslError, TypeMismatch, caller, names
+from .errors import DslError, TypeMismatch, UnknownName, caller, names, nearest
 from .graph import Graph, Node, belongs
 from .groups import ExitHandler
 from .interface import MISSING, Interface, Port
@@ -91,6 +91,16 @@ class PipelineTask(Node):
         self._outputs: Optional[Dict[str, Channel]] = None
         graph.add(self)
         graph.tasks.append(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Say which method was meant; reached only by names that are not there."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise UnknownName(
+            f'A task has no attribute "{name}".',
+            fix=nearest(name, [known for known in dir(type(self)) if not known.startswith("_")])
+            or "The methods of a task are those of kfp.dsl.PipelineTask; an output is task.outputs[\"…\"].",
+        )
 
     @property
     def outputs(self) -> Dict[str, Channel]:
@@ -366,7 +376,7 @@ def bind(task: PipelineTask, given: Dict[str, Any]) -> Dict[str, Argument]:
         if name not in inputs:
             raise DslError(
                 f'{_call(task)} has no input "{name}".', why=f"Its inputs are {names(inputs)}.",
-                fix=_nearest(name, inputs) or f'Remove "{name}", or add it to the component.', where=task.place,
+                fix=nearest(name, inputs) or f'Remove "{name}", or add it to the component.', where=task.place,
             )  # fmt: skip
     bound: Dict[str, Argument] = {}
     for name, port in inputs.items():
@@ -385,13 +395,6 @@ def bind(task: PipelineTask, given: Dict[str, Any]) -> Dict[str, Argument]:
 
 def _call(task: PipelineTask) -> str:
     return f'Task "{task.name}" in pipeline "{task.graph.name}"'
-
-
-def _nearest(name: str, known: Dict[str, Port]) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415  # only for the message
-
-    close = get_close_matches(name, known, 1)
-    return f'Did you mean "{close[0]}"?' if close else ""
 
 
 def _argument(task: PipelineTask, port: Port, value: Any) -> Argument:

@@ -27,6 +27,7 @@ from kedge.pipelines.documents import Document
 from kedge.pipelines.project import pack
 
 _MODULE = "kedge_pipeline_file"
+_PACKAGE = Path(template.__file__).parent.parent
 # Importing a file changes the process's module path for a moment.
 _importing = threading.Lock()
 
@@ -172,10 +173,17 @@ def _failed(error: BaseException, file: Path) -> PipelineError:
 
 
 def _frames(error: BaseException, file: Path) -> list[traceback.FrameSummary]:
-    """The user's part of the traceback: from the file's own line on."""
+    """The user's part of the traceback: from the file's own line on, without what Kedge and Python's import do between."""
     frames = traceback.extract_tb(error.__traceback__)
     first = next((index for index, frame in enumerate(frames) if frame.filename == str(file)), len(frames))
-    return frames[first:]
+    return [frame for frame in frames[first:] if not _is_between(frame.filename, file.parent)]
+
+
+def _is_between(filename: str, folder: Path) -> bool:
+    if filename.startswith("<frozen "):
+        return True
+    # An environment may lie in the user's folder, and an example of ours in the package.
+    return Path(filename).is_relative_to(_PACKAGE) and not (folder.is_relative_to(_PACKAGE) and Path(filename).is_relative_to(folder))
 
 
 def _where(error: BaseException, file: Path) -> str:

@@ -14,6 +14,7 @@ from kedge.pipelines.engine.types import State, Task, Waiting
 NO_ROOM = "waits for its turn: as many Pods as may wait for a node do so already"
 _ON_NODE = "waits for its turn on the node: other steps use its processors, memory or devices"
 _TURN = "waits for its turn on the node"
+_TAKEN_UP = "waits until its node takes it up"
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _WORDS = {
     "CreateContainerConfigError": "something that it needs is missing",
@@ -87,7 +88,9 @@ def _waiting(status: dict[str, Any], around: Around) -> str:
     if not containers:
         if around.ahead:
             return f"{_TURN}: {around.ahead} {'step is' if around.ahead == 1 else 'steps are'} before it"
-        return f"{_TURN}: {around.warning}" if around.warning and around.ahead is None else _ON_NODE
+        if around.ahead == 0:
+            return _ON_NODE
+        return f"{_TURN}: {around.warning}" if around.warning else _TAKEN_UP
     for container in containers:
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")

@@ -86,6 +86,20 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
             "  File \"{file}\", line 2, in f\n    return {{}}['key']\nCorrect that line."
         ),
     ),
+    "an exception in a pipeline": (
+        "from kedge import dsl\n@dsl.pipeline\ndef p():\n    with dsl.ParallelFor([1]):\n        1 / 0\n",
+        {},
+        (
+            "{file}:5: the file could not be imported: ZeroDivisionError: division by zero\n"
+            '  File "{file}", line 2, in <module>\n    @dsl.pipeline\n'
+            '  File "{file}", line 5, in p\n    1 / 0\nCorrect that line.'
+        ),
+    ),
+    "a misspelt method": (
+        HEAD + "@dsl.pipeline\ndef p():\n    work(n=1).set_cpu_limt('1')\n",
+        {},
+        'A task has no attribute "set_cpu_limt".\n  where: {file}:7\n  fix:   Did you mean "set_cpu_limit"?',
+    ),
     "an exit": (
         "import sys\nsys.exit('no data')\n",
         {},

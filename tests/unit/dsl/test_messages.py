@@ -445,6 +445,15 @@ FLOW = {
         3,
         "dsl.ParallelFor got an empty list.\n  why:   Its tasks would never run.\n  fix:   Pass at least one item.",
     ),
+    "a loop over a list with a channel in it": (
+        pipeline("with dsl.ParallelFor([1, {'a': [n]}]) as item:", "    number()"),
+        3,
+        (
+            'Item 1 of dsl.ParallelFor holds the pipeline\'s input "n".\n'
+            "  why:   The items of a list that is written down are fixed before the pipeline runs.\n"
+            "  fix:   Let a step make the list: a component that takes the value and returns a list; loop over its output."
+        ),
+    ),
     "a field that the items do not have": (
         pipeline("with dsl.ParallelFor([{'a': 1}, {'a': 2, 'b': 3}]) as item:", "    number(n=item.b)"),
         4,
