@@ -6,6 +6,7 @@ however that ends; no stale lock file can keep anybody out.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ from kedge.files import write_private
 
 # Raised when an older Kedge could not use the directory any more (a new layout; the databases have versions of their own).
 FORMAT = 1
+
+
+def build() -> str:
+    """Which code of Kedge this process runs, by content: of one version number there may be many."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"{path.relative_to(package)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class Host:
         pid: The hub's process.
         version: Kedge's version in that process.
         started_at: RFC 3339.
+        build: Which code it runs, see `build`; empty where it did not say.
     """
 
     http: str
@@ -42,6 +54,7 @@ class Host:
     pid: int
     version: str
     started_at: str
+    build: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as ``host.json`` and ``kedge status --output json`` have them."""
@@ -54,6 +67,7 @@ class Host:
             "pid": self.pid,
             "version": self.version,
             "startedAt": self.started_at,
+            "build": self.build,
         }
 
 
@@ -107,8 +121,8 @@ class Home:
             _write(self.path / "ports.json", json.dumps({"http": http, "https": https}))
 
     def announce(self, host: Host) -> None:
-        """Write ``host.json``, by which clients find this process; mode 0600, because it holds the token."""
-        _write(self.path / "host.json", json.dumps(host.as_json(), indent=1))
+        """Write ``host.json``, by which clients find this process, with its `build`; mode 0600, because it holds the token."""
+        _write(self.path / "host.json", json.dumps({**host.as_json(), "build": build()}, indent=1))
 
     def release(self) -> None:
         """Let another process have the directory; takes ``host.json`` away first."""

@@ -42,6 +42,7 @@ def read(home: Path) -> Host | None:
             pid=int(fields["pid"]),
             version=str(fields.get("version", "")),
             started_at=str(fields.get("startedAt", "")),
+            build=str(fields.get("build", "")),
         )
     except FileNotFoundError:
         return None

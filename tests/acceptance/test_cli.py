@@ -227,6 +227,43 @@ def test_following_a_run_outlives_the_host(own_host: RunningHost, tmp_path: Path
     assert "SUCCEEDED  wait" in out
 
 
+def test_following_says_that_it_waits_for_a_host_that_was_taken_down(own_host: RunningHost, tmp_path: Path) -> None:
+    path = tmp_path / "nap.py"
+    path.write_text(PIPELINE.replace("time.sleep(600)", "time.sleep(2)"))
+    process = following(own_host, "run", str(path), "--pipeline", "slow", "--no-cache")
+    until(process, "RUNNING    wait")
+    own_host.cli("down", check=True)
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    assert "does not answer. Waiting up to 120 s until it is back: `kedge up --detach` starts it." in told
+    own_host.start()
+    out, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "The host is back." in told
+    assert "SUCCEEDED  wait" in out
+
+
+def test_a_host_that_runs_other_code_is_named_in_place_of_a_traceback(own_host: RunningHost, file: Path) -> None:
+    described = own_host.home / "host.json"
+    known = json.loads(described.read_text())
+    described.write_text(json.dumps({**known, "build": "of another day"}))
+    own_host.cli("status", check=True)
+    # A client of this code reads what a host of that day answered.
+    changed = "from kedge.display.tasks import TaskView; from kedge.cli.main import main; import sys; TaskView.from_json = None; "
+    done = subprocess.run(
+        [sys.executable, "-c", changed + "sys.exit(main())", "run", str(file), "--pipeline", "good"],
+        env={**own_host.settings.environ, "KEDGE_HOME": str(own_host.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "The host runs other code than this command" in done.stderr
+    assert "`kedge down --keep-steps`, then `kedge up --detach`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_host_in_the_foreground_stops_cleanly(file: Path) -> None:
     with running_host(start=False) as kedge:
         process = following(kedge, "up")

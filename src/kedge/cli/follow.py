@@ -17,6 +17,9 @@ from kedge.display.tasks import TaskView
 from kedge.errors import Unavailable
 from kedge.pipelines.client import Client
 
+# A host that is started again at once is worth no words.
+_UNNOTICED = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -57,7 +60,11 @@ def follow(client: Client, run: Mapping[str, Any], *, quiet: bool = False, cance
             if not cancel:
                 raise
             click.echo("Cancelling. Press Ctrl-C again to leave without waiting.", err=True)
-            client.cancel(run_id)
+            try:
+                client.cancel(run_id)
+            except Unavailable as error:
+                hint = f"The run was not cancelled: `kedge up --detach`, then `kedge cancel {run_id}`."
+                raise Unavailable(f"{error} {hint}") from error
             return _watch(client, run_id, tasks, shown)
 
 
@@ -82,17 +89,24 @@ def changes(client: Client, run_id: str, *, patience: float = 120.0) -> Iterator
     Raises:
         Unavailable: It did not come back.
     """
-    lost: float | None = None
+    lost, told = None, False
     while True:
         try:
             for change in client.watch(run_id):
-                lost = None
+                if told:
+                    click.echo("The host is back.", err=True)
+                lost, told = None, False
                 yield change
                 if "run" in change:
                     return
         except Unavailable as error:
-            lost = time.monotonic() if lost is None else lost
-            if time.monotonic() - lost > patience:
+            now = time.monotonic()
+            lost = now if lost is None else lost
+            if not told and now - lost > _UNNOTICED:
+                told = True
+                text = f"The host does not answer. Waiting up to {patience:g} s until it is back: `kedge up --detach` starts it."
+                click.echo(text, err=True)
+            if now - lost > patience:
                 hint = f"The run is not lost: `kedge up --detach`, then `kedge runs show {run_id} --follow`."
                 raise Unavailable(f"{error} {hint}") from error
         select.select([], [], [], 0.2)

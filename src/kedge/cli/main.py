@@ -93,6 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has gone: nothing is wrong, and nobody is there to be told.
         sys.stdout = None
         return 0
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # A defect; or the answer of a host that runs other code.
+        from kedge.cli.session import other_code  # noqa: PLC0415
+
+        if not (text := other_code()):
+            raise
+        click.echo(f"kedge: {text} ({type(error).__name__}: {error})", err=True)
+        return 1
     return result if isinstance(result, int) else 0
 
 

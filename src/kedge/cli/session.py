@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import click
 
-from kedge import host
+from kedge import __version__, host
 from kedge.config import Settings
-from kedge.errors import StateError
-from kedge.home import Host
+from kedge.errors import KedgeError, StateError
+from kedge.home import Host, build
 from kedge.pipelines.client import Client
 
 
@@ -47,3 +47,17 @@ def connect(settings: Settings | None = None, *, start: bool = False) -> Session
         running = host.start(settings)
         click.echo(f"Started a host in {settings.home}; it keeps running until `kedge down`.", err=True)
     return Session(running, Client(running.http, running.token), started)
+
+
+def other_code() -> str:
+    """What to say where the host of the data directory runs other code than this command; empty where it does not."""
+    try:
+        running = host.find(Settings.from_environment())
+    except KedgeError:
+        return ""
+    if running is None or running.build == build():
+        return ""
+    return (
+        f"The host runs other code than this command (its version is {running.version or 'unknown'}, this is {__version__}) and "
+        "answered what this one does not read. Start it anew: `kedge down --keep-steps`, then `kedge up --detach`."
+    )

@@ -99,7 +99,7 @@ class PipelineTask(Node):
         raise UnknownName(
             f'A task has no attribute "{name}".',
             fix=nearest(name, [known for known in dir(type(self)) if not known.startswith("_")])
-            or "The methods of a task are those of kfp.dsl.PipelineTask; an output is task.outputs[\"…\"].",
+            or 'The methods of a task are those of kfp.dsl.PipelineTask; an output is task.outputs["…"].',
         )
 
     @property

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, api_error
+from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
 from kedge.pipelines.documents import Document
 
 _PREFIX = "/apis/v2beta1"
@@ -546,13 +546,19 @@ def _document(pipeline: Document | Mapping[str, Any]) -> Json:
 
 def _by_name(task: Json) -> Json:
     """A task with its inputs and outputs as mappings, where KFP 3.0 has lists of keys and values."""
-    for side in ("inputs", "outputs"):
-        if listed := task.get(side):
-            task[side] = {
-                "parameters": {one["parameter_key"]: one["value"] for one in listed.get("parameters", ())},
-                "artifacts": {one["artifact_key"]: one["artifacts"] for one in listed.get("artifacts", ())},
-            }
-            task[side] = {kind: found for kind, found in task[side].items() if found}
+    try:
+        for side in ("inputs", "outputs"):
+            if listed := task.get(side):
+                task[side] = {
+                    "parameters": {one["parameter_key"]: one["value"] for one in listed.get("parameters", ())},
+                    "artifacts": {one["artifact_key"]: one["artifacts"] for one in listed.get("artifacts", ())},
+                }
+                task[side] = {kind: found for kind, found in task[side].items() if found}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise UnsupportedError(
+            f"The host tells of tasks in a form that this Kedge does not read ({type(error).__name__}: {error}): it runs other "
+            "code. Start it anew with this one: `kedge down --keep-steps`, then `kedge up --detach`."
+        ) from error
     return task
 
 

@@ -183,7 +183,9 @@ def _is_between(filename: str, folder: Path) -> bool:
     if filename.startswith("<frozen "):
         return True
     # An environment may lie in the user's folder, and an example of ours in the package.
-    return Path(filename).is_relative_to(_PACKAGE) and not (folder.is_relative_to(_PACKAGE) and Path(filename).is_relative_to(folder))
+    return Path(filename).is_relative_to(_PACKAGE) and not (
+        folder.is_relative_to(_PACKAGE) and Path(filename).is_relative_to(folder)
+    )
 
 
 def _where(error: BaseException, file: Path) -> str:
