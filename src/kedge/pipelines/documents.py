@@ -10,6 +10,7 @@ A file holds one pipeline (PipelineSpec 2.1.0) and perhaps its platform options.
 What the dicts mean is `kedge.pipelines.ir`'s business; here only whether they are a pipeline at all.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
 _MAX_VALUES = 5_000_000
+_MAX_MERGED = 100_000
+_MAX_BITS = 4096  # of an integer; Python itself refuses to write one of 4,300 digits as text
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_KEYS = frozenset({f"{_TAG}int", f"{_TAG}float", f"{_TAG}bool", f"{_TAG}null"})
 _WRAPPERS = {"pipeline_spec": "platform_spec", "pipelineSpec": "platformSpec"}
 
 
@@ -45,24 +51,63 @@ class Document:
 
 
 class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's where it is built in
-    """Reads what JSON can say: a date stays the text that was written."""
+    """Reads what JSON can say: keys are text, numbers are finite, a date stays the text that was written."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way to configure a loader
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
         for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
     }
+    _merged = 0
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  # PyYAML's signature
-        """Refuse a key that stands twice, of which PyYAML would take the last."""
+        """Refuse a key that stands twice, of which PyYAML would take the last; ``1`` and ``true`` are keys as written."""
         seen: set[str] = set()
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} stands twice in one mapping", key.start_mark
-                    )
+                    raise _wrong(f"the key {key.value!r} stands twice in one mapping", key)
                 seen.add(key.value)
+        if isinstance(node, yaml.MappingNode):
+            self.flatten_mapping(node)
+            for key, _ in node.value:
+                if key.tag in _KEYS:
+                    key.tag = f"{_TAG}str"
         return super().construct_mapping(node, deep)
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Carry out merge keys, but no more than could be meant: ten lines of them can stand for more than memory holds."""
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                continue
+            for inner in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                if isinstance(inner, yaml.MappingNode):
+                    self.flatten_mapping(inner)
+                    self._merged += len(inner.value)
+                    if self._merged > _MAX_MERGED:
+                        raise _wrong(f"its merge keys (<<) stand for more than {_MAX_MERGED:,} fields", key)
+        super().flatten_mapping(node)
+
+    def construct_number(self, node: Any) -> Any:
+        """Refuse what is spelt as a number and is none that JSON has."""
+        try:
+            number = self.construct_yaml_int(node) if node.tag == f"{_TAG}int" else self.construct_yaml_float(node)
+        except (ValueError, IndexError) as error:
+            raise _wrong(f"{node.value!r:.80} is no number ({error})", node) from error
+        if isinstance(number, int) and number.bit_length() > _MAX_BITS:
+            raise _wrong(f"the number has more than {_MAX_BITS} bits", node)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise _wrong(f"{node.value!r:.80} is no number that JSON has; write null, or text in quotes", node)
+        return number
+
+
+def _wrong(problem: str, node: Any) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+for _name in ("int", "float"):
+    _Loader.add_constructor(_TAG + _name, _Loader.construct_number)
+for _name in ("binary", "timestamp", "omap", "pairs", "set"):  # JSON has none of them
+    _Loader.add_constructor(_TAG + _name, _Loader.construct_undefined)
 
 
 class _Dumper(_DUMPER):  # pyright: ignore[reportUntypedBaseClass]  # as above
@@ -129,13 +174,15 @@ def write(pipeline: Document) -> str:
 
 
 def _decoded(text: str | bytes, source: str) -> str:
-    if isinstance(text, str):
-        return text
     try:
+        if isinstance(text, str):
+            text.encode()  # no half of a surrogate pair, which no file can hold
+            return text
         return text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
+        where = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else "a character in it"
         raise PipelineError(
-            f"{source}: not a pipeline: byte {error.start} is not UTF-8 text. Give the YAML or JSON file that the compiler wrote."
+            f"{source}: not a pipeline: {where} is not UTF-8 text. Give the YAML or JSON file that the compiler wrote."
         ) from error
 
 
@@ -152,9 +199,9 @@ def _load(text: str, source: str) -> list[Any]:
     except yaml.YAMLError as error:
         detail = str(error).splitlines()[0]
         raise PipelineError(f"{source}: not YAML: {detail}. Give the file that the compiler wrote.") from error
-    except (RecursionError, ValueError, TypeError) as error:
-        # PyYAML lets these out for nesting without end, numbers that are none (0o9), and keys that are lists.
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    except (RecursionError, ValueError, TypeError, LookupError) as error:
+        # PyYAML lets these out for nesting without end, words that are no booleans (!!bool x), and keys that are lists.
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else f"{error} does not fit its tag"
         raise PipelineError(f"{source}: not a pipeline: {problem}. Give the file that the compiler wrote.") from error
     if re.search(r"(?:^|[\s\[{,:-])[*][A-Za-z0-9_-]", text) and not _is_bounded(values):
         raise PipelineError(f"{source}: its YAML aliases stand for more than {_MAX_VALUES:,} values. Write them out.")

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutants import CASES, compiled, mutated
 
 from kedge.errors import PipelineError
 from kedge.pipelines import documents, ir
-from kedge.testing import pipelines
 
 Json = dict[str, Any]
 INTEGER: Json = {"parameterType": "NUMBER_INTEGER"}
@@ -109,64 +109,29 @@ RICH: Json = {
         },
     },
 }
-VALID: list[Json] = [RICH, pipelines.chain(2)]
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a document but its whole."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [place for key, part in inner for place in ((*path, key), *places(part, (*path, key)))]
+VALID: list[Json] = [{"pipeline_spec": RICH}, *(compiled(case) for case in ("options_of_pods", "claims", "loops_in_branches"))]
+DAMAGE = [
+    b"&a ",
+    b"*a",
+    b"<<: ",
+    b"!!bool ",
+    b"!!binary ",
+    b"!!int ",
+    b"---\n",
+    b".nan",
+    b"1e999",
+    b"0x",
+    b"[" * 500,
+    b"\x00",
+    b"\xff",
+]
 
 
-def at(value: Any, path: tuple[Any, ...]) -> Any:
-    for key in path:
-        value = value[key]
-    return value
-
-
-PLACES = [places(document) for document in VALID]
-ANY = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=8)
-    | st.sampled_from(["make", "-1s", "{{$", "a.b"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> Json:
-    """A valid pipeline in which some parts are replaced, moved, renamed or gone."""
-    number = draw(st.integers(0, len(VALID) - 1))
-    document = copy.deepcopy(VALID[number])
-    for _ in range(draw(st.integers(1, 3))):
-        path = draw(st.sampled_from(PLACES[number]))
-        try:
-            parent = at(document, path[:-1])
-            old = parent[path[-1]]
-        except (KeyError, IndexError, TypeError):
-            continue  # an earlier change took it away
-        if isinstance(parent, str):
-            continue
-        match draw(st.sampled_from(["replace", "delete", "move", "rename", "text"])):
-            case "replace":
-                parent[path[-1]] = draw(ANY)
-            case "delete":
-                del parent[path[-1]]
-            case "move":
-                with_ = draw(st.sampled_from(PLACES[number]))
-                parent[path[-1]] = copy.deepcopy(at(VALID[number], with_))
-            case "rename" if isinstance(parent, dict):
-                parent[draw(st.text(max_size=6))] = parent.pop(path[-1])
-            case _ if isinstance(old, str):
-                cut = draw(st.integers(0, len(old)))
-                parent[path[-1]] = old[:cut] + draw(st.text(max_size=3)) + old[cut + draw(st.integers(0, 2)) :]
-            case _:
-                pass
-    return document
+def in_two(whole: Json) -> str:
+    """As compilers write it: the pipeline, then its options."""
+    return yaml.safe_dump_all([whole["pipeline_spec"], *([whole["platform_spec"]] if "platform_spec" in whole else [])])
 
 
 def read_or_refused(read: Any) -> None:
@@ -180,24 +145,53 @@ def read_or_refused(read: Any) -> None:
     assert "\n  File " not in said
 
 
-@pytest.mark.parametrize("document", VALID, ids=["rich", "chain"])
-def test_what_is_mutated_is_valid_to_begin_with(document: Json) -> None:
-    assert ir.read(documents.document(copy.deepcopy(document))).name
+def test_each_feature_in_one_document_is_read() -> None:
+    assert ir.read(documents.document(copy.deepcopy(RICH))).name == "rich"
 
 
-@settings(max_examples=600, deadline=None)
-@given(mutated())
-def test_a_mutated_pipeline_is_read_or_refused_with_words(document: Json) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_mutated_is_valid_to_begin_with(case: str) -> None:
+    assert ir.read(documents.document(copy.deepcopy(compiled(case)))).name
+
+
+def check_reading(document: Json) -> None:
     read_or_refused(lambda: ir.read(documents.document(document)))
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.data())
-def test_a_mutilated_file_is_read_or_refused_with_words(data: st.DataObject) -> None:
-    """Bytes that were lost, doubled or damaged on the way, in both forms."""
-    form = data.draw(st.sampled_from([json.dumps, yaml.safe_dump]))
+def check_reading_of_damaged(data: st.DataObject) -> None:
+    form = data.draw(st.sampled_from([json.dumps, yaml.safe_dump, in_two]))
     text = form(data.draw(st.sampled_from(VALID))).encode()
     start = data.draw(st.integers(0, len(text)))
     length = data.draw(st.integers(0, 20))
-    broken = text[:start] + data.draw(st.binary(max_size=6)) + text[start + length :]
+    damage = st.binary(max_size=6) | st.sampled_from(DAMAGE)
+    broken = text[:start] + data.draw(damage) + text[start + length :]
     read_or_refused(lambda: ir.read(documents.read(broken)))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(mutated())
+def test_a_mutated_pipeline_is_read_or_refused_with_words(document: Json) -> None:
+    check_reading(document)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_a_mutilated_file_is_read_or_refused_with_words(data: st.DataObject) -> None:
+    """Bytes that were lost, doubled or damaged on the way, in all forms."""
+    check_reading_of_damaged(data)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@settings(max_examples=30_000, deadline=None)
+@given(mutated())
+def test_many_more_mutated_pipelines(document: Json) -> None:
+    check_reading(document)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@settings(max_examples=5_000, deadline=None)
+@given(st.data())
+def test_many_more_mutilated_files(data: st.DataObject) -> None:
+    check_reading_of_damaged(data)

@@ -59,7 +59,7 @@ def test_shapes_that_are_read(text: str, platforms: Any) -> None:
         pytest.param("\x00", "f: not YAML: unacceptable character #x0000", id="control-character"),
         pytest.param(b"\xff\xfe", "f: not a pipeline: byte 0 is not UTF-8 text.", id="not-text"),
         pytest.param("? [a]\n: b", "f, line 1, column 3: not YAML: found unhashable key.", id="list-as-key"),
-        pytest.param("a: 0o9\nb: !!int x", "f: not a pipeline: invalid literal for int() with base 10: 'x'.", id="no-number"),
+        pytest.param("a: 0o9\nb: !!int x", "f, line 2, column 4: not YAML: 'x' is no number (", id="no-number"),
         pytest.param(
             "!!python/object:os.system {}", "not YAML: could not determine a constructor for the tag", id="python-object"
         ),
@@ -90,6 +90,12 @@ def test_shapes_that_are_read(text: str, platforms: Any) -> None:
             id="key-twice-in-json",
         ),
         pytest.param(BARE + "root: {}", "f, line 3, column 1: not YAML: the key 'root' stands twice in one", id="key-twice"),
+        pytest.param(BARE + "a: .nan", "f, line 3, column 4: not YAML: '.nan' is no number that JSON has", id="nan"),
+        pytest.param(BARE + "a: 0x" + "f" * 5000, "f, line 3, column 4: not YAML: the number has more than 4096 bits", id="hex"),
+        pytest.param(BARE + "a: !!bool x", "f: not a pipeline: 'x' does not fit its tag.", id="no-boolean"),
+        pytest.param(BARE + "a: !!binary aGk=", "could not determine a constructor for the tag", id="binary"),
+        pytest.param(BARE + "a: !!python/name:os.system x", "could not determine a constructor for the tag", id="code"),
+        pytest.param(BARE + "a: \ud800", "f: not a pipeline: a character in it is not UTF-8 text.", id="half-a-character"),
         pytest.param("a: &a [*a]\n" + BARE, "f: its YAML aliases stand for more than 5,000,000 values.", id="endless-alias"),
     ],
 )
@@ -119,6 +125,23 @@ def test_a_laughing_billion_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     with pytest.raises(PipelineError, match="aliases stand for more than"):
         documents.read("\n".join(lines) + "\n" + BARE)
+
+
+def test_merge_keys_that_multiply_are_refused_before_they_fill_memory() -> None:
+    lines = ["a0: &a0 {x: 1}"] + [f"a{i}: &a{i}\n  <<: [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    with pytest.raises(
+        PipelineError, match=r"line \d+, column 3: not YAML: its merge keys \(<<\) stand for more than 100,000 fields"
+    ):
+        documents.read("\n".join(lines) + "\n" + BARE)
+
+
+def test_modest_merge_keys_are_read() -> None:
+    read = documents.read(BARE + "a: &x {b: 1, c: 1}\nd: {<<: *x, c: 2}").pipeline
+    assert read["d"] == {"b": 1, "c": 2}
+
+
+def test_keys_are_text_whatever_they_look_like() -> None:
+    assert documents.read(BARE + "a: {1: b, true: c, 1.50: d}").pipeline["a"] == {"1": "b", "true": "c", "1.50": "d"}
 
 
 def test_modest_aliases_are_read() -> None:
