@@ -1,7 +1,8 @@
 """Files on their way between a step and an object store: in parts, tried again, and compared with their checksums.
 
 Loaded only by steps whose artifacts lie in an object store. Nothing of a file is held in memory but the piece on its way. A store
-that is away is waited for as long as a hub that is away; an upload goes on at the part that failed, a download at the byte.
+that is away is waited for as long as a hub that is away; an upload goes on at the part that failed, a download at the byte. Of a
+large file a few parts go at once.
 """
 
 import base64
@@ -10,8 +11,9 @@ import http.client
 import json
 import os
 import sys
+import threading
 import time
-from typing import Any, BinaryIO, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -20,6 +22,9 @@ from .files import MANIFEST, describe, make_parent
 from .hub import PATIENCE, Hub
 
 _CHUNK = 1 << 20
+_AT_ONCE = 4  # parts, or ranges: each holds a chunk of its own, so memory does not grow with the file
+_RANGE = 16 << 20  # bytes of a large file that are fetched with one request
+_FAST = 0.15  # seconds for the first of them, below which one connection is as quick as several
 _SMALL = 32 << 20  # bytes; up to here the address that `begin` granted is enough
 _BATCH = 100  # files whose addresses are asked for at once: they are good for an hour
 _DAMAGED = 3  # times that a file may arrive as another before that counts as what it is
@@ -28,6 +33,10 @@ _TIMEOUT = 60.0  # seconds without a byte
 
 class _Expired(Exception):  # not an error yet
     """The store says no: perhaps the address is over, and a new one is not."""
+
+
+class _Changed(Exception):  # not an error yet
+    """Another file lies there than the one that was begun."""
 
 
 class _Absent(Exception):  # not an error yet
@@ -120,20 +129,21 @@ class _Sender:
 
     def __init__(self, uri: str, what: str) -> None:
         self._uri = uri
-        self._what = f"{what} could not be stored"
+        self.what = f"{what} could not be stored"
         self._hub: Optional[Hub] = None
 
     def send(self, files: List[Tuple[str, Dict[str, Any]]], offers: Any = None) -> None:
         """Send files of which each is named as the hub is asked for it."""
         if offers is None:
-            offers = self._asked([asked for _, asked in files])
+            offers = self.ask([asked for _, asked in files])
         for (path, asked), offer in zip(files, offers):
             if offer.get("urls"):
                 self._send_parts(path, asked, offer)
             else:
                 self._send_whole(path, asked, offer)
 
-    def _asked(self, files: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    def ask(self, files: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+        """Ask the hub where files can be sent."""
         if self._hub is None:
             self._hub = Hub()
         return self._hub.transfers("outputs", self._uri, files)
@@ -143,43 +153,58 @@ class _Sender:
         offers = [offer]
 
         def renew() -> None:
-            offers[0] = self._asked([asked])[0]
+            offers[0] = self.ask([asked])[0]
 
         def put() -> None:
             _put(offers[0]["url"], offers[0].get("headers") or {}, (path, 0, asked["size"]), checksum)
 
         try:
-            _patiently(put, self._what, renew)
+            _patiently(put, self.what, renew)
         except _Absent:
-            raise HubUnreachable(f"{self._what}: the object store does not know the bucket of {self._uri}.") from None
+            raise HubUnreachable(f"{self.what}: the object store does not know the bucket of {self._uri}.") from None
 
     def _send_parts(self, path: str, asked: Dict[str, Any], offer: Dict[str, Any]) -> None:
-        offers = [offer]
-        etags: List[str] = []
-
-        def renew() -> None:
-            # The same upload, unless the store has forgotten it.
-            offers[0] = self._asked([dict(asked, upload=offers[0]["upload"])])[0]
-
-        def begin_again() -> None:
-            offers[0] = self._asked([asked])[0]
-            del etags[:]
-
-        while len(etags) < len(offers[0]["urls"]):
-            start = len(etags) * offers[0]["partSize"]
-            piece = (path, start, min(offers[0]["partSize"], asked["size"] - start))
-            checksum = _md5(*piece)
-
-            def put(piece: Any = piece, checksum: str = checksum) -> str:
-                return _put(offers[0]["urls"][len(etags)], {}, piece, checksum)
-
+        parts = _Parts(path, asked, offer, self)
+        while True:
             try:
-                etags.append(_patiently(put, self._what, renew))
+                etags = _at_once(parts.send, range(len(offer["urls"])))
+                break
             except _Absent:
-                begin_again()
+                parts.renew(again=True)  # the store has forgotten the upload
         if self._hub is None:
             self._hub = Hub()
-        self._hub.complete(self._uri, dict(asked, upload=offers[0]["upload"]), etags)
+        self._hub.complete(self._uri, dict(asked, upload=parts.offer["upload"]), etags)
+
+
+class _Parts:
+    """The parts of one file on their way, several at once; they share the addresses."""
+
+    def __init__(self, path: str, asked: Dict[str, Any], offer: Dict[str, Any], sender: _Sender) -> None:
+        self.offer = offer
+        self._path = path
+        self._asked = asked
+        self._sender = sender
+        self._renewing = threading.Lock()
+
+    def send(self, number: int) -> str:
+        """Send one part; returns its ETag. Raises `_Absent` where the store does not know the upload."""
+        start = number * self.offer["partSize"]
+        piece = (self._path, start, min(self.offer["partSize"], self._asked["size"] - start))
+        checksum = _md5(*piece)
+        used = [self.offer]
+
+        def put() -> str:
+            used[0] = self.offer
+            return _put(used[0]["urls"][number], {}, piece, checksum)
+
+        return str(_patiently(put, self._sender.what, lambda: self.renew(used[0])))
+
+    def renew(self, refused: Optional[Dict[str, Any]] = None, *, again: bool = False) -> None:
+        """Ask for new addresses, of the same upload or of another; only the first of those that were refused together does."""
+        with self._renewing:
+            if refused is None or refused is self.offer:
+                more = {} if again else {"upload": self.offer["upload"]}
+                self.offer = self._sender.ask([dict(self._asked, **more)])[0]
 
 
 class _Receiver:
@@ -204,7 +229,9 @@ class _Receiver:
         for _ in range(_DAMAGED):
             progress = _Progress(path + ".partial")
             _patiently(lambda going=progress: going.go_on(urls[0]), f"{self.what} could not be fetched", renew)
-            found = progress.digest.hexdigest()
+            if not self._fetch_ranges(progress, urls, renew):
+                continue  # another file lies there now
+            found = progress.hexdigest()
             if found == (digest or found):
                 os.replace(path + ".partial", path)
                 return
@@ -215,6 +242,19 @@ class _Receiver:
             "InputInvalid",
         )
 
+    def _fetch_ranges(self, progress: "_Progress", urls: List[str], renew: Callable[[], None]) -> bool:
+        """Fetch what is left of a large file, several ranges at once; False if it was changed meanwhile."""
+
+        def fetch(number: int) -> None:
+            _patiently(lambda: progress.fetch(urls[0], number), f"{self.what} could not be fetched", renew)
+
+        try:
+            if progress.ranges:
+                _at_once(fetch, range(len(progress.ranges)))
+        except _Changed:
+            return False
+        return True
+
 
 class _Progress:
     """How far a download has come: what was received is not fetched again after an interruption."""
@@ -224,8 +264,9 @@ class _Progress:
         self._begin()
 
     def _begin(self) -> None:
-        self.digest = hashlib.sha256()
+        self._digest = hashlib.sha256()
         self._size = 0
+        self.ranges: List[List[int]] = []  # what is left of a large file: from, and up to
         self._etag = ""
         with open(self._path, "wb"):
             pass
@@ -250,18 +291,73 @@ class _Progress:
 
     def _receive(self, answer: Any) -> None:
         announced = answer.headers.get("Content-Length")
-        left = int(announced) if announced is not None else None
+        rest = int(announced) if announced is not None else None
+        # A weak ETag does not say that it is the same to the byte.
+        certain = self._etag and not self._etag.startswith("W/") and answer.headers.get("Accept-Ranges") == "bytes"
+        large = rest is not None and rest > _SMALL and certain
+        wanted, start = rest, time.monotonic()
         with open(self._path, "ab") as file:
-            while True:
-                piece = answer.read(_CHUNK)
+            while wanted is None or wanted:
+                piece = answer.read(_CHUNK if wanted is None else min(_CHUNK, wanted))
                 if not piece:
                     break
                 file.write(piece)
-                self.digest.update(piece)
+                self._digest.update(piece)
                 self._size += len(piece)
-                left = left - len(piece) if left is not None else None
-        if left:
-            raise OSError(f"the connection ended {left} bytes early")
+                wanted = wanted - len(piece) if wanted is not None else None
+                if large and wanted and rest and rest - wanted >= _RANGE:
+                    large = False
+                    if time.monotonic() - start > _FAST:
+                        end = self._size + wanted
+                        self.ranges = [[first, min(first + _RANGE, end)] for first in range(self._size, end, _RANGE)]
+                        return
+        if wanted:
+            raise OSError(f"the connection ended {wanted} bytes early")
+
+    def fetch(self, url: str, number: int) -> None:
+        """Fetch what is left of one range; raises `_Changed` where it is of another file."""
+        span = self.ranges[number]
+        if span[0] == span[1]:
+            return
+        headers = {"Range": f"bytes={span[0]}-{span[1] - 1}", "If-Match": self._etag}
+        try:
+            with _opened(Request(url, headers=headers)) as answer, open(self._path, "r+b") as file:  # noqa: S310  # the hub's
+                if answer.status != 206:
+                    raise _Changed
+                file.seek(span[0])
+                while span[0] < span[1]:
+                    piece = answer.read(min(_CHUNK, span[1] - span[0]))
+                    if not piece:
+                        raise OSError(f"the connection ended {span[1] - span[0]} bytes early")
+                    file.write(piece)
+                    span[0] += len(piece)
+        except HTTPError as error:
+            if error.code not in (412, 416):
+                raise
+            raise _Changed from error
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all that was received."""
+        with open(self._path, "rb") as file:
+            file.seek(self._size)
+            for piece in iter(lambda: file.read(_CHUNK), b""):
+                self._digest.update(piece)
+        return self._digest.hexdigest()
+
+
+def _at_once(act: Callable[[int], Any], numbers: Iterable[int]) -> List[Any]:
+    """Act on each number, a few at once, and return the answers in order; the first failure ends it, and is raised."""
+    from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # only large files need it
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        going = [pool.submit(act, number) for number in numbers]
+        done, waiting = wait(going, return_when=FIRST_EXCEPTION)
+        for one in waiting:
+            one.cancel()
+        for one in done:
+            if one.exception() is not None:
+                raise one.exception()  # type: ignore[misc]
+        return [one.result() for one in going]
 
 
 class _Piece:
