@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from kedge.errors import BadRequest
@@ -113,6 +114,7 @@ class _Chooser:
         self._options = options
         self._left = options.limit_bytes
         self._waits = options.since is not None
+        self._starts = True  # the next text begins a line, so its time is told
 
     @property
     def full(self) -> bool:
@@ -132,10 +134,12 @@ class _Chooser:
     def take(self, lines: bytes) -> bytes:
         """What to show of whole stored lines."""
         out: list[bytes] = []
-        for line in lines.splitlines(keepends=True):
-            if self.wanted(line) and len(parts := line.split(b" ", 3)) == 4:
-                text = parts[3] if parts[2] == b"F" else parts[3].removesuffix(b"\n")
-                out.append(parts[0] + b" " + text if self._options.timestamps else text)
+        for line in lines.split(b"\n"):  # and not at a carriage return, which is what the container wrote
+            if line and self.wanted(line) and len(parts := line.split(b" ", 3)) == 4:
+                if self._options.timestamps and self._starts:
+                    out.append(parts[0] + b" ")
+                self._starts = parts[2] == b"F"
+                out.append(parts[3] + b"\n" if self._starts else parts[3])
         text = b"".join(out)
         if self._left is not None:
             text = text[: self._left]
@@ -210,16 +214,20 @@ class _Reader:
 
 def _tail(path: Path, count: int, chooser: _Chooser) -> tuple[list[bytes], int]:
     """The last lines, ready to show, and where in the newer file they end."""
-    kept: deque[bytes] = deque(maxlen=count)
-    for line in _lines(path.with_name(path.name + ".1")):
-        if chooser.wanted(line):
-            kept.append(line)
-    offset = 0
-    for line in _lines(path):
-        offset += len(line)
-        if chooser.wanted(line):
-            kept.append(line)
-    return [chooser.take(line) for line in kept], offset
+    kept: deque[list[bytes]] = deque(maxlen=count)  # each a line, in the parts that a long one is stored in
+    ended, offset = True, 0
+    for older, line in chain(
+        ((True, line) for line in _lines(path.with_name(path.name + ".1"))), ((False, line) for line in _lines(path))
+    ):
+        offset += 0 if older else len(line)
+        if not chooser.wanted(line):
+            continue
+        if ended:
+            kept.append([line])
+        elif kept:
+            kept[-1].append(line)
+        ended = line.split(b" ", 3)[2:3] != [b"P"]
+    return [chooser.take(b"".join(parts)) for parts in kept], offset
 
 
 def _lines(path: Path) -> Iterator[bytes]:

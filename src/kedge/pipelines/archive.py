@@ -6,10 +6,13 @@ the step's outputs, as ``executor-logs``; each line begins with the time it was 
 """
 
 import asyncio
+import io
 import logging
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from kedge.client.types import Reader
 from kedge.errors import KedgeError
@@ -91,15 +94,20 @@ class LogArchive:
         Raises:
             NotFound: It is not kept; raised before the first piece.
         """
-        rest = b""
+        within_time = True  # of writing, which begins each line and ends with a space
         async for piece in self._parts.artifacts.read(address(record, task, attempt)):
             if timestamps:
                 yield piece
                 continue
-            *lines, rest = (rest + piece).split(b"\n")
-            yield b"".join(line.partition(b" ")[2] + b"\n" for line in lines)
-        if rest:
-            yield rest.partition(b" ")[2]
+            text: list[bytes] = []
+            for line in io.BytesIO(piece):
+                shown = line
+                if within_time:
+                    _, space, shown = line.partition(b" ")
+                    within_time = not space
+                text.append(shown)
+                within_time = within_time or line.endswith(b"\n")
+            yield b"".join(text)
 
     async def _run(self) -> None:
         labels = f"{RECORDED_LABEL}=true"
@@ -107,7 +115,7 @@ class LogArchive:
             for pod in (await self._parts.reader.list(POD, labels=labels)).items:
                 self._waiting.put_nowait(pod)
         except KedgeError as error:
-            _log.warning("logs of steps that ended before this start are not copied: %s", error)
+            _log.warning("logs of steps that ended before this start are not copied", extra={"error": str(error)})
         while True:
             pods = [await self._waiting.get()]
             await self._rest()
@@ -127,7 +135,7 @@ class LogArchive:
         await self._parts.clock.sleep(0)
         try:
             await self._copy(pod)
-        except KedgeError as error:
+        except (KedgeError, OSError) as error:
             _log.warning("a log waits to be copied", extra={**_about(pod), "error": str(error)})
             self._waiting.put_nowait(pod)
             await self._parts.clock.sleep(_RETRY)
@@ -140,14 +148,16 @@ class LogArchive:
         uri = address(record, reference.task, reference.attempt)
         if await self._parts.artifacts.exists(uri):
             return
-        text = bytearray()
-        try:
-            async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
-                text += piece
-        except KedgeError:
-            return  # it never started, or its directory is gone already
-        if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
-            await self._parts.artifacts.write(uri, bytes(text))
+        with tempfile.TemporaryDirectory(prefix="kedge-log-") as folder:
+            copy = Path(folder, NAME)
+            try:
+                with copy.open("wb") as file:
+                    async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
+                        file.write(piece)
+            except KedgeError:
+                return  # it never started, or its directory is gone already
+            if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
+                await self._parts.artifacts.take(uri, "", copy)
 
 
 def _about(pod: Obj) -> dict[str, str]:

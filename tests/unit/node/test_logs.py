@@ -136,3 +136,25 @@ def test_the_end_of_a_log_as_a_message(source: Source) -> None:
         source.write(f"{number}\n")
     assert last_lines(source.path, count=3) == "997\n998\n999\n"
     assert len(last_lines(source.path, size=100)) == 100
+
+
+BAR = "10%|# | 1/10 [00:01<00:09, 1.0 it/s]\r20%|## | 2/10 [00:02<00:08, 1.0 it/s]\r"
+
+
+@pytest.mark.parametrize("text", [BAR + "\n", "\x1b[31mred\x1b[0m\x0b\x0c\x1c\x85\u2028end\n", "a\r\nb\r\n", "\n\n"])
+async def test_what_a_container_wrote_is_shown_byte_for_byte(source: Source, text: str) -> None:
+    source.write(text)
+    assert await source.read() == text
+
+
+async def test_binary_output_is_shown_byte_for_byte(source: Source) -> None:
+    everything = bytes(range(256)) * 300 + b"\n"
+    source.log.write("stdout", everything, NOW)
+    assert b"".join([piece async for piece in source.logs.read(POD, "main", LogOptions())]) == everything
+
+
+async def test_a_long_line_has_one_time_and_counts_once(source: Source) -> None:
+    source.write("first\n" + "x" * 50000 + "\nlast\n")
+    lines = (await source.read(timestamps=True)).splitlines()
+    assert [line.partition(" ")[2] for line in lines] == ["first", "x" * 50000, "last"]
+    assert await source.read(tail=2) == "x" * 50000 + "\nlast\n"

@@ -31,8 +31,8 @@ class _Store(StandInStore):
     async def exists(self, uri: str) -> bool:
         return uri in self.written
 
-    async def write(self, uri: str, data: bytes) -> None:
-        assert data == b"a line\n"
+    async def take(self, uri: str, path: str, file: Path) -> None:
+        assert (path, file.read_bytes()) == ("", b"a line\n")
         self.written.append(uri)
 
 
@@ -78,3 +78,25 @@ async def test_where_steps_end_without_a_pause_logs_are_copied_after_ten_seconds
     assert bench.store.written == []
     await bench.clock.advance(0.2)
     assert len(bench.store.written) == 2
+
+
+class _Kept(StandInStore):
+    """Holds one log, and hands it out in pieces of a few bytes."""
+
+    async def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
+        del uri, path
+        text = b"2026-11-23T22:36:18.0Z one two\r three\n2026-11-23T22:36:18.0Z \n2026-11-23T22:36:18.0Z \xff end"
+        for start in range(0, len(text), 5):
+            yield text[start : start + 5]
+
+
+async def test_a_kept_log_is_read_in_pieces_without_the_times(tmp_path: Path) -> None:
+    async with hub(World.new(tmp_path / "world")) as life:
+        run = await life.submit(pipelines.chain(1))
+        await life.end(run.id)
+        record = life.feature.history.run(run.id)
+        assert record is not None
+        archive = LogArchive(Parts(LocalClient(life.api), _Log(), _Kept(), life.feature.history, FakeClock()))
+        pieces = [piece async for piece in archive.read(record, "s0", 0, timestamps=False)]
+        assert b"".join(pieces) == b"one two\r three\n\n\xff end"
+        assert max(map(len, pieces)) <= 5
