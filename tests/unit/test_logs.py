@@ -1,9 +1,13 @@
 """Lines of the host's log: for people, and for programs that look for a run's."""
 
+import ast
 import json
 import logging
+from pathlib import Path
 
 import pytest
+
+import kedge
 
 from kedge.logs import JsonLines, TextLines
 
@@ -40,3 +44,33 @@ def test_a_traceback_is_within_the_same_line() -> None:
 def test_a_line_for_people_ends_with_its_fields() -> None:
     line = TextLines().format(record(run_id="7c", error='disk "full"\nnow'))
     assert line.endswith(' WARNING kedge.x: a run waits run_id=7c error="disk \\"full\\"\\nnow"')
+
+
+_LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def _unstructured(source: str) -> list[str]:
+    """Calls of the log whose message is not a constant, or has values in it."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)):
+            continue
+        name = node.func.attr
+        if node.func.value.id != "_log" or name not in _LEVELS | {"log"}:
+            continue
+        message = node.args[1:] if name == "log" else node.args
+        if len(message) != 1 or not isinstance(message[0], ast.Constant) or "%" in str(message[0].value):
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_messages_are_constants_and_values_are_fields() -> None:
+    package = Path(kedge.__file__).parent
+    found = {
+        str(path.relative_to(package)): calls for path in package.rglob("*.py") if (calls := _unstructured(path.read_text()))
+    }
+    assert found == {}, "say what it is about with extra={...}"
+    assert _unstructured("_log.log(level, f'{a}'); _log.info('%s', a); _log.error('b', extra={'a': a})") == [
+        "_log.log(level, f'{a}')",
+        "_log.info('%s', a)",
+    ]

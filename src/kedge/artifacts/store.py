@@ -68,7 +68,9 @@ class ArtifactStore:
             try:
                 await self._remote.probe(uri)
             except Unavailable as error:  # steps wait for it, and so may a run
-                _log.warning("%s Runs are taken all the same; their steps wait for the store.", error)
+                _log.warning(
+                    "runs are taken all the same; their steps wait for the store", extra={"uri": uri, "error": str(error)}
+                )
         else:
             known = ", ".join(f"{name}://" for name in ("file", *REMOTE_SCHEMES))
             raise Invalid(f"pipeline root {uri!r}: artifacts cannot be written there. Use one of {known}.")

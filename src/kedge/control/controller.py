@@ -118,22 +118,21 @@ class Controller(Generic[K]):
         try:
             again = await self._handle(key)
         except errors.Conflict as conflict:
-            _log.debug("%s %s: looking again: %s", self.name, key, conflict)
+            _log.debug("looking again", extra={"controller": self.name, "key": str(key), "error": str(conflict)})
             self.queue.retry(key)
         except errors.KedgeError as error:
             first = self.queue.failures(key) == 0
             delay = self.queue.retry(key)
-            _log.log(
-                logging.WARNING if first else logging.DEBUG, "%s %s: %s Trying again in %.2f s.", self.name, key, error, delay
-            )
+            about = {"controller": self.name, "key": str(key), "error": str(error), "seconds": round(delay, 2)}
+            _log.log(logging.WARNING if first else logging.DEBUG, "not done; trying again", extra=about)
         except Exception:  # noqa: BLE001  # logged, with its traceback, the first time
             # A defect in the handling of one key must not stop the others.
             first = self.queue.failures(key) == 0
             self.queue.retry(key)
             if first:
-                _log.exception("%s %s: failed. This is a bug; please report it. It is tried again.", self.name, key)
+                _log.exception("a defect; please report it. It is tried again.", extra={"controller": self.name, "key": str(key)})
             else:
-                _log.debug("%s %s: failed again", self.name, key, exc_info=True)
+                _log.debug("failed again", extra={"controller": self.name, "key": str(key)}, exc_info=True)
         else:
             self.queue.forget(key)
             if again is not None:

@@ -115,13 +115,14 @@ class Informer:
                     await self._list()
                 await self._watch()
             except errors.Gone as gone:
-                _log.debug("%s: listing again: %s", self.kind.resource, gone)
+                _log.debug("objects are listed again", extra={"resource": self.kind.resource, "error": str(gone)})
                 self._version = ""
             except errors.ApiError as error:
                 delay = min(0.1 * 2.0 ** min(self._failures, 16), _LAST_DELAY)
                 self._failures += 1
                 level = logging.WARNING if self._failures == 1 else logging.DEBUG
-                _log.log(level, "%s: cannot be followed: %s Trying again in %.1f s.", self.kind.resource, error, delay)
+                about = {"resource": self.kind.resource, "error": str(error), "seconds": round(delay, 1)}
+                _log.log(level, "objects cannot be followed; trying again", extra=about)
                 await self._clock.sleep(delay)
 
     async def _list(self) -> None:

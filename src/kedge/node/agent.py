@@ -165,7 +165,7 @@ class NodeAgent:
             try:
                 await asyncio.wait_for(self._idle.wait(), grace + 5)
             except TimeoutError:
-                _log.warning("%d pods did not end in time", len(self._workers))
+                _log.warning("Pods did not end in time", extra={"pods": len(self._workers)})
         self._supervisor.quit()
         await self.stop()
 
@@ -211,7 +211,7 @@ class NodeAgent:
             except Gone:
                 resource_version = await self._list_again()
             except ApiError as error:
-                _log.warning("watching pods: %s", error)
+                _log.warning("Pods cannot be watched; trying again", extra={"error": str(error)})
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _list_again(self) -> str:

@@ -85,10 +85,10 @@ class Events:
         try:
             await self._writer.create(EVENT, event)
         except ApiError as error:
-            _log.debug("event %s was not written: %s", event["reason"], error)
+            _log.debug("an event was not written", extra={"reason": event["reason"], "error": str(error)})
 
     async def _count(self, name: str, namespace: str, change: Obj) -> None:
         try:
             await self._writer.patch(EVENT, name, namespace, change)
         except ApiError as error:
-            _log.debug("event %s was not counted: %s", name, error)
+            _log.debug("an event was not counted", extra={"event": name, "namespace": namespace, "error": str(error)})

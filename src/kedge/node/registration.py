@@ -82,14 +82,14 @@ class Registration:
             except NotFound:
                 await self._again()
             except ApiError as error:
-                _log.warning("node %s: %s; trying again", self._name, error)
+                _log.warning("a node is not renewed; trying again", extra={"node": self._name, "error": str(error)})
 
     async def _again(self) -> None:
         """Somebody has deleted the Node."""
         try:
             await self.register()
         except ApiError as error:
-            _log.warning("node %s cannot be registered: %s; trying again", self._name, error)
+            _log.warning("a node cannot be registered; trying again", extra={"node": self._name, "error": str(error)})
 
     def _labels(self, node: Obj) -> Obj:
         """The change of metadata that brings the node's own labels, and those of the setting."""

@@ -179,7 +179,7 @@ class Supervisor(asyncio.Protocol):
                 try:
                     self._on_event(message)
                 except Exception:  # noqa: BLE001  # a defect with one Pod must not end the conversation about all others
-                    _log.exception("what the supervisor says of %s was not understood", message.get("id"))
+                    _log.exception("what the supervisor says was not understood", extra={"container": message.get("id")})
             elif self._answer is not None and not self._answer.done():
                 self._answer.set_result(message)
 

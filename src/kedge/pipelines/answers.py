@@ -69,7 +69,7 @@ def guarded(endpoint: Endpoint, authenticator: Authenticator | None) -> Endpoint
         except KedgeError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001  # a defect is logged here and answered as one
-            _log.exception("%s %s failed because of a defect", request.method, request.url.path)
+            _log.exception("a request failed because of a defect", extra={"method": request.method, "path": request.url.path})
             return refusal(_defect(error))
 
     return guarded_endpoint

@@ -154,7 +154,7 @@ class RunController:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a part of the run controller has failed: %s", task.get_coro(), exc_info=error)
+            _log.error("a part of the run controller has failed", extra={"part": str(task.get_coro())}, exc_info=error)
 
     def _insist(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something now, and again after a while for as long as the server cannot take it.

@@ -126,7 +126,8 @@ class Outbox:
                 except (httpx.HTTPError, OSError, KedgeError) as error:
                     # Once for each time that it is away; the address without what may be secret in it.
                     level = logging.WARNING if failures == 0 else logging.DEBUG
-                    _log.log(level, "lineage events wait: %s: %s", _host(self._url), str(error) or type(error).__name__)
+                    why = str(error) or type(error).__name__
+                    _log.log(level, "lineage events wait", extra={"host": _host(self._url), "error": why})
                     delay = min(_FIRST_DELAY * 2.0 ** min(failures, 16), _LAST_DELAY)
                     failures += 1
                     self._bound()
@@ -146,9 +147,10 @@ class Outbox:
             try:
                 await self._send(client, self._body(row))
             except Refused as error:
-                _log.warning("a lineage event of run %s is left out: %s", row["run_id"], error)
+                _log.warning("a lineage event is left out", extra={"run_id": row["run_id"], "error": str(error)})
             except msgspec.MsgspecError:
-                _log.exception("a lineage event of run %s is left out: what was kept of it cannot be read", row["run_id"])
+                about = {"run_id": row["run_id"]}
+                _log.exception("a lineage event is left out: what was kept of it cannot be read", extra=about)
             with self._database.transaction() as connection:
                 connection.execute(_note, {"number": row["seq"]})
                 if row["kind"] == "end" and not row["task_id"]:
@@ -180,7 +182,7 @@ class Outbox:
                 oldest = select(lineage_events.c.seq).where(lineage_events.c.sent == text("0"))
                 oldest = oldest.order_by(lineage_events.c.seq).limit(surplus)
                 connection.execute(delete(lineage_events).where(lineage_events.c.seq.in_(oldest)))
-                _log.warning("%d lineage events were left out: more than %d waited.", surplus, MOST_WAITING)
+                _log.warning("lineage events were left out: too many waited", extra={"events": surplus, "most": MOST_WAITING})
 
 
 def _append(path: Path, line: bytes) -> None:

@@ -140,7 +140,7 @@ class PodEvents:
             try:
                 self._write()
             except KedgeError as error:
-                _log.debug("events wait to be kept: %s", error)
+                _log.debug("events wait to be kept", extra={"error": str(error)})
             if self._heard:
                 self._wake.set()
 

@@ -94,7 +94,8 @@ class Scheduler:
             except Unavailable:
                 raise  # not now: the controller tries again
             except (ApiError, KedgeError) as error:
-                _log.warning("recurring run %s (%s): no run for %s: %s", record.display_name, record.id, firing.moment, error)
+                about = {"recurring_run_id": record.id, "moment": str(firing.moment), "error": str(error)}
+                _log.warning("a recurring run makes no run for a moment", extra=about)
                 self._recurring.close(firing, error=str(error))
             else:
                 self._recurring.close(firing, run_id=made.id)

@@ -196,8 +196,9 @@ async def test_it_waits_for_a_server_that_is_not_there(
     assert clock.sleeping() == 1
     await clock.advance(0.1 + 0.2 + 0.4)
     assert follower.names() == ["a"]
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["configmaps: cannot be followed: not now Trying again in 0.1 s."]
+    (warning,) = [vars(record) for record in caplog.records if record.levelname == "WARNING"]
+    assert (warning["message"], warning["resource"]) == ("objects cannot be followed; trying again", "configmaps")
+    assert (warning["error"], warning["seconds"]) == ("not now", 0.1)
 
 
 async def test_fields_select(api: Api, clock: FakeClock) -> None:
