@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import kedge
-
 from kedge.logs import JsonLines, TextLines
 
 
