@@ -140,6 +140,54 @@ def test_logs_are_printed_by_step_and_for_all(kedge_host: RunningHost, file: Pat
     assert "has no task 'treble'. It has: double, " in missing.stderr
 
 
+GATED = """
+from kedge import dsl
+
+@dsl.component
+def gate(folder: str):
+    import pathlib
+    import time
+    print("waiting", flush=True)
+    while not pathlib.Path(folder, "go").exists():
+        time.sleep(0.05)
+    tried = pathlib.Path(folder, "tried")
+    if not tried.exists():
+        tried.touch()
+        raise ValueError("once")
+    print("second try")
+
+@dsl.component
+def behind():
+    print("behind it")
+
+@dsl.pipeline
+def gated(folder: str):
+    behind().after(gate(folder=folder).set_retry(1))
+"""
+
+
+@pytest.mark.parametrize("steps", ["gate", ""])
+def test_logs_are_followed_over_tries_and_over_steps_that_start_later(
+    kedge_host: RunningHost, steps: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("gate") / "gated.py"
+    folder = kedge_host.home / path.parent.name  # a step has a /tmp of its own, and sees this directory all the same
+    folder.mkdir()
+    path.write_text(GATED)
+    started = kedge_host.cli("run", str(path), "--param", f"folder={folder}", "--no-cache", "--no-wait", check=True)
+    run_id = started.stdout.strip()
+    process = following(kedge_host, "logs", "-f", run_id, *([steps] if steps else []))
+    until(process, "waiting")
+    (folder / "go").touch()
+    out, told = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "ValueError: once" in out
+    assert "second try" in out
+    assert ("behind | behind it" in out) is (not steps)
+    asked = kedge_host.cli("logs", run_id, "gate", "--attempt", "3")
+    assert asked.stderr == "kedge: gate has been tried 2 times: it has no attempt 3.\n"
+
+
 def test_debug_runs_a_step_again_with_its_inputs(kedge_host: RunningHost, file: Path) -> None:
     kedge_host.cli("run", str(file), "--pipeline", "bad", "--name", "to debug", "--param", "text=look closer")
     result = kedge_host.cli("debug", "to debug", "fail", "--no-debugger")

@@ -60,6 +60,8 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
     """
     found = client.get(run)
     row = client.task(str(found["run_id"]), task)
+    if row.get("kind") != "step":
+        raise UnsupportedError(f"{task or 'the run itself'} is no step. `kedge runs show {found['run_id']}` lists the steps.")
     document = documents.document(_documents(client, found), "the run's pipeline")
     pipeline = ir.read(document)
     component = _component(pipeline, task)

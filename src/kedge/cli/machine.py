@@ -138,7 +138,8 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
         return
     status = home.stat()
     if status.st_uid != os.geteuid() or not os.access(home, os.W_OK | os.X_OK):
-        yield Finding("data directory", "fail", f"{home}: belongs to another user", "Set KEDGE_HOME to a directory of your own.")
+        what = "cannot be written to" if status.st_uid == os.geteuid() else "belongs to another user"
+        yield Finding("data directory", "fail", f"{home}: {what}", "Set KEDGE_HOME to a directory of your own.")
     elif status.st_mode & 0o077:
         yield Finding("data directory", "warn", f"{home}: others may look inside", f"chmod 700 {home}")
     else:
