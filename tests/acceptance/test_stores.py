@@ -105,6 +105,22 @@ def damaged(folder: str) -> int:
 def foreign(uri: str) -> int:
     return length(one=dsl.importer(artifact_uri=uri, artifact_class=Dataset).output).output
 
+@dsl.component
+def count(many: Input[Dataset]) -> str:
+    import os
+    paths = [os.path.join(base, name) for base, _, names in os.walk(many.path) for name in names]
+    found = sorted(os.path.relpath(path, many.path) for path in paths)
+    return " ".join(found + [open(os.path.join(many.path, "deep", "b ü.csv")).read()])
+
+@dsl.pipeline
+def counted(uri: str) -> str:
+    return count(many=dsl.importer(artifact_uri=uri, artifact_class=Dataset).output).output
+
+@dsl.pipeline(pipeline_root="ROOT")
+def both(uri: str, text: str = "abc") -> int:
+    write(text=text)
+    return length(one=dsl.importer(artifact_uri=uri, artifact_class=Dataset).output).output
+
 @dsl.container_component
 def shout(one: Input[Dataset], loud: Output[Dataset]):
     script = 'mkdir -p "$1/deep" && tr a-z A-Z < "$0" > "$1/deep/file"'
@@ -274,6 +290,57 @@ def test_a_manifest_that_names_a_file_outside_of_its_folder_is_refused(host: Run
     run = submit(host, "foreign", uri="s3://bucket/evil")
     assert ended(host, run)["state"] == "FAILED"
     assert "names '../../../outside', which leaves it" in str(host.client.task(run, "length"))
+
+
+def test_a_folder_that_kedge_did_not_write_is_imported_from_a_bucket_and_from_a_disk(
+    host: RunningHost, store: S3, tmp_path: Path
+) -> None:
+    for folder in (store.folder / "theirs", host.home / "theirs"):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "a.csv").write_text("a")
+        (folder / "deep" / "b ü.csv").write_text("b")
+    for uri in ("s3://bucket/theirs", (host.home / "theirs").as_uri()):
+        run = submit(host, "counted", uri=uri)
+        assert result(host, run, "count") == "a.csv deep/b ü.csv b"
+        links = host.client.artifact_tasks(run_id=run, task_id="count")
+        artifact = next(link["artifact_id"] for link in links if link["type"] == "TASK_OUTPUT_INPUT")
+        target = tmp_path / uri.partition(":")[0]
+        host.cli("artifacts", "get", artifact, str(target), check=True)
+        assert (target / "deep" / "b ü.csv").read_text() == "b"
+    (host.home / "theirs" / "link").symlink_to(tmp_path)
+    refused = host.cli("artifacts", "get", artifact, str(tmp_path / "again"))
+    assert "is a link that leads out of the folder" in refused.stderr
+
+
+def test_an_address_that_holds_two_dots_is_refused(host: RunningHost, tmp_path: Path) -> None:
+    for uri in ("s3://bucket/theirs/../kedge", f"file://{tmp_path}/a/../b"):
+        run = submit(host, "foreign", uri=uri)
+        assert ended(host, run)["state"] == "FAILED"
+        assert "'..'" in str(host.client.tasks(run))
+
+
+def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any_stores(host: RunningHost, store: S3) -> None:
+    source = host.home / "pipeline.py"
+    source.write_text(PIPELINE.replace('"ROOT"', repr(str(host.home / "pipeline"))))
+    (store.folder / "given").write_text("given")
+    document = compile_file(source, pipeline_name="both")
+
+    def one(uri: str, root: str | None) -> str:
+        config = {"parameters": {"uri": uri, "text": "12345678"}, "pipeline_root": root}
+        body = {"pipeline_spec": document.pipeline, "runtime_config": {name: value for name, value in config.items() if value}}
+        headers = {"Authorization": f"Bearer {host.host.token}"}
+        started = httpx.post(f"{host.host.http}/apis/v2beta1/runs?cache=false", json=body, headers=headers)
+        assert started.is_success, started.text
+        run = started.json()["run_id"]
+        assert result(host, run, "length") > 4
+        written = host.client.artifact_tasks(run_id=run, task_id="write")
+        return str(host.client.artifact(written[0]["artifact_id"])["uri"]).rpartition("/")[0] + "/one"
+
+    in_folder = one("s3://bucket/given", None)
+    assert in_folder.removeprefix("file://").startswith(str(host.home / "pipeline"))
+    in_bucket = one(in_folder, "s3://bucket/of-the-run")
+    assert in_bucket.startswith("s3://bucket/of-the-run/")
+    assert one(in_bucket, str(host.home / "run")).removeprefix("file://").startswith(str(host.home / "run"))
 
 
 def test_a_store_that_refuses_is_told_when_a_run_is_submitted(host: RunningHost) -> None:

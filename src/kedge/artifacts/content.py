@@ -18,6 +18,8 @@ from kedge.errors import Invalid, NotFound
 MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK = 1 << 20
 MAX_MANIFEST = 64 << 20
+MAX_LISTED = 10_000
+"""Files of a folder that Kedge did not write, which has no manifest."""
 
 
 class ManifestFile(msgspec.Struct, frozen=True):
@@ -84,6 +86,24 @@ def manifest_of(folder: Path) -> Manifest:
                 raise Invalid(f"{path} is a link that leads out of the folder {folder}, or no file. Copy what it points at.")
             found.append(ManifestFile(path.relative_to(folder).as_posix(), path.stat().st_size, _sha256(path)))
     return Manifest(1, sorted(found, key=lambda one: one.path))
+
+
+def listed(folder: Path) -> list[ManifestFile]:
+    """The files of a folder that has no manifest, sorted, without their digests.
+
+    Raises:
+        Invalid: A link leads out of the folder, something in it is no file, or there are more than `MAX_LISTED`.
+    """
+    found: list[ManifestFile] = []
+    for base, folders, names in os.walk(folder):
+        for name in (*names, *(one for one in folders if Path(base, one).is_symlink())):
+            path = Path(base, name)
+            if not within(path, folder) or not path.is_file():
+                raise Invalid(f"{path} is a link that leads out of the folder {folder}, or no file. Copy what it points at.")
+            found.append(ManifestFile(path.relative_to(folder).as_posix(), path.stat().st_size, ""))
+        if len(found) > MAX_LISTED:
+            raise Invalid(f"{folder} has more than {MAX_LISTED} files. Pack them into fewer ones, or name a folder below it.")
+    return sorted(found, key=lambda one: one.path)
 
 
 def check(path: Path, digest: str, size: int | None) -> str:

@@ -150,15 +150,22 @@ class Remote:
         except _errors() as error:
             raise _meaning(uri, error) from error
 
-    async def files(self, uri: str) -> list[tuple[str, int]]:
-        """Path and size of every object below an address, sorted; the address's own object is none of them."""
+    async def files(self, uri: str, limit: int | None = None) -> list[tuple[str, int]]:
+        """Path and size of every object below an address, sorted; the address's own object is none of them.
+
+        Raises:
+            Invalid: There are more than `limit`.
+        """
         bucket, key = _split(uri)
         prefix = key.rstrip("/") + "/"
 
         async def collect() -> list[tuple[str, int]]:
             found: list[tuple[str, int]] = []
             async for some in import_module("obstore").list(self._store(bucket), prefix):
-                found.extend((one["path"][len(prefix) :], one["size"]) for one in some)
+                # Consoles mark a folder with an object whose name is the folder's.
+                found.extend((one["path"][len(prefix) :], one["size"]) for one in some if one["path"] != prefix.rstrip("/"))
+                if limit is not None and len(found) > limit:
+                    raise Invalid(f"{uri} has more than {limit} files. Pack them into fewer ones, or name a folder below it.")
             return sorted(found)
 
         return await _answered(uri, collect(), seconds=10 * _ANSWER_SECONDS)

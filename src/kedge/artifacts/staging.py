@@ -1,8 +1,8 @@
 """The hub's half of staging: a step asks what it is to do, and says what it did.
 
-``begin`` hands a Pod its inputs and the grants to move them; ``transfers`` and ``complete`` are for what one signed address
-cannot carry; ``commit`` records its outputs. *What is not committed did not happen.* All of them name the Pod's UID and are
-answered only for the Pod that the bearer token is bound to, so that a step can reach nothing but its own files.
+``begin`` hands a Pod its inputs and the grants to move them; ``transfers``, ``listing`` and ``complete`` are for what one signed
+address cannot carry; ``commit`` records its outputs. *What is not committed did not happen.* All of them name the Pod's UID and
+are answered only for the Pod that the bearer token is bound to, so that a step can reach nothing but its own files.
 ``docs/staging.md`` describes every field.
 
 The parts are plugged together here and know nothing of each other: a `Verifier` says which Pod a token belongs to, a `Backend`
@@ -165,6 +165,7 @@ def routes(verifier: Verifier, backend: Backend, store: ArtifactStore) -> list[B
     return [
         Route("/apis/kedge.dev/v1/staging/begin", desk.begin, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/transfers", desk.transfers, methods=["POST"]),
+        Route("/apis/kedge.dev/v1/staging/listing", desk.listing, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/complete", desk.complete, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/metrics", desk.metrics, methods=["POST"]),
         Route("/apis/kedge.dev/v1/staging/commit", desk.commit, methods=["POST"]),
@@ -191,6 +192,12 @@ class _Move(msgspec.Struct, frozen=True):
     protocol: int = PROTOCOLS[0]
 
 
+class _List(msgspec.Struct, frozen=True):
+    uri: str
+    podUid: str = ""  # noqa: N815  # as it travels
+    protocol: int = PROTOCOLS[0]
+
+
 class _Complete(msgspec.Struct, frozen=True):
     uri: str
     file: File
@@ -205,7 +212,7 @@ class _Metrics(msgspec.Struct, frozen=True):
     protocol: int = PROTOCOLS[0]
 
 
-_Body = TypeVar("_Body", _Begin, _Move, _Complete, _Metrics, _Commit)
+_Body = TypeVar("_Body", _Begin, _Move, _List, _Complete, _Metrics, _Commit)
 
 
 class _Desk:
@@ -221,6 +228,9 @@ class _Desk:
 
     async def transfers(self, request: Request) -> Response:
         return await _answered(self._transfers(request))
+
+    async def listing(self, request: Request) -> Response:
+        return await _answered(self._listing(request))
 
     async def complete(self, request: Request) -> Response:
         return await _answered(self._complete(request))
@@ -246,6 +256,11 @@ class _Desk:
             raise BadRequest(f"addresses of {len(said.files)} files were asked for at once; ask for {MAX_FILES} at most.")
         make = self._store.transfers.read if said.side == "inputs" else self._store.transfers.write
         return {"files": [await make(said.uri, file) for file in said.files]}
+
+    async def _listing(self, request: Request) -> dict[str, Any]:
+        pod, said = await self._admitted(request, _List)
+        own((await self._backend.begin(pod.uid)).executor_input, "inputs", said.uri)
+        return {"files": [{"path": file.path, "size": file.size} for file in await self._store.files(said.uri)]}
 
     async def _complete(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Complete)

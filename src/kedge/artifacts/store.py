@@ -85,12 +85,27 @@ class ArtifactStore:
         return any([await self._remote.size(one) is not None for one in (uri, uri + MANIFEST_SUFFIX)])
 
     async def files(self, uri: str) -> list[content.ManifestFile]:
-        """The files of an artifact that is a folder, as its manifest has them; none for a single file."""
+        """The files of an artifact that is a folder, as its manifest has them; none for a single file.
+
+        A folder that Kedge did not write has no manifest: then they are listed, without their digests.
+
+        Raises:
+            Invalid: Such a folder has more than `content.MAX_LISTED` files, or a link that leaves it.
+        """
         try:
             text = b"".join([piece async for piece in self.read(uri + MANIFEST_SUFFIX)])
         except NotFound:
-            return []
+            return await self._listed(uri)
         return content.manifest(text, uri).files
+
+    async def _listed(self, uri: str) -> list[content.ManifestFile]:
+        path = local_path(uri)
+        if path is not None:
+            return await asyncio.to_thread(content.listed, path) if path.is_dir() else []
+        if scheme(uri) not in REMOTE_SCHEMES or await self._remote.size(uri) is not None:
+            return []
+        found = await self._remote.files(uri, content.MAX_LISTED)
+        return [content.ManifestFile(path, size, "") for path, size in found]
 
     async def measure(self, uri: str) -> Content:
         """Digest and size of what lies at a local address; reads all of it, in a thread.

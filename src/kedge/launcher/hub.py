@@ -42,6 +42,10 @@ class Hub:
         """Ask where files of an artifact in an object store can be read (``inputs``) or sent (``outputs``)."""
         return self._call("transfers", {"protocol": PROTOCOL, "side": side, "uri": uri, "files": files})["files"]
 
+    def listing(self, uri: str) -> List[Dict[str, Any]]:
+        """Ask what lies in an input that is a folder without a manifest."""
+        return self._call("listing", {"protocol": PROTOCOL, "uri": uri})["files"]
+
     def complete(self, uri: str, file: Dict[str, Any], etags: List[str]) -> None:
         """Have the parts of a file joined."""
         self._call("complete", {"protocol": PROTOCOL, "uri": uri, "file": file, "etags": etags})

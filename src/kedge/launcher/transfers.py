@@ -73,7 +73,7 @@ def upload(path: str, uri: str, grant: Mapping[str, Any], name: str) -> Tuple[st
 
 
 def download(path: str, grant: Mapping[str, Any], name: str) -> None:
-    """Fetch what an earlier step wrote: a file, or a folder by its manifest; whole, or not at all.
+    """Fetch what an earlier step wrote: a file, or a folder by its manifest (or the hub's listing); whole, or not at all.
 
     Args:
         path: Where to.
@@ -90,17 +90,23 @@ def download(path: str, grant: Mapping[str, Any], name: str) -> None:
     try:
         receiver.fetch({}, path, digest, grant["url"])
     except _Absent:
-        manifest = path + MANIFEST
-        try:
-            receiver.fetch({"manifest": True}, manifest, digest)
-        except _Absent:
-            raise StepError(f"{receiver.what}: nothing lies at {grant['uri']}. Was it deleted?", "InputMissing") from None
-        _folder(receiver, path, manifest)
+        _folder(receiver, path, _members(receiver, path + MANIFEST, digest))
 
 
-def _folder(receiver: "_Receiver", path: str, manifest: str) -> None:
+def _members(receiver: "_Receiver", manifest: str, digest: str) -> List[Dict[str, Any]]:
+    try:
+        receiver.fetch({"manifest": True}, manifest, digest)
+    except _Absent:
+        # A folder that Kedge did not write has no manifest, and nobody committed it.
+        members = [] if digest else Hub().listing(receiver.uri)
+        if not members:
+            raise StepError(f"{receiver.what}: nothing lies at {receiver.uri}. Was it deleted?", "InputMissing") from None
+        return members
     with open(manifest, encoding="utf-8") as file:
-        members = json.load(file)["files"]
+        return list(json.load(file)["files"])
+
+
+def _folder(receiver: "_Receiver", path: str, members: List[Dict[str, Any]]) -> None:
     os.makedirs(path, exist_ok=True)
     for one in members:
         parts = str(one["path"]).split("/")
@@ -117,7 +123,7 @@ def _folder(receiver: "_Receiver", path: str, manifest: str) -> None:
             local = os.path.join(path, *one["path"].split("/"))
             make_parent(local)
             try:
-                receiver.fetch({"path": one["path"]}, local, one["sha256"], url)
+                receiver.fetch({"path": one["path"]}, local, one.get("sha256", ""), url)
             except _Absent:
                 raise StepError(
                     f"{receiver.what}: {one['path']!r} is missing from the folder {receiver.uri}. Was it deleted?", "InputMissing"
