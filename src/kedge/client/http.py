@@ -15,6 +15,7 @@ import msgspec
 
 from kedge import errors
 from kedge.client.kubeconfig import Access
+from kedge.client.lines import Lines
 from kedge.client.status import from_status
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
 from kedge.kube.clock import Clock, SystemClock
@@ -203,9 +204,12 @@ class HttpClient:
                 if response.is_error:
                     await response.aread()
                     raise _error(response)
-                async for line in response.aiter_lines():
-                    if line:
+                lines = Lines()
+                async for data in response.aiter_bytes():
+                    for line in lines.feed(data):
                         yield _event(line)
+                if lines.rest.strip():
+                    yield _event(lines.rest)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -244,7 +248,7 @@ class HttpClient:
         return errors.Unavailable(f"{self._http.base_url}: cannot be reached: {why}. Check that it runs (kedge status).")
 
 
-def _event(line: str) -> WatchEvent:
+def _event(line: bytes) -> WatchEvent:
     try:
         event: Obj = msgspec.json.decode(line)
     except msgspec.DecodeError as error:

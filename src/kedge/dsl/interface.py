@@ -207,6 +207,8 @@ class _Reader:
         meaning = self.meaning(annotation)
         self.is_output = meaning.role in (annotations.OUTPUT, annotations.OUTPUT_PATH)
         type_ = meaning.type
+        if self.is_output and default is None:
+            default = MISSING  # Python wants a default behind parameters that have one; the step always gets the path
         optional = meaning.optional or default is not MISSING or type_ in (FINAL_STATUS, TASK_CONFIG)
         if self.is_output and (default is not MISSING or meaning.optional):
             raise self.error("is an output, but has a default or is optional.", fix="Remove that: the step writes it every time.")

@@ -95,13 +95,20 @@ def _importer(importer: Importer, path: str) -> Iterator[str]:
 
 # ---- components
 
+_EMPTIED = (
+    "it is empty. kfp's compiler empties one of two groups that have the same name on two levels, as when a pipeline with "
+    "branches or loops calls a sub-pipeline with branches or loops. Compile it with `kedge compile`, or move the outer groups "
+    "into a sub-pipeline"
+)
+
 
 def _component(spec: PipelineSpec, component: Component, path: str) -> Iterator[str]:
     yield from _definitions(component, path)
     if component.single_platform_specs is not UNSET:
         yield f"{path}.singlePlatformSpecs: not supported here. Put platform options into the second document"
     if (component.dag is None) == (component.executor_label is None):
-        yield f"{path}: must have one of dag and executorLabel. Compile the pipeline again"
+        empty = component.dag is None and component.executor_label is None
+        yield f"{path}: {_EMPTIED}" if empty else f"{path}: has both dag and executorLabel. Remove one of them"
         return
     executors = spec.deployment_spec.executors
     if component.executor_label is not None:
@@ -226,7 +233,8 @@ def _outputs(spec: PipelineSpec, component: Component, dag: Dag, path: str) -> I
 def _produced(spec: PipelineSpec, dag: Dag, output: tuple[str, str, str], where: str) -> Iterator[str]:
     task, key, sort = output
     if task not in dag.tasks:
-        yield f"{where}: there is no task {task!r} in this DAG (there is {known_names(dag.tasks)})"
+        known = f" (there is {known_names(dag.tasks)})" if dag.tasks else f": {_EMPTIED}"
+        yield f"{where}: there is no task {task!r} in this DAG{known}"
         return
     outputs = getattr(spec.components[dag.tasks[task].component_ref.name].output_definitions, sort)
     if key not in outputs:

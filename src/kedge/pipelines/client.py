@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from kedge.client.lines import Lines
 from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
 from kedge.pipelines.documents import Document
 
@@ -269,8 +270,9 @@ class Client:
         When the host stops meanwhile the iterator ends without it, or raises `errors.Unavailable`.
         """
         with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
-            for line in response.iter_lines():
-                if line:
+            lines = Lines()
+            for data in response.iter_bytes():
+                for line in lines.feed(data):
                     yield _by_name(msgspec.json.decode(line))
 
     def logs(self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:

@@ -200,7 +200,7 @@ BAD: dict[str, tuple[Callable[[Json], None], str]] = {
     ),
     # components
     "root-is-no-dag": (put("root", {"executorLabel": "exec-make"}), "root.dag: a pipeline's root must be a DAG of tasks."),
-    "neither": (put("components/x", {}), "components.x: must have one of dag and executorLabel."),
+    "neither": (put("components/x", {}), "components.x: it is empty. kfp's compiler empties one of two groups"),
     "no-such-executor": (
         put(f"{COMP}/executorLabel", "e"),
         "comp-make.executorLabel: there is no executor 'e' (there is exec-import, exec-make)",

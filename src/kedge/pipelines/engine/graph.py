@@ -10,6 +10,7 @@ from kedge.pipelines import platform_spec
 from kedge.pipelines.engine import cache, cel, placeholders
 from kedge.pipelines.engine.types import Kind
 from kedge.pipelines.spec import (
+    ADDED_PREFIX,
     ITEM_PART,
     ArtifactSource,
     Component,
@@ -32,14 +33,16 @@ class ParameterInput:
     Attributes:
         definition: ``None`` for an input that the compiler added and the component does not declare: it is there so that
             constants, resources and variables of the task can refer to it, and has the type of whatever it is given.
+        passing: Whether a group only hands it on to its own tasks: a null is theirs to refuse.
     """
 
-    __slots__ = ("constant", "definition", "name", "open", "selector", "source")
+    __slots__ = ("constant", "definition", "name", "open", "passing", "selector", "source")
 
-    def __init__(self, name: str, source: ParameterSource, definition: InputParameter | None) -> None:
+    def __init__(self, name: str, source: ParameterSource, definition: InputParameter | None, *, in_dag: bool = False) -> None:
         self.name = name
         self.source = source
         self.definition = definition
+        self.passing = in_dag and name.startswith(ADDED_PREFIX)
         self.constant: Any = source.runtime_value.constant if source.runtime_value is not None else UNSET
         # An open constant has placeholders, so it is filled in after the inputs that it may refer to.
         self.open = self.constant is not UNSET and placeholders.in_value(self.constant)
@@ -54,10 +57,14 @@ class ParameterInput:
 class ArtifactInput:
     """One input artifact of a task."""
 
-    __slots__ = ("definition", "name", "source")
+    __slots__ = ("definition", "may_be_absent", "name", "source")
 
-    def __init__(self, name: str, source: ArtifactSource, definition: InputArtifact) -> None:
+    def __init__(self, name: str, source: ArtifactSource, definition: InputArtifact, *, in_dag: bool) -> None:
         self.name = name
+        # A group hands on what its DAG may not have been given: that is its own tasks' to refuse.
+        self.may_be_absent = definition.is_optional or (
+            in_dag and name.startswith(ADDED_PREFIX) and source.component_input_artifact is not None
+        )
         self.source = source
         self.definition = definition
 
@@ -118,13 +125,14 @@ class Node:
         self.upstream: tuple[str, ...] = tuple(spec.upstream)
         self.dependents: list[int] = []
         declared = self.component.input_definitions
-        self.parameters = [ParameterInput(k, s, declared.parameters.get(k)) for k, s in spec.inputs.parameters.items()]
+        given, in_dag = spec.inputs.parameters, self.component.dag is not None
+        self.parameters = [ParameterInput(k, s, declared.parameters.get(k), in_dag=in_dag) for k, s in given.items()]
         self.parameters.sort(key=lambda parameter: parameter.open)
         self.options: list[ParameterInput] = []
         if self.component.executor_label in pipeline.options:
             for field, source in platform_spec.references(pipeline.options[self.component.executor_label]):
                 self.options.append(ParameterInput(platform_spec.reference_key(field, source), source, None))
-        self.artifacts = [ArtifactInput(k, s, declared.artifacts[k]) for k, s in spec.inputs.artifacts.items()]
+        self.artifacts = [ArtifactInput(k, s, declared.artifacts[k], in_dag=in_dag) for k, s in spec.inputs.artifacts.items()]
         self.condition = cel.Expression(spec.trigger_policy.condition) if spec.trigger_policy.condition else None
         self.tolerant = spec.trigger_policy.strategy is Strategy.COMPLETED
         self.retry = Retry(spec)

@@ -86,7 +86,7 @@ class Resolver:
             value = item.selector.evaluate({"string_value": text})
         if value is not None:
             known[item.name] = _fitted(value, item)
-        elif not item.may_be_absent:
+        elif not (item.may_be_absent or item.passing):
             raise values.MismatchError("it is null, and the component needs a value. Give one, or declare the input Optional")
 
     def _value(self, node: Node, item: ParameterInput, known: dict[str, Any]) -> Any:
@@ -123,7 +123,7 @@ class Resolver:
     def _artifact(self, node: Node, item: ArtifactInput) -> list[Artifact] | None:
         if item.source.component_input_artifact is not None:
             found = self._outer.artifacts.get(item.source.component_input_artifact)
-            if found is None and not item.definition.is_optional:
+            if found is None and not item.may_be_absent:
                 raise InputError(f"the input artifact {item.name!r} was not given. Give it, or declare the input Optional")
             return found
         source: TaskOutputArtifact | None = item.source.task_output_artifact
@@ -131,7 +131,7 @@ class Resolver:
             return None
         producer = self._tasks[self._prefix + source.producer_task]
         found = producer.outputs.artifacts.get(source.output_artifact_key) if producer.outputs is not None else None
-        if found is None and not item.definition.is_optional:
+        if found is None and not item.may_be_absent:
             raise self._not_produced(node, producer, source.output_artifact_key)
         return found
 
