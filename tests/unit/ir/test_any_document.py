@@ -129,6 +129,13 @@ DAMAGE = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_before_examples() -> None:
+    """Once, and outside of them: compiling uses random names, which hypothesis does not allow while it draws."""
+    for case in CASES:
+        compiled(case)
+
+
 def in_two(whole: Json) -> str:
     """As compilers write it: the pipeline, then its options."""
     return yaml.safe_dump_all([whole["pipeline_spec"], *([whole["platform_spec"]] if "platform_spec" in whole else [])])

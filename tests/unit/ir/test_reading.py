@@ -464,7 +464,12 @@ def test_the_path_is_found_among_many_alike() -> None:
 
 @pytest.mark.parametrize(
     ("given", "resolved"),
-    [({}, {"n": 1, "o": None}), ({"n": 5.0, "o": 3}, {"n": 5, "o": "3"}), ({"n": None}, {"n": 1, "o": None})],
+    [
+        ({}, {"n": 1, "o": None}),
+        ({"n": 5.0, "o": 3}, {"n": 5, "o": "3"}),
+        ({"n": None}, {"n": 1, "o": None}),
+        ({"n": "7"}, {"n": 7, "o": None}),
+    ],
 )
 def test_arguments_of_a_run(given: Json, resolved: Json) -> None:
     assert ir.check_parameters(read(sample()), given) == resolved
@@ -485,10 +490,10 @@ def test_bad_arguments_of_a_run() -> None:
     spec["root"]["inputDefinitions"]["parameters"]["r"] = {"parameterType": "BOOLEAN"}
     spec["root"]["inputDefinitions"]["artifacts"] = {"a": {}, "b": {"isOptional": True}}
     with pytest.raises(PipelineError) as error:
-        ir.check_parameters(read(spec), {"n": "3", "x": 1})
+        ir.check_parameters(read(spec), {"n": "three", "x": 1})
     assert str(error.value).splitlines() == [
         "p: there is no parameter 'x' (there is n, o, r). Remove it, or correct its name.",
-        "p: the parameter 'n': expected an integer (such as 5), got text (3).",
+        "p: the parameter 'n': expected an integer (such as 5), got text (three).",
         "p: the parameter 'r' is missing. Give it a value, such as --param r=….",
         "p: the input artifact 'a' cannot be given to a run. Import it in the pipeline.",
     ]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mutants import compiled, mutated
+from mutants import CASES, compiled, mutated
 from starlette.applications import Starlette
 
 from kedge.testing.runs import World, hub
@@ -77,6 +77,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             yield Served(runner, http)
         finally:
             runner.run(service.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_before_examples() -> None:
+    """Once, and outside of them: compiling uses random names, which hypothesis does not allow while it draws."""
+    for case in CASES:
+        compiled(case)
 
 
 def plain(content: bytes) -> bytes:

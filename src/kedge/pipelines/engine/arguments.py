@@ -52,6 +52,7 @@ def _argument(name: str, definition: InputParameter, parameters: Mapping[str, An
     if not values.is_shallow(value):
         raise values.MismatchError(f": nested more than {values.MAX_DEPTH} levels deep")
     try:
-        return values.conform_input(value, definition, parse=False)
+        # Text that spells a number is one: ``kfp recurring-run create … n=7`` sends every argument as text.
+        return values.conform_input(value, definition)
     except values.MismatchError as error:
         raise values.MismatchError(f": {error}") from error

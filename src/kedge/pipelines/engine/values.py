@@ -133,13 +133,13 @@ def _as_float(value: float) -> float:
         raise MismatchError("expected a number, got an integer too large for one") from error
 
 
-def conform_input(value: Any, definition: InputParameter, *, parse: bool = True) -> Any:
+def conform_input(value: Any, definition: InputParameter) -> Any:
     """Make a value fit an input's declaration: its type, and its literals if it has any.
 
     Raises:
         MismatchError: It does not fit.
     """
-    fitted = conform(value, definition.kind, parse=parse)
+    fitted = conform(value, definition.kind, parse=True)
     if definition.literals and not any(same(fitted, literal) for literal in definition.literals):
         allowed = ", ".join(as_text(literal) for literal in definition.literals)
         raise MismatchError(f"expected one of {allowed}, got {shown(value)}")
