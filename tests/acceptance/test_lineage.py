@@ -130,3 +130,48 @@ def test_an_artifact_leads_to_the_version_of_the_stored_pipeline(kedge_host: Run
     reference = run["pipeline_version_reference"]
     assert {key: pipeline[key] for key in reference} == reference
     assert pipeline["version"]
+
+
+SOURCES = """
+from typing import List
+from kedge import dsl
+from kedge.dsl import Dataset, Input, Output
+
+@dsl.component
+def make(n: int, data: Output[Dataset]):
+    with open(data.path, "w") as file:
+        file.write("x" * n)
+
+@dsl.component
+def gather(data: Input[List[Dataset]], all: Output[Dataset]):
+    with open(all.path, "w") as file:
+        file.write("".join(open(one.path).read() for one in data))
+
+@dsl.container_component
+def shout(data: Input[Dataset], loud: Output[Dataset]):
+    script = 'mkdir -p "$(dirname "$1")" && tr a-z A-Z < "$0" > "$1"'
+    return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[data.path, loud.path])
+
+@dsl.pipeline
+def sources(uri: str):
+    brought = dsl.importer(artifact_uri=uri, artifact_class=Dataset)
+    shout(data=brought.output)
+    with dsl.ParallelFor([1, 2]) as n:
+        made = make(n=n)
+    gather(data=dsl.Collected(made.outputs["data"]))
+"""
+
+
+def test_importers_collected_loops_and_containers_have_their_place_in_it(kedge_host: RunningHost, tmp_path: Path) -> None:
+    file, given = tmp_path / "pipeline.py", kedge_host.home / "given"
+    file.write_text(SOURCES)
+    given.write_text("given")
+    run = ran(kedge_host, file, "-p", f"uri={given.as_uri()}")
+    assert run["state"] == "SUCCEEDED"
+    loud = shown(kedge_host, made(kedge_host, run, "shout"))["code"]
+    assert (loud["kind"], loud["image"]) == ("container", "alpine")
+    assert shown(kedge_host, made(kedge_host, run, "importer"))["code"]["kind"] == "importer"
+    drawn = kedge_host.cli("artifacts", "lineage", made(kedge_host, run, "shout"), "--up", check=True).stdout
+    assert "importer" in drawn
+    gathered = kedge_host.cli("artifacts", "lineage", made(kedge_host, run, "gather"), "--up", check=True).stdout
+    assert gathered.count("for-loop-1.") >= 2

@@ -150,3 +150,40 @@ def test_a_receiver_that_is_away_delays_no_run_and_misses_nothing_even_when_the_
             events = receiver.until(8)
         assert [events[0]["eventType"], events[-1]["eventType"]] == ["START", "COMPLETE"]
         assert len({(event["run"]["runId"], event["eventType"]) for event in events}) == 8
+
+
+WAITING = """
+from kedge import dsl
+
+@dsl.component
+def wait():
+    import time
+    while True:
+        time.sleep(0.05)
+
+@dsl.pipeline
+def waiting():
+    wait()
+"""
+
+
+def test_events_are_appended_to_a_file_and_a_canceled_run_is_told_as_aborted(tmp_path: Path) -> None:
+    file, target = tmp_path / "pipeline.py", tmp_path / "told" / "events.jsonl"
+    file.write_text(WAITING)
+    with running_host({"KEDGE_OPENLINEAGE_URL": target.as_uri()}) as kedge:
+        run = kedge.client.run(compile_file(file), cache=False)["run_id"]
+
+        def told() -> list[tuple[str, str]]:
+            lines = target.read_text().splitlines() if target.exists() else []
+            return [(event["job"]["name"], event["eventType"]) for event in map(json.loads, lines)]
+
+        def until(count: int) -> list[tuple[str, str]]:
+            deadline = time.monotonic() + PATIENCE
+            while len(told()) < count:
+                assert time.monotonic() < deadline, told()
+                threading.Event().wait(0.02)
+            return told()
+
+        assert until(2) == [("waiting", "START"), ("waiting.wait", "START")]
+        kedge.client.cancel(run)
+        assert until(4)[2:] == [("waiting.wait", "ABORT"), ("waiting", "ABORT")]
