@@ -346,3 +346,11 @@ def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any
 def test_a_store_that_refuses_is_told_when_a_run_is_submitted(host: RunningHost) -> None:
     with pytest.raises(KedgeError, match="s3://no-such-bucket/x: the store cannot be used"):
         host.client.run(rooted(host, "s3://no-such-bucket/x"), cache=False)
+
+
+def test_a_hosts_root_may_lie_below_tmp_though_steps_have_their_own(tmp_path: Path) -> None:
+    with running_host({"KEDGE_ARTIFACTS": str(tmp_path / "root")}) as kedge:
+        run = submit(kedge, "small")
+        one, *_ = result(kedge, run, "read").split()
+        assert one == "abc"
+        assert (tmp_path / "root" / "small" / run / "write" / "0" / "one").read_text() == "abc"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from kedge.config import Settings
 from kedge.kube import quantities
@@ -95,8 +96,12 @@ class Machine:
 
 
 def kept_places(settings: Settings) -> tuple[str, ...]:
-    """What lies under ``/tmp`` and Pods need: the data directory and the cache of a test, an interpreter."""
-    places = (settings.home, settings.cache, Path(sys.base_prefix), Path(sys.prefix))
+    """What lies under ``/tmp`` and Pods need: the data directory and the cache of a test, the artifacts' root, an interpreter."""
+    places = [settings.home, settings.cache, Path(sys.base_prefix), Path(sys.prefix)]
+    if settings.artifacts.startswith(f"file://{_TMP}/"):
+        root = Path(unquote(urlsplit(settings.artifacts).path))
+        root.mkdir(parents=True, exist_ok=True)  # what is not there cannot be kept visible
+        places.append(root)
     return tuple(sorted({str(path) for path in places if str(path).startswith(_TMP + "/") and path.exists()}))
 
 
