@@ -26,6 +26,7 @@ _STYLES = {
     "PENDING": "dim",
 }
 _NAME_COLUMN = 34
+_NUMBERS = 2 + 10 + 11  # columns of a line beside its name: the mark, the state, the time
 
 
 class Progress(Protocol):
@@ -125,16 +126,17 @@ class LiveTree:
         tasks = list(self._tasks.values())  # one moment of it: another thread adds to it
         now = self._clock.now()
         text = Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        width = self._console.width
         root = self._tasks.get("")
         states: dict[str, int] = {}
         for task in tasks:
             if task.is_step:
                 states[task.state] = states.get(task.state, 0) + 1
         summary = "  ".join(part for part in (counts(states), duration(root.seconds(now)) if root else "") if part)
-        text.append(f"   {summary}", style="not bold dim")
-        width = self._console.width
+        wide = len(self._title) + 3 + len(summary) <= width
+        text.append(f"   {summary}" if wide else f"\n{summary}", style="not bold dim")
         told = _told_in_full(tasks, width)
-        for line in tree(tasks, room=max(5, self._console.height - 3 - len(told))):
+        for line in tree(tasks, room=max(5, self._console.height - 4 - len(told))):
             text.append("\n")
             text.append_text(_draw(line, Text(), width, duration(line.task.seconds(now)) if line.task else ""))
         text.append("".join(f"\n{line}" for line in told), style="not bold yellow")
@@ -169,7 +171,8 @@ def _draw(line: Line, text: "Text", width: int, took: str) -> "Text":
     state = line.task.state
     style = _STYLES.get(state, "")
     text.append(f"{_MARKS.get(state, '?')} ", style=f"not bold {style}")
-    space = max(8, _NAME_COLUMN - len(line.guides))
+    # On a narrow terminal names give way to states and times.
+    space = max(8, min(_NAME_COLUMN, width - _NUMBERS) - len(line.guides))
     text.append(f"{line.label:<{space}}", style="not bold")
     text.append(f"{state.lower():<10}", style=f"not bold {style}")
     text.append(f"{took:>11}", style="not bold")

@@ -23,6 +23,8 @@ from kedge.measures import Histogram
 # How long a write waits for another program (a backup) that holds the file, in seconds. It blocks the hub, so it is short:
 # what could not be written is tried again.
 _BUSY_TIMEOUT = 2.0
+# Bytes; so much is read through in a tenth of a second.
+_CHECKED = 64 << 20
 
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"}
 _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_PROTOCOL"}
@@ -52,6 +54,7 @@ class Database:
         self._sqlite = engine.dialect.name == "sqlite"
         self.written = Histogram()
         try:
+            self._check()
             with self._explained():
                 schema.prepare(self._connection, place)
         except BaseException:
@@ -95,6 +98,24 @@ class Database:
         self._connection.close()
         self._engine.dispose()
 
+    def _check(self) -> None:
+        """Look for damage that runs would meet page by page otherwise; a large file is left to ``kedge doctor``."""
+        if not self._sqlite:
+            return
+        with self.reading() as connection:
+            size = connection.exec_driver_sql(
+                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+            ).scalar()
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() if (size or 0) <= _CHECKED else "ok"
+        if found != "ok":
+            raise self._damaged(" ".join(str(found).split()))
+
+    def _damaged(self, why: str) -> StateError:
+        return StateError(
+            f"{self.place}: the history database is damaged ({why}). Stop Kedge, then restore the file from a backup, "
+            f"or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
+        )
+
     @contextlib.contextmanager
     def _explained(self) -> Generator[None]:
         try:
@@ -107,10 +128,7 @@ class Database:
     def _meaning(self, error: DBAPIError) -> Exception:
         name = getattr(error.orig, "sqlite_errorname", "")
         if name in _CORRUPT:
-            return StateError(
-                f"{self.place}: the history database is damaged ({error.orig}). Stop Kedge, then restore the file from a backup, "
-                f"or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
-            )
+            return self._damaged(str(error.orig))
         if name in _BUSY:
             return Unavailable(
                 f"{self.place}: another program holds the database ({error.orig}). Wait for it to end, or stop it."

@@ -111,7 +111,9 @@ def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path, c
     assert path.read_bytes() == content
 
 
-def test_a_database_damaged_inside_says_so_when_it_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("checked", [1 << 30, 0], ids=["opened", "read, where it is too large to be looked through"])
+def test_a_database_damaged_inside_says_so_when_it_is(checked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kedge.db.database._CHECKED", checked)
     path = tmp_path / "history.db"
     database = open_sqlite(path)
     with database.transaction() as connection:
@@ -122,6 +124,10 @@ def test_a_database_damaged_inside_says_so_when_it_is_read(tmp_path: Path) -> No
     pages = bytearray(path.read_bytes())
     pages[len(pages) // 2 :] = b"\xff" * (len(pages) - len(pages) // 2)
     path.write_bytes(pages)
+    if checked:
+        with pytest.raises(StateError, match="is damaged"):
+            open_sqlite(path)
+        return
     broken = open_sqlite(path)
     with pytest.raises(StateError, match="is damaged"), broken.reading() as connection:
         connection.execute(select(func.sum(func.length(specs.c.pipeline)))).scalar()
