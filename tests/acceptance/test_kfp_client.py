@@ -3,11 +3,13 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from environments import client_environment
 
 from kedge.testing.host import RunningHost
 
-KFP = "kfp==2.17.0"
+# The oldest that is promised, one between, and the newest.
+VERSIONS = ["2.9.0", "2.14.6", "2.17.0"]
 PIPELINE = """
 from kedge import dsl
 
@@ -23,7 +25,7 @@ def pipeline(start: int = 0) -> int:
 """
 # Runs under kfp's interpreter. Arguments: address, token, YAML.
 CLIENT = """
-import sys, warnings
+import sys, time, warnings
 
 warnings.simplefilter("ignore")
 import kfp
@@ -49,6 +51,17 @@ run = client.run_pipeline(experiment.experiment_id, "second", params={"start": 1
 assert client.wait_for_run_completion(run.run_id, 60, 1).state == "SUCCEEDED"
 assert [found.display_name for found in client.list_runs(experiment_id=experiment.experiment_id).runs] == ["second"]
 
+often = client.create_recurring_run(experiment.experiment_id, "often", interval_second=1, params={"start": 1}, **which)
+assert [found.display_name for found in client.list_recurring_runs().recurring_runs] == ["often"]
+for _ in range(100):
+    fired = [found for found in client.list_runs(experiment_id=experiment.experiment_id).runs if found.recurring_run_id]
+    if fired:
+        break
+    time.sleep(0.1)
+assert client.wait_for_run_completion(fired[-1].run_id, 60, 1).state == "SUCCEEDED"
+client.disable_recurring_run(often.recurring_run_id)
+client.delete_recurring_run(often.recurring_run_id)
+
 client.archive_run(run.run_id)
 assert client.get_run(run.run_id).storage_state == "ARCHIVED"
 client.unarchive_run(run.run_id)
@@ -64,11 +77,13 @@ else:
 """
 
 
-def test_kfps_own_client_runs_and_stores_pipelines(kedge_host: RunningHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", VERSIONS)
+def test_kfps_own_client_runs_and_stores_pipelines(own_host: RunningHost, tmp_path: Path, version: str) -> None:
     source, package, client = (tmp_path / name for name in ("pipeline.py", "pipeline.yaml", "client.py"))
     source.write_text(PIPELINE)
     client.write_text(CLIENT)
-    kedge_host.cli("compile", str(source), "-o", str(package), check=True)
-    arguments = [str(client_environment("kfp", [KFP])), str(client), kedge_host.host.http, kedge_host.host.token, str(package)]
+    own_host.cli("compile", str(source), "-o", str(package), check=True)
+    python = client_environment("kfp", [f"kfp=={version}"])
+    arguments = [str(python), str(client), own_host.host.http, own_host.host.token, str(package)]
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -22,6 +22,8 @@ from kedge.server.auth import Authenticator
 # Above this, reading a body takes long enough for others to notice: it is done on a thread.
 _LARGE = 256 << 10
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
+# What steps wrote is passed on, HTML and SVG too: no browser may take an answer for a page of this host.
+_UNTRUSTED = {"Content-Security-Policy": "sandbox; default-src 'none'", "X-Content-Type-Options": "nosniff"}
 Kind = Literal["string", "integer", "boolean"]
 
 
@@ -190,6 +192,7 @@ class Place:
         request = Request(scope, receive)
         method = "GET" if request.method == "HEAD" else request.method
         response = await self._by_method.get(method, self._other)(request)  # pyright: ignore[reportArgumentType]
+        response.headers.update(_UNTRUSTED)
         if response.status_code == 405:
             response.headers["Allow"] = self._allowed
         await response(scope, receive, send)

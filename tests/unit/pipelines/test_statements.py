@@ -1,18 +1,22 @@
 """Whatever a list is filtered and sorted by, its page and its count are found through an index."""
 
 import base64
+import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Delete, Select, Update
+from sqlalchemy import BindParameter, Delete, Select, Update
+from sqlalchemy.sql import visitors
 
 from kedge.db.database import Database, open_sqlite
 from kedge.db.tables import pipeline_versions, tasks
 from kedge.errors import BadRequest
-from kedge.pipelines import cache_entries, catalog, history, outbox, pages, recurring, series
+from kedge.kube.clock import SystemClock
+from kedge.pipelines import cache_entries, catalog, deletions, history, outbox, pages, pod_events, recurring, series
 from kedge.testing.statements import scans
 
 LISTS: dict[str, pages.Listing[Any]] = {
@@ -69,18 +73,44 @@ def test_every_order_of_a_list_uses_an_index(database: Database, name: str) -> N
 
 
 @pytest.mark.parametrize(
-    "module", [history, catalog, recurring, cache_entries, series, outbox], ids=lambda module: module.__name__
+    "module",
+    [history, catalog, recurring, cache_entries, series, outbox, pod_events, deletions],
+    ids=lambda module: module.__name__,
 )
 def test_every_statement_that_is_written_down_uses_an_index(database: Database, module: Any) -> None:
     statements = [value for value in vars(module).values() if isinstance(value, Select | Update | Delete)]
     assert statements
     for statement in statements:
-        compiled = statement.compile(database._engine, compile_kwargs={"render_postcompile": True})
-        values = tuple({**compiled.params}.get(name, 1) or 1 for name in compiled.positiontup or ())
+        lists = {each.key: ["x"] for each in visitors.iterate(statement) if isinstance(each, BindParameter) and each.expanding}
+        compiled = statement.compile(database._engine)
+        given = {name: value or 1 for name, value in compiled.params.items()} | lists
+        asked = compiled.construct_expanded_state(given)
         with database.reading() as connection:
             raw = connection.connection.driver_connection
             assert raw is not None
-            assert scans(raw, str(compiled), values) == []  # pyright: ignore[reportArgumentType]
+            assert scans(raw, asked.statement, asked.positional_parameters) == []  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("direction", [None, "input", "output"])
+def test_whatever_links_of_artifacts_are_narrowed_to_an_index_is_used(database: Database, direction: Any) -> None:
+    kept = history.History(database)
+    first = kept.list_edges(1, "", direction=direction)
+    assert first.items == []
+    token = base64.urlsafe_b64encode(msgspec.json.encode(["a", "b", "c", "d", 0])).decode()
+    for names in itertools.product(((), ("x",), ("x", "y")), repeat=3):
+        narrowed = dict(zip(("artifact_ids", "run_ids", "task_ids"), names, strict=True))
+        for page_token in ("", token):
+            kept.list_edges(2, page_token, direction=direction, **narrowed)
+
+
+def test_whatever_the_cache_is_narrowed_to_an_index_is_used(database: Database) -> None:
+    entries = cache_entries.CacheEntries(database, SystemClock(), 60.0)
+    for words in itertools.product(("", "x"), repeat=4):
+        narrowed = dict(zip(("namespace", "pipeline", "component", "task"), words, strict=True))
+        for before in (None, datetime(2026, 11, 23, tzinfo=UTC)):
+            chosen = cache_entries.Selection(**narrowed, before=before)
+            assert entries.page(chosen, 2, "").items == []
+            assert entries.clear(chosen) == []
 
 
 def test_a_statement_that_reads_a_whole_table_is_found(database: Database) -> None:
