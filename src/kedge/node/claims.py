@@ -116,7 +116,8 @@ class Claims:
             MissingError: The claim is not there, or is not bound yet.
         """
         name = claim_name(pod, volume)
-        found, message = await self._find(pod, volume)
+        # The Pod is on the node, so the claim stays until it ends, deleted or not: refusing would let each wait for the other.
+        found, message = await self._find(pod, volume, on_node=True)
         if found is None:
             raise MissingError(f'persistentvolumeclaim "{name}" not found. {message}')
         if message:
@@ -128,7 +129,7 @@ class Claims:
             )
         return path
 
-    async def _find(self, pod: Obj, volume: Obj) -> tuple[Obj | None, str]:
+    async def _find(self, pod: Obj, volume: Obj, *, on_node: bool = False) -> tuple[Obj | None, str]:
         """The claim of a volume, and why it cannot be mounted, or what would help where it is not there."""
         name, meta = claim_name(pod, volume), pod["metadata"]
         try:
@@ -142,7 +143,7 @@ class Claims:
                 f"PVC {meta['namespace']}/{name} was not created for pod {meta['namespace']}/{meta['name']} (pod is not owner)"
             )
             return found, reason
-        if is_deleting(found):
+        if is_deleting(found) and not on_node:
             return found, f'persistentvolumeclaim "{name}" is being deleted'
         if (found.get("status") or {}).get("phase") != "Bound":
             return found, "pod has unbound immediate PersistentVolumeClaims"

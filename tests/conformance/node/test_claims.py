@@ -165,6 +165,18 @@ async def test_a_claim_in_use_stays_until_the_pod_is_over_and_its_folder_goes_wi
     await eventually(lambda: not list((host.folders / ".removed").iterdir()))
 
 
+async def test_a_pod_that_has_its_node_already_is_not_kept_from_its_claim_by_the_claims_deletion(host: Host) -> None:
+    await _bound(host)
+    host.pod("user", "sleep 60")
+    await host.node.running("user")
+    host.node.api.delete(PERSISTENT_VOLUME_CLAIM, "data", "default")
+    # Both would wait for each other, and the Pod hold its place on the node for ever.
+    host.pod("placed", "echo > /data/file", nodeName="here")
+    await host.succeeds("placed")
+    host.node.api.delete(POD, "user", "default", grace_period=0)
+    await eventually(lambda: host.found() is None)
+
+
 async def test_a_claim_of_a_pod_that_has_ended_goes_at_once(host: Host) -> None:
     folder = host.folder(await _bound(host))
     host.pod("user", "echo > /data/file")
