@@ -56,10 +56,24 @@ def fail_user(error: BaseException) -> int:
     _clean_chain(error)
     text = "".join(traceback.format_exception(type(error), error, trace))
     sys.stdout.flush()
-    sys.stderr.write(text)
+    sys.stderr.write(text + _hint(error))
     sys.stderr.flush()
     write_error(type(error).__name__, _text(error), text)
     return 1
+
+
+def _hint(error: BaseException) -> str:
+    """What to do about a name that is known where the function is written, such as in a notebook, and not in the step."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    own = trace is not None and trace.tb_frame.f_globals.get("__name__") == "__main__"
+    if not own or not isinstance(error, NameError) or isinstance(error, UnboundLocalError):
+        return ""
+    return (
+        "kedge: a step has its function and what that imports, and nothing else of the file or notebook around it. Define or import "
+        "the name inside of the function, name a function in additional_funcs, or import it from a module beside the file.\n"
+    )
 
 
 def write_error(kind: str, message: str, trace: str) -> None:

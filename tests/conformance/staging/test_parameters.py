@@ -170,6 +170,15 @@ def test_a_traceback_shows_the_users_file_and_lines_and_nothing_of_the_launcher(
     assert "line 17, in inner" in error["traceback"]
 
 
+def test_a_name_of_the_file_around_the_function_is_missed_with_a_word_on_what_to_do(launcher: Launcher) -> None:
+    done = launcher.run("def step():\n    return Helper()\n")
+    assert done.returncode == 1
+    trace, _, hint = done.stderr.partition("kedge: ")
+    assert trace.endswith("NameError: name 'Helper' is not defined\n")
+    assert hint.startswith("a step has its function and what that imports, and nothing else of the file or notebook around it.")
+    assert launcher.message["error"]["message"] == "name 'Helper' is not defined"
+
+
 def test_a_syntax_error_names_the_users_line(launcher: Launcher) -> None:
     done = launcher.run("def step():\n    return (\n")
     assert done.returncode == 1
