@@ -71,8 +71,8 @@ def _hint(error: BaseException) -> str:
     if not own or not isinstance(error, NameError) or isinstance(error, UnboundLocalError):
         return ""
     return (
-        "kedge: a step has its function and what that imports, and nothing else of the file or notebook around it. Define or import "
-        "the name inside of the function, name a function in additional_funcs, or import it from a module beside the file.\n"
+        "kedge: a step has its function and what that imports, and nothing else of the file or notebook around it. Define or "
+        "import the name inside of the function, name a function in additional_funcs, or import it from a module beside it.\n"
     )
 
 

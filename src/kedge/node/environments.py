@@ -13,22 +13,18 @@ import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from uv import find_uv_bin
 
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Obj
 from kedge.node.interpreters import Interpreters
 from kedge.node.refusals import Refusal
-from kedge.node.uv import Answer, Uv
+from kedge.node.uv import Answer, Uv, find
 
 PYTHON_ANNOTATION = "kedge.dev/python"
 # How long a failed build is remembered: a loop over a thousand items asks for it a thousand times.
 _REMEMBER_SECONDS = 30.0
-_find_uv = cache(find_uv_bin)  # it looks at a few places, for every step
 _LAYOUT = 1  # raise it when environments are built differently
 
 
@@ -224,7 +220,7 @@ def variables(environment: Path, base: Mapping[str, str]) -> dict[str, str]:
     """What a process in an environment finds in its variables, in addition to ``base``."""
     # What a step finds out only while it runs that it needs, the launcher installs with it.
     return {
-        "KEDGE_UV": _find_uv(),
+        "KEDGE_UV": find(),
         "VIRTUAL_ENV": str(environment),
         "PATH": f"{environment / 'bin'}:{base.get('PATH', os.defpath)}",
     }

@@ -5,8 +5,11 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import uv
+
+from kedge.node.refusals import Refusal
 
 # What a person has set for pip is meant for any installer.
 _FROM_PIP = {
@@ -42,6 +45,20 @@ class Answer:
         return not self.ok and bool(_UNREACHABLE.search(self.err)) and "no solution" not in self.err.lower()
 
 
+@cache  # it looks at a few places, for every step
+def find() -> str:
+    """The path of the program.
+
+    Raises:
+        Refusal: It is not installed.
+    """
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        text = "uv is not there: the environments of Python steps cannot be made. Install it beside Kedge: pip install uv."
+        raise Refusal("EnvironmentFailed", text) from error
+
+
 class Uv:
     """The program.
 
@@ -61,7 +78,7 @@ class Uv:
     async def __call__(self, *arguments: str) -> Answer:
         """Run one command to its end."""
         process = await asyncio.create_subprocess_exec(
-            uv.find_uv_bin(),
+            find(),
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -13,7 +13,7 @@ from kedge.kube.clock import SystemClock
 from kedge.node.environments import Environments, Wanted, wanted
 from kedge.node.interpreters import Interpreters
 from kedge.node.refusals import Refusal
-from kedge.node.uv import Answer, Uv
+from kedge.node.uv import Answer, Uv, find
 from kedge.testing.clock import FakeClock
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -146,3 +146,13 @@ def test_the_order_of_packages_does_not_matter(tmp_path: Path, uv: CountingUv) -
     assert made._path(Wanted("3", ("a", "b")), "/p") == made._path(Wanted("3", ("b", "a", "a")), "/p")
     assert made._path(Wanted("3", ("a",)), "/p") != made._path(Wanted("3", ("b",)), "/p")
     assert made._path(Wanted("3", ("a",)), "/p") != made._path(Wanted("3", ("a",), ("https://index",)), "/p")
+
+
+async def test_a_machine_without_uv_refuses_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise FileNotFoundError("uv")
+
+    monkeypatch.setattr("uv.find_uv_bin", missing)
+    find.cache_clear()
+    with pytest.raises(Refusal, match=r"uv is not there: .* pip install uv"):
+        await Uv({})("--version")
