@@ -1,45 +1,70 @@
 """``kedge logs``."""
 
+import queue
+import re
+import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import click
 
 from kedge.cli.follow import changes
 from kedge.cli.session import connect
-from kedge.display.tasks import LIVE, TaskView
+from kedge.display.tasks import TaskView
 from kedge.errors import KedgeError, NotFound
+from kedge.kube.clock import SystemClock
 from kedge.pipelines.client import Client
+from kedge.pipelines.step_log import LogPart
 
-_WITHOUT_LOG = frozenset({"PENDING", "SKIPPED", "CACHED"})
-_AT_ONCE = 32  # logs that are followed at the same time
+_NOT_BEGUN = frozenset({"PENDING", "SKIPPED", "CACHED"})
+_AT_ONCE = 50  # logs that are followed at the same time; further ones wait for their turn and are read from their beginning
+_WAITING_LINES = 10_000
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _order(step: TaskView) -> tuple[str, str]:
     return str(step.started or step.finished or ""), step.id
 
 
+def _since(_context: click.Context, _option: click.Parameter, text: str | None) -> str:
+    """A time that long ago, as the API reads it."""
+    if not text:
+        return ""
+    if (found := _DURATION.fullmatch(text)) is None:
+        raise click.BadParameter(f"must be a number and s, m, h or d, such as 90s or 5m; got {text!r}.")
+    return (SystemClock().now() - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat().replace("+00:00", "Z")
+
+
 @click.command("logs")
 @click.argument("run")
 @click.argument("task", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on until the step, or the run, ends. Ctrl-C stops only the looking on.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the step ends, retries too. Ctrl-C stops only the looking on.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which try of the step; the last when not given.")
-def command(*, run: str, task: str | None, follow: bool, attempt: int | None) -> None:
+@click.option("--tail", type=click.IntRange(min=0), help="Only the last so many lines of each step.")
+@click.option("--since", callback=_since, metavar="AGE", help="Only lines not older than this, such as 90s or 5m.")
+@click.option("--timestamps", is_flag=True, help="Begin each line with the time it was written.")
+def command(*, run: str, task: str | None, follow: bool, attempt: int | None, **part: Any) -> None:
     """Print what the steps of a run wrote.
 
-    Without TASK, every step that started is printed, one after another, each line after the step's name; with --follow, all
-    steps until the run is over, each line as it is written.
+    Without TASK, every step that started is printed, one after another, each line after the step's name; with --follow as they
+    come, also of steps that start later. Lines are printed byte for byte; where a step is tried again, a line on standard error
+    says so.
     """
     client = connect().client
     run_id = str(client.get(run)["run_id"])
     if task is None and follow:
-        _follow_all(client, run_id)
+        _Together(client, run_id, LogPart(**part)).print()
         return
     tasks = [TaskView.from_json(body) for body in client.tasks(run_id)]
+    wanted = LogPart(**part, retried=partial(_say, task or ""))
     if task is None:
-        steps = sorted((t for t in tasks if t.kind == "step" and t.state not in _WITHOUT_LOG), key=_order)
-        for step in steps:
-            _print(step.id, client.logs(run_id, step.id))
+        for step in sorted((t for t in tasks if t.kind == "step" and t.state not in _NOT_BEGUN), key=_order):
+            for line in client.log_lines(run_id, step.id, part=wanted):
+                _print(step.id, line)
         return
     found = next((known for known in tasks if known.id == task), None)
     if found is None:
@@ -49,52 +74,85 @@ def command(*, run: str, task: str | None, follow: bool, attempt: int | None) ->
         raise NotFound(f"Run {run_id} has no task {task!r}. It has: {near}.")
     if attempt is not None and not follow and attempt > found.attempt + 1:
         raise NotFound(f"{task} has been tried {found.attempt + 1} times: it has no attempt {attempt}.")
-    number = None if attempt is None else attempt - 1
-    lines = (
-        _following(client, run_id, found)
-        if follow and number is None
-        else client.logs(run_id, task, follow=follow, attempt=number)
-    )
-    for line in lines:
+    for line in client.log_lines(run_id, task, follow=follow, attempt=None if attempt is None else attempt - 1, part=wanted):
         click.echo(line)
 
 
-def _print(step: str, lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(f"{click.style(step, fg='cyan')} | {line}")
+def _say(step: str, attempt: int) -> None:
+    click.echo(f"--- {step}: attempt {attempt + 1} ---", err=True)
 
 
-def _following(client: Client, run_id: str, step: TaskView) -> Iterator[str]:
-    """What a step writes until it ends, over all tries from the present one on."""
-    number = step.attempt
-    while True:
-        yield from client.logs(run_id, step.id, follow=True, attempt=number)
-        number += 1
-        # Asked for a try that never comes, the host answers when the step is over.
-        now = TaskView.from_json(client.task(run_id, step.id))
-        if now.state not in LIVE and now.attempt < number:
-            return
+def _print(step: str, line: bytes) -> None:
+    name = click.style(step, fg="cyan") if sys.stdout.isatty() else step
+    click.echo(name.encode() + b" | " + line)
 
 
-def _follow_all(client: Client, run_id: str) -> None:
-    """Print what all steps write, each in a thread, until the run is over."""
-    slots = threading.BoundedSemaphore(_AT_ONCE)
+class _Together:
+    """The logs of all steps of a run at the same time.
 
-    def show(step: TaskView) -> None:
-        with slots:
+    Args:
+        client: Of the host.
+        run_id: The run.
+        part: What part of each log.
+    """
+
+    def __init__(self, client: Client, run_id: str, part: LogPart) -> None:
+        self._client = client
+        self._run_id = run_id
+        self._part = part
+        # What threads have for the one that prints: a step and a line, an attempt that begins, or an error.
+        self._found: queue.Queue[tuple[str, bytes | int | KedgeError | None]] = queue.Queue(_WAITING_LINES)
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+
+    def print(self) -> None:
+        """Print until the run is over and every log is at its end.
+
+        Raises:
+            KedgeError: The run can no longer be followed.
+        """
+        self._start("", self._find)
+        left = 1
+        while left:
+            step, found = self._found.get()
+            if isinstance(found, KedgeError):
+                if not step:
+                    raise found
+                click.echo(f"kedge: the log of {step} broke off: {found}", err=True)
+            elif isinstance(found, bytes):
+                _print(step, found)
+            elif found is None:
+                left -= 1
+            elif found < 0:
+                left += 1
+            else:
+                _say(step, found)
+
+    def _find(self) -> None:
+        """Follow each step that has begun."""
+        known = set[str]()
+        for change in changes(self._client, self._run_id):
+            if "run" in change:
+                return
+            step = TaskView.from_json(change)
+            if step.kind == "step" and step.state not in _NOT_BEGUN and step.id not in known:
+                known.add(step.id)
+                self._found.put((step.id, -1))
+                self._start(step.id, partial(self._read, step.id))
+
+    def _read(self, step: str) -> None:
+        part = LogPart(self._part.tail, self._part.since, self._part.timestamps, lambda attempt: self._found.put((step, attempt)))
+        with self._turns:
+            for line in self._client.log_lines(self._run_id, step, follow=True, part=part):
+                self._found.put((step, line))
+
+    def _start(self, step: str, work: Callable[[], None]) -> None:
+        def run() -> None:
             try:
-                _print(step.id, _following(client, run_id, step))
+                work()
             except KedgeError as error:
-                click.echo(f"kedge: the log of {step.id} broke off: {error}", err=True)
+                self._found.put((step, error))
+            finally:
+                self._found.put((step, None))
 
-    threads: dict[str, threading.Thread] = {}
-    for change in changes(client, run_id):
-        if "run" in change:
-            break
-        step = TaskView.from_json(change)
-        if step.kind == "step" and step.state not in _WITHOUT_LOG and step.id not in threads:
-            # Not waited for when the command is interrupted.
-            threads[step.id] = threading.Thread(target=show, args=(step,), daemon=True)
-            threads[step.id].start()
-    for thread in threads.values():
-        thread.join()
+        # A daemon: Ctrl-C ends the looking on, not what is looked at.
+        threading.Thread(target=run, name=f"log of {step}", daemon=True).start()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kedge.client.types import Reader
 from kedge.errors import KedgeError
-from kedge.kube.clock import Clock
+from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.pipelines import observations
@@ -88,26 +88,20 @@ class LogArchive:
         """Whether the log of an attempt is kept."""
         return await self._parts.artifacts.exists(address(record, task, attempt))
 
-    async def read(self, record: RunRecord, task: str, attempt: int, *, timestamps: bool) -> AsyncIterator[bytes]:
-        """Yield the log of an attempt.
+    async def read(self, record: RunRecord, task: str, attempt: int, options: LogOptions) -> AsyncIterator[bytes]:
+        """Yield the log of an attempt: as much of it as is asked for, in pieces, however long a line is.
 
         Raises:
             NotFound: It is not kept; raised before the first piece.
         """
-        within_time = True  # of writing, which begins each line and ends with a space
-        async for piece in self._parts.artifacts.read(address(record, task, attempt)):
-            if timestamps:
-                yield piece
-                continue
-            text: list[bytes] = []
-            for line in io.BytesIO(piece):
-                shown = line
-                if within_time:
-                    _, space, shown = line.partition(b" ")
-                    within_time = not space
-                text.append(shown)
-                within_time = within_time or line.endswith(b"\n")
-            yield b"".join(text)
+        uri = address(record, task, attempt)
+        first = 0
+        if options.tail is not None:
+            ends = [piece.count(b"\n") async for piece in self._parts.artifacts.read(uri)]
+            first = max(0, sum(ends) - options.tail)
+        stored = _Stored(options, first)
+        async for piece in self._parts.artifacts.read(uri):
+            yield stored.take(piece)
 
     async def _run(self) -> None:
         labels = f"{RECORDED_LABEL}=true"
@@ -158,6 +152,49 @@ class LogArchive:
                 return  # it never started, or its directory is gone already
             if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
                 await self._parts.artifacts.take(uri, "", copy)
+
+
+class _Stored:
+    """Turns pieces of a kept log, which may end anywhere, into what is asked for.
+
+    Args:
+        options: What part.
+        skip: How many lines to leave out at the beginning.
+    """
+
+    def __init__(self, options: LogOptions, skip: int) -> None:
+        self._options = options
+        self._skip = skip
+        self._time: bytes | None = b""  # of writing, as far as it has come; it begins each line and ends with a space
+        self._since = options.since
+        self._shown = False
+
+    def take(self, piece: bytes) -> bytes:
+        """What to show of the next piece."""
+        text: list[bytes] = []
+        for part in io.BytesIO(piece):
+            rest = part
+            if self._time is not None:
+                head, space, rest = part.partition(b" ")
+                self._time += head
+                if not space:
+                    continue
+                self._begin(self._time)
+                if self._shown and self._options.timestamps:
+                    text.append(self._time + b" ")
+                self._time = None
+            if self._shown:
+                text.append(rest)
+            if part.endswith(b"\n"):
+                self._time = b""
+        return b"".join(text)
+
+    def _begin(self, moment: bytes) -> None:
+        """Decide about the line that begins."""
+        if self._since is not None and parse_timestamp(moment[:26].decode("ascii") + "Z") >= self._since:
+            self._since = None  # lines are in order: all that follow are late enough
+        self._shown = self._skip <= 0 and self._since is None
+        self._skip -= 1
 
 
 def _about(pod: Obj) -> dict[str, str]:

@@ -7,6 +7,7 @@ iterator. Errors are the classes of `kedge.errors`, by meaning.
 import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ import msgspec
 from kedge.client.lines import Lines
 from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
 from kedge.pipelines.documents import Document
+from kedge.pipelines.step_log import Follower, LogPart, lines
 
 _PREFIX = "/apis/v2beta1"
 _PREFIX_OF_ID = re.compile("[0-9a-f-]{6,36}")
@@ -270,24 +272,36 @@ class Client:
         When the host stops meanwhile the iterator ends without it, or raises `errors.Unavailable`.
         """
         with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
-            lines = Lines()
+            found = Lines()
             for data in response.iter_bytes():
-                for line in lines.feed(data):
+                for line in found.feed(data):
                     yield _by_name(msgspec.json.decode(line))
 
     def logs(self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:
-        """Yield the lines that a step wrote; nothing when there is no log.
+        """Yield the lines that a step wrote, as `log_lines` has them; what is no UTF-8 is replaced."""
+        for line in self.log_lines(run_id, task_id, follow=follow, attempt=attempt):
+            yield line.decode("utf-8", "replace")
+
+    def log_lines(
+        self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None, part: LogPart | None = None
+    ) -> Iterator[bytes]:
+        """Yield the lines that a step wrote, byte for byte; nothing when there is no log.
 
         Args:
             run_id: The run.
             task_id: The step, such as ``train`` or ``for-loop-1.3.train``.
-            follow: Go on until it ends.
-            attempt: Which try, from 0; the last when not given.
+            follow: Go on until it ends, over a host that stops and comes back within two minutes.
+            attempt: Which try, from 0; the last when not given, and with ``follow`` every later one too.
+            part: What part of the log.
         """
-        query = {"follow": "true" if follow else "", "attempt": "" if attempt is None else str(attempt)}
+        path, part = f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/logs", part or LogPart()
+        if follow:
+            follower = Follower(partial(self._stream, path), lambda: self.task(run_id, task_id), part)
+            yield from follower.lines(attempt)
+            return
         try:
-            with self._stream(f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/logs", query) as response:
-                yield from response.iter_lines()
+            with self._stream(path, {**part.query, "attempt": "" if attempt is None else str(attempt)}) as response:
+                yield from lines(response)
         except NotFound:
             return
 

@@ -175,11 +175,14 @@ def _runs(runs: Runs) -> list[Operation]:
 
 
 def _tasks(tasks: Tasks) -> list[Operation]:
-    run, follow = "/runs/{run_id}", Param("follow", "boolean", "Go on until the step ends.")
+    run, follow = "/runs/{run_id}", Param("follow", "boolean", "Go on until the step ends, without `attempt` into its retries.")
     reading = (
         follow,
         Param("attempt", "integer", "Which try, from 0; the last when left out."),
         Param("timestamps", "boolean", "Begin each line with its time."),
+        Param("tail_lines", "integer", "Only the last so many lines."),
+        Param("since_time", text="Only lines from this time on, RFC 3339."),
+        Param("since_seconds", "integer", "Only lines of the last so many seconds."),
         Param("container", text="Of the Pod; the step's own when left out."),
     )
     return [

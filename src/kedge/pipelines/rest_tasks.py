@@ -5,6 +5,8 @@ import base64
 import contextlib
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from kedge.client.types import Reader
 from kedge.errors import BadRequest, NotFound, TooLarge
+from kedge.kube.clock import SystemClock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.pipelines import answers, reasons, shapes
@@ -213,7 +216,7 @@ class Tasks:
     # ---- logs
 
     async def log(self, call: Call) -> Response:
-        """``GET /runs/{run_id}/tasks/{task_id}/logs``, with ``follow`` and ``attempt``."""
+        """``GET /runs/{run_id}/tasks/{task_id}/logs``; with ``follow`` and without ``attempt`` it goes on into retries."""
         record = self._record(call)
         return await self._log(call, record, self._task(record, call.path["task_id"]), call.number("attempt"))
 
@@ -257,25 +260,72 @@ class Tasks:
         follow = call.flag("follow")
         if number is not None and number < 0:
             raise BadRequest(f"attempt: must be a whole number from 0, got {number}.")
-        options = LogOptions(follow=follow, timestamps=call.flag("timestamps"))
+        options, container = _options(call), call.text("container") or MAIN
+        shown = -1
         # Errors come before the first piece, while there can still be a status code.
         try:
-            pod = await self._pod(record, task, number, follow=follow)
-            pieces = self._logs.read(pod, call.text("container") or MAIN, options)
+            shown, pieces = await self._open(record, task, number, container, options)
+        except (NotFound, BadRequest):
+            attempts = self._history.attempts(record.id, task.id)
+            if not follow or number is not None or not attempts or self._state(record, task).finished:
+                raise
+            shown, pieces = max(one.number for one in attempts), _nothing()  # it left no log; the next one will
+        if follow and number is None:
+            pieces = self._with_retries(record, task, (shown, pieces), container, replace(options, tail=None))
+        return StreamingResponse(self._until_closed(pieces), media_type="text/plain; charset=utf-8")
+
+    async def _open(
+        self, record: RunRecord, task: Task, number: int | None, container: str, options: LogOptions
+    ) -> tuple[int, AsyncGenerator[bytes]]:
+        """The number of the attempt that is shown, and its log: of its Pod, or what is kept of it.
+
+        Raises:
+            NotFound: There is none.
+            BadRequest: It has not begun, or has no such container.
+        """
+        assert self._logs is not None  # noqa: S101  # asked before
+        try:
+            attempt, pod = await self._pod(record, task, number, follow=options.follow)
+            pieces = self._logs.read(pod, container, options)
             first = await anext(aiter(pieces), b"")
         except (NotFound, BadRequest) as gone:  # with the Pod, or with its directory
             attempts = [a.number for a in self._history.attempts(record.id, task.id) if number is None or a.number == number]
-            if not attempts or (call.text("container") or MAIN) != MAIN:
+            if not attempts or container != MAIN:
                 raise
-            pieces = self._archive.read(record, task.id, max(attempts), timestamps=options.timestamps)
+            attempt = max(attempts)
+            pieces = self._archive.read(record, task.id, attempt, options)
             try:
                 first = await anext(aiter(pieces), b"")
             except NotFound:
                 raise gone from None
-        return StreamingResponse(self._until_closed(first, pieces), media_type="text/plain; charset=utf-8")
+        return attempt, _after(first, pieces)
 
-    async def _pod(self, record: RunRecord, task: Task, number: int | None, *, follow: bool) -> Obj:
-        """The Pod of an attempt; with ``follow``, once it has started."""
+    async def _with_retries(
+        self, record: RunRecord, task: Task, opened: tuple[int, AsyncGenerator[bytes]], container: str, options: LogOptions
+    ) -> AsyncGenerator[bytes]:
+        """The log of an attempt, and of each that comes after it when it has begun, until the task is over."""
+        shown, pieces = opened
+        async for piece in pieces:
+            yield piece
+        while not self._closing.is_set():
+            over = self._state(record, task).finished  # asked first: then no further attempt comes
+            later = [one.number for one in self._history.attempts(record.id, task.id) if one.number > shown]
+            if later:
+                shown = min(later)
+                with contextlib.suppress(NotFound, BadRequest):  # one that left no log
+                    _, pieces = await self._open(record, task, shown, container, options)
+                    async for piece in pieces:
+                        yield piece
+            elif over:
+                return
+            else:
+                await asyncio.sleep(_LOOK_AGAIN)
+
+    def _state(self, record: RunRecord, task: Task) -> State:
+        return (self._history.task(record.id, task.id) or task).state
+
+    async def _pod(self, record: RunRecord, task: Task, number: int | None, *, follow: bool) -> tuple[int, Obj]:
+        """Number and Pod of an attempt; with ``follow``, once it has started."""
         while True:
             attempts = self._history.attempts(record.id, task.id)
             chosen = next((a for a in reversed(attempts) if number is None or a.number == number), None)
@@ -284,7 +334,7 @@ class Tasks:
             begun = chosen is not None and (chosen.started_at is not None or chosen.state.finished)
             if chosen is not None and (begun or not follow):
                 try:
-                    return await self._reader.get(POD, chosen.pod_name, record.namespace)
+                    return chosen.number, await self._reader.get(POD, chosen.pod_name, record.namespace)
                 except NotFound:
                     raise NotFound(
                         f"the log of step {task.id!r}, attempt {chosen.number}, is gone with its Pod {chosen.pod_name}."
@@ -294,9 +344,7 @@ class Tasks:
                 raise NotFound(f"step {task.id!r} has not run: it is {current.state.value.lower()}.")
             await asyncio.sleep(_LOOK_AGAIN)
 
-    async def _until_closed(self, first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        if first:
-            yield first
+    async def _until_closed(self, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             while True:
@@ -314,6 +362,38 @@ class Tasks:
 
 def _said(task: Task, reasons: Mapping[str, str]) -> str:
     return reasons.get(task.id, "") if task.state is State.PENDING else ""
+
+
+def _options(call: Call) -> LogOptions:
+    """What part of a log is asked for, in Kubernetes' words as KFP writes words.
+
+    Raises:
+        BadRequest: A value cannot be read.
+    """
+    since, seconds, tail = call.text("since_time"), call.number("since_seconds"), call.number("tail_lines")
+    if since and seconds is not None:
+        raise BadRequest("since_time, since_seconds: give one of them, not both.")
+    if (seconds is not None and seconds < 1) or (tail is not None and tail < 0):
+        raise BadRequest("since_seconds, tail_lines: must be whole numbers from 1, and from 0.")
+    try:
+        moment = parse_timestamp(since) if since else None
+    except ValueError as error:
+        raise BadRequest(f"since_time: must be an RFC 3339 time, got {since!r}.") from error
+    if seconds is not None:
+        moment = SystemClock().now() - timedelta(seconds=min(seconds, 10**9))
+    return LogOptions(follow=call.flag("follow"), timestamps=call.flag("timestamps"), since=moment, tail=tail)
+
+
+async def _after(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    if first:
+        yield first
+    async for piece in pieces:
+        yield piece
+
+
+async def _nothing() -> AsyncGenerator[bytes]:
+    for piece in ():
+        yield piece
 
 
 def _because(reason: str) -> dict[str, str]:

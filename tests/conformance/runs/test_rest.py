@@ -33,8 +33,9 @@ class Logs:
         assert options.tail is None
         if container != "main":
             raise BadRequest(f"container {container!r} is not valid for pod {pod['metadata']['name']}")
+        time = "2026-11-23T22:36:18.000000000Z " if options.timestamps else ""
         for number in range(2):
-            yield f"{pod['metadata']['annotations']['kedge.dev/task']} line {number}\n".encode()
+            yield f"{time}{pod['metadata']['annotations']['kedge.dev/task']} line {number}\n".encode()
 
 
 @contextlib.asynccontextmanager

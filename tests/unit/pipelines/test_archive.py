@@ -1,6 +1,7 @@
 """Logs of ended steps are copied when no step has ended for a moment, and not much later where one always does."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,8 @@ class _Kept(StandInStore):
 
     async def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
         del uri, path
-        text = b"2026-11-23T22:36:18.0Z one two\r three\n2026-11-23T22:36:18.0Z \n2026-11-23T22:36:18.0Z \xff end"
+        lines = (b"one two\r three", b"", b"\xff end")
+        text = b"".join(b"2026-11-23T22:36:%d.000000000Z %s\n" % (second, line) for second, line in enumerate(lines, 18))
         for start in range(0, len(text), 5):
             yield text[start : start + 5]
 
@@ -97,6 +99,14 @@ async def test_a_kept_log_is_read_in_pieces_without_the_times(tmp_path: Path) ->
         record = life.feature.history.run(run.id)
         assert record is not None
         archive = LogArchive(Parts(LocalClient(life.api), _Log(), _Kept(), life.feature.history, FakeClock()))
-        pieces = [piece async for piece in archive.read(record, "s0", 0, timestamps=False)]
-        assert b"".join(pieces) == b"one two\r three\n\n\xff end"
+        pieces = [piece async for piece in archive.read(record, "s0", 0, LogOptions())]
+        assert b"".join(pieces) == b"one two\r three\n\n\xff end\n"
         assert max(map(len, pieces)) <= 5
+        since = datetime(2026, 11, 23, 22, 36, 19, tzinfo=UTC)
+        for options, text in (
+            (LogOptions(tail=1), b"\xff end\n"),
+            (LogOptions(tail=2, timestamps=True), b"2026-11-23T22:36:19.000000000Z \n2026-11-23T22:36:20.000000000Z \xff end\n"),
+            (LogOptions(since=since), b"\n\xff end\n"),
+            (LogOptions(tail=0), b""),
+        ):
+            assert b"".join([piece async for piece in archive.read(record, "s0", 0, options)]) == text
