@@ -114,6 +114,7 @@ class _Chooser:
         self._options = options
         self._left = options.limit_bytes
         self._waits = options.since is not None
+        self._cut = False  # a line that is too old goes on in the next part
         self._starts = True  # the next text begins a line, so its time is told
 
     @property
@@ -126,7 +127,8 @@ class _Chooser:
         since = self._options.since
         if since is None or not self._waits:
             return True
-        if _time_of(line) < since:
+        continues, self._cut = self._cut, line.split(b" ", 3)[2:3] == [b"P"]
+        if continues or _time_of(line) < since:  # a line in parts is as old as its first one
             return False
         self._waits = False  # lines are in order: all that follow are late enough
         return True

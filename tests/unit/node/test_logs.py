@@ -158,3 +158,10 @@ async def test_a_long_line_has_one_time_and_counts_once(source: Source) -> None:
     lines = (await source.read(timestamps=True)).splitlines()
     assert [line.partition(" ")[2] for line in lines] == ["first", "x" * 50000, "last"]
     assert await source.read(tail=2) == "x" * 50000 + "\nlast\n"
+
+
+async def test_a_long_line_is_as_old_as_its_beginning(source: Source) -> None:
+    source.write("x" * 50000)
+    source.write("y\nlast\n", at=NOW + 1)
+    assert await source.read(since=datetime.fromtimestamp(NOW + 1, UTC)) == "last\n"
+    assert (await source.read(since=datetime.fromtimestamp(NOW, UTC)))[-7:] == "y\nlast\n"
