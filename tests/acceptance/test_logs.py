@@ -11,6 +11,7 @@ import pytest
 
 from kedge.pipelines.client import Client
 from kedge.pipelines.compiler import compile_file
+from kedge.pipelines.step_log import lines
 from kedge.testing.host import RunningHost
 
 pytestmark = pytest.mark.timeout(180)
@@ -120,22 +121,21 @@ def test_a_followed_log_goes_on_into_the_retry(kedge_host: RunningHost, file: Pa
     run = submit(kedge_host.client, file, "retried", folder)
     address = f"{kedge_host.host.http}/apis/v2beta1/runs/{run}/tasks/shaky/logs"
     headers = {"Authorization": f"Bearer {kedge_host.host.token}"}
-    answers: list[bytes] = []
 
-    def ask() -> None:
-        answers.append(httpx.get(address, params={"follow": "true"}, headers=headers, timeout=120).content)
+    def ask() -> Iterator[bytes]:
+        with httpx.stream("GET", address, params={"follow": "true"}, headers=headers, timeout=120) as response:
+            yield from lines(response)
 
-    plain = threading.Thread(target=ask, daemon=True)
-    plain.start()
+    plain = Followed(ask())
     followed = Followed(kedge_host.client.log_lines(run, "shaky", follow=True))
     followed.until(b"try 1")
+    plain.until(b"try 1")
     (folder / "go 1").touch()
     followed.until(b"try 2")
     (folder / "go 2").touch()
-    lines = followed.end()
-    assert [line for line in lines if line.startswith((b"try", b"end"))] == [b"try 1", b"end 1", b"try 2", b"end 2"]
-    plain.join(60)
-    assert answers == [b"\n".join(lines) + b"\n"]
+    shown = followed.end()
+    assert [line for line in shown if line.startswith((b"try", b"end"))] == [b"try 1", b"end 1", b"try 2", b"end 2"]
+    assert plain.end() == shown
     done = kedge_host.cli("logs", run, "shaky", "-f", "--attempt", "1", check=True)
     assert (b"end 2" in done.stdout.encode(), "end 1\n" in done.stdout) == (False, True)
 
@@ -149,8 +149,8 @@ def test_a_followed_log_goes_on_where_it_was_when_the_host_is_back(own_host: Run
     getattr(own_host, end)()
     (folder / "go 1").touch()
     own_host.start()
-    lines = [line for line in followed.end() if line.startswith(b"line ")]
-    assert lines == [f"line {number}".encode() for number in range(400)]
+    shown = [line for line in followed.end() if line.startswith(b"line ")]
+    assert shown == [f"line {number}".encode() for number in range(400)]
 
 
 def test_all_steps_of_a_run_are_followed_as_they_start(kedge_host: RunningHost, file: Path) -> None:
@@ -169,9 +169,9 @@ def test_all_steps_of_a_run_are_followed_as_they_start(kedge_host: RunningHost, 
         finally:
             following.kill()
     assert begun == "shaky | try 1\n"
-    lines = shown.splitlines()
-    assert [line for line in lines if line.startswith("shaky | ")][-2:] == ["shaky | try 2", "shaky | end 2"]
-    assert sorted(line.partition(" | ")[2] for line in lines if "say" in line) == ["item 1", "item 2", "item 3"]
+    printed = shown.splitlines()
+    assert [line for line in printed if line.startswith("shaky | ")][-2:] == ["shaky | try 2", "shaky | end 2"]
+    assert sorted(line.partition(" | ")[2] for line in printed if "say" in line) == ["item 1", "item 2", "item 3"]
     assert said == "--- shaky: attempt 2 ---\n"
     assert following.returncode == 0
 
