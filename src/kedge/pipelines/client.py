@@ -296,8 +296,7 @@ class Client:
         """
         path, part = f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/logs", part or LogPart()
         if follow:
-            follower = Follower(partial(self._stream, path), lambda: self.task(run_id, task_id), part)
-            yield from follower.lines(attempt)
+            yield from Follower(partial(self._stream, path), lambda: self.task(run_id, task_id), part).lines(attempt)
             return
         try:
             with self._stream(path, {**part.query, "attempt": "" if attempt is None else str(attempt)}) as response:
