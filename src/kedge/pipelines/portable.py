@@ -23,6 +23,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord, Attempt, Edge, RunRecord, Spec
 from kedge.pipelines.series import Series, SeriesKey, in_json
+from kedge.server.logs import LogOptions
 
 VERSION = 2
 UNDERSTOOD = (1, 2)
@@ -172,7 +173,9 @@ class Exports:
             async for piece in self._artifact(number, stored, artifacts[stored.artifact].artifact, sums):
                 yield piece
         for number, log in enumerate(bundle.logs):
-            text = b"".join([piece async for piece in self._logs.read(bundle.run, log.task, log.attempt, timestamps=True)])
+            text = b"".join(
+                [piece async for piece in self._logs.read(bundle.run, log.task, log.attempt, LogOptions(timestamps=True))]
+            )
             async for piece in _member(log_name(number), text, sums):
                 yield piece
         points = {each.key: each for each in self._series.summaries(bundle.run.id)} if bundle.series else {}
