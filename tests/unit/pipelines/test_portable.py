@@ -19,6 +19,7 @@ from kedge.errors import BadRequest, Conflict, KedgeError, NotFound
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.portable import Exports
 from kedge.pipelines.records import RunRecord
+from kedge.server.logs import LogOptions
 from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, StandInStore, World, hub
@@ -119,7 +120,7 @@ async def test_a_run_is_the_same_on_another_host_and_its_results_are_reused_ther
             path = Path(artifact.uri.removeprefix("file://"))
             assert content.check(path, artifact.digest, artifact.size) == ""
             assert content.measure(path).digest == before[key].digest
-        log = life.feature._logs.read(record, "make", 0, timestamps=False)
+        log = life.feature._logs.read(record, "make", 0, LogOptions())
         assert b"".join([piece async for piece in log]) == b"hello\n"
         again = await life.submit(life.feature.history.spec(record.spec_digest).pipeline)  # pyright: ignore[reportOptionalMemberAccess]
         await life.end(again.id)
