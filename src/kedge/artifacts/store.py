@@ -6,7 +6,8 @@ The folder needs no library and no copy: steps on this machine read and write it
 import asyncio
 import logging
 import shutil
-from collections.abc import AsyncIterator, Iterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +63,11 @@ class ArtifactStore:
         """
         path = local_path(uri)
         if path is not None:
+            if hidden(path, (self.folder.absolute().parent, local_path(self.root))):
+                raise Invalid(
+                    f"pipeline root {uri!r}: steps have a /tmp of their own and do not see the machine's. Use a folder "
+                    f"elsewhere, or start the host with KEDGE_ARTIFACTS={path}."
+                )
             if path != self.folder.absolute():  # which is in the data directory, like everything that the host writes
                 await asyncio.to_thread(_check_folder, path)
         elif scheme(uri) in REMOTE_SCHEMES:
@@ -217,6 +223,22 @@ class ArtifactStore:
             await self._remote.delete(uri)
             return
         await asyncio.to_thread(_delete, path)
+
+
+def hidden(path: Path, shown: Iterable[Path | None]) -> bool:
+    """Whether steps do not see a place of this machine: on Linux each has a ``/tmp`` of its own.
+
+    Args:
+        path: The place.
+        shown: What they are shown below ``/tmp`` all the same.
+
+    Examples:
+        >>> hidden(Path("/srv/data"), ())
+        False
+    """
+    if sys.platform != "linux" or not path.is_relative_to("/tmp"):  # noqa: S108  # the question is about it
+        return False
+    return not any(place is not None and path.is_relative_to(place) for place in shown)
 
 
 def _check_folder(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ async def test_what_is_not_there_is_not_found(store: ArtifactStore) -> None:
     store.folder.mkdir()
     with pytest.raises(Invalid, match=r"is a folder\. Name one of its files"):
         await read(store, store.root)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="steps share /tmp with the machine")
+async def test_a_root_that_steps_do_not_see_is_refused(store: ArtifactStore) -> None:
+    with pytest.raises(Invalid, match=r"do not see the machine's\. .* KEDGE_ARTIFACTS=/tmp/kedge-roots/a\."):
+        await store.check_root("file:///tmp/kedge-roots/a")
 
 
 async def test_a_root_that_cannot_be_written_is_refused(store: ArtifactStore, tmp_path: Path) -> None:
