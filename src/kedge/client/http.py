@@ -206,7 +206,7 @@ class HttpClient:
                     raise _error(response)
                 lines = Lines()
                 async for data in response.aiter_bytes():
-                    for line in lines.feed(data):
+                    for line in filter(bytes.strip, lines.feed(data)):
                         yield _event(line)
                 if lines.rest.strip():
                     yield _event(lines.rest)

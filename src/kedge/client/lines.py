@@ -1,7 +1,7 @@
-"""Streams of JSON, a value a line, cut where the sender ends its lines: at line feeds alone.
+"""Streams of lines, cut where the sender ends them: at line feeds alone.
 
-Text has more line ends than that: JSON leaves U+2028, U+0085 and their like as they are within strings, where a reader of
-lines of text would cut a value in two.
+Text has more line ends than that. JSON leaves U+2028, U+0085 and their like as they are within strings, where a reader of lines
+of text would cut a value in two; and progress bars are full of carriage returns.
 """
 
 
@@ -17,7 +17,7 @@ class Lines:
         """Take the next piece.
 
         Returns:
-            The lines that it completes, without their ends; empty ones are left out.
+            The lines that it completes, without their ends.
         """
         first, *others = data.split(b"\n")
         self._parts.append(first)
@@ -25,7 +25,7 @@ class Lines:
         for other in others:
             lines.append(b"".join(self._parts))
             self._parts = [other]
-        return [line for line in lines if line.strip()]
+        return lines
 
     @property
     def rest(self) -> bytes:

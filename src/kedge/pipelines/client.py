@@ -274,7 +274,7 @@ class Client:
         with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
             found = Lines()
             for data in response.iter_bytes():
-                for line in found.feed(data):
+                for line in filter(bytes.strip, found.feed(data)):
                     yield _by_name(msgspec.json.decode(line))
 
     def logs(self, run_id: str, task_id: str, *, follow: bool = False, attempt: int | None = None) -> Iterator[str]:

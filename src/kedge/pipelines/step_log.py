@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from kedge.client.lines import Lines
 from kedge.errors import BadRequest, NotFound, Unavailable
 
 _LOOK_AGAIN = 0.2
@@ -49,21 +50,17 @@ class LogPart:
 
 
 def lines(response: httpx.Response, *, whole: bool = False) -> Iterator[bytes]:
-    """The lines of an answer, without their ends. A carriage return ends none: progress bars are full of them.
+    """The lines of an answer, without their ends.
 
     Args:
         response: The answer.
         whole: Leave out a last line that has no end.
     """
-    rest: list[bytes] = []
+    found = Lines()
     for piece in response.iter_bytes():
-        first, *others = piece.split(b"\n")
-        rest.append(first)
-        for other in others:
-            yield b"".join(rest)
-            rest = [other]
-    if not whole and (last := b"".join(rest)):
-        yield last
+        yield from found.feed(piece)
+    if not whole and found.rest:
+        yield found.rest
 
 
 class Follower:

@@ -1,4 +1,4 @@
-"""Streams of JSON cut into their values, however they arrive."""
+"""Streams cut into their lines, however they arrive."""
 
 import json
 
@@ -17,7 +17,7 @@ def test_a_value_is_whole_whatever_its_text_says_and_however_the_stream_is_cut(s
     assert [json.loads(line) for line in found] == [{"text": TEXT, "n": n} for n in range(3)]
 
 
-def test_a_value_that_never_ended_is_the_rest_and_empty_lines_are_left_out() -> None:
+def test_what_never_ended_is_the_rest_and_empty_lines_are_lines() -> None:
     lines = Lines()
-    assert lines.feed(b'\n\r\n{"a": 1}\n\n{"cut":') == [b'{"a": 1}']
+    assert lines.feed(b'\r\n{"a": 1}\n\n{"cut":') == [b"\r", b'{"a": 1}', b""]
     assert lines.rest == b'{"cut":'
