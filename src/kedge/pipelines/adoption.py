@@ -1,5 +1,7 @@
 """From a ``Run`` object to a record of the history: what it runs, under which names, with which arguments."""
 
+from datetime import datetime, timedelta
+
 import msgspec
 
 from kedge.errors import PipelineError
@@ -108,10 +110,18 @@ class Registrar:
             pipeline_root=f"{root.rstrip('/')}/{segment(name)}",
             service_account=asked.get("serviceAccountName") or "",
             cache=asked.get("cache", True),
-            created_at=parse_timestamp(metadata["creationTimestamp"]) if "creationTimestamp" in metadata else now,
+            created_at=_asked_at(metadata, now),
             scheduled_at=parse_timestamp(asked["scheduledAt"]) if asked.get("scheduledAt") else None,
         )
         return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
+
+
+def _asked_at(metadata: Obj, now: datetime) -> datetime:
+    """When a Run was made. Kubernetes counts whole seconds; one that is taken up within its second keeps its place in it."""
+    if "creationTimestamp" not in metadata:
+        return now
+    made = parse_timestamp(metadata["creationTimestamp"])
+    return now if made <= now < made + timedelta(seconds=1) else made
 
 
 def run_object(spec: Spec, asked: dict[str, object], namespace: str, name: str) -> Obj:
