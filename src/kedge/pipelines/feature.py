@@ -145,8 +145,8 @@ class Feature:
             artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog), given.version),
             metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=Portables(
-                Exports(self.history, given.artifacts, self._logs, self.series),
-                Imports(self.history, self._catalog, given.artifacts, self.series),
+                Exports(self.history, given.artifacts, self._logs, series=self.series, events=self.events),
+                Imports(self.history, self._catalog, given.artifacts, series=self.series, events=self.events),
             ),
             cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
         )

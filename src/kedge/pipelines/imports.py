@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from msgspec.structs import replace
+from sqlalchemy.engine import Connection
 
 from kedge.artifacts import content
 from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST
@@ -26,10 +27,11 @@ from kedge.pipelines.archive import address
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.engine.types import Artifact, Values
 from kedge.pipelines.history import History
+from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.portable import BLOCK, CHECKSUMS, RUN, Bundle
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import Changes, RunRecord, Spec
-from kedge.pipelines.series import Points, Series, SeriesKey
+from kedge.pipelines.series import Points, Series
 
 UNPACKED_LIMIT = 256 << 30
 """Bytes of all members together."""
@@ -46,13 +48,15 @@ class Imports:
         catalog: Has the experiment that they go to.
         artifacts: Where their artifacts go.
         series: Keeps the points of their metrics.
+        events: Keeps what was said of their Pods.
     """
 
-    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts, series: Series) -> None:
+    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts, *, series: Series, events: PodEvents) -> None:
         self._history = history
         self._catalog = catalog
         self._artifacts = artifacts
         self._series = series
+        self._events = events
 
     async def take(self, pieces: AsyncIterator[bytes]) -> RunRecord:
         """Take in a run.
@@ -77,9 +81,10 @@ class Imports:
         try:
             with tempfile.TemporaryDirectory(prefix="kedge-import-") as folder:
                 await self._take_bytes(reader, moved, Path(folder) / "member")
-            series = {key: await _points(reader, number) for number, key in enumerate(bundle.series)}
-            await reader.end()
-            return self._write(moved, series)
+                for number in range(len(bundle.series)):  # kept aside: all of them together may be more than memory holds
+                    await reader.file(portable.series_name(number), Path(folder, str(number)), None, "", _DOCUMENT_LIMIT)
+                await reader.end()
+                return self._write(moved, Path(folder))
         except BaseException:
             if self._history.run(bundle.run.id) is None:
                 for uri in moved.written:
@@ -111,7 +116,7 @@ class Imports:
             moved.written.append(uri)
             await self._artifacts.take(uri, "", scratch)
 
-    def _write(self, moved: "_Moved", series: Mapping[SeriesKey, Points]) -> RunRecord:
+    def _write(self, moved: "_Moved", points: Path) -> RunRecord:
         bundle, run = moved.bundle, moved.run
         if self._history.run(run.id) is not None:
             raise AlreadyExists(f"run {run.id!r} was imported by somebody else at the same time.")
@@ -122,26 +127,31 @@ class Imports:
             for each in bundle.artifacts
             if self._history.artifact(each.id) is None
         ]
-        self._history.bring(
-            run,
-            [bundle.spec, *bundle.earlier],
-            Changes(
-                tasks={
-                    each.id: replace(each, inputs=moved.values(each.inputs), outputs=moved.values(each.outputs))
-                    for each in bundle.tasks
-                },
-                attempts={(each.task, each.number): replace(each, staged=None) for each in bundle.attempts},
-                artifacts=artifacts,
-                edges=bundle.edges,
-            ),
-            also=lambda connection: self._series.write(connection, run.id, series),
+
+        def also(connection: Connection) -> None:
+            for number, key in enumerate(bundle.series):
+                self._series.write(connection, run.id, {key: _points(points / str(number), portable.series_name(number))})
+            if bundle.events:
+                self._events.write(connection, bundle.events)
+
+        changes = Changes(
+            tasks={
+                each.id: replace(each, inputs=moved.values(each.inputs), outputs=moved.values(each.outputs))
+                for each in bundle.tasks
+            },
+            attempts={(each.task, each.number): replace(each, staged=None) for each in bundle.attempts},
+            artifacts=artifacts,
+            edges=bundle.edges,
         )
+        try:
+            self._history.bring(run, [bundle.spec, *bundle.earlier], changes, also)
+        except OverflowError as error:
+            raise BadRequest("run.json: holds a number that is too large for the history. The file is damaged.") from error
         return run
 
 
-async def _points(reader: "_Members", number: int) -> Points:
-    name = portable.series_name(number)
-    listed: list[SentPoint] = portable.read_json(await reader.document(name), list[SentPoint], name)
+def _points(file: Path, name: str) -> Points:
+    listed: list[SentPoint] = portable.read_json(file.read_bytes(), list[SentPoint], name)
     return {step: (at, float(value)) for step, at, value in listed}
 
 
@@ -198,7 +208,7 @@ class _Moved:
 def _check(bundle: Bundle) -> None:
     """Refuse what could do harm here."""
     if bundle.version not in portable.UNDERSTOOD:
-        known = " and ".join(map(str, portable.UNDERSTOOD))
+        known = ", ".join(map(str, portable.UNDERSTOOD))
         raise BadRequest(f"the file has format {bundle.version}; this host reads {known}. Upgrade the older of the two.")
     run = bundle.run
     if not run.finished:
@@ -223,13 +233,13 @@ def _check_names(bundle: Bundle) -> None:
         if not _ID.fullmatch(each):
             raise BadRequest(f"the id {each!r:.100} is none that a host gives. The file is damaged.")
     tasks = {each.id for each in bundle.tasks}
-    named = [each.task for each in (*bundle.attempts, *bundle.logs, *bundle.edges, *bundle.series)]
+    named = [each.task for each in (*bundle.attempts, *bundle.logs, *bundle.edges, *bundle.series, *bundle.events)]
     if missing := [each for each in named if each not in tasks]:
         raise BadRequest(f"task {missing[0]!r:.100} is not described. The file is damaged.")
     for task in tasks:  # it names the folder of its logs
         if task and not all(part and all(c.isalnum() or c in "-_ " for c in part) for part in task.split(".")):
             raise BadRequest(f"task {task!r:.100} has a name that no pipeline gives. The file is damaged.")
-    if any(each.run != run.id for each in (*bundle.attempts, *bundle.edges)):
+    if any(each.run != run.id for each in (*bundle.attempts, *bundle.edges, *bundle.events)):
         raise BadRequest("it speaks of other runs than its own. The file is damaged.")
 
 
@@ -241,6 +251,11 @@ def _check_stored(bundle: Bundle) -> None:
             raise BadRequest(f"artifact {stored.artifact!r} is not described. The file is damaged.")
     if len({each.artifact for each in bundle.stored}) != len(bundle.stored):
         raise BadRequest("an artifact is in it twice. The file is damaged.")
+
+
+def _check_size(name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise TooLarge(f"{name}: has {size} bytes; at most {limit} are read.")
 
 
 class _Members:
@@ -259,8 +274,7 @@ class _Members:
     async def document(self, name: str, limit: int = _DOCUMENT_LIMIT) -> bytes:
         """The next member, which must have this name, in memory."""
         size = await self._next(name)
-        if size > limit:
-            raise TooLarge(f"{name}: has {size} bytes; at most {limit} are read.")
+        _check_size(name, size, limit)
         text = bytearray()
         while len(text) < size:
             text += await self._read(min(_PIECE, size - len(text)))
@@ -268,9 +282,10 @@ class _Members:
         self._sums[name] = hashlib.sha256(text).hexdigest()
         return bytes(text)
 
-    async def file(self, name: str, target: Path, expected: int | None, sha256: str) -> None:
+    async def file(self, name: str, target: Path, expected: int | None, sha256: str, limit: int = UNPACKED_LIMIT) -> None:
         """Write the next member, which must have this name, size and digest, to a file."""
         size, digest = await self._next(name), hashlib.sha256()
+        _check_size(name, size, limit)
         if expected is not None and size != expected:
             raise BadRequest(f"{name}: has {size} bytes, though the run committed {expected}. The file is damaged.")
         with target.open("wb") as file:

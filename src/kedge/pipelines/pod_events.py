@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.engine import Connection
 
@@ -112,6 +113,16 @@ class PodEvents:
             for row in connection.execute(statement).mappings():
                 found.setdefault(row["attempt"], []).append(rows.read_pod_event(row))
         return found
+
+    def of_run(self, run_id: str) -> list[PodEvent]:
+        """All that is kept of a run, oldest first."""
+        statement = select(pod_events).where(pod_events.c.run_id == run_id).order_by(*_ORDER)
+        with self._database.reading() as connection:
+            return [rows.read_pod_event(row) for row in connection.execute(statement).mappings()]
+
+    def write(self, connection: Connection, found: Iterable[PodEvent]) -> None:
+        """Write some within a transaction; of an attempt the newest `MOST` stay, and of a run that is not there none."""
+        self._keep(connection, [replace(one, message=one.message[:_LONGEST]) for one in found])
 
     def warning(self, pod_uid: str) -> str:
         """The newest warning about a Pod, or ``""``."""

@@ -1,8 +1,8 @@
-"""A run as one file: its pipeline, tasks, attempts, artifacts and logs, to be looked at and reused on another host.
+"""A run as one file: its pipeline, tasks, attempts, artifacts, logs, series and events, to be looked at and reused elsewhere.
 
 The file is a gzipped tar, written and read as a stream, in bounded memory. `Bundle` comes first, as ``run.json``; then the bytes
-of artifacts and logs, in the order in which it names them; last ``checksums.json``, without which the file is cut short. Members
-are named by numbers, never by paths, so that nothing of what somebody else has written ever names a place on this machine.
+of artifacts, logs and series, in the order in which it names them; last ``checksums.json``, without which the file is cut short.
+Members are named by numbers, never by paths, so nothing that somebody else has written ever names a place on this machine.
 """
 
 import asyncio
@@ -10,27 +10,30 @@ import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from kedge.artifacts.content import MANIFEST_SUFFIX
-from kedge.errors import BadRequest, NotFound, StateError
+from kedge.errors import BadRequest, NotFound, StateError, TooLarge
 from kedge.pipelines.archive import LogArchive
 from kedge.pipelines.engine.types import Artifact, Task
 from kedge.pipelines.history import History
+from kedge.pipelines.pod_events import PodEvents
 from kedge.pipelines.ports import Artifacts
-from kedge.pipelines.records import ArtifactRecord, Attempt, Edge, RunRecord, Spec
-from kedge.pipelines.series import Series, SeriesKey, in_json
+from kedge.pipelines.records import ArtifactRecord, Attempt, Edge, PodEvent, RunRecord, Spec
+from kedge.pipelines.series import PAGE, Point, Series, SeriesKey, Summary, in_json
 from kedge.server.logs import LogOptions
 
-VERSION = 2
-UNDERSTOOD = (1, 2)
-"""Formats that are read; the first had no series."""
+VERSION = 3
+UNDERSTOOD = (1, 2, 3)
+"""Formats that are read; the first had no series, the second had each in one member, and neither had events."""
 BLOCK = 512
 RUN, CHECKSUMS = "run.json", "checksums.json"
 _PIECE = 1 << 20
+# A value takes a few bytes of JSON and a hundred of memory. The run of a loop over 100,000 items has half as many.
+MOST_VALUES = 8_000_000
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -65,7 +68,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
         edges: Which task made or read what.
         stored: Whose bytes follow, in this order.
         logs: Which logs follow then.
-        series: Of which series the points follow then.
+        series: Of which series points follow then; one that is long is named several times in a row, with a part each.
+        events: What was said of its Pods.
         earlier: What attempts ran before the run was resumed with another pipeline.
     """
 
@@ -79,6 +83,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
     stored: list[Stored]
     logs: list[Log]
     series: list[SeriesKey] = []
+    events: list[PodEvent] = []
     earlier: list[Spec] = []
 
 
@@ -98,7 +103,7 @@ def log_name(number: int) -> str:
 
 
 def series_name(number: int) -> str:
-    """The member with the points of the how-manieth series."""
+    """The member with the points that belong to the how-manieth entry of `Bundle.series`."""
     return f"series/{number}"
 
 
@@ -110,13 +115,15 @@ class Exports:
         artifacts: Where their artifacts lie.
         logs: Where their logs lie.
         series: Keeps the points of their metrics.
+        events: Keeps what was said of their Pods.
     """
 
-    def __init__(self, history: History, artifacts: Artifacts, logs: LogArchive, series: Series) -> None:
+    def __init__(self, history: History, artifacts: Artifacts, logs: LogArchive, *, series: Series, events: PodEvents) -> None:
         self._history = history
         self._artifacts = artifacts
         self._logs = logs
         self._series = series
+        self._events = events
 
     async def open(self, run_id: str) -> AsyncGenerator[bytes]:
         """Begin to write a run; yields the file in pieces.
@@ -133,10 +140,11 @@ class Exports:
         spec = self._history.spec(record.spec_digest)
         if spec is None:
             raise BadRequest(f"run {run_id!r} has lost its pipeline, so it cannot be exported.")
-        bundle = await self._bundle(record, spec)
-        return self._compressed(self._members(bundle))
+        series = self._series.summaries(run_id)
+        bundle = await self._bundle(record, spec, series)
+        return self._compressed(self._members(bundle, series))
 
-    async def _bundle(self, record: RunRecord, spec: Spec) -> Bundle:
+    async def _bundle(self, record: RunRecord, spec: Spec, series: Sequence[Summary]) -> Bundle:
         edges = self._history.edges(record.id)
         found = (self._history.artifact(each) for each in dict.fromkeys(edge.artifact for edge in edges))
         artifacts = [each for each in found if each is not None]
@@ -160,10 +168,11 @@ class Exports:
             edges=edges,
             stored=stored,
             logs=logs,
-            series=[each.key for each in self._series.summaries(record.id)],
+            series=[each.key for each in series for _ in range(_parts(each))],
+            events=self._events.of_run(record.id),
         )
 
-    async def _members(self, bundle: Bundle) -> AsyncGenerator[bytes]:
+    async def _members(self, bundle: Bundle, series: Sequence[Summary]) -> AsyncGenerator[bytes]:
         """The tar, uncompressed."""
         sums: dict[str, str] = {}
         artifacts = {each.id: each for each in bundle.artifacts}
@@ -173,48 +182,46 @@ class Exports:
             async for piece in self._artifact(number, stored, artifacts[stored.artifact].artifact, sums):
                 yield piece
         for number, log in enumerate(bundle.logs):
-            text = b"".join(
-                [piece async for piece in self._logs.read(bundle.run, log.task, log.attempt, LogOptions(timestamps=True))]
-            )
-            async for piece in _member(log_name(number), text, sums):
+            size = sum([len(piece) async for piece in self._log(bundle.run, log)])
+            async for piece in _streamed(log_name(number), size, self._log(bundle.run, log), sums):
                 yield piece
-        points = {each.key: each for each in self._series.summaries(bundle.run.id)} if bundle.series else {}
-        for number, key in enumerate(bundle.series):
-            found = await self._series.points(points[key]) if key in points else []
-            text = msgspec.json.encode([(point.step, point.at, in_json(point.value)) for point in found])
+        number = 0
+        async for points in self._points(series):
+            text = msgspec.json.encode([(point.step, point.at, in_json(point.value)) for point in points])
             async for piece in _member(series_name(number), text, sums):
                 yield piece
+            number += 1
         async for piece in _member(CHECKSUMS, msgspec.json.encode(sums), {}):
             yield piece
         yield bytes(2 * BLOCK)
 
+    def _log(self, run: RunRecord, log: Log) -> AsyncIterator[bytes]:
+        return self._logs.read(run, log.task, log.attempt, LogOptions(timestamps=True))
+
+    async def _points(self, series: Iterable[Summary]) -> AsyncGenerator[Sequence[Point]]:
+        """The parts of series, as many as `_parts` says."""
+        for each in series:
+            left = _parts(each)
+            async for page in self._series.pages(each):
+                if left:
+                    left -= 1
+                    yield page
+            for _ in range(left):
+                yield []
+
     async def _artifact(self, number: int, stored: Stored, artifact: Artifact, sums: dict[str, str]) -> AsyncGenerator[bytes]:
         if stored.files is None:
-            async for piece in self._streamed(content_name(number), artifact.size or 0, artifact.uri, "", sums):
+            source = self._artifacts.read(artifact.uri)
+            async for piece in _streamed(content_name(number), artifact.size or 0, source, sums, artifact.uri):
                 yield piece
             return
         text = b"".join([piece async for piece in self._artifacts.read(artifact.uri + MANIFEST_SUFFIX)])
         async for piece in _member(content_name(number), text, sums):
             yield piece
         for position, file in enumerate(await self._artifacts.files(artifact.uri)):
-            async for piece in self._streamed(file_name(number, position), file.size, artifact.uri, file.path, sums):
+            source, where = self._artifacts.read(artifact.uri, file.path), f"{artifact.uri} {file.path}"
+            async for piece in _streamed(file_name(number, position), file.size, source, sums, where):
                 yield piece
-
-    async def _streamed(  # one file, and where its digest goes
-        self, name: str, size: int, uri: str, path: str, sums: dict[str, str]
-    ) -> AsyncGenerator[bytes]:
-        yield _header(name, size)
-        digest, done = hashlib.sha256(), 0
-        async for piece in self._artifacts.read(uri, path):
-            digest.update(piece)
-            done += len(piece)
-            if done > size:
-                break
-            yield piece
-        if done != size:  # the answer breaks off, which tells whoever reads it
-            raise StateError(f"{uri} {path}: has {done} bytes, though {size} were committed. Was it changed?")
-        sums[name] = digest.hexdigest()
-        yield _padding(size)
 
     @staticmethod
     async def _compressed(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
@@ -227,6 +234,29 @@ class Exports:
                     yield made
                 waiting.clear()
         yield packer.compress(bytes(waiting)) + packer.flush()
+
+
+def _parts(series: Summary) -> int:
+    """How many members hold the points of a series."""
+    return -(-series.count // PAGE)
+
+
+async def _streamed(
+    name: str, size: int, source: AsyncIterator[bytes], sums: dict[str, str], where: str = ""
+) -> AsyncGenerator[bytes]:
+    """One member of a known size, and where its digest goes."""
+    yield _header(name, size)
+    digest, done = hashlib.sha256(), 0
+    async for piece in source:
+        digest.update(piece)
+        done += len(piece)
+        if done > size:
+            break
+        yield piece
+    if done != size:  # the answer breaks off, which tells whoever reads it
+        raise StateError(f"{where or name}: has {done} bytes, though it had {size}. Was it changed?")
+    sums[name] = digest.hexdigest()
+    yield _padding(size)
 
 
 def _header(name: str, size: int) -> bytes:
@@ -249,7 +279,14 @@ async def _member(name: str, content: bytes, sums: dict[str, str]) -> AsyncGener
 
 
 def read_json(text: bytes, kind: Any, name: str) -> Any:
-    """Read one of the JSON members; raises `errors.BadRequest`."""
+    """Read one of the JSON members.
+
+    Raises:
+        TooLarge: It would fill the memory: a file that is small when it is packed can hold millions of empty lists.
+        BadRequest: It is no JSON, or not what it must be.
+    """
+    if (values := sum(map(text.count, (b",", b"[", b"{")))) > MOST_VALUES:
+        raise TooLarge(f"{name}: holds {values:,} values; at most {MOST_VALUES:,} are read.")
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

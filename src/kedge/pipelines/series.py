@@ -21,7 +21,8 @@ from kedge.pipelines import rows
 from kedge.pipelines.history import upsert
 from kedge.pipelines.records import ArtifactRecord
 
-_PAGE = 5_000
+PAGE = 5_000
+"""How many points are read at once."""
 # Of each part of a series that is too long to be shown whole: the lowest, the highest, and one that is no number.
 _KEPT_OF_A_PART = 3
 
@@ -116,7 +117,7 @@ _points = (
     select(metric_points.c.step, metric_points.c.at, metric_points.c.value)
     .where(metric_points.c.series_id == bindparam("series"), metric_points.c.step > bindparam("after"))
     .order_by(metric_points.c.step)
-    .limit(_PAGE)
+    .limit(PAGE)
 )
 # What a run's steps recorded as metrics; of a step that came from the cache, the artifact of the one that made it.
 _recorded = (
@@ -232,12 +233,12 @@ class Series:
                 and the highest, and one that is NaN if there is one. All of them unless said.
         """
         if most is None or summary.count <= most:
-            return [point async for page in self._pages(summary.id) for point in page]
+            return [point async for page in self.pages(summary) for point in page]
         first, last = summary.first, summary.last.step
         parts = max(1, (most - 2) // _KEPT_OF_A_PART)
         kept: dict[int, dict[str, Point]] = {}
         ends: dict[int, Point] = {}
-        async for page in self._pages(summary.id):
+        async for page in self.pages(summary):
             for point in page:
                 _keep(kept.setdefault((point.step - first) * parts // (last - first + 1), {}), point)
                 if point.step in (first, last):
@@ -245,15 +246,16 @@ class Series:
         chosen = {point.step: point for part in kept.values() for point in part.values()} | ends
         return [chosen[step] for step in sorted(chosen)]
 
-    async def _pages(self, series: int) -> AsyncGenerator[list[Point]]:
+    async def pages(self, summary: Summary) -> AsyncGenerator[list[Point]]:
+        """All points of a series by their steps, `PAGE` at once."""
         after = -(1 << 63)
         statement: Any = _points_from
         while True:
             with self._database.reading() as connection:
-                found: Sequence[Any] = connection.execute(statement, {"series": series, "after": after}).all()
+                found: Sequence[Any] = connection.execute(statement, {"series": summary.id, "after": after}).all()
             if found:
                 yield [Point(row[0], row[1], math.nan if row[2] is None else row[2]) for row in found]
-            if len(found) < _PAGE:
+            if len(found) < PAGE:
                 return
             after, statement = found[-1][0], _points
             await asyncio.sleep(0)  # others want the loop too
@@ -263,7 +265,7 @@ _points_from = (
     select(metric_points.c.step, metric_points.c.at, metric_points.c.value)
     .where(metric_points.c.series_id == bindparam("series"), metric_points.c.step >= bindparam("after"))
     .order_by(metric_points.c.step)
-    .limit(_PAGE)
+    .limit(PAGE)
 )
 
 

@@ -15,10 +15,12 @@ import pytest
 from kedge.artifacts import content
 from kedge.artifacts.staging import StagedOutputs, StoredArtifact
 from kedge.artifacts.store import ArtifactStore
-from kedge.errors import BadRequest, Conflict, KedgeError, NotFound
+from kedge.errors import BadRequest, Conflict, KedgeError, NotFound, TooLarge
+from kedge.pipelines import portable
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.portable import Exports
-from kedge.pipelines.records import RunRecord
+from kedge.pipelines.records import PodEvent, RunRecord
+from kedge.pipelines.series import PAGE, SeriesKey
 from kedge.server.logs import LogOptions
 from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
@@ -85,7 +87,8 @@ async def finished(life: Hub, *, cache: bool = True) -> str:
 
 async def exported(life: Hub, run: str) -> bytes:
     feature = life.feature
-    pieces = await Exports(feature.history, life.world.artifacts, feature._logs, feature.series).open(run)
+    exports = Exports(feature.history, life.world.artifacts, feature._logs, series=feature.series, events=feature.events)
+    pieces = await exports.open(run)
     return b"".join([piece async for piece in pieces])
 
 
@@ -95,7 +98,8 @@ async def imported(life: Hub, data: bytes, piece: int = 1000) -> RunRecord:
             yield data[start : start + piece]
 
     feature = life.feature
-    return await Imports(feature.history, feature._catalog, life.world.artifacts, feature.series).take(pieces())
+    imports = Imports(feature.history, feature._catalog, life.world.artifacts, series=feature.series, events=feature.events)
+    return await imports.take(pieces())
 
 
 def files(world: World) -> list[str]:
@@ -125,6 +129,34 @@ async def test_a_run_is_the_same_on_another_host_and_its_results_are_reused_ther
         again = await life.submit(life.feature.history.spec(record.spec_digest).pipeline)  # pyright: ignore[reportOptionalMemberAccess]
         await life.end(again.id)
         assert life.states(again.id)["make"] == "CACHED"
+
+
+async def test_what_was_said_of_pods_and_every_point_of_a_long_series_go_with_a_run(here: World, there: World) -> None:
+    key = SeriesKey("make", "loss", artifact="metrics")
+    points = {step: (step, float(step)) for step in range(2 * PAGE + 1)}
+    async with hub(here) as life:
+        run = await finished(life)
+        life.feature.series.record(run, {key: points})
+        moment = life.feature.history.attempts(run)[0].created_at
+        said = [
+            PodEvent(
+                id=f"e{number}", run=run, task="make", attempt=0, type="Warning", reason=f"R{number}", message="why", source="node",
+                count=number, first_at=moment, last_at=moment, position=number,
+            )
+            for number in (1, 2)
+        ]  # fmt: skip
+        with life.feature.events._database.transaction() as connection:
+            life.feature.events.write(connection, said)
+        data = await exported(life, run)
+        (before,) = life.feature.series.summaries(run)
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(data))) as archive:  # a part each, so that none fills the memory
+            assert len([name for name in archive.getnames() if name.startswith("series/")]) == 3
+    async with hub(there) as life:
+        await imported(life, data)
+        assert life.feature.events.of_run(run) == said
+        (after,) = life.feature.series.summaries(run)
+        assert (after.key, after.count, after.last) == (before.key, before.count, before.last)
+        assert {point.step: (point.at, point.value) for point in await life.feature.series.points(after)} == points
 
 
 async def test_importing_twice_is_refused_and_after_a_deletion_it_works_again(here: World, there: World) -> None:
@@ -205,20 +237,29 @@ HARM = {
     "an artifact id that is a path": (edited(("artifacts", 0, "id"), "../y"), "is none that a host gives"),
     "a task that is a path": (edited(("tasks", 1, "id"), "../z"), "is not described|has a name that no pipeline gives"),
     "another pipeline": (edited(("spec", "pipeline", "pipelineInfo"), {"name": "other"}), "not the one that the run names"),
-    "a newer format": (edited(("version",), 3), "the file has format 3; this host reads 1 and 2"),
+    "a newer format": (edited(("version",), 4), "the file has format 4; this host reads 1, 2, 3"),
     "a run that goes on": (edited(("run", "state"), "RUNNING"), "only runs that are over can be imported"),
+    "a number that no database holds": (edited(("attempts", 0, "number"), 1 << 70), "too large"),
+    "millions of values in few bytes": (
+        edited(("spec", "pipeline", "x"), [[]] * 1000),
+        r"run\.json: holds [\d,]+ values; at most",
+    ),
     "a field of another type": (edited(("tasks",), 7), r"its run.json cannot be read: Expected `array`, got `int`"),
 }
 
 
 @pytest.mark.parametrize("name", HARM)
-async def test_a_file_that_means_harm_is_refused_and_leaves_nothing(here: World, there: World, name: str) -> None:
+async def test_a_file_that_means_harm_is_refused_and_leaves_nothing(
+    here: World, there: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change, message = HARM[name]
+    if "values" in message:
+        monkeypatch.setattr(portable, "MOST_VALUES", 1000)
     async with hub(here) as life:
         run = await finished(life)
         data = await exported(life, run)
     async with hub(there) as life:
-        with pytest.raises(BadRequest, match=message):
+        with pytest.raises((BadRequest, TooLarge), match=message):
             await imported(life, rebuilt(data, change))
         assert files(there) == []
         assert life.feature.history.run(run) is None
@@ -228,7 +269,7 @@ async def test_a_file_that_means_harm_is_refused_and_leaves_nothing(here: World,
 async def test_a_file_of_the_first_format_is_still_read(here: World, there: World) -> None:
     def older(members: list[Any]) -> list[Any]:
         document = msgspec.json.decode(members[0][1]) | {"version": 1}
-        del document["series"]
+        del document["series"], document["events"]
         return [(members[0][0], msgspec.json.encode(document)), *members[1:]]
 
     async with hub(here) as life:

@@ -187,9 +187,9 @@ async def test_points_go_with_their_run(training: Training) -> None:
 async def test_series_travel_to_another_host_with_their_run(training: Training, tmp_path: Path) -> None:
     run = await training.train(loss((1, 0, 4.0), (2, 1_000_000, "NaN"), (3, 0, "Infinity")), fails=1)
     here = training.life.feature
-    data = [
-        piece async for piece in await Exports(here.history, training.life.world.artifacts, here._logs, here.series).open(run.id)
-    ]
+    store = training.life.world.artifacts
+    exports = Exports(here.history, store, here._logs, series=here.series, events=here.events)
+    data = [piece async for piece in await exports.open(run.id)]
     before = [await metrics(training.life, run.id, name="loss", attempt=attempt) for attempt in (0, 1)]
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -198,7 +198,8 @@ async def test_series_travel_to_another_host_with_their_run(training: Training, 
 
     async with living(tmp_path / "there") as other:
         there = other.life.feature
-        await Imports(there.history, there._catalog, other.life.world.artifacts, there.series).take(pieces())
+        store = other.life.world.artifacts
+        await Imports(there.history, there._catalog, store, series=there.series, events=there.events).take(pieces())
         assert [await metrics(other.life, run.id, name="loss", attempt=attempt) for attempt in (0, 1)] == before
 
 
