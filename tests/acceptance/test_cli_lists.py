@@ -113,3 +113,27 @@ def test_a_schedule_is_changed_in_place(host: RunningHost, tmp_path: Path) -> No
     assert host.cli("schedules", "update", "weekly").returncode == 2
     refused = host.cli("schedules", "update", "weekly", "--start", "2030-01-01T00:00:00Z")
     assert "--start and --end belong to a time" in refused.stderr
+
+
+def test_a_schedule_gets_other_arguments_and_another_pipeline(host: RunningHost, tmp_path: Path) -> None:
+    file, other = tmp_path / "pipelines.py", tmp_path / "other.py"
+    file.write_text(PIPELINES)
+    other.write_text(PIPELINES.replace("def training(rate: float = 0.5)", "def training(epochs: int, rate: float = 0.5)"))
+    create = ("schedules", "create", str(file), "--pipeline", "training", "--name", "nightly", "--cron", "0 3 * * *")
+    host.cli(*create, "-p", "rate=0.25", check=True)
+    before = host.client.recurring_run("nightly")
+
+    host.cli("schedules", "update", "nightly", "-p", "rate=0.75", check=True)
+    assert host.client.recurring_run("nightly")["runtime_config"]["parameters"] == {"rate": 0.75}
+    refused = host.cli("schedules", "update", "nightly", "-p", "rate=fast")
+    assert "--param rate: must be a number, got 'fast'." in refused.stderr
+    missing = host.cli("schedules", "update", "nightly", "--file", str(other), "--pipeline", "training")
+    assert "needs epochs, which has no default. Add --param epochs=1." in missing.stderr
+    assert host.client.recurring_run("nightly")["pipeline_spec"] == before["pipeline_spec"]
+
+    changed = ("--file", str(other), "--pipeline", "training", "-p", "epochs=3")
+    host.cli("schedules", "update", "nightly", *changed, check=True)
+    after = host.client.recurring_run("nightly")
+    assert after["runtime_config"]["parameters"] == {"rate": 0.75, "epochs": 3}
+    assert after["pipeline_spec"] != before["pipeline_spec"]
+    assert (after["recurring_run_id"], after["trigger"]) == (before["recurring_run_id"], before["trigger"])

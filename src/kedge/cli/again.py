@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kedge.cli.files import stored
 from kedge.display.results import place
 from kedge.dsl import template
 from kedge.errors import NotFound, UnsupportedError
@@ -62,7 +63,7 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
     row = client.task(str(found["run_id"]), task)
     if row.get("kind") != "step":
         raise UnsupportedError(f"{task or 'the run itself'} is no step. `kedge runs show {found['run_id']}` lists the steps.")
-    document = documents.document(_documents(client, found), "the run's pipeline")
+    document = stored(client, found)
     pipeline = ir.read(document)
     component = _component(pipeline, task)
     executor = pipeline.executors.get(component.executor_label or "")
@@ -121,17 +122,6 @@ def _write_source(python: templates.PythonStep, work: Path) -> None:
         lines[start : start + len(mine)] = mine
     for name, lines in texts.items():
         (work / name).write_text("\n".join(lines) + "\n")
-
-
-def _documents(client: Client, run: Mapping[str, Any]) -> Any:
-    if "pipeline_spec" in run:
-        return run["pipeline_spec"]
-    reference = run.get("pipeline_version_reference") or {}
-    versions = client.versions(str(reference.get("pipeline_id", "")))
-    for version in versions:
-        if version["pipeline_version_id"] == reference.get("pipeline_version_id") and "pipeline_spec" in version:
-            return version["pipeline_spec"]
-    raise NotFound(f"the pipeline of run {run['run_id']} is gone. Upload it again, and run it again.")
 
 
 def _component(pipeline: Pipeline, task: str) -> Component:

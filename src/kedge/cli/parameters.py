@@ -17,12 +17,13 @@ _TYPES: dict[str, tuple[str, tuple[type, ...]]] = {
 }
 
 
-def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str]) -> dict[str, Any]:
+def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str], known: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read ``name=value`` texts by the pipeline's declarations.
 
     Args:
         pipeline: PipelineSpec IR as plain JSON.
         texts: As they stood on the command line.
+        known: Values from before, which stay where no text gives another and the pipeline still has the parameter.
 
     Returns:
         Value by name, only those given.
@@ -44,6 +45,7 @@ def read_parameters(pipeline: Mapping[str, Any], texts: Iterable[str]) -> dict[s
         if key in values:
             raise PipelineError(f"--param {key}: given twice. Give it once.")
         values[key] = _value(key, value, declared[key])
+    values = {key: value for key, value in (known or {}).items() if key in declared} | values
     missing = [key for key, spec in declared.items() if key not in values and _required(spec)]
     if missing:
         wanted = " ".join(f"--param {key}={_example(declared[key])}" for key in missing)

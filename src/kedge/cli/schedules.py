@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kedge.cli.files import load
+from kedge.cli.files import load, stored
 from kedge.cli.options import TimeSpan, output_option, print_json, print_table
 from kedge.cli.parameters import read_parameters
 from kedge.cli.session import connect
@@ -110,9 +110,17 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--end", metavar="TIME", help="Not after this (RFC 3339); with --cron or --every.")
 @click.option("--at-once", type=click.IntRange(1, 10), help="At most so many runs at once.")
 @click.option("--catchup/--no-catchup", default=None, help="Make up for each moment that was missed, or for one at most.")
+@click.option("--file", type=click.Path(path_type=Path), help="Run this pipeline from now on; a file as for `kedge run`.")
+@click.option("--pipeline", metavar="NAME", help="Which pipeline of --file, when it defines several.")
+@click.option("-p", "--param", "texts", multiple=True, metavar="NAME=VALUE", help="Another argument; may be repeated.")
 @output_option
-def update(*, schedule: str, output: str, **options: Any) -> None:
-    """Change a schedule in place: what is given. A new time counts from now; runs that it has started go on."""
+def update(
+    *, schedule: str, file: Path | None, pipeline: str | None, texts: tuple[str, ...], output: str, **options: Any
+) -> None:
+    """Change a schedule in place: what is given. A new time counts from now; runs that it has started go on.
+
+    Arguments that are not given stay, also with another pipeline that has them.
+    """
     if options["cron"] and options["every"]:
         raise click.UsageError("Say when it shall run: with either --cron or --every.")
     timed = bool(options["cron"] or options["every"])
@@ -122,10 +130,19 @@ def update(*, schedule: str, output: str, **options: Any) -> None:
     changes["max_concurrency"] = None if options["at_once"] is None else str(options["at_once"])
     changes["no_catchup"] = None if options["catchup"] is None else not options["catchup"]
     changes = {name: value for name, value in changes.items() if value is not None}
-    if not changes:
-        raise click.UsageError("Say what shall change, such as --cron, --at-once or --no-catchup.")
+    if pipeline and file is None:
+        raise click.UsageError("--pipeline chooses one of a file's pipelines: give --file with it.")
+    if not changes and file is None and not texts:
+        raise click.UsageError("Say what shall change, such as --cron, --at-once, --file or -p.")
+    document = load(file, pipeline=pipeline, submitted=True) if file is not None else None
     client = connect().client
     found = client.recurring_run(schedule)
+    if document is not None:
+        changes["pipeline_spec"] = document.json()
+    if document is not None or texts:
+        given: dict[str, Any] = found.get("runtime_config") or {}
+        declared = document or stored(client, found)
+        changes["runtime_config"] = {**given, "parameters": read_parameters(declared.pipeline, texts, given.get("parameters"))}
     made = client.update_recurring_run(str(found["recurring_run_id"]), changes)
     if output == "json":
         print_json(made)

@@ -552,11 +552,7 @@ class Client:
 
 
 def _document(pipeline: Document | Mapping[str, Any]) -> Json:
-    if isinstance(pipeline, Document):
-        if pipeline.platforms:
-            return {"pipeline_spec": pipeline.pipeline, "platform_spec": {"platforms": pipeline.platforms}}
-        return pipeline.pipeline
-    return dict(pipeline)
+    return pipeline.json() if isinstance(pipeline, Document) else dict(pipeline)
 
 
 def _by_name(task: Json) -> Json:

@@ -49,6 +49,12 @@ class Document:
     pipeline: dict[str, Any]
     platforms: dict[str, Any] = field(default_factory=dict[str, Any])
 
+    def json(self) -> dict[str, Any]:
+        """As one value, as the REST API takes it."""
+        if not self.platforms:
+            return self.pipeline
+        return {"pipeline_spec": self.pipeline, "platform_spec": {"platforms": self.platforms}}
+
 
 class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's where it is built in
     """Reads what JSON can say: keys are text, numbers are finite, a date stays the text that was written."""

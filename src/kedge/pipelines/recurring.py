@@ -207,7 +207,8 @@ class RecurringRuns:
         found = self.find(recurring_run_id)
         if found is None:
             raise NotFound(
-                f"recurring run {recurring_run_id!r} not found. GET /apis/v2beta1/recurringruns lists those that exist."
+                f"recurring run {recurring_run_id!r} not found. "
+                "`kedge schedules list` or GET /apis/v2beta1/recurringruns shows those that exist."
             )
         return found
 

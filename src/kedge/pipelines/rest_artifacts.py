@@ -53,7 +53,7 @@ class ArtifactEndpoints:
         run_id = call.path["run_id"]
         run = self._history.run(run_id)
         if run is None:
-            raise NotFound(f"run {run_id!r} not found. GET /apis/v2beta1/runs lists those that exist.")
+            raise NotFound(f"run {run_id!r} not found. `kedge runs list` or GET /apis/v2beta1/runs shows those that exist.")
         spec = self._history.spec(run.spec_digest)
         found = [event for _, event in openlineage.of_run(run, self._version)]
         for task in self._history.tasks(run_id):
@@ -98,7 +98,10 @@ class ArtifactEndpoints:
         artifact_id = call.path["artifact_id"]
         record = self._history.artifact(artifact_id)
         if record is None:
-            raise NotFound(f"artifact {artifact_id!r} not found. GET /apis/v2beta1/artifacts lists those that exist.")
+            raise NotFound(
+                f"artifact {artifact_id!r} not found. "
+                "`kedge artifacts list` or GET /apis/v2beta1/artifacts shows those that exist."
+            )
         return record
 
 

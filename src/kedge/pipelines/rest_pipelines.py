@@ -89,7 +89,10 @@ class Pipelines:
         name = call.path["name"]
         record = self._catalog.pipeline_named(name, call.text("namespace") or DEFAULT_NAMESPACE)
         if record is None:
-            raise NotFound(f"there is no pipeline named {name!r}. GET /apis/v2beta1/pipelines lists those that exist.")
+            raise NotFound(
+                f"there is no pipeline named {name!r}. "
+                "`kedge pipelines list` or GET /apis/v2beta1/pipelines shows those that exist."
+            )
         return answers.answer(shapes.pipeline(record))
 
     async def update(self, call: Call) -> Response:
