@@ -136,6 +136,16 @@ def _default_probe(probe: Obj) -> None:
         get.setdefault("scheme", "HTTP")
 
 
+def is_over(pod: Obj) -> bool:
+    """Whether nothing of a Pod runs any more, nor will.
+
+    Examples:
+        >>> is_over({"status": {"phase": "Failed"}})
+        True
+    """
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def validate_pod(pod: Obj, old: Obj | None) -> list[Cause]:
     """Name each field that breaks a rule; for a change, also each field that may not change."""
     spec = pod.get("spec")

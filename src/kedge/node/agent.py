@@ -17,6 +17,7 @@ from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
+from kedge.kube.pods import is_over
 from kedge.measures import Counter
 from kedge.node import admission, capacity, devices, images
 from kedge.node.admission import Admission
@@ -38,7 +39,6 @@ from kedge.node.uv import Uv
 from kedge.node.volumes import VolumeMaker
 
 _log = logging.getLogger(__name__)
-_ENDED = frozenset({"Succeeded", "Failed"})
 # Cancelled Pods that a new agent finds still running have this long, whatever their grace period.
 _HURRY_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
@@ -255,7 +255,7 @@ class NodeAgent:
             return  # it is being read, and seen then
         status = pod.get("status") or {}
         records = list(records)
-        if status.get("phase") in _ENDED or uid in self._finished:
+        if is_over(pod) or uid in self._finished:
             # What is heard late of a Pod that has ended here must not start it again.
             self._end_strays(records)
             if meta.get("deletionGracePeriodSeconds"):

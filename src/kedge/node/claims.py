@@ -13,12 +13,12 @@ from kedge.kube.claims import ONE_POD
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import controller, is_deleting, owner_reference, uid_of
+from kedge.kube.pods import is_over
 from kedge.node.env import MissingError
 from kedge.node.scheduling import Fault
 
 CLASS = "standard"
 """The only class of volumes, and the default: folders of this host."""
-_ENDED = frozenset({"Succeeded", "Failed"})
 
 
 def claim_names(pod: Obj) -> Iterator[str]:
@@ -43,8 +43,7 @@ def claim_name(pod: Obj, volume: Obj) -> str:
 
 def uses(pod: Obj, claim: str) -> bool:
     """Whether a Pod that has a node and is not over mounts a claim of its namespace."""
-    over = (pod.get("status") or {}).get("phase") in _ENDED
-    return bool(pod["spec"].get("nodeName")) and not over and claim in claim_names(pod)
+    return bool(pod["spec"].get("nodeName")) and not is_over(pod) and claim in claim_names(pod)
 
 
 def volume_name(claim: Obj) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from kedge.client.types import Client
 from kedge.control.apply import Plan, Update, apply, set_status
 from kedge.control.controller import Controller
+from kedge.control.followed import Followed, identity
 from kedge.control.informer import Informer
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
@@ -86,7 +87,7 @@ class Provisioner:
         self._controller = Controller[Key]("claims", self._handle, clock)
         # Pods are followed only while a claim waits for them: most hosts have many more Pods than claims.
         self._awaited: set[Key] = set()
-        self._pods: asyncio.Task[None] | None = None
+        self._pods = Followed(lambda: Informer(client, POD, clock).keeping(identity), self._look_again)
         self._emptying: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -100,7 +101,7 @@ class Provisioner:
                 tasks.create_task(self._sweep())
                 tasks.create_task(self._controller.run())
         finally:
-            self._follow_pods(follow=False)
+            self._pods.follow(wanted=False)
             await self._events.close()
 
     async def _handle(self, key: Key) -> None:
@@ -126,20 +127,11 @@ class Provisioner:
             self._awaited.add(key)
         else:
             self._awaited.discard(key)
-        self._follow_pods(follow=bool(self._awaited))
+        self._pods.follow(wanted=bool(self._awaited))
 
     async def _is_used(self, key: Key) -> bool:
         page = await self._client.list(POD, key.namespace)
         return any(uses(pod, key.name) for pod in page.items)
-
-    def _follow_pods(self, *, follow: bool) -> None:
-        if follow and self._pods is None:
-            informer = Informer(self._client, POD, self._clock).keeping(_identity)
-            informer.on_change(self._look_again)
-            self._pods = asyncio.create_task(informer.run())
-        elif not follow and self._pods is not None:
-            self._pods.cancel()
-            self._pods = None
 
     def _look_again(self, old: Obj | None, new: Obj | None) -> None:
         namespace = key_of(new or old or {}).namespace
@@ -187,8 +179,3 @@ def remove(top: Path) -> None:
                     with contextlib.suppress(OSError):
                         inner.chmod(0o700)
     shutil.rmtree(top, ignore_errors=True)
-
-
-def _identity(pod: Obj) -> Obj:
-    """What has to be held of a Pod to notice that it has changed."""
-    return {"metadata": {name: pod["metadata"].get(name) for name in ("name", "namespace", "uid", "resourceVersion")}}

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from kedge.client.types import Client
 from kedge.control.controller import Controller
+from kedge.control.followed import Followed, identity
 from kedge.control.informer import Informer
 from kedge.errors import NotFound
 from kedge.kube import conditions
@@ -18,12 +19,12 @@ from kedge.kube.clock import Clock, Ids, parse_timestamp
 from kedge.kube.core import NODE, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import Key, key_of
+from kedge.kube.pods import is_over
 from kedge.node import scheduling
 from kedge.node.events import Events
 from kedge.node.scheduling import Fault
 
 UNSCHEDULABLE = "Unschedulable"
-_ENDED = frozenset({"Succeeded", "Failed"})
 _GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
 
@@ -59,12 +60,14 @@ class Scheduler:
         self._client = client
         self._clock = clock
         self._node_name = node_name
+        self._here = f"spec.nodeName={node_name}"
         self._checks = tuple(checks)
         self._events = Events(client, clock, ids, node_name, component="default-scheduler")
         self._nodes = Informer(client, NODE, clock, fields=f"metadata.name={node_name}")
         self._waiting = Informer(client, POD, clock, fields="spec.nodeName=,status.phase=Pending")
         self._controller = Controller[Key]("scheduler", self._schedule, clock)
-        self._beside: asyncio.Task[None] | None = None
+        # Pods of the node, while there is a Pod that waits for others.
+        self._beside = Followed(lambda: Informer(client, POD, clock, fields=self._here).keeping(identity), self._look_again)
         # Pods of the node that may keep others away, by uid; None until they have been looked for.
         self._keepers: set[str] | None = None
         # What was last told of each Pod that waits, by uid.
@@ -99,7 +102,7 @@ class Scheduler:
                     tasks.create_task(informer.run())
                 tasks.create_task(self._controller.run())
         finally:
-            self._follow_pods(follow=False)
+            self._beside.follow(wanted=False)
             await self._events.close()
 
     async def ready(self) -> None:
@@ -116,7 +119,7 @@ class Scheduler:
         if old is not None:
             self._told.pop(old["metadata"]["uid"], None)
         if not len(self._waiting):
-            self._follow_pods(follow=False)
+            self._beside.follow(wanted=False)
         return []
 
     def _all(self, old: Obj | None, new: Obj | None) -> list[Key]:
@@ -126,23 +129,13 @@ class Scheduler:
     def _node_changed(self, old: Obj | None, new: Obj | None) -> list[Key]:
         return [] if old is not None and new is not None and _deciding(old) == _deciding(new) else self._all(old, new)
 
-    def _follow_pods(self, *, follow: bool) -> None:
-        """Look again when Pods of the node change, while there is a Pod that waits for others."""
-        if follow and self._beside is None:
-            informer = Informer(self._client, POD, self._clock, fields=f"spec.nodeName={self._node_name}").keeping(_identity)
-            informer.on_change(self._look_again)
-            self._beside = asyncio.create_task(informer.run())
-        elif not follow and self._beside is not None:
-            self._beside.cancel()
-            self._beside = None
-
     def _look_again(self, old: Obj | None, new: Obj | None) -> None:
         for key in self._all(old, new):
             self._controller.queue.add(key)
 
     async def _pods_of_node(self) -> list[Obj]:
-        page = await self._client.list(POD, fields=f"spec.nodeName={self._node_name}")
-        pods = [pod for pod in page.items if (pod.get("status") or {}).get("phase") not in _ENDED]
+        page = await self._client.list(POD, fields=self._here)
+        pods = [pod for pod in page.items if not is_over(pod)]
         self._keepers = {pod["metadata"]["uid"] for pod in pods if scheduling.keeps_others_away(pod)}
         return pods
 
@@ -184,12 +177,12 @@ class Scheduler:
         for check in self._checks:
             if check.concerns(pod) and (fault := await check.fault(pod)) is not None:
                 if fault.until_pods_change:
-                    self._follow_pods(follow=True)
+                    self._beside.follow(wanted=True)
                 return [fault]
         asks = scheduling.looks_at_pods(pod)
         found = scheduling.faults(pod, node, await self._pods_of_node() if asks or self._keepers else ())
         if found and (asks or self._keepers):
-            self._follow_pods(follow=True)
+            self._beside.follow(wanted=True)
         return found
 
     async def _bind(self, pod: Obj) -> None:
@@ -237,8 +230,3 @@ class Scheduler:
 def _deciding(node: Obj) -> tuple[Any, ...]:
     """What of a node decides: its heartbeats do not."""
     return node["metadata"].get("labels"), node["spec"], (node.get("status") or {}).get("allocatable")
-
-
-def _identity(pod: Obj) -> Obj:
-    """What has to be held of a Pod to notice that it, its labels or its phase have changed: next to nothing."""
-    return {"metadata": {name: pod["metadata"].get(name) for name in ("name", "namespace", "uid", "resourceVersion")}}

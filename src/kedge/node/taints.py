@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from kedge.client.types import Client
 from kedge.control.controller import Controller
+from kedge.control.followed import Followed
 from kedge.control.informer import Informer
 from kedge.errors import NotFound
 from kedge.kube import conditions
@@ -38,11 +39,10 @@ class Taints:
         self._clock = clock
         self._events = Events(client, clock, ids, node_name, component="taint-eviction-controller")
         self._nodes = Informer(client, NODE, clock, fields=f"metadata.name={node_name}")
-        self._here = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
+        here = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
         self._key = Key("", node_name)
         self._controller = Controller[Key]("taints", self._look, clock)
-        self._pods: Informer | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._pods = Followed(lambda: Informer(client, POD, clock, fields=here), self._add)
 
     async def run(self) -> None:
         """Carry out taints until cancelled."""
@@ -52,7 +52,7 @@ class Taints:
                 tasks.create_task(self._nodes.run())
                 tasks.create_task(self._controller.run())
         finally:
-            self._follow_pods(follow=False)
+            self._pods.follow(wanted=False)
             await self._events.close()
 
     async def _look(self, key: Key) -> float | None:
@@ -65,7 +65,7 @@ class Taints:
                 await self._mark(node, taints)
                 self._follow_pods(follow=any(map(_executes, taints)))
                 return None
-            pod = self._pods.get(key) if self._pods is not None else None
+            pod = self._pods.informer.get(key) if self._pods.informer is not None else None
             return None if pod is None else await self._carry_out(pod, [taint for taint in taints if _executes(taint)])
         except NotFound:
             return None  # it is gone
@@ -86,16 +86,10 @@ class Taints:
 
     def _follow_pods(self, *, follow: bool) -> None:
         """Look at Pods while, and only while, a taint may end them; at all of them again when taints have changed."""
-        if not follow:
-            if self._following is not None:
-                self._following.cancel()
-            self._pods = self._following = None
-        elif self._pods is None:
-            self._pods = Informer(self._client, POD, self._clock, fields=self._here)
-            self._pods.on_change(self._add)
-            self._following = asyncio.create_task(self._pods.run())
-        else:
-            for pod in self._pods.items():
+        known = self._pods.informer
+        self._pods.follow(wanted=follow)
+        if follow and known is not None:
+            for pod in known.items():
                 self._add(None, pod)
 
     def _add(self, _: Obj | None, new: Obj | None) -> None:

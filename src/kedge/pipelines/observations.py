@@ -17,6 +17,7 @@ import msgspec
 
 from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Obj
+from kedge.kube.pods import is_over
 from kedge.pipelines.engine.types import Failure, Outputs
 from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER
 
@@ -143,11 +144,6 @@ def keep(pod: Obj) -> Obj:
 def is_tracked(pod: Obj) -> bool:
     """Whether the Pod waits for its result to be recorded."""
     return TRACKING_FINALIZER in (pod["metadata"].get("finalizers") or ())
-
-
-def is_over(pod: Obj) -> bool:
-    """Whether nothing of the Pod runs any more."""
-    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def started(pod: Obj, earliest: datetime) -> datetime:

@@ -13,6 +13,7 @@ from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound
 from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, POD
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.pods import is_over
 from kedge.pipelines import code, observations
 from kedge.pipelines.claims import Claims
 from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
@@ -127,7 +128,7 @@ class StepPods:
         """
         metadata = pod["metadata"]
         self.settled(pod)
-        if not wanted and not observations.is_over(pod) and not metadata.get("deletionTimestamp"):
+        if not wanted and not is_over(pod) and not metadata.get("deletionTimestamp"):
             await self.stop(metadata["namespace"], metadata["name"])
         elif observations.is_tracked(pod):
             await self.let_go(POD, metadata["namespace"], metadata["name"])

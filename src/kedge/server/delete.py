@@ -13,6 +13,7 @@ from kedge.kube.clock import timestamp
 from kedge.kube.core import NAMESPACE, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import FOREGROUND, ORPHAN
+from kedge.kube.pods import is_over
 from kedge.server import metadata
 from kedge.server.core import Core, Target, copy, require_verb
 from kedge.server.list import Query, listing
@@ -20,7 +21,6 @@ from kedge.server.update import is_released
 from kedge.store.types import Record
 
 _DEFAULT_GRACE = 30
-_ENDED = frozenset({"Succeeded", "Failed"})
 _PERMANENT_NAMESPACES = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 
 
@@ -122,8 +122,8 @@ def _marked(core: Core, kind: Kind, old: Obj, options: DeleteOptions) -> Obj:
 def _grace(kind: Kind, obj: Obj, options: DeleteOptions) -> int:
     if kind.resource != POD.resource:
         return 0
-    spec, status = obj.get("spec", {}), obj.get("status", {})
-    if not spec.get("nodeName") or status.get("phase") in _ENDED:
+    spec = obj.get("spec", {})
+    if not spec.get("nodeName") or is_over(obj):
         # Nobody has to end it: it was never given to a node, or it has ended.
         return 0
     if options.grace is not None:

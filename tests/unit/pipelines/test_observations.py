@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kedge.kube.kinds import Obj
+from kedge.kube.pods import is_over
 from kedge.pipelines import observations
 from kedge.pipelines.engine.types import Outputs
 from kedge.pipelines.observations import Failed, Running, Succeeded
@@ -270,4 +271,4 @@ def test_what_is_kept_of_a_pod_says_all_that_is_asked_of_it() -> None:
     assert observations.judge(kept, "commit") == observations.judge(seen, "commit")
     assert observations.reference(kept) == observations.reference(seen)
     assert observations.is_tracked(kept)
-    assert observations.is_over(kept)
+    assert is_over(kept)
