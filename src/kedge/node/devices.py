@@ -33,6 +33,8 @@ def discover(environ: Mapping[str, str], count: int | None = None, driver: Path 
         count: So many there are, whatever the driver says.
         driver: Where the driver describes its GPUs, a directory each, named by place on the PCI bus.
     """
+    if count is not None and VISIBLE not in environ:
+        return tuple(map(str, range(count)))  # nobody has to be asked
     uuids = _described(driver) or _asked(environ)
     names = [str(index) for index in range(len(uuids) if count is None else count)]
     if VISIBLE not in environ:
@@ -97,6 +99,8 @@ class Devices:
 
         What it has is on the Pod before anything of it starts.
         """
+        if not self.found:  # as on most machines, where this must cost a step nothing
+            return {}
         meta = pod["metadata"]
         count = int(requests_of(pod["spec"]).get(GPU, 0))
         if count and meta["uid"] not in self._held:
@@ -104,7 +108,7 @@ class Devices:
             self._held[meta["uid"]] = held = tuple([name for name in self.found if name not in taken][:count])
             change: Obj = {"metadata": {"uid": meta["uid"], "annotations": {_HELD: ",".join(held)}}}
             await self._client.patch(POD, meta["name"], meta["namespace"], change)
-        return shares(pod["spec"], self._held.get(meta["uid"], ())) if self.found else {}
+        return shares(pod["spec"], self._held.get(meta["uid"], ()))
 
 
 def shares(spec: Obj, held: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
