@@ -1,13 +1,11 @@
 """``kedge cache``: list, show and clear results of steps that may be used again."""
 
-from datetime import timedelta
 from typing import Any
 
 import click
 
-from kedge.cli.options import TimeSpan, output_option, print_json, print_table, size
+from kedge.cli.options import TimeSpan, ago, output_option, print_json, print_table, size
 from kedge.cli.session import connect
-from kedge.kube.clock import SystemClock, timestamp
 
 _SHOWN_DIGITS = 12
 
@@ -33,7 +31,7 @@ def _choosing(work: Any) -> Any:
 
 
 def _chosen(pipeline: str, component: str, task: str, older_than: int | None) -> dict[str, str]:
-    before = "" if older_than is None else timestamp(SystemClock().now() - timedelta(seconds=older_than))
+    before = "" if older_than is None else ago(older_than)
     found = {"pipeline_name": pipeline, "component": component, "task_name": task, "before": before}
     return {name: value for name, value in found.items() if value}
 

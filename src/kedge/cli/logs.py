@@ -1,42 +1,29 @@
 """``kedge logs``."""
 
 import queue
-import re
 import sys
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import click
 
 from kedge.cli.follow import changes
+from kedge.cli.options import TimeSpan, ago
 from kedge.cli.session import connect
 from kedge.display.tasks import TaskView
 from kedge.errors import KedgeError, NotFound
-from kedge.kube.clock import SystemClock
 from kedge.pipelines.client import Client
 from kedge.pipelines.step_log import LogPart
 
 _NOT_BEGUN = frozenset({"PENDING", "SKIPPED", "CACHED"})
 _AT_ONCE = 50  # logs that are followed at the same time; further ones wait for their turn and are read from their beginning
 _WAITING_LINES = 10_000
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _order(step: TaskView) -> tuple[str, str]:
     return str(step.started or step.finished or ""), step.id
-
-
-def _since(_context: click.Context, _option: click.Parameter, text: str | None) -> str:
-    """A time that long ago, as the API reads it."""
-    if not text:
-        return ""
-    if (found := _DURATION.fullmatch(text)) is None:
-        raise click.BadParameter(f"must be a number and s, m, h or d, such as 90s or 5m; got {text!r}.")
-    return (SystemClock().now() - timedelta(**{_UNITS[found[2]]: int(found[1])})).isoformat().replace("+00:00", "Z")
 
 
 @click.command("logs")
@@ -45,9 +32,9 @@ def _since(_context: click.Context, _option: click.Parameter, text: str | None) 
 @click.option("-f", "--follow", is_flag=True, help="Go on until the step ends, retries too. Ctrl-C stops only the looking on.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which try of the step; the last when not given.")
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last so many lines of each step.")
-@click.option("--since", callback=_since, metavar="AGE", help="Only lines not older than this, such as 90s or 5m.")
+@click.option("--since", type=TimeSpan(), help="Only lines not older than this, such as 90s or 5m.")
 @click.option("--timestamps", is_flag=True, help="Begin each line with the time it was written.")
-def command(*, run: str, task: str | None, follow: bool, attempt: int | None, **part: Any) -> None:
+def command(*, run: str, task: str | None, follow: bool, attempt: int | None, since: int | None, **part: Any) -> None:
     """Print what the steps of a run wrote.
 
     Without TASK, every step that started is printed, one after another, each line after the step's name; with --follow as they
@@ -55,6 +42,7 @@ def command(*, run: str, task: str | None, follow: bool, attempt: int | None, **
     says so.
     """
     client = connect().client
+    part["since"] = "" if since is None else ago(since)
     run_id = str(client.get(run)["run_id"])
     if task is None and follow:
         _Together(client, run_id, LogPart(**part)).print()

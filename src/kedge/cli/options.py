@@ -3,9 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import click
+
+from kedge.kube.clock import SystemClock, micro_timestamp
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -22,6 +25,11 @@ class TimeSpan(click.ParamType[int]):
         if found is None or not int(found[1]):
             self.fail(f"{value!r} must be a whole number and a unit, such as 30m, 6h or 1d.", param, ctx)
         return int(found[1]) * _UNITS[found[2]]
+
+
+def ago(seconds: int) -> str:
+    """The time so many seconds ago, as the API reads it; nothing is older than 1970."""
+    return micro_timestamp(datetime.fromtimestamp(max(0.0, SystemClock().now().timestamp() - seconds), UTC))
 
 
 def output_option(command: Command) -> Command:

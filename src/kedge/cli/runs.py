@@ -1,7 +1,6 @@
 """``kedge runs``: list, show, compare, retry, resume, archive and delete."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,14 @@ import click
 from kedge.cli.files import load
 from kedge.cli.follow import Ended, follow
 from kedge.cli.metrics import metrics
-from kedge.cli.options import TimeSpan, output_option, print_json, print_table, size
+from kedge.cli.options import TimeSpan, ago, output_option, print_json, print_table, size
 from kedge.cli.progress import print_tree
 from kedge.cli.report import print_results
 from kedge.cli.run import as_json, report
 from kedge.cli.session import connect
 from kedge.display.results import results
 from kedge.display.tasks import TaskView, duration
-from kedge.kube.clock import SystemClock, parse_timestamp, timestamp
+from kedge.kube.clock import parse_timestamp
 from kedge.pipelines.client import Client
 
 _SHOWN = 20
@@ -70,8 +69,7 @@ def list_runs(
     if states:
         predicates.append({"operation": "IN", "key": "state", "string_values": {"values": list(states)}})
     if since is not None and not page_token:
-        moment = timestamp(SystemClock().now() - timedelta(seconds=since))
-        predicates.append({"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": moment})
+        predicates.append({"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": ago(since)})
     asked = "" if page_token or not predicates else json.dumps({"predicates": predicates})  # the token knows its filter
     experiment_id = str(client.experiment(experiment)["experiment_id"]) if experiment else ""
     found = client.page(page_size=limit, page_token=page_token, filter=asked, experiment_id=experiment_id)
