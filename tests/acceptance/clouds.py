@@ -32,6 +32,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from go_programs import built
 from obstore.store import from_url
 
 from kedge.config import Settings
@@ -85,7 +86,8 @@ def running_gcs() -> Generator[Cloud]:
     folder = Path(tempfile.mkdtemp(prefix="kedge-gs-"))
     (folder / "objects" / "bucket").mkdir(parents=True)
     behind = _free_port()
-    command = [_fake_gcs(), "-scheme", "http", "-host", "127.0.0.1", "-port", str(behind), "-log-level", "warn"]
+    server = built("fake-gcs-server", GCS_MODULE, GCS)
+    command = [server, "-scheme", "http", "-host", "127.0.0.1", "-port", str(behind), "-log-level", "warn"]
     command += ["-filesystem-root", str(folder / "objects")]
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     front = ThreadingHTTPServer(("127.0.0.1", 0), _Front)
@@ -241,14 +243,3 @@ def _azurite() -> Path:
         subprocess.run(command, env=dict(Settings.from_environment().environ), check=True)
         (folder / "complete").touch()
     return main
-
-
-def _fake_gcs() -> str:
-    found = Settings.from_environment().cache / "tests" / f"fake-gcs-server-{GCS}" / "fake-gcs-server"
-    if not found.exists():
-        go = shutil.which("go")
-        if go is None:
-            pytest.skip("there is no Go to build a server with")
-        environ = {**Settings.from_environment().environ, "GOBIN": str(found.parent)}
-        subprocess.run([go, "install", "-trimpath", "-buildvcs=false", f"{GCS_MODULE}@{GCS}"], env=environ, check=True)
-    return str(found)

@@ -16,9 +16,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-import pytest
-
-from kedge.config import Settings
+from go_programs import built
 
 MODULE = "github.com/versity/versitygw/cmd/versitygw"
 VERSION = "v1.8.0"
@@ -80,21 +78,10 @@ class S3:
 def running_s3() -> Generator[S3]:
     """Start a server with one empty bucket, and end it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="kedge-s3-"))
-    server = S3(_program(), folder / "objects")
+    server = S3(built("versitygw", MODULE, VERSION), folder / "objects")
     try:
         server.start()
         yield server
     finally:
         server.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _program() -> str:
-    found = Settings.from_environment().cache / "tests" / f"versitygw-{VERSION}" / "versitygw"
-    if not found.exists():
-        go = shutil.which("go")
-        if go is None:
-            pytest.skip("there is no Go to build an S3 server with")
-        environ = {**Settings.from_environment().environ, "GOBIN": str(found.parent)}
-        subprocess.run([go, "install", "-trimpath", "-buildvcs=false", f"{MODULE}@{VERSION}"], env=environ, check=True)
-    return str(found)
