@@ -56,12 +56,17 @@ class Receiver(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def until(self, count: int) -> list[dict[str, Any]]:
+    def until(self, count: int, *, job: str = "", kind: str = "") -> list[dict[str, Any]]:
+        """Wait for so many events, of a job and of a kind where these are named, and return those."""
         deadline = time.monotonic() + PATIENCE
-        while len(self.events) < count:
-            assert time.monotonic() < deadline, f"{len(self.events)} of {count} events have come"
+        while len(found := [one for one in list(self.events) if _is(one, job, kind)]) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} events have come"
             threading.Event().wait(0.02)
-        return self.events
+        return found
+
+
+def _is(event: dict[str, Any], job: str, kind: str) -> bool:
+    return job in {"", event["job"]["name"]} and kind in {"", event["eventType"]}
 
 
 class Taking(BaseHTTPRequestHandler):
@@ -104,7 +109,7 @@ def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(tmp_
         environ = {"KEDGE_OPENLINEAGE_URL": receiver.url, "KEDGE_OPENLINEAGE_API_KEY": KEY}
         with running_host(environ) as kedge:
             run = json.loads(kedge.cli("run", str(file), "-o", "json", "--no-cache", check=True).stdout)
-            events = list(receiver.until(8))
+            events = receiver.until(8)
             assert (events[0]["eventType"], events[0]["job"]["name"]) == ("START", "told")
             assert (events[-1]["eventType"], events[-1]["job"]["name"]) == ("COMPLETE", "told")
             assert kinds(events, "told.make") == ["START", "COMPLETE"]
@@ -123,7 +128,7 @@ def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(tmp_
             kedge.client.wait(failed["run_id"])
             kedge.client.retry(failed["run_id"])
             kedge.client.wait(failed["run_id"])
-            ended = [event for event in receiver.until(21) if event["eventType"] == "FAIL" and event["job"]["name"] == "told"]
+            ended = receiver.until(2, job="told", kind="FAIL")
             assert len({event["run"]["runId"] for event in ended}) == 2
             assert "it went wrong" in str([event["run"]["facets"] for event in receiver.events])
             assert receiver.keys == {f"Bearer {KEY}"}
