@@ -121,24 +121,22 @@ class Outbox:
                 await self._wake.wait()
                 self._wake.clear()
                 try:
+                    if failures:
+                        self._bound()
                     while await self._send_some(client):
-                        failures = 0
+                        pass
+                    failures = 0
+                    continue
                 except (httpx.HTTPError, OSError, KedgeError) as error:
                     # Once for each time that it is away; the address without what may be secret in it.
                     level = logging.WARNING if failures == 0 else logging.DEBUG
                     why = str(error) or type(error).__name__
                     _log.log(level, "lineage events wait", extra={"host": _host(self._url), "error": why})
-                    delay = min(_FIRST_DELAY * 2.0 ** min(failures, 16), _LAST_DELAY)
-                    failures += 1
-                    self._bound()
-                    await self._clock.sleep(delay)
-                    self._wake.set()
                 except Exception:  # noqa: BLE001  # logged with its traceback; a defect must not end the sender
                     _log.exception("lineage events wait: an unforeseen error; they are tried again")
-                    delay = min(_FIRST_DELAY * 2.0 ** min(failures, 16), _LAST_DELAY)
-                    failures += 1
-                    await self._clock.sleep(delay)
-                    self._wake.set()
+                await self._clock.sleep(min(_FIRST_DELAY * 2.0 ** min(failures, 16), _LAST_DELAY))
+                failures += 1
+                self._wake.set()
 
     async def _send_some(self, client: httpx.AsyncClient) -> bool:
         with self._database.reading() as connection:

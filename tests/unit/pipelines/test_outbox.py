@@ -22,9 +22,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
     found.close()
 
 
-def keep(database: Database, *events: str) -> None:
+def keep(database: Database, *events: str, after: int = 0) -> None:
     with database.transaction() as connection:
-        for number, event in enumerate(events):
+        for number, event in enumerate(events, after):
             row = {"run_id": "r", "task_id": f"t{number}", "generation": 0, "kind": "start", "event": event}
             connection.execute(insert(lineage_events), [{**row, "spec_digest": "", "component": "", "executor": "", "sent": 0}])
 
@@ -64,3 +64,23 @@ async def test_an_event_that_cannot_be_read_delays_no_other(
     await outbox.stop()
     assert [json.loads(line) for line in target.read_text().splitlines()] == [{"b": 2}]
     assert "a lineage event is left out: what was kept of it cannot be read" in caplog.text
+
+
+async def test_each_time_that_the_receiver_is_away_is_told(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, clock = tmp_path / "place", FakeClock()
+    outbox = await sender(database, (place / "events.jsonl").as_uri(), clock)
+    for number, event in enumerate(('{"a": 1}', '{"b": 2}')):
+        place.touch()  # a file where the folder should be
+        keep(database, event, after=number)
+        outbox._wake.set()
+        while [one.message for one in caplog.records].count("lineage events wait") == number:
+            await clock.advance(0.0)
+        place.unlink()
+        while not (place / "events.jsonl").exists():
+            await clock.advance(1.0)
+        (place / "events.jsonl").unlink()
+        place.rmdir()
+    await outbox.stop()
+    assert [one.levelname for one in caplog.records if one.message == "lineage events wait"] == ["WARNING", "WARNING"]
