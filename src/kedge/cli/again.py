@@ -15,13 +15,12 @@ from typing import Any
 from kedge.cli.files import stored
 from kedge.display.results import place
 from kedge.dsl import template
-from kedge.errors import NotFound, UnsupportedError
+from kedge.errors import UnsupportedError
+from kedge.kube.kinds import Obj
 from kedge.launcher import bundle
 from kedge.pipelines import documents, ir, steps, templates
 from kedge.pipelines.client import Client
-from kedge.pipelines.engine.placeholders import executor_input
-from kedge.pipelines.engine.types import Artifact, Inputs
-from kedge.pipelines.spec import Component, Pipeline
+from kedge.pipelines.spec import Container, Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +29,20 @@ class Again:
 
     Attributes:
         folder: Where everything lies.
-        image: The step's image.
+        pod: The Pod that the step had.
         python: Its function and what that wants installed.
-        variables: Environment variables besides those of this machine.
+        variables: What the launcher is told, besides the variables of the step's container.
     """
 
     folder: Path
-    image: str
+    pod: Obj
     python: templates.PythonStep
     variables: Mapping[str, str]
+
+    @property
+    def container(self) -> Obj:
+        """The container of the step."""
+        return self.pod["spec"]["containers"][0]
 
     @property
     def arguments(self) -> list[str]:
@@ -64,31 +68,24 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
     if row.get("kind") != "step":
         raise UnsupportedError(f"{task or 'the run itself'} is no step. `kedge runs show {found['run_id']}` lists the steps.")
     document = stored(client, found)
-    pipeline = ir.read(document)
-    component = _component(pipeline, task)
-    executor = pipeline.executors.get(component.executor_label or "")
-    container = executor.container if executor else None
-    python = templates.recognise(container) if container else None
-    if container is None or python is None:
+    container = _container(ir.read(document), task)
+    given = client.step(str(found["run_id"]), task)
+    python = templates.recognise(container, _runtime(given["pod"])) if container else None
+    if python is None or python.literal:
         raise UnsupportedError(f"{task} is no Python component: only those can be run again here. Look at it with `kedge logs`.")
-    if "inputs" not in row and row.get("state") in {"PENDING", "SKIPPED"}:
-        raise NotFound(f"{task} is {row['state'].lower()} and was given no inputs yet. Choose a step that has started.")
-    grants: dict[str, Any] = {"inputs": {}, "outputs": {}, "project": _project(document, folder)}
-    given = _inputs(client, row.get("inputs") or {}, folder, grants["inputs"])
-    outputs = _outputs(component, folder, grants["outputs"])
+    told = given["executor_input"]
+    grants: dict[str, Any] = {
+        "inputs": _fetched(client, row, told["inputs"].get("artifacts") or {}, folder),
+        "outputs": _placed(told["outputs"].get("artifacts") or {}, folder),
+        "project": _project(document, folder),
+    }
     step = {
         "protocol": steps.PROTOCOL,
         "run": found["run_id"],
         "task": task,
         "attempt": row["attempt"],
         "code": "code",
-        "executorInput": executor_input(
-            component,
-            given,
-            outputs=outputs,
-            parameter_file=lambda name: str(folder / "outputs" / name),
-            output_file=str(folder / "outputs" / "executor_output.json"),
-        ),
+        "executorInput": told,
         "grants": grants,
         "commit": False,
     }
@@ -96,15 +93,20 @@ def lay_out(client: Client, run: str, task: str, folder: Path) -> Again:
     (folder / "launcher.pyz").write_bytes(bundle.build())
     (folder / "tmp").mkdir()
     _write_source(python, folder / "work")
-    variables = {found.name: found.value for found in container.env}
-    variables |= {
+    variables = {
         "KEDGE_STEP": json.dumps(step),
         "KEDGE_CODE": str(folder),
         "KEDGE_TMP": str(folder / "tmp"),
         "KEDGE_TERMINATION_LOG": str(folder / "termination-log"),
         "KEDGE_PACKAGES_INSTALLED": "1",
     }
-    return Again(folder, container.image, python, variables)
+    return Again(folder, given["pod"], python, variables)
+
+
+def _runtime(pod: Obj) -> str:
+    """Under whose package the host runs components of ``kfp``, as it told the step."""
+    variables = pod["spec"]["containers"][0].get("env") or ()
+    return next((one.get("value", "") for one in variables if one["name"] == templates.RUNTIME_VARIABLE), "")
 
 
 def _write_source(python: templates.PythonStep, work: Path) -> None:
@@ -124,12 +126,13 @@ def _write_source(python: templates.PythonStep, work: Path) -> None:
         (work / name).write_text("\n".join(lines) + "\n")
 
 
-def _component(pipeline: Pipeline, task: str) -> Component:
+def _container(pipeline: Pipeline, task: str) -> Container | None:
     found = pipeline.root
     for name in task.split("."):
         if not name.isdigit() and found.dag is not None:
             found = pipeline.component(found.dag.tasks[name].component_ref.name)
-    return found
+    executor = pipeline.executors.get(found.executor_label or "")
+    return executor.container if executor else None
 
 
 def _project(document: documents.Document, folder: Path) -> dict[str, str] | None:
@@ -142,26 +145,27 @@ def _project(document: documents.Document, folder: Path) -> dict[str, str] | Non
     return {"path": str(folder / "project")}
 
 
-def _inputs(client: Client, inputs: Mapping[str, Any], folder: Path, grants: dict[str, Any]) -> Inputs:
-    """The step's inputs; artifacts that are no local files are fetched."""
-    artifacts: dict[str, list[Artifact]] = {}
-    for name, listed in (inputs.get("artifacts") or {}).items():
-        artifacts[name] = [
-            Artifact(
-                str(a.get("name", name)),
-                str(a["uri"]),
-                str(a.get("schema_title", "system.Artifact")),
-                metadata=a.get("metadata") or {},
-            )
-            for a in listed
-        ]
-        grants[name] = [
-            {"uri": str(a["uri"]), "path": _fetched(client, a, folder / "inputs" / name / str(n))} for n, a in enumerate(listed)
-        ]
-    return Inputs(dict(inputs.get("parameters") or {}), artifacts)
+def _fetched(client: Client, row: Mapping[str, Any], given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Where the step's input artifacts can be read; those that are no local files are fetched.
+
+    Args:
+        client: Of the host.
+        row: The task, which says the artifacts' ids.
+        given: The ExecutorInput's artifacts by input.
+        folder: Where to.
+    """
+    known = {one["uri"]: one for listed in ((row.get("inputs") or {}).get("artifacts") or {}).values() for one in listed}
+    grants: dict[str, Any] = {}
+    for name, listed in given.items():
+        grants[name] = []
+        for number, one in enumerate(listed["artifacts"]):
+            one.pop("customPath", None)  # a place in the run's workspace, which is a volume of its Pods
+            path = _read(client, known[one["uri"]], folder / "inputs" / name / str(number))
+            grants[name].append({"uri": one["uri"], "path": path})
+    return grants
 
 
-def _fetched(client: Client, artifact: Mapping[str, Any], target: Path) -> str:
+def _read(client: Client, artifact: Mapping[str, Any], target: Path) -> str:
     where = place(str(artifact["uri"]))
     if Path(where).exists():
         return where
@@ -170,11 +174,13 @@ def _fetched(client: Client, artifact: Mapping[str, Any], target: Path) -> str:
     return str(target)
 
 
-def _outputs(component: Component, folder: Path, grants: dict[str, Any]) -> dict[str, list[Artifact]]:
-    outputs: dict[str, list[Artifact]] = {}
-    for name, declared in component.output_definitions.artifacts.items():
+def _placed(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Where output artifacts go: not where the step put them, their addresses neither, so that nothing of the run changes."""
+    grants: dict[str, Any] = {}
+    for name, listed in given.items():
         path = folder / "outputs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        outputs[name] = [Artifact(name, path.as_uri(), declared.artifact_type.title, metadata=declared.metadata)]
+        for one in listed["artifacts"]:
+            one["uri"] = path.as_uri()
         grants[name] = [{"uri": path.as_uri(), "path": str(path)}]
-    return outputs
+    return grants

@@ -11,11 +11,22 @@ import click
 
 from kedge.cli.again import Again, lay_out
 from kedge.cli.session import connect
+from kedge.client import kubeconfig
+from kedge.client.http import HttpClient
 from kedge.config import Settings
+from kedge.errors import StateError
+from kedge.home import Host
 from kedge.kube.clock import SystemClock
+from kedge.kube.kinds import Obj
+from kedge.node.env import MissingError, of_container
 from kedge.node.environments import Environments, Wanted, variables
 from kedge.node.interpreters import Interpreters
+from kedge.node.objects import Objects
+from kedge.node.refusals import Refusal
 from kedge.node.uv import Uv
+
+# How the step spoke to its host.
+_OF_THE_POD = {"KEDGE_HUB", "KEDGE_STEP"}
 
 
 @click.command("debug")
@@ -26,16 +37,17 @@ from kedge.node.uv import Uv
 def command(*, run: str, task: str, debugger: bool, keep: bool) -> int:
     """Run one step of a run again here, under a debugger.
 
-    The step gets the inputs that it had, and an environment with the packages it asks for. What it writes goes to a temporary
-    folder: neither the run nor its artifacts change. Exit status: the step's.
+    The step gets the inputs and variables that it had, and an environment with the packages it asks for; its volumes are not
+    there. What it writes goes to a temporary folder: neither the run nor its artifacts change. Exit status: the step's.
     """
     settings = Settings.from_environment()
-    client = connect(settings).client
+    session = connect(settings)
     folder = Path(tempfile.mkdtemp(prefix="kedge-debug-"))
     try:
-        step = lay_out(client, run, task, folder)
+        step = lay_out(session.client, run, task, folder)
         environment = asyncio.run(_environment(settings, step))
-        given = {**settings.environ, **variables(environment, settings.environ), **step.variables}
+        own = asyncio.run(_variables(session.host, step.pod, step.container))
+        given = {**settings.environ, **variables(environment, settings.environ), **own, **step.variables}
         if debugger:
             given["KEDGE_DEBUG"] = "1"
             click.echo(
@@ -54,7 +66,21 @@ async def _environment(settings: Settings, step: Again) -> Path:
     """The environment that the node uses for the step, built when it is not there."""
     uv = Uv(settings.environ)
     environments = Environments(settings.cache / "environments", uv, Interpreters(uv, settings.environ), SystemClock())
-    version = re.search(r":(\d+(?:\.\d+){0,2})", step.image)
+    version = re.search(r":(\d+(?:\.\d+){0,2})", step.container["image"])
     python = step.python
     wanted = Wanted(version.group(1) if version else "3", python.packages, python.index_urls, python.trusted_hosts)
     return await environments.get(wanted)
+
+
+async def _variables(host: Host, pod: Obj, container: Obj) -> dict[str, str]:
+    """The variables that the step's container had, with Secrets and ConfigMaps as they are now.
+
+    Raises:
+        StateError: One that it refers to is not there.
+    """
+    async with HttpClient(kubeconfig.load(Path(host.kubeconfig))) as api:
+        try:
+            found = await of_container(pod, container, Objects(api))
+        except (MissingError, Refusal) as error:
+            raise StateError(f"The step's environment cannot be made again: {error}.") from error
+    return {name: value for name, value in found.values.items() if name not in _OF_THE_POD}

@@ -261,6 +261,10 @@ class Client:
         """Read one task; its inputs and outputs by name."""
         return _by_name(self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}"))
 
+    def step(self, run_id: str, task_id: str) -> Json:
+        """Read what a step was given: its ``executor_input`` and its ``pod``."""
+        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/pod")
+
     def events(self, run_id: str, task_id: str | None = None) -> Many:
         """Read what Kubernetes said of a run's Pods, or of one task's, oldest first; also of Pods that are gone."""
         query = {} if task_id is None else {"task_id": task_id}

@@ -36,7 +36,7 @@ from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import RunRecord, Spec
 from kedge.pipelines.spec import Pipeline
-from kedge.pipelines.steps import Surroundings
+from kedge.pipelines.steps import Steps, Surroundings
 from kedge.pipelines.timers import Timers
 from kedge.pipelines.worker import Room, Tools, Worker
 
@@ -341,6 +341,19 @@ class RunController:
         with suppress(PipelineError):
             return None if spec is None else self._registrar.pipeline(spec)
         return None
+
+    def steps(self, record: RunRecord) -> Steps:
+        """Makes the Pods of a run, also of one that is over: the same as those that it had.
+
+        Raises:
+            NotFound: What it ran is not known any more, or cannot be read.
+        """
+        if (live := self.live(record.id)) is not None:
+            return live.steps
+        spec, pipeline = self._history.spec(record.spec_digest), self.pipeline(record)
+        if spec is None or pipeline is None:
+            raise NotFound(f"run {record.id!r}: its pipeline is not known any more, or cannot be read by this version.")
+        return Steps(pipeline, record, spec, self._surroundings)
 
     def find(self, pod_uid: str) -> observations.PodRef | None:
         """Which attempt a Pod is.

@@ -196,6 +196,7 @@ def _tasks(tasks: Tasks) -> list[Operation]:
             query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."), *LISTING),
         ),
         Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),
+        Operation(method="GET", path=run + "/tasks/{task_id}/pod", work=tasks.pod, summary="Show a step's Pod", answer="StepPod"),
         Operation(
             method="GET",
             path=run + "/events",

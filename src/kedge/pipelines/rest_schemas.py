@@ -236,6 +236,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "PodEvents": listed("events", "PodEvent"),
     "Tasks": listed("tasks", "Task"),
+    "StepPod": fields("executor_input pod", executor_input=ANY, pod=ANY),
     "CacheEntry": fields(
         "cache_fingerprint run_id task_id",
         cache_fingerprint=TEXT,

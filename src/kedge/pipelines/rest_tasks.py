@@ -114,6 +114,19 @@ class Tasks:
         shown = shapes.task(row, record.id, attempts, events, pipeline=self._controller.pipeline(record))
         return answers.answer(shown | _because(self._reason(record, row)))
 
+    async def pod(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks/{task_id}/pod``: what a step's newest attempt was given, also when its Pod is gone."""
+        record = self._record(call)
+        row = self._task(record, call.path["task_id"])
+        if row.kind is not Kind.STEP:
+            raise BadRequest(f"task {row.id!r} is a {row.kind.value}: only steps have Pods.")
+        if row.inputs is None:
+            raise NotFound(f"step {row.id!r} is {row.state.value.lower()} and was given no inputs. Choose one that has started.")
+        steps = self._controller.steps(record)
+        plan = steps.plan(row.component, row.executor)
+        given = steps.executor_input(plan, row.id, row.attempt, row.inputs)
+        return answers.answer({"executor_input": given, "pod": steps.pod(plan, row.id, row.attempt, row.inputs)})
+
     async def events(self, call: Call) -> Response:
         """``GET /runs/{run_id}/events``, of one task with ``task_id``."""
         record = self._record(call)
