@@ -41,6 +41,7 @@ def test_a_run_is_resumed_retried_exported_deleted_and_imported(kedge_host: Runn
     resumed = kedge_host.cli("runs", "resume", "again", "--pipeline", str(good), "--follow", check=True).stdout
     assert "Kept: make." in resumed
     assert "Runs again: use: it has changed." in resumed
+    assert [line.split()[1:3] for line in resumed.splitlines() if "SUCCEEDED" in line] == [["SUCCEEDED", "use"]]
     refused = kedge_host.cli("runs", "resume", run, "--pipeline", str(good))
     assert refused.returncode == 1
     assert "is SUCCEEDED: only one that failed or was canceled can be resumed" in refused.stderr

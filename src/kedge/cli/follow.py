@@ -8,6 +8,7 @@ import select
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import click
@@ -39,7 +40,9 @@ class Ended:
         return self.run.get("state") == "SUCCEEDED"
 
 
-def follow(client: Client, run: Mapping[str, Any], *, quiet: bool = False, cancel: bool = True) -> Ended:
+def follow(
+    client: Client, run: Mapping[str, Any], *, quiet: bool = False, cancel: bool = True, reopened: datetime | None = None
+) -> Ended:
     """Show a run's progress until it is over.
 
     Args:
@@ -47,13 +50,14 @@ def follow(client: Client, run: Mapping[str, Any], *, quiet: bool = False, cance
         run: The REST API's run.
         quiet: Show it on standard error, because standard output belongs to a script.
         cancel: Whether Ctrl-C cancels the run; otherwise it only ends the looking on.
+        reopened: When the run ended, if it goes on now.
 
     Raises:
         KeyboardInterrupt: Ctrl-C ended it before the run did.
     """
     run_id = str(run["run_id"])
     tasks: dict[str, TaskView] = {}
-    with progress(f"{run.get('display_name') or run_id}  {run_id}", stderr=quiet) as shown:
+    with progress(f"{run.get('display_name') or run_id}  {run_id}", stderr=quiet, reopened=reopened) as shown:
         try:
             return _watch(client, run_id, tasks, shown)
         except KeyboardInterrupt:

@@ -4,6 +4,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -41,27 +42,29 @@ class Progress(Protocol):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
 
-def progress(title: str, *, clock: Clock | None = None, stderr: bool = False) -> Progress:
+def progress(title: str, *, clock: Clock | None = None, stderr: bool = False, reopened: datetime | None = None) -> Progress:
     """Choose how to show a run: as a live tree on a terminal, as lines otherwise.
 
     Args:
         title: Stands above the tree.
         clock: For durations.
         stderr: Show it there, because standard output belongs to a script.
+        reopened: When the run ended, if it goes on now; steps that were over by then are no news.
     """
     stream = sys.stderr if stderr else sys.stdout
     clock = clock or SystemClock()
     if stream.isatty() and not stderr:
         return LiveTree(title, clock)
-    return PlainLines(clock, stderr=stderr)
+    return PlainLines(clock, stderr=stderr, reopened=reopened)
 
 
 class PlainLines:
     """One line for every step that starts, ends or waits to be tried again. For logs, pipes and dumb terminals."""
 
-    def __init__(self, clock: Clock, *, stderr: bool = False) -> None:
+    def __init__(self, clock: Clock, *, stderr: bool = False, reopened: datetime | None = None) -> None:
         self._clock = clock
         self._stderr = stderr
+        self._reopened = reopened
         self._told: dict[str, tuple[str, int, str]] = {}
 
     def update(self, task: TaskView) -> None:
@@ -72,7 +75,11 @@ class PlainLines:
         self._told[task.id] = now
         if not task.is_step or now == before or (task.state == "PENDING" and not task.attempt and not task.waiting_reason):
             return
-        parts = [f"{self._clock.now():%H:%M:%S}", f"{task.state:<9}", task.id]
+        if task.finished is not None and self._reopened is not None and task.finished <= self._reopened:
+            return  # kept, which was said when the run was opened again
+        # A step that had ended before anybody looked did not end now.
+        moment = task.finished if before is None and task.finished is not None else self._clock.now()
+        parts = [f"{moment:%H:%M:%S}", f"{task.state:<9}", task.id]
         if task.title:
             parts.append(f"({task.title})")
         if task.attempt:

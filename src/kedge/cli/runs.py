@@ -15,7 +15,7 @@ from kedge.cli.report import print_results
 from kedge.cli.run import as_json, report
 from kedge.cli.session import connect
 from kedge.display.results import results
-from kedge.display.tasks import TaskView, duration
+from kedge.display.tasks import GOOD, TaskView, duration
 from kedge.kube.clock import parse_timestamp
 from kedge.pipelines.client import Client
 
@@ -182,7 +182,9 @@ def retry(*, run: str, task: str, following: bool) -> int:
     """
     client = connect().client
     found = client.get(run)
-    _explain(client.retry(str(found["run_id"]), task))
+    run_id = str(found["run_id"])
+    kept = [] if task else [one.id for one in map(TaskView.from_json, client.tasks(run_id)) if one.is_step and one.state in GOOD]
+    _explain({"kept": kept, **client.retry(run_id, task)})
     return _go_on(client, found, run, following=following)
 
 
@@ -221,7 +223,8 @@ def _go_on(client: Client, found: dict[str, Any], run: str, *, following: bool) 
     if not following:
         click.echo(f"Goes on with {found.get('display_name') or run}.")
         return 0
-    ended = follow(client, client.get(str(found["run_id"])), quiet=False, cancel=False)
+    over = parse_timestamp(found["finished_at"]) if "finished_at" in found else None
+    ended = follow(client, client.get(str(found["run_id"])), quiet=False, cancel=False, reopened=over)
     if not ended.succeeded:
         report(client, ended)
     return 0 if ended.succeeded else 1

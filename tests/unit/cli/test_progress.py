@@ -1,11 +1,11 @@
-"""The live tree fits the terminal that it is drawn on."""
+"""The live tree fits the terminal that it is drawn on; lines tell what happens while somebody looks on."""
 
 from datetime import UTC, datetime
 
 import pytest
 from rich.console import Group
 
-from kedge.cli.progress import LiveTree
+from kedge.cli.progress import LiveTree, PlainLines
 from kedge.display.tasks import TaskView
 from kedge.testing.clock import FakeClock
 
@@ -30,3 +30,14 @@ def test_states_and_times_are_seen_on_a_narrow_terminal(monkeypatch: pytest.Monk
     assert "clean" in lines[2]
     assert "running" in lines[2]
     assert lines[2].endswith("2.0 s")
+
+
+def test_a_step_that_ended_before_anybody_looked_is_told_with_the_time_of_its_end_and_one_that_was_kept_not_at_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    lines = PlainLines(FakeClock(datetime(2026, 11, 24, 9, 5, tzinfo=UTC)), reopened=ended)
+    for name, moment in (("kept", "08:59:00"), ("new", "09:04:00")):
+        times = {"started_at": f"2026-11-24T{moment}Z", "finished_at": f"2026-11-24T{moment}Z"}
+        lines.update(TaskView.from_json({"id": name, "name": name, "parent": "", "kind": "step", "state": "SUCCEEDED", **times}))
+    assert capsys.readouterr().out.split() == ["09:04:00", "SUCCEEDED", "new", "in", "0", "ms"]
