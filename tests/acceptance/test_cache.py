@@ -93,6 +93,14 @@ def test_entries_are_listed_shown_and_cleared(kedge_host: RunningHost, tmp_path:
     assert set(ran(kedge_host, second).values()) == {"SUCCEEDED"}
 
 
+def test_a_run_from_the_cache_lists_the_artifacts_that_it_took(kedge_host: RunningHost, tmp_path: Path) -> None:
+    taken = document(tmp_path, "taken")
+    made, again = (kedge_host.client.wait(kedge_host.client.run(taken)["run_id"])["run_id"] for _ in range(2))
+    assert {task["state"] for task in kedge_host.client.tasks(again) if task["id"]} == {"CACHED"}
+    ids = [[one["artifact_id"] for one in kedge_host.client.artifacts(run)] for run in (made, again)]
+    assert ids[1] == ids[0] != []
+
+
 def test_what_cannot_be_chosen_is_said(kedge_host: RunningHost) -> None:
     refused = kedge_host.cli("cache", "clear")
     assert refused.returncode == 2

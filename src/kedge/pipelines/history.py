@@ -11,10 +11,11 @@ from typing import Any, Literal
 from sqlalchemy import Table, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.sql.elements import ColumnElement
 
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_artifacts, tasks
-from kedge.pipelines import pages, rows
+from kedge.pipelines import filters, pages, rows
 from kedge.pipelines.engine.types import Failure, State, Task, Values
 from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
 from kedge.pipelines.tally import Tally
@@ -73,6 +74,8 @@ TASK_LIST = pages.Listing(
     frozenset({"task_id", "id", "name", "display_name", "created_at", "create_time"}),
 )
 _EDGE_KEY = tuple(task_artifacts.primary_key.columns)
+_EDGES_BY = {"id": _EDGE_KEY, "run_id": _EDGE_KEY, "artifact_id": (task_artifacts.c.artifact_id, *_EDGE_KEY)}
+_EDGE_FILTERS = filters.Filterable({name: task_artifacts.c[name] for name in ("artifact_id", "run_id", "task_id", "key")})
 
 
 def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[str] = (), by: Collection[str] = ()) -> Any:
@@ -359,20 +362,44 @@ class History:
     def list_artifacts(self, query: pages.Query, *, namespace: str = "", run_id: str = "") -> pages.Page[ArtifactRecord]:
         """One page of artifacts; raises `errors.BadRequest` for a query that cannot be answered."""
         where = [artifacts.c.namespace == namespace] if namespace else []
-        if run_id:
-            where.append(artifacts.c.run_id == run_id)
+        if run_id:  # what its steps made, and what they took from the cache instead
+            of_run = (task_artifacts.c.run_id == run_id, task_artifacts.c.direction == "output")
+            where.append(artifacts.c.artifact_id.in_(select(task_artifacts.c.artifact_id).where(*of_run)))
         with self._database.reading() as connection:
             return pages.page(connection, ARTIFACT_LIST, query, *where)
 
-    def list_tasks(self, query: pages.Query, run_id: str) -> pages.Page[Task]:
-        """One page of a run's tasks; raises `errors.BadRequest` for a query that cannot be answered."""
+    def list_tasks(self, query: pages.Query, run_id: str, *, parent: str | None = None) -> pages.Page[Task]:
+        """One page of a run's tasks; raises `errors.BadRequest` for a query that cannot be answered.
+
+        Args:
+            query: What the client asked for.
+            run_id: The run.
+            parent: Only those right below this one.
+        """
+        where = [tasks.c.run_id == run_id, *([] if parent is None else [tasks.c.parent == parent])]
         with self._database.reading() as connection:
-            return pages.page(connection, TASK_LIST, query, tasks.c.run_id == run_id)
+            return pages.page(connection, TASK_LIST, query, *where)
+
+    def children(self, run_id: str, parents: Collection[str]) -> list[Task]:
+        """The tasks right below these of a run, in the order in which they were made."""
+        if not parents:
+            return []
+        statement = select(tasks).where(tasks.c.run_id == run_id, tasks.c.parent.in_(parents))
+        with self._database.reading() as connection:
+            found = connection.execute(statement.order_by(tasks.c.created_at, tasks.c.task_id)).mappings()
+            return [rows.read_task(row) for row in found]
+
+    def makers(self, artifact_ids: Collection[str]) -> dict[str, str]:
+        """Ids of the tasks that made these artifacts, where that is known; of whichever run."""
+        if not artifact_ids:
+            return {}
+        statement = select(artifacts.c.artifact_id, artifacts.c.task_id).where(artifacts.c.artifact_id.in_(artifact_ids))
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(statement) if row[1] is not None}
 
     def list_edges(
         self,
-        size: int,
-        token: str,
+        query: pages.Query,
         *,
         artifact_ids: Sequence[str] = (),
         run_ids: Sequence[str] = (),
@@ -382,18 +409,22 @@ class History:
         """One page of who read or made what, of these artifacts, runs and tasks; of all where none is named.
 
         Raises:
-            BadRequest: The token is none of ours.
+            BadRequest: The query cannot be answered.
         """
         wanted = (
             (task_artifacts.c.artifact_id, artifact_ids),
             (task_artifacts.c.run_id, run_ids),
             (task_artifacts.c.task_id, task_ids),
         )
-        where = [column.in_(values) for column, values in wanted if values]
+        where: list[ColumnElement[bool]] = [column.in_(values) for column, values in wanted if values]
         if direction is not None:
             where.append(task_artifacts.c.direction.in_((direction,)))
+        told = pages.told(query)
+        name, descending = pages.order(told[0] or "id", _EDGES_BY)
+        where += filters.conditions(told[1], _EDGE_FILTERS)
+        listing = pages.Keyed(task_artifacts, _EDGES_BY[name], _read_edge, descending, told)
         with self._database.reading() as connection:
-            return pages.keyed(connection, pages.Keyed(task_artifacts, _EDGE_KEY, _read_edge), (size, token), *where)
+            return pages.keyed(connection, listing, (query.page_size, query.page_token), *where)
 
     def count_tasks(self, run_id: str) -> int:
         """How many tasks a run has."""

@@ -7,7 +7,7 @@ they need not be given again, and others are refused.
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -108,8 +108,8 @@ def page(connection: Connection, listing: Listing[T], query: Query, *where: Colu
     statement: Select[Any] = select(listing.table).where(*conditions)
     if place is not None:
         statement = statement.where(_beyond(place, (column, listing.id), query.page_token, descending=descending))
-    order = [_ordered(key, descending=descending) for key in ((listing.id,) if column is listing.id else (column, listing.id))]
-    rows = connection.execute(statement.order_by(*order).limit(size + 1)).mappings().all()
+    in_order = [_ordered(key, descending=descending) for key in ((listing.id,) if column is listing.id else (column, listing.id))]
+    rows = connection.execute(statement.order_by(*in_order).limit(size + 1)).mappings().all()
     if place is None and len(rows) <= size:
         total = len(rows)  # all there are: what was looked for once is not looked for again
     else:
@@ -131,12 +131,40 @@ class Keyed(Generic[T]):
         key: Unique together.
         read: Turns a row into a record.
         newest_first: Whether the greatest key comes first.
+        told: The ``sort_by`` and the ``filter`` that made it this list.
     """
 
     table: Table
     key: tuple[Column[Any], ...]
     read: Callable[[Row], T]
     newest_first: bool = False
+    told: tuple[str, str] = ("", "")
+
+
+def told(query: Query) -> tuple[str, str]:
+    """The ``sort_by`` and the ``filter`` of a `Keyed` list: what the token says, where there is one.
+
+    Raises:
+        BadRequest: The token is none of ours, or belongs to another list.
+    """
+    if not query.page_token:
+        return query.sort_by, query.filter
+    known = _key_place(query.page_token)
+    _same_list(query, known.sort_by, known.filter)
+    return known.sort_by, known.filter
+
+
+class _KeyPlace(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    values: tuple[int | str, ...]
+    sort_by: str = ""
+    filter: str = ""
+
+
+def _key_place(token: str) -> _KeyPlace:
+    try:
+        return msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=_KeyPlace)
+    except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
+        raise _no_token(token) from error
 
 
 def keyed(connection: Connection, listing: Keyed[T], asked: tuple[int, str], *where: ColumnElement[bool]) -> Page[T]:
@@ -154,21 +182,19 @@ def keyed(connection: Connection, listing: Keyed[T], asked: tuple[int, str], *wh
     size, token = _size(asked[0]), asked[1]
     statement: Select[Any] = select(listing.table).where(*where)
     if token:
-        kinds = tuple[tuple(column.type.python_type for column in listing.key)]
-        try:
-            place = msgspec.json.decode(base64.b64decode(token, altchars=b"-_", validate=True), type=kinds)
-        except (binascii.Error, msgspec.DecodeError, UnicodeError, ValueError) as error:
-            raise _no_token(token) from error
+        place = _key_place(token).values
+        if [type(value) for value in place] != [column.type.python_type for column in listing.key]:
+            raise _no_token(token)
         if any(isinstance(value, int) and abs(value) >= 2**63 for value in place):
             raise _no_token(token)
         here, key = tuple_(*place), tuple_(*listing.key)
         statement = statement.where(key < here if listing.newest_first else key > here)
-    order = [column.desc() for column in listing.key] if listing.newest_first else listing.key
-    rows = connection.execute(statement.order_by(*order).limit(size + 1)).mappings().all()
+    in_order = [column.desc() for column in listing.key] if listing.newest_first else listing.key
+    rows = connection.execute(statement.order_by(*in_order).limit(size + 1)).mappings().all()
     total = connection.execute(select(func.count()).select_from(listing.table).where(*where)).scalar_one()
     following = ""
     if len(rows) > size:
-        last = [rows[size - 1][column.name] for column in listing.key]
+        last = _KeyPlace(tuple(rows[size - 1][column.name] for column in listing.key), *listing.told)
         following = base64.urlsafe_b64encode(msgspec.json.encode(last)).decode()
     return Page([listing.read(row) for row in rows[:size]], total, following)
 
@@ -182,11 +208,21 @@ def _size(size: int) -> int:
 def _order(sort_by: str, listing: Listing[T]) -> tuple[Column[Any], bool]:
     if not sort_by:
         return listing.columns["created_at"], True
+    name, descending = order(sort_by, listing.sortable)
+    return listing.columns[name], descending
+
+
+def order(sort_by: str, known: Collection[str]) -> tuple[str, bool]:
+    """By which of the known fields a list is sorted, and whether the greatest comes first.
+
+    Raises:
+        BadRequest: It is none of them.
+    """
     name, _, direction = sort_by.strip().partition(" ")
-    if name not in listing.sortable or direction.strip() not in {"", "asc", "desc"}:
-        known = ", ".join(sorted(listing.sortable))
-        raise BadRequest(f"sort_by: {sort_by!r:.80} is no field to sort by, with asc or desc after it. Fields here: {known}.")
-    return listing.columns[name], direction.strip() == "desc"
+    if name not in known or direction.strip() not in {"", "asc", "desc"}:
+        fields = ", ".join(sorted(known))
+        raise BadRequest(f"sort_by: {sort_by!r:.80} is no field to sort by, with asc or desc after it. Fields here: {fields}.")
+    return name, direction.strip() == "desc"
 
 
 def _ordered(column: Column[Any], *, descending: bool) -> Any:
@@ -229,13 +265,17 @@ def _place(query: Query) -> _Place | None:
         raise _no_token(token) from error
     if isinstance(place.value, int) and abs(place.value) >= 2**63:
         raise _no_token(token)
-    for name, asked, known in (("sort_by", query.sort_by, place.sort_by), ("filter", query.filter, place.filter)):
+    _same_list(query, place.sort_by, place.filter)
+    return place
+
+
+def _same_list(query: Query, sort_by: str, text: str) -> None:
+    for name, asked, known in (("sort_by", query.sort_by, sort_by), ("filter", query.filter, text)):
         if asked and asked != known:
             raise BadRequest(
                 f"page_token: it belongs to a list with {name} {known!r:.80}, not {asked!r:.80}. Leave {name} out, or start "
                 f"again without the token."
             )
-    return place
 
 
 def _no_token(token: str) -> BadRequest:

@@ -193,7 +193,11 @@ def _tasks(tasks: Tasks) -> list[Operation]:
             summary="List all tasks of a run, or a page of them where something of a page is asked for",
             answer="Tasks",
             streams="application/json-seq",
-            query=(Param("watch", "boolean", "One JSON a line for each change, until the run is over."), *LISTING),
+            query=(
+                Param("watch", "boolean", "One JSON a line for each change, until the run is over."),
+                Param("parent_id", text="Only the tasks right below this one; the root's id is empty."),
+                *LISTING,
+            ),
         ),
         Operation(method="GET", path=run + "/tasks/{task_id}", work=tasks.task, summary="Show a task", answer="Task"),
         Operation(method="GET", path=run + "/tasks/{task_id}/pod", work=tasks.pod, summary="Show a step's Pod", answer="StepPod"),
@@ -409,7 +413,7 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
             work=artifacts.list,
             summary="List artifacts",
             answer="Artifacts",
-            query=(*LISTING, NAMESPACE, Param("run_id", text="Those that this run made.")),
+            query=(*LISTING, NAMESPACE, Param("run_id", text="Those that this run made, or took from the cache.")),
         ),
         Operation(method="GET", path=one, work=artifacts.get, summary="Show an artifact", answer="Artifact", query=(_VIEW,)),
         Operation(
@@ -443,7 +447,7 @@ def _artifacts(artifacts: ArtifactEndpoints) -> list[Operation]:
             summary="List which task read or made which artifact",
             answer="ArtifactTasks",
             query=(
-                *LISTING[:2],
+                *LISTING,
                 Param("artifact_ids", text="Of these artifacts.", many=True),
                 Param("run_ids", text="Of these runs.", many=True),
                 Param("task_ids", text="Of tasks with these ids, of any run.", many=True),

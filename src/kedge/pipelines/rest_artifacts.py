@@ -91,8 +91,10 @@ class ArtifactEndpoints:
         if kind and kind not in shapes.DIRECTIONS:
             raise BadRequest(f"type: only {' and '.join(shapes.DIRECTIONS)} are told apart here, got {kind!r:.80}.")
         direction = shapes.DIRECTIONS.get(kind)
-        page = self._history.list_edges(call.number("page_size") or 0, call.text("page_token"), direction=direction, **named)
-        return answers.listed("artifact_tasks", [shapes.artifact_task(edge) for edge in page.items], page)
+        page = self._history.list_edges(call.listing, direction=direction, **named)
+        makers = self._history.makers({edge.artifact for edge in page.items})
+        shown = [shapes.artifact_task(edge, makers.get(edge.artifact)) for edge in page.items]
+        return answers.listed("artifact_tasks", shown, page)
 
     def _record(self, call: Call) -> ArtifactRecord:
         artifact_id = call.path["artifact_id"]

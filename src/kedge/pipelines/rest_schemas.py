@@ -23,7 +23,13 @@ TASK_TYPE: Schema = {
     "type": "string",
     "enum": ["ROOT", "RUNTIME", "CONDITION_BRANCH", "CONDITION", "LOOP", "EXIT_HANDLER", "IMPORTER", "DAG"],
 }
-IO_TYPE: Schema = {"type": "string", "enum": ["ITERATOR_INPUT", "OUTPUT", "TASK_OUTPUT_INPUT"]}
+IO_TYPE: Schema = {
+    "type": "string",
+    "enum": [
+        "COMPONENT_DEFAULT_INPUT", "COMPONENT_INPUT", "COLLECTED_INPUTS", "ITERATOR_INPUT", "OUTPUT", "RUNTIME_VALUE_INPUT",
+        "TASK_OUTPUT_INPUT",
+    ],
+}  # fmt: skip
 _ARTIFACT_TYPES = [
     "Artifact", "Model", "Dataset", "HTML", "Markdown", "Metric", "ClassificationMetric", "SlicedClassificationMetric",
 ]  # fmt: skip
@@ -57,6 +63,7 @@ def listed(key: str, name: str) -> Schema:
 
 
 _CONFIG = fields(parameters=ANY, pipeline_root=TEXT)
+_PRODUCER = fields("task_name", task_name=TEXT, iteration=TEXT)
 _TASK_REFERENCE = fields("run_id task_id", run_id=TEXT, task_id=TEXT)
 _REFERENCE = fields(pipeline_id=TEXT, pipeline_version_id=TEXT)
 
@@ -68,8 +75,16 @@ SCHEMAS: dict[str, Schema] = {
     "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
     "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
     "InputOutputs": fields(
-        parameters=many(fields("parameter_key value", parameter_key=TEXT, value={}, type=IO_TYPE)),
-        artifacts=many(fields("artifact_key artifacts", artifact_key=TEXT, artifacts=many(ref("Artifact")), type=IO_TYPE)),
+        parameters=many(fields("parameter_key value", parameter_key=TEXT, value={}, type=IO_TYPE, producer=_PRODUCER)),
+        artifacts=many(
+            fields(
+                "artifact_key artifacts",
+                artifact_key=TEXT,
+                artifacts=many(ref("Artifact")),
+                type=IO_TYPE,
+                producer=_PRODUCER,
+            )
+        ),
     ),
     "Artifact": fields(
         artifact_id=TEXT,
@@ -180,6 +195,7 @@ SCHEMAS: dict[str, Schema] = {
         display_name=TEXT,
         run_id=TEXT,
         parent_task_id=TEXT,
+        child_tasks=many(fields("task_id name", task_id=TEXT, name=TEXT)),
         parent=TEXT,
         type=TASK_TYPE,
         scope_path=TEXT,
@@ -263,6 +279,7 @@ SCHEMAS: dict[str, Schema] = {
         task_id=TEXT,
         key=TEXT,
         type=IO_TYPE,
+        producer=_PRODUCER,
     ),
     "ArtifactTasks": listed("artifact_tasks", "ArtifactTask"),
     "ArtifactFiles": fields(

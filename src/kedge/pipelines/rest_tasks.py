@@ -83,7 +83,7 @@ class Tasks:
     # ---- tasks
 
     async def tasks(self, call: Call) -> Response:
-        """``GET /runs/{run_id}/tasks``: all of them, or a page where one is asked for.
+        """``GET /runs/{run_id}/tasks``: all of them, or those right below ``parent_id``; a page where one is asked for.
 
         With ``watch=true`` one JSON a line, for each change, until the run is over.
         """
@@ -96,14 +96,18 @@ class Tasks:
         for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
             attempts.setdefault(attempt.task, []).append(attempt)
         rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
-        pipeline = self._controller.pipeline(record)
-        shown = [self._shown(record, row, attempts.get(row.id), pipeline) for row in rows]
+        pipeline, children = self._controller.pipeline(record), shapes.by_parent(rows)
+        if "parent_id" in call.query:
+            rows = children.get(call.text("parent_id"), [])
+        shown = [self._shown(record, row, attempts.get(row.id), pipeline, children) for row in rows]
         return answers.answer({"tasks": shown})
 
     def _page(self, call: Call, record: RunRecord) -> Response:
-        page = self._history.list_tasks(call.listing, record.id)
+        above = call.text("parent_id") if "parent_id" in call.query else None
+        page = self._history.list_tasks(call.listing, record.id, parent=above)
         pipeline = self._controller.pipeline(record)
-        shown = [self._shown(record, row, self._history.attempts(record.id, row.id), pipeline) for row in page.items]
+        children = shapes.by_parent(self._history.children(record.id, [row.id for row in page.items]))
+        shown = [self._shown(record, row, self._history.attempts(record.id, row.id), pipeline, children) for row in page.items]
         return answers.listed("tasks", shown, page)
 
     async def task(self, call: Call) -> Response:
@@ -111,7 +115,8 @@ class Tasks:
         record = self._record(call)
         row = self._task(record, call.path["task_id"])
         attempts, events = self._history.attempts(record.id, row.id), self._events.of(record.id, row.id)
-        shown = shapes.task(row, record.id, attempts, events, pipeline=self._controller.pipeline(record))
+        pipeline, children = self._controller.pipeline(record), self._history.children(record.id, [row.id])
+        shown = shapes.task(row, record.id, attempts, events, pipeline=pipeline, children=children)
         return answers.answer(shown | _because(self._reason(record, row)))
 
     async def pod(self, call: Call) -> Response:
@@ -134,8 +139,16 @@ class Tasks:
         page = self._events.page(record.id, call.number("page_size") or 0, call.text("page_token"), task_id=task_id)
         return answers.listed("events", [shapes.pod_event(event) for event in page.items], page)
 
-    def _shown(self, record: RunRecord, row: Task, attempts: list[Attempt] | None, pipeline: Pipeline | None) -> dict[str, Any]:
-        return shapes.task(row, record.id, attempts, pipeline=pipeline) | _because(self._reason(record, row))
+    def _shown(
+        self,
+        record: RunRecord,
+        row: Task,
+        attempts: list[Attempt] | None,
+        pipeline: Pipeline | None,
+        children: Mapping[str, list[Task]],
+    ) -> dict[str, Any]:
+        made = shapes.task(row, record.id, attempts, pipeline=pipeline, children=children.get(row.id, ()))
+        return made | _because(self._reason(record, row))
 
     def _reason(self, record: RunRecord, row: Task) -> str:
         """Why a task does not run yet."""

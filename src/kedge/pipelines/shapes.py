@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from kedge.kube.clock import micro_timestamp
+from kedge.pipelines import wires
 from kedge.pipelines.cache_entries import Entry
 from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, State, Task, Values
@@ -112,21 +113,23 @@ def values(found: Values | None) -> Json:
     return _kept({"parameters": found.parameters, "artifacts": artifacts})
 
 
-def _listed(found: Values | None, parameter: str, artifacts: str) -> Json:
+def _listed(found: Values | None, parameter: str, artifacts: str, sources: Mapping[str, Json] = {}) -> Json:
     """What went into a task or came out of it, as KFP 3.0 lists it.
 
     Args:
         found: The values.
         parameter: The ``IOType`` of its parameters; ``""`` where it is not known.
-        artifacts: That of its artifacts.
+        artifacts: That of its artifacts, whose links are told apart by nothing else.
+        sources: What the pipeline says of where they come from, by name.
     """
     if found is None:
         return {}
     parameters = [
-        {"parameter_key": name, "value": value, **_kept({"type": parameter})} for name, value in found.parameters.items()
+        {"parameter_key": name, "value": value, **_kept({"type": parameter}), **sources.get(name, {})}
+        for name, value in found.parameters.items()
     ]
     listed = [
-        {"artifact_key": name, "artifacts": [artifact(item) for item in items], "type": artifacts}
+        {"artifact_key": name, "artifacts": [artifact(item) for item in items], **sources.get(name, {}), "type": artifacts}
         for name, items in found.artifacts.items()
     ]
     return _kept({"parameters": parameters, "artifacts": listed})
@@ -175,14 +178,20 @@ def cache_entry(found: Entry, expires: datetime | None) -> Json:
     return {"task_id": task.id, **_kept(body)}
 
 
-def artifact_task(edge: Edge) -> Json:
-    """That a task read or made an artifact, under which name."""
+def artifact_task(edge: Edge, maker: str | None) -> Json:
+    """That a task read or made an artifact, under which name.
+
+    Args:
+        edge: The link.
+        maker: Id of the task that made the artifact, if that is known.
+    """
     body = {
         "id": f"{edge.run}/{edge.task}/{edge.direction}/{edge.key}/{edge.position}",
         "artifact_id": edge.artifact,
         "run_id": edge.run,
         "key": edge.key,
         "type": next(kind for kind, direction in DIRECTIONS.items() if direction == edge.direction),
+        "producer": wires.producer(maker) if maker else None,
     }
     return {"task_id": edge.task, **_kept(body)}
 
@@ -194,6 +203,7 @@ def task(
     events: Mapping[int, list[PodEvent]] | None = None,
     *,
     pipeline: Pipeline | None = None,
+    children: Iterable[Task] = (),
 ) -> Json:
     """One task of a run.
 
@@ -202,7 +212,8 @@ def task(
         run_id: Its run.
         attempts: Its attempts, to be shown with it.
         events: What was said of their Pods, by attempt.
-        pipeline: What the run runs, for what people call the task.
+        pipeline: What the run runs, for what people call the task and where its inputs come from.
+        children: The tasks right below it, to be shown with it.
     """
     failure = found.failure
     body: Json = {
@@ -223,7 +234,8 @@ def task(
         "cache_fingerprint": found.cache_key,
         "cached": True if found.state is State.CACHED else None,
         "cached_from": found.cached_from,
-        **_native(found),
+        "child_tasks": [{"task_id": child.id, "name": child.name} for child in children],
+        **_native(found, wires.sources(pipeline, found.id) if found.inputs is not None else {}),
     }
     if failure is not None:
         body["failure"] = _kept(
@@ -252,7 +264,7 @@ def _title(found: Task, pipeline: Pipeline | None) -> str:
     return found.name if pipeline is None or found.iteration is not None else title(pipeline, found.id)
 
 
-def _native(found: Task) -> Json:
+def _native(found: Task, sources: Mapping[str, Json]) -> Json:
     """What KFP 3.0 says of a task in words and forms of its own."""
     number, count = found.iteration, found.iterations
     return {
@@ -265,7 +277,7 @@ def _native(found: Task) -> Json:
         "scope_path": f"root.{found.id}" if found.id else "root",
         "state_history": _state_history(found),
         "status_metadata": {"message": found.failure.message} if found.failure is not None else None,
-        "inputs": _listed(found.inputs, "ITERATOR_INPUT" if number is not None else "", "TASK_OUTPUT_INPUT"),
+        "inputs": _listed(found.inputs, "ITERATOR_INPUT" if number is not None else "", "TASK_OUTPUT_INPUT", sources),
         "outputs": _listed(found.outputs, "OUTPUT", "OUTPUT"),
     }
 
@@ -358,17 +370,27 @@ def run_tasks(
     tries: dict[str, list[Attempt]] = {}
     for one in sorted(attempts, key=lambda attempt: attempt.number):
         tries.setdefault(one.task, []).append(one)
-    children: dict[str, list[Task]] = {}
     rows = sorted(tasks, key=lambda task: (task.created_at, task.id))
-    for row in rows:
-        if row.parent is not None:
-            children.setdefault(row.parent, []).append(row)
+    children = by_parent(rows)
     details = [
         _detail(row, tries.get(row.id, []), children.get(row.id, []), run_id) | {"display_name": _title(row, pipeline) or "root"}
         for row in rows
     ]
-    shown = [task(row, run_id, tries.get(row.id), pipeline=pipeline) for row in rows] if full else []
+    shown = (
+        [task(row, run_id, tries.get(row.id), pipeline=pipeline, children=children.get(row.id, ())) for row in rows]
+        if full
+        else []
+    )
     return _kept({"run_details": _kept({"task_details": details}), "tasks": shown})
+
+
+def by_parent(rows: Iterable[Task]) -> dict[str, list[Task]]:
+    """Tasks by the id of what they are right below."""
+    found: dict[str, list[Task]] = {}
+    for row in rows:
+        if row.parent is not None:
+            found.setdefault(row.parent, []).append(row)
+    return found
 
 
 def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: str) -> Json:
@@ -384,11 +406,11 @@ def _detail(found: Task, attempts: list[Attempt], children: list[Task], run_id: 
         "error": error(found.failure),
         "inputs": {name: {"artifact_ids": [one.id for one in listed if one.id]} for name, listed in inputs.items()},
         "outputs": {name: {"artifact_ids": [one.id for one in listed if one.id]} for name, listed in outputs.items()},
-        "parent_task_id": found.parent,
         "pod_name": last.pod_name if last is not None else None,
         "child_tasks": [{"task_id": child.id} for child in children],
     }
-    return {"task_id": found.id, **_kept(body)}
+    above = {} if found.parent is None else {"parent_task_id": found.parent}  # the root's id is the empty text
+    return {"task_id": found.id, **above, **_kept(body)}
 
 
 def recurring_run(record: RecurringRun, spec: Spec | None = None) -> Json:

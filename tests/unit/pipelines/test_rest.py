@@ -197,6 +197,7 @@ async def test_who_read_or_made_an_artifact(rest: Rest) -> None:
     run = await rest.run(pipelines.pipeline(tasks, {"load": load, "use": use}))
     assert run["state"] == "SUCCEEDED", run
     found = await rest("GET", "/artifact_tasks", run_ids=run["run_id"])
+    assert [link["producer"] for link in found["artifact_tasks"]] == [{"task_name": "load"}] * 2
     links = [(link["task_id"], link["key"], link["type"]) for link in found["artifact_tasks"]]
     assert links == [("load", "artifact", "OUTPUT"), ("use", "model", "TASK_OUTPUT_INPUT")]
     artifact = found["artifact_tasks"][0]["artifact_id"]
@@ -215,6 +216,23 @@ async def test_who_read_or_made_an_artifact(rest: Rest) -> None:
     last = await rest("GET", "/artifact_tasks", artifact_ids=artifact, page_token=first["next_page_token"])
     assert [link["task_id"] for link in last["artifact_tasks"]] == ["use"]
     assert "is none that this server made" in await rest.refused("GET", "/artifact_tasks", page_token="WzFd")
+    backwards = await rest("GET", "/artifact_tasks", sort_by="artifact_id desc", page_size=1)
+    after = await rest("GET", "/artifact_tasks", page_token=backwards["next_page_token"])
+    assert [link["task_id"] for page in (backwards, after) for link in page["artifact_tasks"]] == ["use", "load"]
+    readers = json.dumps({"predicates": [{"key": "key", "operation": "EQUALS", "string_value": "model"}]})
+    assert [link["task_id"] for link in (await rest("GET", "/artifact_tasks", filter=readers))["artifact_tasks"]] == ["use"]
+    assert "Fields here: artifact_id, id, run_id" in await rest.refused("GET", "/artifact_tasks", sort_by="key")
+
+
+async def test_the_tasks_of_a_loop_are_listed_by_what_they_are_in_and_say_where_their_inputs_come_from(rest: Rest) -> None:
+    run = f"/runs/{(await rest.run(pipelines.fan(2)))['run_id']}"
+    found = {task["task_id"]: task for task in (await rest("GET", f"{run}/tasks"))["tasks"]}
+    for above, task in found.items():
+        children = [one["task_id"] for one in task.get("child_tasks", [])]
+        assert children == [one for one, each in found.items() if each.get("parent_task_id") == above]
+        for page in ({}, {"page_size": 50, "sort_by": "task_id"}):
+            listed = await rest("GET", f"{run}/tasks", parent_id=above, **page)
+            assert sorted(one["task_id"] for one in listed.get("tasks", [])) == sorted(children)
 
 
 async def test_tasks_speak_kfp_threes_words(rest: Rest) -> None:
@@ -226,7 +244,11 @@ async def test_tasks_speak_kfp_threes_words(rest: Rest) -> None:
     root, first = full[""], full["s0"]
     assert (root["type"], root["scope_path"], first["type"], first["scope_path"]) == ("ROOT", "root", "RUNTIME", "root.s0")
     assert first["parent_task_id"] == ""
-    assert first["inputs"] == {"parameters": [{"parameter_key": "x", "value": 0}]}
+    assert (root["child_tasks"][0], "child_tasks" in first) == ({"task_id": "s0", "name": "s0"}, False)
+    assert first["inputs"] == {"parameters": [{"parameter_key": "x", "value": 0, "type": "COMPONENT_INPUT"}]}
+    taken = {"type": "TASK_OUTPUT_INPUT", "producer": {"task_name": "s0"}}
+    assert full["s1"]["inputs"] == {"parameters": [{"parameter_key": "x", "value": 1, **taken}]}
+    assert [one["parent_task_id"] for one in ended["run_details"]["task_details"] if one["task_id"]] == ["", ""]
     assert [(pod["type"], pod["name"]) for pod in first["pods"]] == [("EXECUTOR", first["attempts"][0]["pod_name"])]
     assert [told["state"] for told in first["state_history"]] == ["PENDING", "RUNNING", "SUCCEEDED"]
     assert "view: must be one of DEFAULT, FULL, got 'ALL'" in await rest.refused("GET", run, view="ALL")

@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,13 +95,17 @@ def test_every_statement_that_is_written_down_uses_an_index(database: Database, 
 @pytest.mark.parametrize("direction", [None, "input", "output"])
 def test_whatever_links_of_artifacts_are_narrowed_to_an_index_is_used(database: Database, direction: Any) -> None:
     kept = history.History(database)
-    first = kept.list_edges(1, "", direction=direction)
+    first = kept.list_edges(pages.Query(1), direction=direction)
     assert first.items == []
-    token = base64.urlsafe_b64encode(msgspec.json.encode(["a", "b", "c", "d", 0])).decode()
+    place, by_artifact = ["a", "b", "c", "d", 0], "artifact_id desc"
+    tokens = [[place, "", ""], [["z", *place], by_artifact, ""]]
+    wanted = json.dumps({"predicates": [{"key": "key", "string_value": "x"}]})
+    queries = [pages.Query(2), pages.Query(2, sort_by=by_artifact), pages.Query(2, filter=wanted)]
+    queries += [pages.Query(2, base64.urlsafe_b64encode(msgspec.json.encode(token)).decode()) for token in tokens]
     for names in itertools.product(((), ("x",), ("x", "y")), repeat=3):
         narrowed = dict(zip(("artifact_ids", "run_ids", "task_ids"), names, strict=True))
-        for page_token in ("", token):
-            kept.list_edges(2, page_token, direction=direction, **narrowed)
+        for query in queries:
+            kept.list_edges(query, direction=direction, **narrowed)
 
 
 def test_whatever_the_cache_is_narrowed_to_an_index_is_used(database: Database) -> None:
