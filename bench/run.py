@@ -14,6 +14,7 @@ Exit status 1 when a budget is not kept, 2 when a benchmark could not be run.
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import sys
 import traceback
@@ -82,6 +83,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no such benchmark: {', '.join(unknown)}. There is {', '.join(known)}.")
     sys.path.insert(0, str(HERE))
+    # Installed programs have their bytecode; compiling it is no part of a start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251  # for the programs that are measured
     rows: list[Row] = []
     broken: list[str] = []
     for name in options.names or known:

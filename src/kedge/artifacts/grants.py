@@ -48,8 +48,28 @@ class Grants:
         return {
             "inputs": await self._side(executor_input, "inputs", digests),
             "outputs": await self._side(executor_input, "outputs", {}),
-            "project": {"path": str(self._projects.path(project))} if project else None,
+            "project": self._project(project),
         }
+
+    def in_place(self, executor_input: Mapping[str, Any], project: str) -> dict[str, Any] | None:
+        """The same grants, with the ``user`` that they are good for, where nothing must be signed: known before anybody asks.
+
+        Returns:
+            ``None`` where an artifact lies in an object store.
+
+        Raises:
+            Invalid: An address leaves its folder.
+        """
+        made: dict[str, Any] = {"project": self._project(project), "user": os.geteuid()}
+        for side in ("inputs", "outputs"):
+            artifacts = _artifacts(executor_input, side)
+            made[side] = {name: [_in_place(one["uri"]) for one in listed] for name, listed in artifacts.items()}
+            if any(None in grants for grants in made[side].values()):
+                return None
+        return made
+
+    def _project(self, digest: str) -> Grant | None:
+        return {"path": str(self._projects.path(digest))} if digest else None
 
     async def _side(self, executor_input: Mapping[str, Any], side: Side, digests: Mapping[str, str]) -> dict[str, list[Grant]]:
         made: dict[str, list[Grant]] = {}
@@ -58,13 +78,8 @@ class Grants:
         return made
 
     async def _grant(self, uri: str, side: Side, digests: Mapping[str, str]) -> Grant:
-        if _bare(uri):
-            return {"uri": uri}
-        path = local_path(uri)
-        if path is not None:
-            return {"uri": uri, "path": str(path)}
-        if scheme(uri) not in REMOTE_SCHEMES:
-            return {"uri": uri}  # https://…, hf://…: the step's own library fetches it
+        if (grant := _in_place(uri)) is not None:
+            return grant
         if side == "outputs":
             return {"uri": uri, **await self._transfers.write(uri, File())}
         grant = {"uri": uri, **await self._transfers.read(uri, File())}
@@ -112,6 +127,15 @@ def _artifacts(executor_input: Mapping[str, Any], side: Side) -> dict[str, list[
 
 def _given(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from value.get("artifacts") or []
+
+
+def _in_place(uri: str) -> Grant | None:
+    """The grant of an address that is none of an object store's."""
+    if _bare(uri):
+        return {"uri": uri}
+    if (path := local_path(uri)) is not None:
+        return {"uri": uri, "path": str(path)}
+    return None if scheme(uri) in REMOTE_SCHEMES else {"uri": uri}  # https://…, hf://…: the step's own library fetches it
 
 
 def _bare(uri: str) -> bool:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from kedge.artifacts import content
 from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST, Content
@@ -129,17 +130,23 @@ class ArtifactStore:
         """Say why an address does not hold what a step committed, or ``""``."""
         if not digest:
             return ""
-        path = local_path(uri)
-        if path is not None:
-            return await asyncio.to_thread(content.check, path, digest, size)
         if scheme(uri) not in REMOTE_SCHEMES:
-            return ""
+            return await asyncio.to_thread(self.check_in_place, uri, digest, size)
         there = await self._remote.size(uri)
         if there is None and (manifest := await self._remote.content(uri + MANIFEST_SUFFIX, MAX_MANIFEST)) is not None:
             return content.check_manifest(manifest, digest, await self._remote.files(uri), uri)
         if there != size:
             return f"{uri} has {'no' if there is None else there} bytes, though the step says that it wrote {size}"
         return ""
+
+    def grants_in_place(self, executor_input: Mapping[str, Any], project: str) -> dict[str, Any] | None:
+        """See `grants.Grants.in_place`."""
+        return self.grants.in_place(executor_input, project)
+
+    def check_in_place(self, uri: str, digest: str, size: int | None) -> str:
+        """The same of a file or folder of this machine, at once; ``""`` for every other address."""
+        path = local_path(uri)
+        return content.check(path, digest, size) if path is not None else ""
 
     async def keep_project(self, digest: str, archive: str) -> str:
         """Unpack project code unless it is there, and return its address.

@@ -18,7 +18,7 @@ from .step import Code, Step
 _FILE = "<rehearsal>"
 _STEP = json.dumps(
     {
-        "terminationOutput": "Output",
+        "terminationMessage": True,
         "executorInput": {
             "inputs": {"parameterValues": {"text": "a", "number": 1}},
             "outputs": {"parameters": {"Output": {"outputFile": "/tmp/kedge/outputs/Output"}}},  # noqa: S108  # never opened
@@ -38,6 +38,6 @@ def rehearse() -> None:
     """Do what a step does; nothing is written, and nothing of it is left to be seen by the step that follows."""
     main = sys.modules["__main__"]
     outputs = call(Step(json.loads(_STEP)), Code(json.loads(_CODE)))
-    report.write_output("Output", outputs["parameters"]["Output"], os.devnull)
+    report.write_outputs(outputs, os.devnull)
     sys.modules["__main__"] = main
     linecache.cache.pop(_FILE, None)

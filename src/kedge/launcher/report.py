@@ -24,18 +24,20 @@ def encode(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "surrogatepass")
 
 
-def write_output(name: str, value: Any, path: str = "") -> bool:
-    """Say what the only output is.
+def write_outputs(outputs: Dict[str, Any], path: str = "") -> bool:
+    """Say what the outputs are.
 
     Args:
-        name: The output's.
-        value: JSON.
+        outputs: As they would be committed.
         path: Where to write; the termination message unless said.
 
     Returns:
         Whether it fitted; if not, nothing was written.
     """
-    text = encode({"kedge": 1, "outputs": {name: value}})
+    told: Dict[str, Any] = {"kedge": 1, "outputs": outputs["parameters"]}
+    if outputs["artifacts"]:
+        told["artifacts"] = outputs["artifacts"]
+    text = encode(told)
     if len(text) > LIMIT:
         return False
     return _write(text, path)

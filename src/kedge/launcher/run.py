@@ -51,8 +51,7 @@ def execute(step: Step, code: Optional[Code], command: Sequence[str] = ()) -> in
         return outputs
     if not step.commit or not _anything(step):
         return 0
-    only = step.termination_output
-    if only is not None and only in outputs["parameters"] and report.write_output(only, outputs["parameters"][only]):
+    if step.in_message and report.write_outputs(outputs):
         return 0
     (hub or _hub()).commit(outputs)
     return 0

@@ -29,8 +29,8 @@ class Step:
         code: Name of the file with the function.
         executor_input: Kubeflow's ExecutorInput; empty until ``begin`` was asked when it did not fit into the variable.
         begin: Whether the hub must be asked for the grants before anything else.
-        termination_output: Name of the only output, which then travels in the termination message.
-        grants: Where artifacts lie, by direction and name; from ``begin``.
+        in_message: Whether the outputs may travel in the termination message, where they fit into it.
+        grants: Where artifacts lie, by direction and name; from ``begin``, unless they are known beforehand.
         commit: ``False``: nobody waits for the result (``kedge debug``).
     """
 
@@ -46,9 +46,11 @@ class Step:
         self.attempt: int = told.get("attempt", 0)
         self.code: str = told.get("code", "")
         self.executor_input: Dict[str, Any] = _moved(told.get("executorInput") or {})
-        self.begin = bool(told.get("begin")) or told.get("executorInput") is None
-        self.termination_output: Optional[str] = told.get("terminationOutput")
+        self.in_message = bool(told.get("terminationMessage"))
         self.grants: Dict[str, Any] = told.get("grants") or {}
+        # Another user than the hub's must be given the folders of its outputs.
+        another = self.grants.get("user", os.getuid()) != os.getuid()
+        self.begin = bool(told.get("begin")) or told.get("executorInput") is None or another
         self.commit = bool(told.get("commit", True))
 
     def begun(self, answer: Mapping[str, Any]) -> None:

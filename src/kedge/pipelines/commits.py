@@ -12,10 +12,9 @@ from kedge.errors import Conflict, Invalid, Unavailable
 from kedge.kube.clock import Clock
 from kedge.pipelines import observations
 from kedge.pipelines.controller import RunController
-from kedge.pipelines.engine.types import Artifact, Inputs, Outputs, State, StepCommitted, StepStarted
+from kedge.pipelines.engine.types import Inputs, Outputs, State, StepCommitted, StepStarted
 from kedge.pipelines.engine.values import MismatchError, conform
 from kedge.pipelines.history import History
-from kedge.pipelines.ids import derived_id
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.records import Attempt
 from kedge.pipelines.series import Points, Series, SeriesKey
@@ -150,23 +149,9 @@ def _not_wanted(pod: str) -> str:
 
 
 def _outputs(run: str, attempt: Attempt, component: Component, staged: StagedOutputs) -> Outputs:
-    """What a step said it made, as the engine takes it; each artifact gets its id."""
-    made = {
-        name: [
-            Artifact(
-                name=artifact.name or name,
-                uri=artifact.uri,
-                type=artifact.type,
-                metadata=artifact.metadata,
-                digest=artifact.digest,
-                size=artifact.size,
-                id=derived_id(run, attempt.task, attempt.number, name, position),
-            )
-            for position, artifact in enumerate(listed)
-        ]
-        for name, listed in staged.artifacts.items()
-    }
+    """What a step said it made, as the engine takes it."""
     texts = {name: _parsed(text, component.output_definitions.parameters.get(name)) for name, text in staged.texts.items()}
+    made = observations.made(run, attempt.task, attempt.number, staged.artifacts)
     return Outputs({**texts, **staged.parameters}, made)  # what an ExecutorOutput says wins over the files of parameters
 
 

@@ -126,7 +126,14 @@ class RunController:
         packed = Launcher.of(launcher)
         self._tools.pods.launcher = packed
         limits = self._limits
-        self._surroundings = Surroundings(hub, packed.name, kfp_runtime, limits.final_status_complete, limits.cache_ttl)
+        self._surroundings = Surroundings(
+            hub,
+            packed.name,
+            kfp_runtime,
+            limits.final_status_complete,
+            limits.cache_ttl,
+            self._tools.artifacts.grants_in_place,
+        )
         self._spawn(self._timers.run())
         self._spawn(self._pods.run())
         await self._pods.synced()

@@ -1,7 +1,7 @@
 """What a step's Pod says about its attempt: a plain function of the Pod, and the table of whose fault a failure is.
 
 Success is a commit, never a phase. For a step that commits over the network this module only ever finds failures; for one with
-nothing to stage out, or with a single parameter in its termination message, exit 0 of the container ``main`` is the commit.
+nothing to stage out, or with its outputs in its termination message, exit 0 of the container ``main`` is the commit.
 
 Whose fault: what the user's code, image or options brought about is the *user's* and uses up their retries. What happened to the
 Pod from outside (its node, an eviction, somebody's ``kubectl delete pod``, the registry) is the *infrastructure's* and has a
@@ -9,16 +9,19 @@ budget of its own.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
+from kedge.artifacts.staging import StoredArtifact
 from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
-from kedge.pipelines.engine.types import Failure, Outputs
+from kedge.pipelines.engine.types import Artifact, Failure, Outputs
+from kedge.pipelines.ids import derived_id
 from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER
 
 MAIN = "main"
@@ -26,7 +29,7 @@ MAIN = "main"
 TERMINATION_MESSAGE_LIMIT = 4096
 
 Expects = Literal["nothing", "message", "commit"]
-"""What makes the attempt a success: exit 0; exit 0 and one parameter in the termination message; a commit over the network."""
+"""What makes an attempt a success: exit 0; exit 0 with the outputs in the termination message, or a commit; a commit alone."""
 
 # Reasons of a Pod (status.reason) that others brought about.
 _INFRA_POD = {
@@ -109,6 +112,7 @@ Verdict = Running | Succeeded | Failed
 class _Message(msgspec.Struct):
     kedge: int
     outputs: dict[str, Any] | None = None
+    artifacts: dict[str, list[StoredArtifact]] = {}
     error: dict[str, Any] | None = None
 
 
@@ -193,7 +197,7 @@ def _outcome(pod: Obj, ended: Obj, expects: Expects, staged: Outputs | None, *, 
     if expects == "message":
         message = ended.get("message") or ""
         if message:
-            return _from_message(message)
+            return _from_message(pod, message)
     if staged is not None:
         return Succeeded(staged)
     if not (gone or is_over(pod)):
@@ -207,7 +211,7 @@ def _outcome(pod: Obj, ended: Obj, expects: Expects, staged: Outputs | None, *, 
     return Failed(Failure("user", "OutputsNotCommitted", text, 0))
 
 
-def _from_message(message: str) -> Verdict:
+def _from_message(pod: Obj, message: str) -> Verdict:
     if len(message.encode()) >= TERMINATION_MESSAGE_LIMIT:
         text = (
             f"The termination message has {TERMINATION_MESSAGE_LIMIT} bytes or more: it was cut. Let only the launcher write it."
@@ -220,7 +224,28 @@ def _from_message(message: str) -> Verdict:
     if found is None or found.outputs is None:
         text = f"The termination message is not the launcher's: {message[:200]!r}. Does the step write /dev/termination-log?"
         return Failed(Failure("user", "OutputInvalid", text, 0))
-    return Succeeded(Outputs(parameters=found.outputs))
+    step = reference(pod)
+    artifacts = made(step.run, step.task, step.attempt, found.artifacts) if step is not None else {}
+    return Succeeded(Outputs(found.outputs, artifacts))
+
+
+def made(run: str, task: str, attempt: int, artifacts: Mapping[str, Sequence[StoredArtifact]]) -> dict[str, list[Artifact]]:
+    """What an attempt said that it made, as the engine takes it; each artifact gets its id."""
+    return {
+        name: [
+            Artifact(
+                name=artifact.name or name,
+                uri=artifact.uri,
+                type=artifact.type,
+                metadata=artifact.metadata,
+                digest=artifact.digest,
+                size=artifact.size,
+                id=derived_id(run, task, attempt, name, position),
+            )
+            for position, artifact in enumerate(listed)
+        ]
+        for name, listed in artifacts.items()
+    }
 
 
 def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table: one line for each cause

@@ -1,8 +1,8 @@
 """What pipelines need of their surroundings, as small protocols; `kedge.app` plugs the real things in."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from kedge.kube.kinds import Obj
 from kedge.server.logs import LogOptions
@@ -44,6 +44,14 @@ class Artifacts(Protocol):
 
     async def exists(self, uri: str) -> bool:
         """Whether something lies at an address."""
+        ...
+
+    def grants_in_place(self, executor_input: Mapping[str, Any], project: str) -> Mapping[str, Any] | None:
+        """How a step may move its artifacts; ``None`` where it must ask, because they lie in an object store."""
+        ...
+
+    def check_in_place(self, uri: str, digest: str, size: int | None) -> str:
+        """Say why a file of this machine is not what a step committed, or ``""``."""
         ...
 
     async def files(self, uri: str) -> Sequence[StoredFile]:

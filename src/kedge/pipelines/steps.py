@@ -51,6 +51,11 @@ _INSTALLERS = re.compile(r"\b(pip3?|uv|ensurepip|easy_install|conda|mamba|microm
 _json = msgspec.json.Encoder()
 
 
+def must_ask(executor_input: Mapping[str, Any], project: str) -> None:
+    """Where no step knows beforehand how it may move its artifacts."""
+    del executor_input, project
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the Pods of all runs share.
@@ -61,6 +66,7 @@ class Surroundings:
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success.
         cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
+        grants: How a step may move its artifacts, by executor input and digest of its project; ``None`` where it must ask.
     """
 
     hub: str
@@ -68,6 +74,7 @@ class Surroundings:
     kfp_runtime: str = ""
     final_status_complete: bool = False
     cache_ttl: float | None = None
+    grants: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None] = must_ask
 
 
 @dataclass(slots=True)
@@ -79,7 +86,7 @@ class StepPlan:
         container: What its executor runs.
         python: The function, if it is a Python component.
         expects: What makes an attempt a success.
-        begin: Whether the launcher must ask for grants before it runs.
+        begin: Whether the launcher needs grants before it runs.
         staged: Whether containers of ours stage its files.
         code: Key of its source in the run's code, for Python components.
         code_map: The ConfigMap that holds it.
@@ -149,7 +156,7 @@ class Steps:
         expects: Expects = "commit"
         if not outputs.parameters and not outputs.artifacts:
             expects = "nothing"
-        elif python is not None and len(outputs.parameters) == 1 and not outputs.artifacts:
+        elif python is not None:
             expects = "message"
         files = bool(inputs.artifacts or outputs.artifacts)
         if python is None:
@@ -246,6 +253,8 @@ class Steps:
 
     def _step(self, plan: StepPlan, task: str, attempt: int, given: Mapping[str, Any]) -> list[Obj]:
         """The environment that our own programs read; without the input where it would not fit."""
+        grants = self._surroundings.grants(given, self._project) if plan.begin and not plan.staged else None
+        in_place = grants is not None or not plan.component.output_definitions.artifacts
         step = {
             "protocol": PROTOCOL,
             "run": self._run.id,
@@ -253,12 +262,13 @@ class Steps:
             "attempt": attempt,
             "code": plan.code or None,
             "executorInput": given,
-            "begin": plan.begin,
-            "terminationOutput": next(iter(plan.component.output_definitions.parameters)) if plan.expects == "message" else None,
+            "grants": grants,
+            "begin": plan.begin and grants is None,
+            "terminationMessage": plan.expects == "message" and in_place,
         }
         text = for_kubelet(_json.encode(step).decode())
         if len(text.encode()) > STEP_LIMIT:
-            text = for_kubelet(_json.encode({**step, "executorInput": None, "begin": True}).decode())
+            text = for_kubelet(_json.encode({**step, "executorInput": None, "grants": None, "begin": True}).decode())
         return [{"name": "KEDGE_HUB", "value": self._surroundings.hub}, {"name": "KEDGE_STEP", "value": text}]
 
     def _python_spec(self, plan: StepPlan, step: list[Obj], words: "_Words") -> Obj:

@@ -20,6 +20,7 @@ from kedge.pipelines import observations
 from kedge.pipelines.engine.types import (
     CacheAnswered,
     Event,
+    Failure,
     FinishRun,
     Instruction,
     LookupCache,
@@ -282,10 +283,20 @@ class Worker:
             over = not isinstance(verdict, observations.Running)
             events.append(StepStarted(observations.started(pod, attempt.created_at) if over else now, task, number))
         if isinstance(verdict, observations.Succeeded):
-            events.append(StepCommitted(now, task, number, verdict.outputs))
+            fault = self._fault(verdict.outputs)
+            failed = StepFailed(now, task, number, Failure("user", "OutputInvalid", fault, 0))
+            events.append(failed if fault else StepCommitted(now, task, number, verdict.outputs))
         elif isinstance(verdict, observations.Failed):
             events.append(StepFailed(now, task, number, verdict.failure))
         return events
+
+    def _fault(self, outputs: Outputs) -> str:
+        """Why what a step said it wrote on this machine is not there, or ``""``."""
+        for name, listed in outputs.artifacts.items():
+            for artifact in listed:
+                if fault := self.tools.artifacts.check_in_place(artifact.uri, artifact.digest, artifact.size):
+                    return f"output {name!r}: {fault}."
+        return ""
 
     def _consider(self, name: str, pod: Obj, *, gone: bool) -> None:
         """See whether a Pod's attempt is recorded, so that it can be let go."""

@@ -65,6 +65,11 @@ class Step:
         """Its input parameters."""
         return (self.told.get("executorInput") or {}).get("inputs", {}).get("parameterValues", {})
 
+    @property
+    def returns(self) -> list[str]:
+        """Names of the output parameters; none of a container that is told nothing."""
+        return list((self.told.get("executorInput") or {}).get("outputs", {}).get("parameters", {}))
+
 
 Behaviour = Callable[[Step], Awaitable[Ended]]
 

@@ -29,7 +29,7 @@ def step(node: Node, name: str, source: str = "def f(number: int) -> int:\n    r
         "attempt": 0,
         "code": "f",
         "begin": False,
-        "terminationOutput": "Output",
+        "terminationMessage": True,
         "executorInput": {"inputs": {"parameterValues": {"number": 1}}, "outputs": outputs},
     }
     container = {

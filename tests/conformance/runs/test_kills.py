@@ -169,7 +169,7 @@ async def behave(step: Step) -> Ended:
         return raised("ValueError", "never")
     if name == "artful":
         return await artful(step)
-    return output("Output", int(step.parameters.get("x", 0)) + 1) if step.told.get("terminationOutput") else Ended()
+    return output("Output", int(step.parameters.get("x", 0)) + 1) if step.returns else Ended()
 
 
 async def artful(step: Step) -> Ended:

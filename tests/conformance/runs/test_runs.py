@@ -1,6 +1,7 @@
 """Runs from beginning to end over the real server and a real history."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,35 @@ async def test_outputs_that_do_not_fit_are_refused_to_the_step_and_fail_it(world
         assert ended.failure.reason == "OutputInvalid"
         assert told == [ended.failure.message]
         assert "'a'" in told[0]
+
+
+MODEL = {"name": "model", "uri": "file:///artifacts/model", "type": "system.Model", "digest": "sha256:00", "size": 3}
+TRAINING = {"train": (component("train", {}, {}, writes={"model": "system.Model"}), python("train"))}
+
+
+async def artful(step: Step) -> Ended:
+    return Ended(message=json.dumps({"kedge": 1, "outputs": {}, "artifacts": {"model": [MODEL]}}))
+
+
+async def test_artifacts_may_come_with_the_message(world: World) -> None:
+    world.machine.behaviour = artful
+    async with hub(world) as life:
+        run = await life.submit(pipelines.pipeline({"train": task("train")}, TRAINING))
+        assert (await life.end(run.id)).state == "SUCCEEDED"
+        (record,) = life.feature.history.artifacts_at("file:///artifacts/model")
+        made = record.artifact
+        assert (made.type, made.digest, made.size) == ("system.Model", "sha256:00", 3)
+
+
+async def test_artifacts_in_the_message_that_are_not_there_fail_the_step(world: World) -> None:
+    world.machine.behaviour = artful
+    world.artifacts.gone = {"file:///artifacts/model"}
+    async with hub(world) as life:
+        run = await life.submit(pipelines.pipeline({"train": task("train")}, TRAINING))
+        failure = (await life.end(run.id)).failure
+        assert failure is not None
+        assert failure.reason == "OutputInvalid"
+        assert failure.message == "output 'model': nothing lies at file:///artifacts/model."
 
 
 async def test_a_step_that_ends_well_without_committing_has_failed(world: World) -> None:

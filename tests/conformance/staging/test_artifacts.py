@@ -308,3 +308,44 @@ def test_addresses_are_made_for_files_of_the_steps_own_artifacts_only(
     assert answer.status_code == code, answer.text
     assert message in answer.text
     assert "secret-key" not in answer.text
+
+
+def test_a_step_that_knows_its_paths_speaks_to_nobody(launcher: Launcher, hub: Hub) -> None:
+    data = place(hub, "data", "abc")
+    outputs = {
+        "model": artifact(hub.uri("r", "model"), "system.Model"),
+        "metrics": artifact(hub.uri("r", "metrics"), "system.Metrics"),
+    }
+    give(hub, {"data": artifact(data)}, outputs, parameters=("Output",))
+    given = hub.backend.assignment.executor_input
+    step = {"code": "exec", "executorInput": given, "grants": hub.store.grants_in_place(given, ""), "terminationMessage": True}
+    launcher.code(TRAIN)
+    done = launcher.start(step, "run", KEDGE_HUB="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    assert (hub.store.folder / "r" / "model").read_text() == "ABC"
+    assert launcher.message["outputs"] == {"Output": 3}
+    (model,) = launcher.message["artifacts"]["model"]
+    assert (model["uri"], model["digest"]) == (hub.uri("r", "model"), "sha256:" + hashlib.sha256(b"ABC").hexdigest())
+    assert hub.store.check_in_place(model["uri"], model["digest"], model["size"]) == ""
+    assert (hub.backend.begins, hub.backend.commits) == (0, [])
+
+
+def test_what_does_not_fit_into_the_message_is_committed_over_the_network(launcher: Launcher, hub: Hub) -> None:
+    give(hub, {}, {"model": artifact(hub.uri("r", "model"), "system.Model")})
+    given = hub.backend.assignment.executor_input
+    launcher.code("def step(model: Output[Model]):\n    model.metadata['note'] = 'ä' * 3000\n")
+    step = {"code": "exec", "executorInput": given, "grants": hub.store.grants_in_place(given, ""), "terminationMessage": True}
+    done = launcher.start(step, "run")
+    assert done.returncode == 0, done.stderr
+    assert committed(hub)["artifacts"]["model"][0]["metadata"] == {"note": "ä" * 3000}
+    assert not (launcher.folder / "termination-log").exists()
+
+
+def test_a_step_of_another_user_than_the_paths_are_for_asks(launcher: Launcher, hub: Hub) -> None:
+    give(hub, {}, {"model": artifact(hub.uri("r", "model"), "system.Model")})
+    given = hub.backend.assignment.executor_input
+    grants = {**(hub.store.grants_in_place(given, "") or {}), "user": os.geteuid() + 1}
+    launcher.code("def step(model: Output[Model]):\n    open(model.path, 'w').close()\n")
+    done = launcher.start({"code": "exec", "executorInput": given, "grants": grants, "terminationMessage": True}, "run")
+    assert done.returncode == 0, done.stderr
+    assert hub.backend.begins == 1

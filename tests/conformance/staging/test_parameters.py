@@ -10,7 +10,7 @@ ADD = "def step(a: int, b: int = 3) -> int:\n    return a + b\n"
 
 
 def test_one_parameter_out_travels_in_the_termination_message(launcher: Launcher, hub: Hub) -> None:
-    done = launcher.run(ADD, {"a": 1}, ("Output",), terminationOutput="Output")
+    done = launcher.run(ADD, {"a": 1}, ("Output",), terminationMessage=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert launcher.message == {"kedge": 1, "outputs": {"Output": 4}}
     assert hub.backend.begins == 0
@@ -18,7 +18,7 @@ def test_one_parameter_out_travels_in_the_termination_message(launcher: Launcher
 
 
 def test_an_output_too_long_for_the_message_is_committed_instead(launcher: Launcher, hub: Hub) -> None:
-    done = launcher.run("def step() -> str:\n    return 'ä' * 3000\n", {}, ("Output",), terminationOutput="Output")
+    done = launcher.run("def step() -> str:\n    return 'ä' * 3000\n", {}, ("Output",), terminationMessage=True)
     assert done.returncode == 0, done.stderr
     assert not (launcher.folder / "termination-log").exists()
     assert committed(hub)["parameters"] == {"Output": "ä" * 3000}
@@ -147,7 +147,7 @@ def test_an_optional_input_that_was_given_nothing_is_none(launcher: Launcher) ->
     ids=lambda value: None if "\n" in value else value[:60],
 )
 def test_what_does_not_fit_its_declaration_fails_with_a_sentence(launcher: Launcher, source: str, message: str) -> None:
-    done = launcher.run(source, {"a": "x"}, ("Output",), terminationOutput="Output")
+    done = launcher.run(source, {"a": "x"}, ("Output",), terminationMessage=True)
     assert done.returncode == 1
     assert launcher.message["error"]["message"].startswith(message)
     assert done.stderr.startswith("kedge: " + message)
@@ -216,7 +216,7 @@ def test_a_long_error_is_cut_to_what_a_termination_message_holds(launcher: Launc
 
 def test_scalars_of_numpys_kind_are_taken_as_the_numbers_that_they_are(launcher: Launcher) -> None:
     source = "class Scalar:\n    ndim = 0\n    def item(self): return 7\n\ndef step() -> int:\n    return Scalar()\n"
-    assert launcher.run(source, {}, ("Output",), terminationOutput="Output").returncode == 0
+    assert launcher.run(source, {}, ("Output",), terminationMessage=True).returncode == 0
     assert launcher.message["outputs"] == {"Output": 7}
 
 
@@ -229,7 +229,7 @@ def test_classes_of_a_step_can_be_pickled(launcher: Launcher) -> None:
     source = (
         "class Point:\n    x = 1\n\ndef step() -> int:\n    import pickle\n    return pickle.loads(pickle.dumps(Point())).x\n"
     )
-    assert launcher.run(source, {}, ("Output",), terminationOutput="Output").returncode == 0, launcher.message
+    assert launcher.run(source, {}, ("Output",), terminationMessage=True).returncode == 0, launcher.message
 
 
 def test_future_imports_of_the_header_hold_for_the_function(launcher: Launcher) -> None:
@@ -239,7 +239,7 @@ def test_future_imports_of_the_header_hold_for_the_function(launcher: Launcher) 
     document["source"] = "from __future__ import annotations\n" + document["source"].replace("a: int", "a: 'Undefined'")
     path.write_text(json.dumps(document))
     given = {"inputs": {"parameterValues": {"a": 2}}, "outputs": {"parameters": {"Output": {"outputFile": "/tmp/o"}}}}  # noqa: S108
-    done = launcher.start({"code": "exec", "executorInput": given, "terminationOutput": "Output"}, "run")
+    done = launcher.start({"code": "exec", "executorInput": given, "terminationMessage": True}, "run")
     assert done.returncode == 0, done.stderr
 
 

@@ -37,10 +37,10 @@ def test_parameters_and_tracebacks(any_python: Launcher) -> None:
         "def step(a: int, b: Optional[List[int]] = None, *, c: 'float' = 0.5) -> int:\n"
         "    if a < 0:\n        raise ValueError('negative')\n    return a\n"
     )
-    done = any_python.run(source, {"a": 3.0, "b": [1]}, ("Output",), terminationOutput="Output")
+    done = any_python.run(source, {"a": 3.0, "b": [1]}, ("Output",), terminationMessage=True)
     assert done.returncode == 0, done.stderr
     assert any_python.message["outputs"] == {"Output": 3}
-    done = any_python.run(source, {"a": -1}, ("Output",), terminationOutput="Output")
+    done = any_python.run(source, {"a": -1}, ("Output",), terminationMessage=True)
     assert done.returncode == 1
     assert "File \"/home/me/pipeline.py\", line 14, in step\n    raise ValueError('negative')\n" in done.stderr
 
@@ -67,7 +67,7 @@ def test_artifacts(any_python: Launcher, hub: Hub) -> None:
 
 def test_the_zipapp_runs_as_it_is(any_python: Launcher) -> None:
     any_python.app = any_python.pyz
-    done = any_python.run("def step() -> str:\n    return 'zip'\n", {}, ("Output",), terminationOutput="Output")
+    done = any_python.run("def step() -> str:\n    return 'zip'\n", {}, ("Output",), terminationMessage=True)
     assert done.returncode == 0, done.stderr
     assert any_python.message["outputs"] == {"Output": "zip"}
 
@@ -78,7 +78,7 @@ def test_the_language_as_a_whole_is_there_for_modules_that_want_it(any_python: L
         "    @component\n    def inner(a: int) -> int:\n        return a\n"
         "    return str(inner(a=2)) + str(ours.PipelineConfig is not None)\n"
     )
-    done = any_python.run(source, {}, ("Output",), terminationOutput="Output")
+    done = any_python.run(source, {}, ("Output",), terminationMessage=True)
     assert done.returncode == 0, done.stderr
     assert any_python.message["outputs"] == {"Output": "2True"}
 

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from kedge.artifacts.staging import StoredArtifact
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
 from kedge.pipelines import observations
@@ -210,15 +212,32 @@ def test_a_pod_that_runs_runs() -> None:
     assert observations.judge(pod("Running"), "commit") == Running()
 
 
-def test_the_single_parameter_is_read_from_the_termination_message() -> None:
-    seen = pod("Succeeded", {"exitCode": 0, "message": message(outputs={"Output": [1, "é"]})})
-    assert observations.judge(seen, "message") == Succeeded(Outputs(parameters={"Output": [1, "é"]}))
+def test_parameters_are_read_from_the_termination_message() -> None:
+    seen = pod("Succeeded", {"exitCode": 0, "message": message(outputs={"Output": [1, "é"], "count": 2})})
+    assert observations.judge(seen, "message") == Succeeded(Outputs(parameters={"Output": [1, "é"], "count": 2}))
+
+
+def test_artifacts_are_read_from_the_termination_message_and_get_the_ids_that_a_commit_gives_them() -> None:
+    sent = {"name": "model", "uri": "file:///a/model", "type": "system.Model", "metadata": {}, "digest": "sha256:00", "size": 3}
+    seen = pod("Succeeded", {"exitCode": 0, "message": message(outputs={}, artifacts={"model": [sent]})})
+    verdict = observations.judge(seen, "message")
+    assert isinstance(verdict, Succeeded)
+    made = observations.made("r1", "train", 2, {"model": [msgspec.convert(sent, StoredArtifact)]})
+    assert verdict.outputs.artifacts == made
+    assert (made["model"][0].uri, made["model"][0].size) == ("file:///a/model", 3)
+    assert made["model"][0].id
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("x" * 4096, "OutputTruncated"), ("hello", "OutputInvalid"), ('{"kedge": 1}', "OutputInvalid"), ("[]", "OutputInvalid")],
-    ids=["cut", "no JSON", "no outputs", "a list"],
+    [
+        ("x" * 4096, "OutputTruncated"),
+        ("hello", "OutputInvalid"),
+        ('{"kedge": 1}', "OutputInvalid"),
+        ("[]", "OutputInvalid"),
+        ('{"kedge": 1, "outputs": {}, "artifacts": {"model": [{"uri": 3}]}}', "OutputInvalid"),
+    ],
+    ids=["cut", "no JSON", "no outputs", "a list", "a strange artifact"],
 )
 def test_a_termination_message_that_is_not_the_launchers_fails_the_step(text: str, reason: str) -> None:
     verdict = observations.judge(pod("Succeeded", {"exitCode": 0, "message": text}), "message")

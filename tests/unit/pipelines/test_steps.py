@@ -1,11 +1,14 @@
 """The Pods of steps."""
 
 import json
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kedge.artifacts.store import ArtifactStore
 from kedge.errors import PipelineError
 from kedge.dsl import template
 from kedge.kube import names, pods
@@ -13,10 +16,11 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines import code, documents, ir
 from kedge.pipelines.engine.types import Artifact, Inputs
 from kedge.pipelines.records import RunRecord, Spec
-from kedge.pipelines.steps import OUTPUTS, STEP_LIMIT, Steps, Surroundings, pod_name
+from kedge.pipelines.steps import OUTPUTS, STEP_LIMIT, Steps, Surroundings, must_ask, pod_name
 from kedge.testing import pipelines
 from kedge.testing.pipelines import NUMBER, TEXT, component, container, python, task
 
+DIGEST = "d" * 64
 RUN = RunRecord(
     id="11111111-2222-4333-8444-555555555555",
     namespace="team-a",
@@ -30,13 +34,14 @@ RUN = RunRecord(
 )
 
 
-def steps(name: str, part: tuple[Obj, Obj], *, project: bool = False, run: RunRecord = RUN) -> Steps:
+def steps(name: str, part: tuple[Obj, Obj], *, project: bool = False, run: RunRecord = RUN, grants: Any = must_ask) -> Steps:
     whole = pipelines.pipeline({name: task(name)}, {name: part})
-    platforms = {"kedge": {"config": {"project": {"digest": "d", "archive": ""}}}} if project else {}
+    platforms = {"kedge": {"config": {"project": {"digest": DIGEST, "archive": ""}}}} if project else {}
     # Only the component's shape matters here, so the pipeline is not checked: its task is given nothing.
     del whole["root"]["dag"]["tasks"][name]
     pipeline = ir.read(documents.Document(whole, platforms))
-    made = Steps(pipeline, run, Spec("sha256:x", whole, platforms), Surroundings("http://127.0.0.1:8080", "kedge-launcher-0"))
+    around = Surroundings("http://127.0.0.1:8080", "kedge-launcher-0", grants=grants)
+    made = Steps(pipeline, run, Spec("sha256:x", whole, platforms), around)
     _, places = code.config_maps(run, code.documents(pipeline, None))
     made.place_code(places)
     return made
@@ -91,7 +96,7 @@ def test_a_step_that_names_an_installer_is_told_apart(line: str, told: bool | No
 def test_parameters_alone_need_no_call_and_travel_in_the_variable() -> None:
     pod = pod_of("add", (component("add", {"x": NUMBER}, {"Output": NUMBER}), python("add")), Inputs({"x": 4}))
     step = told(pod)
-    assert (step["begin"], step["terminationOutput"], step["run"], step["attempt"]) == (False, "Output", RUN.id, 0)
+    assert (step["begin"], step["terminationMessage"], step["run"], step["attempt"]) == (False, True, RUN.id, 0)
     assert step["executorInput"] == {
         "inputs": {"parameterValues": {"x": 4}},
         "outputs": {
@@ -102,21 +107,43 @@ def test_parameters_alone_need_no_call_and_travel_in_the_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "writes", "expects", "scalar"),
+    ("outputs", "writes", "expects", "message"),
     [
-        ({}, {}, "nothing", None),
-        ({"a": NUMBER}, {}, "message", "a"),
-        ({"a": NUMBER, "b": NUMBER}, {}, "commit", None),
-        ({"a": NUMBER}, {"m": "system.Model"}, "commit", None),
-        ({}, {"m": "system.Model"}, "commit", None),
+        ({}, {}, "nothing", False),
+        ({"a": NUMBER}, {}, "message", True),
+        ({"a": NUMBER, "b": NUMBER}, {}, "message", True),
+        ({"a": NUMBER}, {"m": "system.Model"}, "message", False),
+        ({}, {"m": "system.Model"}, "message", False),
     ],
     ids=["none", "one parameter", "two parameters", "parameter and artifact", "artifact"],
 )
-def test_what_makes_a_python_step_a_success(outputs: Obj, writes: Obj, expects: str, scalar: str | None) -> None:
+def test_what_makes_a_python_step_a_success(outputs: Obj, writes: Obj, expects: str, *, message: bool) -> None:
     made = steps("s", (component("s", {}, outputs, writes=writes), python("s")))
     plan = made.plan("comp-s", "exec-s")
     assert (plan.expects, plan.begin, plan.staged) == (expects, bool(writes), False)
-    assert told(made.pod(plan, "s", 0, Inputs()))["terminationOutput"] == scalar
+    assert told(made.pod(plan, "s", 0, Inputs()))["terminationMessage"] is message
+
+
+def test_a_step_whose_artifacts_lie_in_a_folder_is_told_where_and_asks_nobody() -> None:
+    part = component("train", reads={"data": "system.Dataset"}, writes={"model": "system.Model"}), python("train")
+    made = steps("train", part, project=True, grants=ArtifactStore(Path("/artifacts"), Path("/projects")).grants_in_place)
+    plan = made.plan("comp-train", "exec-train")
+
+    def given(uri: str) -> Obj:
+        return told(made.pod(plan, "train", 0, Inputs(artifacts={"data": [Artifact("data", uri, "system.Dataset", id="a1")]})))
+
+    step = given("file:///artifacts/data")
+    written = f"/artifacts/penguins/{RUN.id}/train/0/model"
+    assert (step["begin"], step["terminationMessage"]) == (False, True)
+    assert step["grants"] == {
+        "inputs": {"data": [{"uri": "file:///artifacts/data", "path": "/artifacts/data"}]},
+        "outputs": {"model": [{"uri": f"file://{written}", "path": written}]},
+        "project": {"path": f"/projects/{DIGEST}"},
+        "user": os.geteuid(),
+    }
+    # One of them must be signed, shortly before it is used.
+    step = given("s3://bucket/data")
+    assert (step["begin"], step["grants"], step["terminationMessage"]) == (True, None, False)
 
 
 def test_artifacts_are_addressed_by_run_task_and_attempt() -> None:
@@ -134,7 +161,7 @@ def test_artifacts_are_addressed_by_run_task_and_attempt() -> None:
 def test_large_inputs_are_fetched_instead() -> None:
     pod = pod_of("add", (component("add", {"x": TEXT}, {"Output": NUMBER}), python("add")), Inputs({"x": "y" * STEP_LIMIT}))
     step = told(pod)
-    assert (step["executorInput"], step["begin"], step["terminationOutput"]) == (None, True, "Output")
+    assert (step["executorInput"], step["begin"], step["terminationMessage"]) == (None, True, True)
 
 
 def test_project_code_needs_a_grant() -> None:
