@@ -13,7 +13,7 @@ from typing import Any, Literal
 from kedge.artifacts.projects import Projects
 from kedge.artifacts.transfers import File, Transfers
 from kedge.artifacts.uris import REMOTE_SCHEMES, local_path, scheme
-from kedge.errors import Forbidden
+from kedge.errors import Forbidden, Invalid
 
 Grant = dict[str, Any]
 Side = Literal["inputs", "outputs"]
@@ -55,15 +55,15 @@ class Grants:
         """The same grants, with the ``user`` that they are good for, where nothing must be signed: known before anybody asks.
 
         Returns:
-            ``None`` where an artifact lies in an object store.
-
-        Raises:
-            Invalid: An address leaves its folder.
+            ``None`` where an artifact lies in an object store, or cannot be granted: who asks is told why.
         """
         made: dict[str, Any] = {"project": self._project(project), "user": os.geteuid()}
         for side in ("inputs", "outputs"):
             artifacts = _artifacts(executor_input, side)
-            made[side] = {name: [_in_place(one["uri"]) for one in listed] for name, listed in artifacts.items()}
+            try:
+                made[side] = {name: [_in_place(one["uri"]) for one in listed] for name, listed in artifacts.items()}
+            except Invalid:
+                return None
             if any(None in grants for grants in made[side].values()):
                 return None
         return made
