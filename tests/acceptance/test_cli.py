@@ -1,12 +1,14 @@
 """The command line against a real host."""
 
 import json
+import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -93,6 +95,7 @@ def test_a_run_is_followed_in_lines_where_there_is_no_terminal(kedge_host: Runni
     told = {tuple(line.split()[1:3]) for line in result.stdout.splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)}
     assert ("SUCCEEDED", "double") in told
     assert ("SUCCEEDED", "for-loop-1.2.double-2") in told
+    assert result.stdout.endswith("\nOutputs\n  Output  16\n")
 
 
 def test_a_run_as_json_is_one_document_for_scripts(kedge_host: RunningHost, file: Path) -> None:
@@ -209,6 +212,10 @@ def test_compile_writes_what_run_reads(kedge_host: RunningHost, file: Path, tmp_
     kedge_host.cli("compile", str(file), "--pipeline", "good", "-o", str(target), check=True)
     result = kedge_host.cli("run", str(target), "--param", "n=7", "-o", "json")
     assert json.loads(result.stdout)["state"] == "SUCCEEDED", result.stderr
+    os.mkfifo(pipe := tmp_path / "pipe")
+    Thread(target=pipe.write_bytes, args=(target.read_bytes(),), daemon=True).start()
+    piped = kedge_host.cli("run", str(pipe), "--param", "n=8")
+    assert piped.stdout.endswith("\nOutputs\n  Output  32\n"), piped.stderr
 
 
 def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path) -> None:

@@ -21,7 +21,7 @@ def load(path: Path, *, pipeline: str | None = None, submitted: bool = False) ->
     Raises:
         PipelineError: There is no such file, or it defines no pipeline.
     """
-    if not path.is_file():
+    if path.is_dir() or not path.exists():  # a pipe is fine
         what = "is a directory" if path.is_dir() else "there is no such file"
         raise PipelineError(f"{path}: {what}. Give a Python file that defines a pipeline, or a compiled one (YAML or JSON).")
     if path.suffix == ".py":

@@ -60,11 +60,18 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  # click's order
+    if wanted:
+        importlib.import_module("kedge.cli.version").command.main([], prog_name="kedge version", standalone_mode=False)
+        ctx.exit()
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Everything lies in one directory, which KEDGE_HOME moves. `kedge COMMAND --help` tells more.",
 )
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version.")
 def cli() -> None:
     """Kubeflow's APIs in one Python package, from a phone to a fleet."""
 

@@ -1,4 +1,4 @@
-"""What a finished run leaves on the screen: its metrics, its confusion matrices, and where its files lie; or why it failed."""
+"""What a finished run leaves on the screen: outputs, metrics, confusion matrices, and where its files lie; or why it failed."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,12 @@ _LOG_LINES = 15
 
 
 def print_results(results: Results) -> None:
-    """Print metrics, matrices and files, each under its heading; nothing where there is nothing."""
+    """Print outputs, metrics, matrices and files, each under its heading; nothing where there is nothing."""
+    if results.outputs:
+        click.echo("\n" + click.style("Outputs", bold=True))
+        width = max(len(name) for name, _ in results.outputs)
+        for name, text in results.outputs:
+            click.echo(f"  {name:<{width}}  {click.style(text, fg='cyan')}")
     if results.metrics:
         click.echo("\n" + click.style("Metrics", bold=True))
         width = max(len(title) for title, _ in results.metrics)

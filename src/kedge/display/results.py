@@ -1,10 +1,12 @@
-"""What a run produced, picked out of its tasks: metrics, confusion matrices, and where models and reports lie."""
+"""What a run produced, picked out of its tasks: its outputs, metrics, confusion matrices, and where models and reports lie."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from kedge.display.tasks import GOOD, TaskView
 
@@ -44,22 +46,30 @@ class Results:
     """What a run produced.
 
     Attributes:
+        outputs: Of the pipeline itself, by name: what `value` writes of parameters, `place` of artifacts.
         metrics: Title and value, in the order of the tasks.
         matrices: Confusion matrices.
         files: Models first, then reports.
     """
 
+    outputs: tuple[tuple[str, str], ...]
     metrics: tuple[tuple[str, object], ...]
     matrices: tuple[Matrix, ...]
     files: tuple[File, ...]
 
 
 def results(tasks: Iterable[TaskView]) -> Results:
-    """Collect the results of the steps that succeeded outside of loops: what a loop tried is for its reader to pick from."""
+    """Collect what the pipeline returned, and the results of the steps that succeeded outside of loops.
+
+    What a loop tried is for its reader to pick from.
+    """
+    outputs: list[tuple[str, str]] = []
     metrics: list[tuple[str, object]] = []
     matrices: list[Matrix] = []
     files: list[File] = []
     for task in sorted(tasks, key=lambda task: (task.finished.timestamp() if task.finished else 0.0, task.id)):
+        if not task.id:
+            outputs += _outputs(task.outputs)
         if not task.is_step or task.state not in GOOD or any(part.isdigit() for part in task.id.split(".")):
             continue
         artifacts: Mapping[str, list[Mapping[str, Any]]] = task.outputs.get("artifacts") or {}
@@ -74,7 +84,15 @@ def results(tasks: Iterable[TaskView]) -> Results:
             elif kind in {"Model", "HTML", "Markdown"}:
                 files.append(File(title, kind, place(str(artifact.get("uri", "")))))
     files.sort(key=lambda file: ("Model", "Markdown", "HTML").index(file.type))
-    return Results(tuple(metrics), tuple(matrices), tuple(files))
+    return Results(tuple(outputs), tuple(metrics), tuple(matrices), tuple(files))
+
+
+def _outputs(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, given in (outputs.get("parameters") or {}).items():
+        yield name, value(given)
+    for name, artifacts in (outputs.get("artifacts") or {}).items():
+        for artifact in artifacts:
+            yield name, place(str(artifact.get("uri", "")))
 
 
 def _kind(artifact: Mapping[str, Any]) -> str:
@@ -116,3 +134,17 @@ def number(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else f"{value:.4f}"
     return str(value)
+
+
+def value(given: object, width: int = 200) -> str:
+    r"""Write a parameter on one line: text as it is, anything else as JSON, cut to ``width``.
+
+    Examples:
+        >>> value("best"), value(0.98), value({"a": None})
+        ('best', '0.98', '{"a":null}')
+        >>> value("first\nsecond"), value("x" * 9, width=5)
+        ('first\\nsecond', 'xxxx…')
+    """
+    text = given if isinstance(given, str) else msgspec.json.encode(given).decode()
+    line = text.replace("\n", "\\n")
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -4,7 +4,7 @@ An object is stored as JSON without its resourceVersion, which is the number of 
 handed out are shared with every other reader: a verb that changes one decodes its own copy (`Core.copy`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -226,7 +226,12 @@ def accept(target: Target, obj: Obj, options: WriteOptions, old: Obj | None = No
         raise BadRequest(f"the body must be a {kind.kind} object, got {type(given).__name__}.")
     unchanged = frozenset(_unchanged(given, old)) if old is not None else frozenset[str]()
     new: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
-    new |= {key: value if key in unchanged else schema.without_nulls(value) for key, value in given.items() if value is not None}
+    parts: Mapping[str, Any] = (kind.schema or {}).get("properties") or {}
+    new |= {
+        key: value if key in unchanged else schema.without_nulls(value, parts.get(key))
+        for key, value in given.items()
+        if value is not None
+    }
     found = (new["apiVersion"], new["kind"])
     if found != (kind.api_version, kind.kind):
         raise BadRequest(f"the object is a {found[1]} of {found[0]}, this path takes a {kind.kind} of {kind.api_version}.")

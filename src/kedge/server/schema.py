@@ -153,10 +153,21 @@ def prune(schema: Mapping[str, Any] | None, value: Any, *, root: bool = False) -
             del value[key]
 
 
-def without_nulls(value: Any) -> Any:
-    """Drop keys whose value is null, as a server that decodes into typed fields does."""
+def without_nulls(value: Any, schema: Mapping[str, Any] | None = None) -> Any:
+    """Drop keys whose value is null, as a server that decodes into typed fields does.
+
+    Args:
+        value: Any JSON.
+        schema: As for `check`. What it leaves open (``x-kubernetes-preserve-unknown-fields``) is the user's own data and stays as
+            it is: there a null is a value.
+    """
+    schema = schema or {}
+    if schema.get(_OPEN):
+        return value
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        properties, extra = schema.get("properties") or {}, schema.get("additionalProperties")
+        rest = extra if isinstance(extra, Mapping) else None
+        return {key: without_nulls(item, properties.get(key, rest)) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [without_nulls(item) for item in value]
+        return [without_nulls(item, schema.get("items")) for item in value]
     return value

@@ -1,6 +1,8 @@
 # type: ignore
 # fmt: off
-"""Each type of parameter through the run's arguments, a component and back; whole numbers stay exact, also beyond 2**53."""
+"""Each type of parameter through the run's arguments, a component and back.
+
+Whole numbers stay exact, also beyond 2**53, and a null inside a mapping is a value."""
 
 from typing import Dict, List, NamedTuple
 
@@ -25,12 +27,12 @@ def pipeline(i: int, f: float, b: bool, s: str, l: list, d: dict, names: List[st
 
 
 ARGUMENTS = {
-    "i": 9007199254740993, "f": 0.1, "b": False, "s": "", "l": [1, 2.5, "x", None, [True]], "d": {"n": 3, "deep": {"a": []}},
+    "i": 9007199254740993, "f": 0.1, "b": False, "s": "", "l": [1, 2.5, "x", None, [True]], "d": {"n": 3, "none": None, "deep": {"a": [], "b": None}},
     "names": ["a", "b"], "counts": {"a": 1},
 }
 EXPECTED = {
     "outputs": {
-        "i": 9007199254740993, "f": 0.1, "b": False, "s": "", "l": [1, 2.5, "x", None, [True]], "d": {"n": 3, "deep": {"a": []}},
+        "i": 9007199254740993, "f": 0.1, "b": False, "s": "", "l": [1, 2.5, "x", None, [True]], "d": {"n": 3, "none": None, "deep": {"a": [], "b": None}},
         "kinds": "int float bool str list dict list dict str str int",
     },
 }

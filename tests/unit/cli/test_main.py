@@ -56,6 +56,12 @@ def test_a_command_line_that_is_wrong_exits_2(tmp_path: Path) -> None:
     assert "No such command 'runn'" in result.stderr
 
 
+def test_the_version_is_an_option_too(tmp_path: Path) -> None:
+    by_option, by_command = (run(*words, home=tmp_path) for words in (("--version",), ("version",)))
+    assert by_option.stdout.startswith("kedge ")
+    assert (by_option.stdout, by_option.stderr, by_option.returncode) == (by_command.stdout, "", 0)
+
+
 def test_an_error_is_one_message_on_standard_error_and_exits_1(tmp_path: Path) -> None:
     result = run("runs", "list", home=tmp_path / "none")
     assert (result.returncode, result.stdout) == (1, "")

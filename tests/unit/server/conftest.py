@@ -25,6 +25,7 @@ from kedge.store.memory import MemoryLog
 from kedge.testing.clock import FakeClock, FakeIds
 
 OWNER = "owner-token"
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 WIDGET = Kind(
     "Widget",
     "widgets",
@@ -33,8 +34,8 @@ WIDGET = Kind(
     schema={
         "type": "object",
         "properties": {
-            "spec": {"type": "object", "properties": {"size": {"type": "integer"}, "tags": {"type": "array"}}},
-            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+            "spec": {"type": "object", "properties": {"size": {"type": "integer"}, "tags": {"type": "array"}, "own": OPEN}},
+            "status": OPEN,
         },
     },
 )

@@ -239,6 +239,13 @@ async def test_nulls_are_no_values(http: httpx.AsyncClient) -> None:
     assert answer.json()["spec"] == {}
 
 
+async def test_nulls_in_what_the_schema_leaves_open_are_values(http: httpx.AsyncClient) -> None:
+    """It is the user's own, as the arguments of a run are."""
+    own = {"a": None, "b": [{"c": None}]}
+    answer = await http.post(WIDGETS, json={"metadata": {"name": "w"}, "spec": {"size": None, "own": own}})
+    assert answer.json()["spec"] == {"own": own}
+
+
 async def test_a_collection_is_deleted_by_selector(http: httpx.AsyncClient) -> None:
     for name, labels in (("a", {"go": "yes"}), ("b", {}), ("c", {"go": "yes"})):
         await http.post(CONFIG_MAPS, json={"metadata": {"name": name, "labels": labels}})
