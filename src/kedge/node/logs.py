@@ -1,7 +1,8 @@
 """Reads what the supervisor has written of containers' output: `kedge.server.logs.LogSource`.
 
 A log has two files, the older one with ``.1`` appended. While one is followed it may be renamed and replaced; the open file is
-read to its end before the new one is opened, so no line is lost or shown twice.
+read to its end before the new one is opened, so no line is lost or shown twice. Where the beginning of a log is not kept any more, its first
+line says how much is missing.
 """
 
 import asyncio
@@ -116,6 +117,7 @@ class _Chooser:
         self._waits = options.since is not None
         self._cut = False  # a line that is too old goes on in the next part
         self._starts = True  # the next text begins a line, so its time is told
+        self._first = True  # nothing of the log was seen yet
 
     @property
     def full(self) -> bool:
@@ -123,7 +125,10 @@ class _Chooser:
         return self._left is not None and self._left <= 0
 
     def wanted(self, line: bytes) -> bool:
-        """Whether a stored line is late enough."""
+        """Whether a stored line is to be shown: it is late enough, and does not tell of what was written before it and is there."""
+        first, self._first = self._first, False
+        if not first and _is_told(line):
+            return False
         since = self._options.since
         if since is None or not self._waits:
             return True
@@ -135,18 +140,35 @@ class _Chooser:
 
     def take(self, lines: bytes) -> bytes:
         """What to show of whole stored lines."""
+        return self.show(b"\n".join(line for line in lines.split(b"\n") if line and self.wanted(line)))
+
+    def show(self, lines: bytes) -> bytes:
+        """Stored lines that are wanted, as they are shown."""
         out: list[bytes] = []
         for line in lines.split(b"\n"):  # and not at a carriage return, which is what the container wrote
-            if line and self.wanted(line) and len(parts := line.split(b" ", 3)) == 4:
+            if len(parts := line.split(b" ", 3)) == 4:
                 if self._options.timestamps and self._starts:
                     out.append(parts[0] + b" ")
-                self._starts = parts[2] == b"F"
+                if parts[2] == b"D":
+                    parts[3] = _missing(*map(int, parts[3].split()))
+                self._starts = parts[2] != b"P"
                 out.append(parts[3] + b"\n" if self._starts else parts[3])
         text = b"".join(out)
         if self._left is not None:
             text = text[: self._left]
             self._left -= len(text)
         return text
+
+
+def _is_told(line: bytes) -> bool:
+    """Whether a line is the supervisor's, about what was written before it."""
+    return line.split(b" ", 3)[2:3] == [b"D"]
+
+
+def _missing(count: int, limit: int) -> bytes:
+    kept = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
+    text = f"kedge: the first {count:,} bytes of this log are missing: {kept} are kept of a log (KEDGE_LOG_LIMIT of the host)."
+    return text.encode()
 
 
 def _time_of(line: bytes) -> datetime:
@@ -229,7 +251,7 @@ def _tail(path: Path, count: int, chooser: _Chooser) -> tuple[list[bytes], int]:
         elif kept:
             kept[-1].append(line)
         ended = line.split(b" ", 3)[2:3] != [b"P"]
-    return [chooser.take(b"".join(parts)) for parts in kept], offset
+    return [chooser.show(b"".join(parts)) for parts in kept], offset
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -1,8 +1,9 @@
 """A container's log in the format of the container runtime interface: ``TIME stdout|stderr F|P LINE``.
 
-Two files share the limit: when the newer one is half the limit long it replaces the older one. Secrets are masked before
-anything is written, also where a secret arrives in two pieces. Writing never blocks a container and never fails one: with a
-full disk lines are lost.
+Two files share the limit: when the newer one is half the limit long it replaces the older one. Each but the first begins with
+``TIME stderr D BYTES LIMIT``: how much was written before it, which is what is missing once it is the older one. Secrets are
+masked before anything is written, also where a secret arrives in two pieces. Writing never blocks a container and never fails
+one: with a full disk lines are lost.
 """
 
 import os
@@ -26,6 +27,7 @@ class Log:
 
     def __init__(self, path: str, limit: int, masks: list[str]) -> None:
         self._path = path
+        self._limit = limit
         self._half = max(limit // 2, 4096)
         secrets = {line.strip().encode() for mask in masks for line in mask.splitlines()}
         # The longest first, so that one that holds another is masked whole. No pattern is compiled: that takes a millisecond for
@@ -36,6 +38,7 @@ class Log:
         self._fd = -1
         self._size = 0
         self._open()
+        self._written = self._before()
 
     def write(self, stream: str, data: bytes, now: float) -> None:
         """Take what a container printed.
@@ -48,11 +51,11 @@ class Log:
         rest = self._rest[stream] + data
         end = rest.rfind(b"\n") + 1
         if end:
-            self._put(self._prefix(stream, b" F ", now), self._masked(rest[: end - 1]))
+            self._put(stream, b" F ", self._masked(rest[: end - 1]), now)
             rest = rest[end:]
         while len(rest) > _LONGEST_LINE + self._hold:
             cut = self._safe_cut(rest, _LONGEST_LINE)
-            self._put(self._prefix(stream, b" P ", now), self._masked(rest[:cut]))
+            self._put(stream, b" P ", self._masked(rest[:cut]), now)
             rest = rest[cut:]
         self._rest[stream] = rest
 
@@ -60,22 +63,38 @@ class Log:
         """Write lines that were not ended, and close the file."""
         for stream, rest in self._rest.items():
             if rest:
-                self._put(self._prefix(stream, b" F ", now), self._masked(rest))
+                self._put(stream, b" F ", self._masked(rest), now)
                 self._rest[stream] = b""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _put(self, prefix: bytes, text: bytes) -> None:
+    def _put(self, stream: str, tag: bytes, text: bytes, now: float) -> None:
+        prefix = self._prefix(stream, tag, now)
         lines = prefix + text.replace(b"\n", b"\n" + prefix) + b"\n"
         if self._size and self._size + len(lines) > self._half:
-            self._rotate()
+            self._rotate(now)
         if self._fd < 0:
             self._open()
+        self._append(lines)
+        self._written += len(text) + (tag == b" F ")
+
+    def _append(self, lines: bytes) -> None:
         try:
             self._size += os.write(self._fd, lines)
         except OSError:
             return  # a full disk: the lines are lost, the container goes on
+
+    def _before(self) -> int:
+        """Bytes that an earlier supervisor wrote of this log: as many as its newer file says and holds."""
+        if not self._size:
+            return 0
+        try:
+            with open(self._path, "rb") as file:
+                words = file.readline(_LONGEST_LINE).split()
+        except OSError:
+            words = []
+        return self._size + (int(words[3]) if words[2:3] == [b"D"] else 0)
 
     def _masked(self, text: bytes) -> bytes:
         for secret in self._secrets:
@@ -98,13 +117,15 @@ class Log:
         except OSError:
             self._fd = -1
 
-    def _rotate(self) -> None:
+    def _rotate(self, now: float) -> None:
         os.close(self._fd)
         self._fd = -1
         try:
             os.rename(self._path, self._path + ".1")
         except OSError:
             return
+        self._open()
+        self._append(self._prefix("stderr", b" D ", now) + b"%d %d\n" % (self._written, self._limit))
 
     @staticmethod
     def _prefix(stream: str, tag: bytes, now: float) -> bytes:

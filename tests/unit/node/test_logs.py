@@ -103,9 +103,13 @@ async def test_a_log_of_two_files_is_read_from_the_older(tmp_path: Path) -> None
     source = Source(tmp_path, limit=20000)
     for number in range(300):
         source.write(f"{number:060d}\n")
-    numbers = [int(line) for line in (await source.read()).splitlines()]
+    first, *lines = (await source.read()).splitlines()
+    numbers = [int(line) for line in lines]
     assert numbers == list(range(numbers[0], 300))
-    assert [int(line) for line in (await source.read(tail=150)).splitlines()] == numbers[-150:]
+    missing = f"kedge: the first {numbers[0] * 61:,} bytes of this log are missing: 20,000 bytes are kept of a log "
+    assert first == missing + "(KEDGE_LOG_LIMIT of the host)."
+    assert [int(line) for line in (await source.read(tail=50)).splitlines()] == numbers[-50:]
+    assert (await source.read(tail=300)).splitlines() == [first, *lines]
 
 
 async def test_the_previous_attempt_has_its_own(tmp_path: Path) -> None:

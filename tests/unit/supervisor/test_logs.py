@@ -89,10 +89,23 @@ def test_two_files_stay_within_the_limit(tmp_path: Path) -> None:
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
     assert len(sizes) == 2
     assert sum(sizes) <= 20000
-    newest = _written(tmp_path / "log")
-    older = _written(tmp_path / "log.1")
-    numbers = [int(line.rsplit(" ", 1)[1]) for line in older + newest]
+    older, newest = _written(tmp_path / "log.1"), _written(tmp_path / "log")
+    numbers = [int(line.rsplit(" ", 1)[1]) for line in older[1:] + newest[1:]]
     assert numbers == list(range(numbers[0], 2000))
+    # 51 bytes a line: each file says how much was written before it.
+    before = [numbers[0] * 51, (numbers[0] + len(older) - 1) * 51]
+    assert [line.split()[2:] for line in (older[0], newest[0])] == [["D", str(count), "20000"] for count in before]
+
+
+def test_a_log_that_another_supervisor_goes_on_with_counts_on(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    for first in (0, 300):
+        log = Log(path, 20000, [])
+        for number in range(first, first + 300):
+            log.write("stdout", f"{number:050d}\n".encode(), _NOW)
+        log.close(_NOW)
+    told = [int(_written(tmp_path / name)[0].split()[3]) for name in ("log.1", "log")]
+    assert 0 < told[0] < told[1]
 
 
 def test_a_full_disk_loses_lines_and_nothing_else() -> None:
