@@ -142,6 +142,9 @@ def _node(node: NodeAgent) -> Iterable[Family]:
     yield counted(
         "kedge_container_starts_total", "Containers started: forked from a warm interpreter, or anew.", node.starts, "how"
     )
+    yield gauge(
+        "kedge_warm_interpreters", "Python interpreters that are ready to be forked.", [({}, float(node.warm_interpreters))]
+    )
     yield gauge("kedge_supervisor_up", "Whether the supervisor is connected.", [({}, float(node.connected))])
     yield counted("kedge_supervisor_losses_total", "How often the supervisor was lost.", node.losses)
 

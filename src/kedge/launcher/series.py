@@ -81,7 +81,8 @@ class Series:
 
     def take(self, artifact: Any, name: str, point: Any) -> None:
         """Take one; this is all that the step waits for."""
-        self._taken.append((artifact, name, point))
+        if not self._refused:
+            self._taken.append((artifact, name, point))
 
     def end(self, artifacts: Dict[str, List[Any]], *, insist: bool) -> None:
         """See `end` of the module."""
@@ -99,8 +100,6 @@ class Series:
                 self._send(Hub(timeout=_LAST_TIMEOUT), insist=False)
         finally:
             self._busy.release()
-        if self._refused:
-            print(f"kedge: points of metrics were not recorded: {self._refused}", file=sys.stderr)
         if insist and self._nameless:
             count = len(self._nameless)
             print(f"kedge: {count} points were logged on Metrics that are no output of this step, and are gone.", file=sys.stderr)
@@ -128,6 +127,8 @@ class Series:
             raise
         except LauncherError as error:
             self._refused = error.message
+            self._taken.clear()
+            print(f"kedge: points of metrics were not recorded: {self._refused}", file=sys.stderr)
         self._sending = []
         return True
 

@@ -104,6 +104,11 @@ class NodeAgent:
         """Whether the supervisor is there."""
         return self._supervisor.connected
 
+    @property
+    def warm_interpreters(self) -> int:
+        """How many interpreters are ready to be forked."""
+        return self._supervisor.warm_interpreters if self._supervisor.connected else 0
+
     async def start(self) -> None:
         """Connect to the supervisor, adopt what runs, and go on in the background.
 

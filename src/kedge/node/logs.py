@@ -1,8 +1,8 @@
 """Reads what the supervisor has written of containers' output: `kedge.server.logs.LogSource`.
 
 A log has two files, the older one with ``.1`` appended. While one is followed it may be renamed and replaced; the open file is
-read to its end before the new one is opened, so no line is lost or shown twice. Where the beginning of a log is not kept any more, its first
-line says how much is missing.
+read to its end before the new one is opened, so no line is lost or shown twice. Where the beginning of a log is not kept any
+more, its first line says how much is missing.
 """
 
 import asyncio
@@ -125,7 +125,7 @@ class _Chooser:
         return self._left is not None and self._left <= 0
 
     def wanted(self, line: bytes) -> bool:
-        """Whether a stored line is to be shown: it is late enough, and does not tell of what was written before it and is there."""
+        """Whether a stored line is to be shown: it is late enough, and tells of nothing that is there as missing."""
         first, self._first = self._first, False
         if not first and _is_told(line):
             return False

@@ -33,6 +33,7 @@ class Supervisor(asyncio.Protocol):
 
     Attributes:
         starts: Containers that it has started, by how.
+        warm_interpreters: How many it keeps ready.
     """
 
     def __init__(self, directory: Path, on_event: Callable[[Obj], None], on_lost: Callable[[], None]) -> None:
@@ -44,6 +45,7 @@ class Supervisor(asyncio.Protocol):
         self._answer: asyncio.Future[Obj] | None = None
         self._greeted = False
         self.starts = Counter()
+        self.warm_interpreters = 0
 
     @property
     def connected(self) -> bool:
@@ -71,6 +73,7 @@ class Supervisor(asyncio.Protocol):
                 if hello["version"] != protocol.VERSION:
                     await self._replace(hello)
                 self._greeted = True
+                self.warm_interpreters = hello.get("warm", 0)
                 return hello
         log = self._directory / "supervisor.log"
         raise KedgeError(f"The supervisor of {self._directory} cannot be reached or started. Its log, {log}, may say why.")
@@ -180,6 +183,8 @@ class Supervisor(asyncio.Protocol):
                     self._on_event(message)
                 except Exception:  # noqa: BLE001  # a defect with one Pod must not end the conversation about all others
                     _log.exception("what the supervisor says was not understood", extra={"container": message.get("id")})
+            elif message["event"] == "warm":
+                self.warm_interpreters = message["count"]
             elif self._answer is not None and not self._answer.done():
                 self._answer.set_result(message)
 

@@ -89,7 +89,7 @@ class Commits:
 
         Raises:
             Conflict: Its attempt is not wanted any more, or has committed.
-            Invalid: A metric belongs to no output of the step.
+            Invalid: A metric belongs to no output of the step, or more was logged than is kept of an attempt.
             Unavailable: Not now; send them again.
         """
         live, attempt = self._current(pod_uid)
@@ -105,6 +105,7 @@ class Commits:
             key = SeriesKey(attempt.task, batch.name, attempt.number, batch.output, batch.index)
             points = found.setdefault(key, {})
             points.update((step, (at, float(value))) for step, at, value in batch.points)
+        self._series.check_room(live.record.id, attempt.task, attempt.number)
         self._series.record(live.record.id, found)
 
     def _check(self, live: LiveRun, attempt: Attempt) -> None:

@@ -1,8 +1,9 @@
 """Series of numbers that steps log while they run: `Metrics.log_metric(name, value, step=…)`.
 
 A series belongs to one attempt: what a failed try has logged stays beside what the next one logs, and is told apart by its
-number. It has one value for a step; the last one that was logged counts. A task whose results came from the cache has the series
-of the task that made them, for as long as that one's run is there. A series is deleted with its run.
+number. It has one value for a step; the last one that was logged counts. What is kept of an attempt is bounded. A task whose
+results came from the cache has the series of the task that made them, for as long as that one's run is there. A series is
+deleted with its run.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, metric_points, metric_series, task_artifacts
+from kedge.errors import Invalid
 from kedge.measures import Counter
 from kedge.pipelines import rows
 from kedge.pipelines.history import upsert
@@ -23,6 +25,10 @@ from kedge.pipelines.records import ArtifactRecord
 
 PAGE = 5_000
 """How many points are read at once."""
+MOST_POINTS, MOST_SERIES = 1_000_000, 1_000
+"""What is kept of one attempt; a request that begins below is taken whole."""
+# Of so many attempts it is known without asking how many points they have logged.
+_COUNTED = 1_000
 # Of each part of a series that is too long to be shown whole: the lowest, the highest, and one that is no number.
 _KEPT_OF_A_PART = 3
 
@@ -113,6 +119,18 @@ _summaries = (
     .group_by(metric_series.c.series_id)
 )
 _of_task = _summaries.where(metric_series.c.task_id == bindparam("task"))
+_of_attempt = (
+    metric_series.c.run_id == bindparam("run"),
+    metric_series.c.task_id == bindparam("task"),
+    metric_series.c.attempt == bindparam("attempt"),
+)
+_series_count = select(func.count()).select_from(metric_series).where(*_of_attempt)
+_point_count = (
+    select(func.count())
+    .select_from(metric_series)
+    .join(metric_points, metric_points.c.series_id == metric_series.c.series_id)
+    .where(*_of_attempt)
+)
 _points = (
     select(metric_points.c.step, metric_points.c.at, metric_points.c.value)
     .where(metric_points.c.series_id == bindparam("series"), metric_points.c.step > bindparam("after"))
@@ -163,6 +181,29 @@ class Series:
         self._keep_series = upsert(metric_series, dialect, keep=True, by=tuple(_key))
         self.recorded_points = Counter()
         self._put_point = upsert(metric_points, dialect)
+        self._counted: dict[tuple[str, str, int], int] = {}
+
+    def check_room(self, run_id: str, task: str, attempt: int) -> None:
+        """See that an attempt has not logged all that is kept of one.
+
+        Raises:
+            Invalid: It has.
+        """
+        asked = {"run": run_id, "task": task, "attempt": attempt}
+        points = self._counted.get((run_id, task, attempt), MOST_POINTS)
+        with self._database.reading() as connection:
+            if points >= MOST_POINTS:  # not counted yet, or a step that was logged twice was counted twice
+                points = connection.execute(_point_count, asked).scalar_one()
+            series = connection.execute(_series_count, asked).scalar_one()
+        if points >= MOST_POINTS or series >= MOST_SERIES:
+            raise Invalid(
+                f"attempt {attempt} of {task} has logged {points:,} points in {series:,} series; of an attempt at most "
+                f"{MOST_POINTS:,} points in {MOST_SERIES:,} series are kept. Log every tenth step, or write them to an artifact."
+            )
+        self._counted.pop((run_id, task, attempt), None)
+        self._counted[run_id, task, attempt] = points
+        while len(self._counted) > _COUNTED:
+            del self._counted[next(iter(self._counted))]
 
     def record(self, run_id: str, found: Mapping[SeriesKey, Points]) -> None:
         """Write points, all or none; for a step that has a value already, the new one counts.
@@ -177,6 +218,10 @@ class Series:
         with self._database.transaction() as connection:
             self.write(connection, run_id, found)
         self.recorded_points.add(by=sum(map(len, found.values())))
+        for key, points in found.items():
+            attempt = (run_id, key.task, key.attempt)
+            if attempt in self._counted:
+                self._counted[attempt] += len(points)
 
     def write(self, connection: Connection, run_id: str, found: Mapping[SeriesKey, Points]) -> None:
         """As `record`, within a transaction."""

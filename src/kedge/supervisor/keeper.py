@@ -58,8 +58,18 @@ class Keeper:
         self.cgroups = Cgroups(_name_of(directory), loop, cgroups.places())
         self.templates = Templates(os.path.join(directory, "root"))
         self._zygotes = Zygotes(
-            loop, on_fork=self._forked, on_exit=self._exited, on_refusal=self._execute, on_orphan=self._orphaned
+            loop,
+            on_fork=self._forked,
+            on_exit=self._exited,
+            on_refusal=self._execute,
+            on_orphan=self._orphaned,
+            on_count=lambda count: tell({"event": "warm", "count": count}),
         )
+
+    @property
+    def warm_interpreters(self) -> int:
+        """How many interpreters are kept ready."""
+        return self._zygotes.count
 
     @property
     def busy(self) -> bool:

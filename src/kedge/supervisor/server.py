@@ -193,6 +193,7 @@ class Server:
             "view": self._keeper.templates.probe(),
             "cgroups": self._keeper.cgroups.refusal,
             "containers": self._keeper.all(),
+            "warm": self._keeper.warm_interpreters,
         }
 
     def _quit(self, connection: Connection) -> None:

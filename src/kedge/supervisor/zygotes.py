@@ -55,6 +55,7 @@ class Zygotes:
         on_exit: Called with a container and its wait status.
         on_refusal: Called with a container whose interpreter died before it was forked.
         on_orphan: Called with a container whose interpreter died before the container ended.
+        on_count: Called with the number of interpreters when it has changed.
     """
 
     def __init__(
@@ -65,14 +66,21 @@ class Zygotes:
         on_exit: Callable[[Container, int], None],
         on_refusal: Callable[[Container], None],
         on_orphan: Callable[[Container], None],
+        on_count: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._on_fork = on_fork
         self._on_exit = on_exit
         self._on_refusal = on_refusal
         self._on_orphan = on_orphan
+        self._on_count = on_count
         self._kept: dict[_Key, Zygote] = {}
         self._checking = False
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._kept)
 
     def pids(self) -> Iterator[int]:
         """Pids of the interpreters themselves."""
@@ -86,6 +94,7 @@ class Zygotes:
             self._make_room()
             zygote = self._start(python, launcher)
             self._kept[key] = zygote
+            self._on_count(len(self._kept))
             self._loop.watch(zygote.channel.fileno(), lambda: self._hear(key, zygote))
         zygote.used_at = time.monotonic()
         self._check_later()
@@ -163,6 +172,7 @@ class Zygotes:
         zygote = self._kept.pop(key, None)
         if zygote is None:
             return
+        self._on_count(len(self._kept))
         self._loop.forget(zygote.channel.fileno())
         zygote.channel.close()
         for container in zygote.waiting:

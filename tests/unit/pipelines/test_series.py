@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 
 from kedge.artifacts.staging import Batch, SentPoint, StagedOutputs, StoredArtifact
 from kedge.errors import Conflict, Invalid
+from kedge.pipelines import series
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.portable import Exports
 from kedge.pipelines.records import RunRecord
@@ -164,6 +165,20 @@ async def test_points_of_an_attempt_that_is_over_or_of_no_output_are_refused(tra
     run = await training.train(Batch("nope", "loss", [(1, 0, 1.0)]))
     assert run.failure is not None
     assert "step 'train' has no output artifact 'nope', only metrics." in run.failure.message
+
+
+async def test_of_an_attempt_so_many_points_and_series_are_kept_and_no_more(
+    training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "MOST_POINTS", 3)
+    monkeypatch.setattr(series, "MOST_SERIES", 2)
+    again = await training.train(loss((1, 0, 1.0), (2, 0, 1.0)))
+    assert again.state == "SUCCEEDED", "a step that is logged twice counts once"
+    for batches in ([loss((1, 0, 1.0), (2, 0, 1.0), (3, 0, 1.0))], [loss((1, 0, 1.0)), loss((1, 0, 1.0), name="rate")]):
+        run = await training.train(*batches)
+        assert run.failure is not None
+        assert "of an attempt at most 3 points in 2 series are kept. Log every tenth step" in run.failure.message
+        assert len(await metrics(training.life, run.id, attempt=0)) == len(batches)
 
 
 async def test_a_step_from_the_cache_has_the_series_of_the_one_that_made_it(training: Training) -> None:
