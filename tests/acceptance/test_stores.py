@@ -25,7 +25,7 @@ AWAY = 60.0  # seconds: longer than any library's own retries
 
 PIPELINE = """
 from kedge import dsl
-from kedge.dsl import Dataset, Input, Model, Output
+from kedge.dsl import Dataset, Input, Metrics, Model, Output
 
 @dsl.component
 def write(text: str, one: Output[Dataset], many: Output[Dataset]):
@@ -128,6 +128,33 @@ def shout(one: Input[Dataset], loud: Output[Dataset]):
     return dsl.ContainerSpec(image="alpine", command=["sh", "-c", script], args=[one.path, loud.path])
 
 @dsl.component
+def move(model: Output[Model], table: Output[Dataset], numbers: Output[Metrics]) -> Dataset:
+    import os
+    made = Dataset(uri=dsl.get_uri("made.csv"))
+    model.path = model.path + ".pickle"
+    table.uri = table.uri + "/part.csv"
+    os.makedirs(os.path.dirname(table.path))
+    for one in (model, table, made):
+        with open(one.path, "w") as file:
+            file.write(os.path.basename(one.uri))
+    numbers.log_metric("accuracy", 0.5)
+    return made
+
+@dsl.component
+def hand_on(table: Input[Dataset], same: Output[Dataset]):
+    same.uri = table.uri
+
+@dsl.component
+def find(model: Input[Model], table: Input[Dataset], made: Input[Dataset], same: Input[Dataset], numbers: Input[Metrics]) -> str:
+    return " ".join([open(one.path).read() for one in (model, table, made, same)] + [str(numbers.metadata["accuracy"])])
+
+@dsl.pipeline
+def moved() -> str:
+    made = move().outputs
+    same = hand_on(table=made["table"]).outputs["same"]
+    return find(model=made["model"], table=made["table"], made=made["Output"], same=same, numbers=made["numbers"]).output
+
+@dsl.component
 def listen(loud: Input[Dataset]) -> str:
     return open(loud.path + "/deep/file").read()
 
@@ -205,6 +232,18 @@ def test_a_file_and_a_folder_go_through_the_store_and_come_back_as_they_were(hos
     assert len(manifest["files"]) == 121
     assert all((kept / "many" / member["path"]).stat().st_size == member["size"] for member in manifest["files"])
     assert not (host.home / "artifacts").exists()
+
+
+@pytest.mark.parametrize("runtime", ["", "installed"])
+def test_what_a_step_renames_or_never_writes_is_found_by_the_next(
+    host: RunningHost, store: S3, tmp_path: Path, runtime: str
+) -> None:
+    source = tmp_path / "pipeline.py"
+    setting = "made = move().set_env_variable('KEDGE_KFP_RUNTIME', 'installed').outputs" if runtime else "made = move().outputs"
+    source.write_text(PIPELINE.replace("made = move().outputs", setting))
+    run = host.client.run(compile_file(source, pipeline_name="moved"), cache=False)["run_id"]
+    assert result(host, run, "find") == "model.pickle part.csv made.csv part.csv 0.5"
+    assert (store.folder / "kedge" / "moved" / run / "move" / "0" / "table" / "part.csv").read_text() == "part.csv"
 
 
 def test_a_pipelines_own_root_comes_before_the_hosts(host: RunningHost, store: S3) -> None:

@@ -37,7 +37,7 @@ class Grants:
         Args:
             executor_input: Kubeflow's, with the address of every artifact.
             project: Digest of the project code, or ``""``.
-            digests: What is known to lie at inputs' addresses.
+            digests: What is known to lie at inputs' addresses; empty for what may never have been written.
 
         Returns:
             ``{"inputs": {name: [grant]}, "outputs": …, "project": grant or None}``.
@@ -83,7 +83,9 @@ class Grants:
         if side == "outputs":
             return {"uri": uri, **await self._transfers.write(uri, File())}
         grant = {"uri": uri, **await self._transfers.read(uri, File())}
-        return {**grant, "digest": digests[uri]} if digests.get(uri) else grant
+        if uri in digests:
+            grant.update({"digest": digests[uri]} if digests[uri] else {"optional": True})
+        return grant
 
 
 def give_outputs(grants: Mapping[str, Any], user: int) -> None:

@@ -52,7 +52,8 @@ class Assignment(msgspec.Struct, frozen=True):
         executor_input: Kubeflow's ExecutorInput (camelCase JSON): parameter values, input artifacts with their addresses, and for
             every output where it goes. Grants are made for exactly the addresses in it.
         project: Digest of the project code that the step imports, or ``""``.
-        digests: What earlier steps committed at the addresses of its inputs, so that it can check what it fetches.
+        digests: What earlier steps committed at the addresses of its inputs, so that it can check what it fetches; empty where a
+            step committed that it wrote nothing.
     """
 
     executor_input: dict[str, Any]

@@ -9,8 +9,9 @@
     └── yours                any subclass; ``schema_title`` names it
 
 An artifact's ``uri`` is where it really lies; its ``path`` is where this step reads or writes it. Whoever runs the step sets
-where the two differ (`Artifact.place`); otherwise ``path`` follows from ``uri`` as it does on Kubeflow, where stores are mounted
-under ``/gcs``, ``/s3``, ``/minio`` and ``/oci``.
+where the two differ (`Artifact.place` for one artifact, `set_outputs` for all that a step makes); otherwise ``path`` follows from
+``uri`` as it does on Kubeflow, where stores are mounted under ``/gcs``, ``/s3``, ``/minio`` and ``/oci``. A new ``uri`` has a new
+``path``, and the other way round: ``model.path += ".joblib"`` moves the model.
 """
 
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
@@ -43,26 +44,28 @@ class Artifact:
         self.uri = uri or ""
         self.metadata: Dict[str, Any] = metadata or {}
         self.custom_path = ""
-        self._placed: Optional[str] = None
+        self._placed: Optional[Tuple[str, str]] = None
 
     @property
     def path(self) -> str:
         """Where this step reads or writes the artifact."""
-        return self.custom_path or (self._placed if self._placed is not None else local_path(self.uri))
+        if self._placed is not None and self._placed[0] == self.uri:
+            return self.custom_path or self._placed[1]
+        return self.custom_path or local_path(self.uri)
 
     @path.setter
     def path(self, path: str) -> None:
         """Say that the artifact lies at `path`; under a mounted store that gives its address too."""
-        self._placed = None
-        self.uri = address(path)
+        if path != self.path:
+            self.uri = address(path)
 
     def set_path(self, path: str) -> None:
         """Write the artifact at `path` instead: whoever runs the step takes it from there to its address."""
         self.custom_path = path
 
     def place(self, path: Optional[str]) -> None:
-        """Let ``path`` differ from what ``uri`` implies; None undoes it. For those who run steps."""
-        self._placed = path
+        """Let ``path`` differ from what this ``uri`` implies; None undoes it. For those who run steps."""
+        self._placed = None if path is None else (self.uri, path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(name={self.name!r}, uri={self.uri!r}, metadata={self.metadata!r})"
@@ -110,6 +113,8 @@ def local_path(uri: str) -> str:
         >>> local_path("file:///data/a%20b")
         '/data/a b'
     """
+    if _folder and _outputs and uri.startswith(_outputs) and not uri.startswith(_FILE):
+        return _folder + uri[len(_outputs) :]
     for scheme, mount in _MOUNTS.items():
         if uri.startswith(scheme):
             return mount + uri[len(scheme) :]
@@ -126,6 +131,8 @@ def local_path(uri: str) -> str:
 
 def address(path: str) -> str:
     """The inverse of `local_path`, as far as there is one: a path under no mounted store is its own address."""
+    if _folder and _outputs and path.startswith(_folder):
+        return _outputs + (_quoted if _outputs.startswith(_FILE) else str)(path[len(_folder) :])
     for scheme, mount in _MOUNTS.items():
         if path.startswith(mount):
             return scheme + path[len(mount) :]
@@ -134,14 +141,28 @@ def address(path: str) -> str:
     return path
 
 
-# Where the running step's own outputs go: a URI prefix that ends in "/", or None outside of a step.
+def _quoted(path: str) -> str:
+    from urllib.parse import quote  # noqa: PLC0415  # as above
+
+    return quote(path)
+
+
+# Where the running step's own outputs go: a URI prefix that ends in "/", or None outside of a step; and the folder, with a "/"
+# too, in which it finds what has such an address, or "" where that is what the address says.
 _outputs: Optional[str] = None
+_folder = ""
 
 
-def set_outputs(prefix: Optional[str]) -> None:
-    """Say where `get_uri` points; for those who run steps. None: outside of a step again."""
-    global _outputs  # noqa: PLW0603  # one step is one process; `get_uri` takes no step by upstream's signature
-    _outputs = prefix
+def set_outputs(prefix: Optional[str], folder: str = "") -> None:
+    """Say where a step's outputs go and where `get_uri` points; for those who run steps.
+
+    Args:
+        prefix: What their addresses begin with. None: outside of a step again.
+        folder: Where the step reads and writes what has such an address; empty for where the address says.
+    """
+    global _outputs, _folder  # noqa: PLW0603  # one step is one process; `get_uri` takes no step by upstream's signature
+    _outputs = None if prefix is None else prefix.rstrip("/") + "/"
+    _folder = folder and folder.rstrip("/") + "/"
 
 
 Point = Tuple[int, int, float]
@@ -181,7 +202,7 @@ def get_uri(suffix: str = "Output") -> str:
             f"dsl.get_uri({suffix!r}) was called outside of a running step, where artifacts have no place to go. "
             "Call it in a component's function only; in a unit test pass uri= yourself."
         )
-    return _outputs.rstrip("/") + "/" + suffix
+    return _outputs + suffix
 
 
 def from_runtime(value: Dict[str, Any], cls: Type[Artifact]) -> Artifact:

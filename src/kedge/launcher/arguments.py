@@ -1,7 +1,7 @@
 """From an ExecutorInput to the arguments of the user's function."""
 
 import os
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import kedge.dsl.artifacts as language
 from kedge.dsl.annotations import EMBEDDED, INPUT_PATH, OUTPUT, OUTPUT_PATH, PipelineTaskFinalStatus, TaskConfig
@@ -109,16 +109,9 @@ class Binding:
         return made
 
     def _place_outputs(self, name: str, wanted: Shape) -> List[Any]:
-        grants = self._step.output_grants(name)
         made = []
-        for index, value in enumerate(self._outputs["artifacts"][name].get("artifacts") or []):
+        for value in self._outputs["artifacts"][name].get("artifacts") or []:
             one = language.from_runtime(value, _placeable(artifact_class(wanted.type, _title(value))))
-            grant = grants[index] if index < len(grants) else {}
-            path = grant.get("path")
-            if not path and grant.get("url"):
-                path = os.path.join(tmp(), "outputs", "artifacts", name, str(index))
-            if path:
-                one.place(path)
             files.make_parent(one.path)
             made.append(one)
         self.artifacts[name] = made
@@ -141,13 +134,22 @@ def _parameters(function: Callable[..., Any]) -> Iterator[Tuple[str, bool]]:
         yield name, required <= index < count or name in (function.__kwdefaults__ or ())  # type: ignore[attr-defined]
 
 
-def outputs_prefix(step: Step) -> str:
-    """The address below which `get_uri` makes its own: where the step's output artifacts go."""
+def outputs_place(step: Step) -> Tuple[Optional[str], str]:
+    """Where the step's output artifacts go: what their addresses begin with, and the folder in which it writes them.
+
+    The address is None where it has none; the folder is empty where it follows from the address.
+    """
     outputs = step.executor_input.get("outputs") or {}
-    for listed in (outputs.get("artifacts") or {}).values():
-        for value in listed.get("artifacts") or []:
-            return str(value["uri"]).rpartition("/")[0]
-    return ""
+    for name, listed in (outputs.get("artifacts") or {}).items():
+        for value, grant in zip(listed.get("artifacts") or [], step.output_grants(name) or [{}]):
+            folder = os.path.dirname(grant.get("path") or "")
+            return str(value["uri"]).rpartition("/")[0], folder or (sent() if grant.get("url") else "")
+    return None, ""
+
+
+def sent() -> str:
+    """The folder in which a step writes the artifacts that are sent to an object store."""
+    return os.path.join(tmp(), "outputs", "artifacts")
 
 
 def final_status(value: Any) -> Any:

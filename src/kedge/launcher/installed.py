@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Optional
 import kedge.dsl.artifacts as language
 
 from . import files, report, workspace
-from .arguments import outputs_prefix
+from .arguments import outputs_place
 from .errors import StepError
 from .outputs import merge, store
 from .shapes import artifact_class
@@ -37,11 +37,13 @@ def call(step: Step, code: Code) -> Any:
         raise StepError(
             f"the kfp package of this step's environment cannot be imported: {error}.", "PackagesNotInstalled"
         ) from error
+    prefix, folder = outputs_place(step)
+    language.set_outputs(prefix, folder)
     _place(step, types.Artifact)
     try:
         function = _load(code)
         executor = theirs.Executor(executor_input=step.executor_input, function_to_execute=function)
-        types.CONTAINER_TASK_ROOT = outputs_prefix(step).rstrip("/") or types.CONTAINER_TASK_ROOT
+        types.CONTAINER_TASK_ROOT = prefix or types.CONTAINER_TASK_ROOT
         executor.execute()
     except SystemExit as error:
         if error.code not in (None, 0):
@@ -90,50 +92,30 @@ def collect(step: Step) -> Dict[str, Any]:
 def _stored(step: Step, name: str, index: int, declared: Dict[str, Any], said: Dict[str, Any]) -> Dict[str, Any]:
     title = str((declared.get("type") or {}).get("schemaTitle", ""))
     one = language.from_runtime({**declared, **{key: value for key, value in said.items() if value}}, artifact_class(None, title))
+    one.uri = language.address(one.uri)  # the package takes a path that it does not know for an address
     one.custom_path = said.get("custom_path") or said.get("customPath") or ""
-    if one.uri == declared.get("uri"):
-        one.place(output_path(step, name, index, one))
     made = store(step, name, index, one)
     if title:
         made["type"] = title
     return made
 
 
-def output_path(step: Step, name: str, index: int, one: Any) -> str:
-    """Where an output artifact is written."""
-    grants = step.output_grants(name)
-    grant = grants[index] if index < len(grants) else {}
-    if grant.get("path"):
-        return grant["path"]
-    return os.path.join(tmp(), "outputs", "artifacts", name, str(index)) if grant.get("url") else one.path
-
-
 def _place(step: Step, artifact: Any) -> None:
     """Let the artifacts of the real package lie where the hub says; it only knows mounted stores."""
     places: Dict[str, str] = {}
-    for direction in ("inputs", "outputs"):
-        for name, listed in ((step.executor_input.get(direction) or {}).get("artifacts") or {}).items():
-            for index, value in enumerate(listed.get("artifacts") or []):
-                one = language.from_runtime(value, language.Artifact)
-                places[one.uri] = (
-                    _fetched(step, name, index, one) if direction == "inputs" else output_path(step, name, index, one)
-                )
-                files.make_parent(places[one.uri])
-    implied = artifact._get_path  # noqa: SLF001  # the one place in all its versions where a path is made of an address
+    for name, listed in ((step.executor_input.get("inputs") or {}).get("artifacts") or {}).items():
+        for index, value in enumerate(listed.get("artifacts") or []):
+            one = language.from_runtime(value, language.Artifact)
+            places[one.uri] = _fetched(step, name, index, one)
+    for listed in ((step.executor_input.get("outputs") or {}).get("artifacts") or {}).values():
+        for value in listed.get("artifacts") or []:
+            files.make_parent(language.local_path(value["uri"]))
 
+    # The one place in all its versions where a path is made of an address.
     def path(self: Any) -> Any:
-        return getattr(self, "_custom_path", "") or places.get(self.uri) or _below(self.uri, places) or implied(self)
+        return getattr(self, "_custom_path", "") or places.get(self.uri) or language.local_path(self.uri)
 
     artifact._get_path = path  # noqa: SLF001
-
-
-def _below(uri: str, places: Dict[str, str]) -> str:
-    """The path of an address that `get_uri` made: a neighbour of a declared output."""
-    parent, _, name = uri.rpartition("/")
-    for known, path in places.items():
-        if parent and known.rpartition("/")[0] == parent:
-            return os.path.join(os.path.dirname(path), name)
-    return language.local_path(uri) if uri.startswith("file://") else ""
 
 
 def _fetched(step: Step, name: str, index: int, one: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 import kedge.dsl.artifacts as language
 
 from . import function, report
-from .arguments import Binding, outputs_prefix
+from .arguments import Binding, outputs_place
 from .errors import LauncherError, NotWanted
 from .outputs import collect
 from .step import Code, Step, read_code, read_step
@@ -76,7 +76,7 @@ def call(step: Step, code: Code) -> Any:
         return installed.call(step, code)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # or `kedge logs -f` would show nothing for a long time
-    language.set_outputs(outputs_prefix(step) or None)
+    language.set_outputs(*outputs_place(step))
     try:
         loaded = function.load(code)
     except LauncherError:

@@ -75,6 +75,8 @@ def upload(path: str, uri: str, grant: Mapping[str, Any], name: str) -> Tuple[st
 def download(path: str, grant: Mapping[str, Any], name: str) -> None:
     """Fetch what an earlier step wrote: a file, or a folder by its manifest (or the hub's listing); whole, or not at all.
 
+    Nothing, where that step wrote nothing.
+
     Args:
         path: Where to.
         grant: As ``begin`` gave it.
@@ -90,18 +92,20 @@ def download(path: str, grant: Mapping[str, Any], name: str) -> None:
     try:
         receiver.fetch({}, path, digest, grant["url"])
     except _Absent:
-        _folder(receiver, path, _members(receiver, path + MANIFEST, digest))
+        members = _members(receiver, path + MANIFEST, digest, needed=not grant.get("optional"))
+        if members is not None:
+            _folder(receiver, path, members)
 
 
-def _members(receiver: "_Receiver", manifest: str, digest: str) -> List[Dict[str, Any]]:
+def _members(receiver: "_Receiver", manifest: str, digest: str, *, needed: bool) -> Optional[List[Dict[str, Any]]]:
     try:
         receiver.fetch({"manifest": True}, manifest, digest)
     except _Absent:
         # A folder that Kedge did not write has no manifest, and nobody committed it.
         members = [] if digest else Hub().listing(receiver.uri)
-        if not members:
+        if needed and not members:
             raise StepError(f"{receiver.what}: nothing lies at {receiver.uri}. Was it deleted?", "InputMissing") from None
-        return members
+        return members or None
     with open(manifest, encoding="utf-8") as file:
         return list(json.load(file)["files"])
 

@@ -49,8 +49,10 @@ class Commits:
         plan = live.steps.plan(task.component, task.executor)
         inputs = task.inputs or Inputs()
         given = live.steps.executor_input(plan, attempt.task, attempt.number, inputs)
-        digests = {one.uri: one.digest for listed in inputs.artifacts.values() for one in listed if one.digest}
-        return Assignment(given, str(live.spec.project.get("digest", "")), digests)
+        known = [
+            one for listed in inputs.artifacts.values() for one in listed if one.digest or observations.was_never_written(one)
+        ]
+        return Assignment(given, str(live.spec.project.get("digest", "")), {one.uri: one.digest for one in known})
 
     async def commit(self, pod_uid: str, outputs: StagedOutputs) -> None:
         """Record what the Pod did.

@@ -248,6 +248,18 @@ def made(run: str, task: str, attempt: int, artifacts: Mapping[str, Sequence[Sto
     }
 
 
+def was_never_written(artifact: Artifact) -> bool:
+    """Whether the step that made an artifact wrote nothing at the address that it was given: metrics have no file.
+
+    Such an address names the attempt, and so does the artifact's id; what was imported from there has another id.
+    """
+    _, *maker = artifact.uri.rsplit("/", 4)
+    if artifact.digest or len(maker) != 4 or not maker[2].isdecimal():
+        return False
+    run, task, attempt, name = maker
+    return artifact.id == derived_id(run, task, int(attempt), name, 0)
+
+
 def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table: one line for each cause
     code = int(ended.get("exitCode", -1))
     reason = str(ended.get("reason") or "")

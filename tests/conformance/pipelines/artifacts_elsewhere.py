@@ -2,8 +2,10 @@
 # fmt: off
 """A step may give an artifact another address or another path; the next step reads from there."""
 
+from typing import NamedTuple
+
 from kedge import dsl
-from kedge.dsl import Dataset, Input, Output
+from kedge.dsl import Dataset, Input, Model, Output
 
 
 @dsl.component
@@ -30,15 +32,50 @@ def nothing(out: Output[Dataset]):
 
 
 @dsl.component
+def renamed(model: Output[Model], table: Output[Dataset]):
+    import os
+
+    model.path = model.path + ".pickle"
+    table.uri = table.uri + "/part.csv"
+    os.makedirs(os.path.dirname(table.path))
+    for made in (model, table):
+        with open(made.path, "w") as file:
+            file.write("renamed")
+
+
+@dsl.component
+def handed_on(table: Input[Dataset], same: Output[Dataset]):
+    same.uri = table.uri
+
+
+@dsl.component
 def read(a: Input[Dataset], b: Input[Dataset], c: Input[Dataset]) -> list:
     with open(a.path) as first, open(b.path) as second:
         return [first.read(), second.read(), c.metadata["empty"]]
 
 
+@dsl.component
+def read_renamed(model: Input[Model], table: Input[Dataset], same: Input[Dataset]) -> list:
+    found = []
+    for made in (model, table, same):
+        with open(made.path) as file:
+            found += [made.path.rpartition("/")[2], file.read()]
+    return found
+
+
 @dsl.pipeline
-def pipeline(folder: str) -> list:
-    return read(a=by_uri(folder=folder).outputs["out"], b=by_path().outputs["out"], c=nothing().outputs["out"]).output
+def pipeline(folder: str) -> NamedTuple("Read", first=list, second=list):
+    chosen = read(a=by_uri(folder=folder).outputs["out"], b=by_path().outputs["out"], c=nothing().outputs["out"])
+    made = renamed().outputs
+    same = handed_on(table=made["table"]).outputs["same"]
+    moved = read_renamed(model=made["model"], table=made["table"], same=same)
+    return NamedTuple("Read", first=list, second=list)(first=chosen.output, second=moved.output)
 
 
 ARGUMENTS = {"folder": ""}
-EXPECTED = {"outputs": {"Output": ["by address", "by path", True]}}
+EXPECTED = {
+    "outputs": {
+        "first": ["by address", "by path", True],
+        "second": ["model.pickle", "renamed", "part.csv", "renamed", "part.csv", "renamed"],
+    },
+}

@@ -40,6 +40,31 @@ def test_whoever_runs_the_step_says_where_an_artifact_lies() -> None:
     assert artifact.path == "/s3/b/k"
 
 
+def test_an_artifact_with_a_new_address_lies_at_a_new_path_and_the_other_way_round() -> None:
+    artifact = Artifact(uri="s3://b/k")
+    artifact.place("/here/k")
+    artifact.path = artifact.path
+    assert artifact.uri == "s3://b/k"
+    artifact.uri += "/part.csv"
+    assert artifact.path == "/s3/b/k/part.csv"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "folder"), [("s3://b/run/step/0", "/of/the/step"), ("file:///a%20b/run/step/0", "/a b/run/step/0")]
+)
+def test_outputs_that_a_step_renames_lie_where_it_writes_them(prefix: str, folder: str) -> None:
+    artifacts.set_outputs(prefix, folder)
+    try:
+        made = Artifact(uri=f"{prefix}/model")
+        assert made.path == f"{folder}/model"
+        made.path += " 1.pickle"
+        assert (made.path, made.uri[: len(prefix)]) == (f"{folder}/model 1.pickle", prefix)
+        assert Artifact(uri=dsl.get_uri("rows")).path == f"{folder}/rows"
+        assert Artifact(uri="s3://b/other").path == "/s3/b/other"
+    finally:
+        artifacts.set_outputs(None)
+
+
 def test_an_artifact_of_the_users_class_is_made_without_calling_its_init() -> None:
     class Mine(Artifact):
         def __init__(self, needed: int) -> None:
