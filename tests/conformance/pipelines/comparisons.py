@@ -17,7 +17,7 @@ def ratio() -> float:
 
 @dsl.component
 def word() -> str:
-    return "it's \"so\""
+    return "it's \"so\" or 'so'"
 
 
 @dsl.pipeline
@@ -46,12 +46,14 @@ def pipeline(n: int, f: float, s: str, b: bool, quoted: str):
         tell(text="yes")
     with dsl.If(s == ""):
         tell(text="no")
+    with dsl.If(word().output == "it's \"so\" or 'so'"):
+        tell(text="yes")
 
 
-ARGUMENTS = {"n": 3, "f": 0.5, "s": "a b", "b": True, "quoted": "it's \"so\""}
+ARGUMENTS = {"n": 3, "f": 0.5, "s": "a b", "b": True, "quoted": "it's \"so\" or 'so'"}
 EXPECTED = {
     "tasks": {
         "tell": "SUCCEEDED", "tell-2": [], "tell-3": "SUCCEEDED", "tell-4": [], "tell-5": "SUCCEEDED", "tell-6": [],
-        "tell-7": "SUCCEEDED", "tell-8": [], "tell-9": "SUCCEEDED", "tell-10": [], "tell-11": "SUCCEEDED", "tell-12": [],
+        "tell-7": "SUCCEEDED", "tell-8": [], "tell-9": "SUCCEEDED", "tell-10": [], "tell-11": "SUCCEEDED", "tell-12": [], "tell-13": "SUCCEEDED",
     },
 }

@@ -11,8 +11,11 @@ Grammar, loosest first::
 
 The names ``true``, ``false`` and ``null`` are constants. Functions: ``int double string bool size parseJson``. Variables: what
 the caller gives (``inputs.parameter_values['x']`` for conditions, ``string_value`` for selectors). Values are JSON values:
-``1 == 1.0`` is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error. One thing is read
-that is not CEL: ``'it's'``, which kfp writes for the text ``it's`` (no expression goes on with a letter right after a quote).
+``1 == 1.0`` is true, ``true == 1`` and ``'1' == 1`` are false, ordering values of different types is an error.
+
+Two things are read that are not CEL, because kfp writes them. It puts quotes around a text as it is: of ``'it's "so"''`` the last
+quote ends it, after which an expression may go on or end. And where a text is compared with another type, it puts quotes around
+the whole reference, as in ``'int(inputs.parameter_values['n'])' == '3'``: both are compared as texts.
 """
 
 import operator
@@ -30,7 +33,8 @@ _Code: TypeAlias = Callable[[Variables], Any]
 _TOKEN = re.compile(
     r"""\s*(?:
       (?P<number>\d+\.\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|\d+(?:[eE][+-]?\d+)?)
-    | (?P<text>"(?:[^"\\]|\\.|"(?=\w))*"|'(?:[^'\\]|\\.|'(?=\w))*')
+    | (?P<cast>'(?:int\()?inputs\.parameter_values\['[^'\]]*'\]\)?')
+    | (?P<text>"(?:[^"\\]|\\.|"(?=\w))*"|'(?:[^'\\]|\\.|'(?!\s*(?:$|[)\]<>]|[=!]=|&&|\|\|)))*')
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*)
     | (?P<op>\|\||&&|==|!=|<=|>=|[<>!().,\[\]-])
     )""",
@@ -189,12 +193,15 @@ class _Parser:
             return _constant(float(token) if re.search(r"[.eE]", token) else int(token))
         if kind == "text":
             return _constant(_unescaped(token[1:-1]))
+        if kind == "cast":
+            inner = _Parser(token[1:-1])
+            code = _call("string", inner.parse())
+            self.parameters |= inner.parameters
+            return code
         if kind != "name":
             raise self._problem(f"expected a value, found {token!r}", at)
-        if token in _CONSTANTS:
-            return _constant(_CONSTANTS[token])
         if not self._take("("):
-            return _variable(token)
+            return _constant(_CONSTANTS[token]) if token in _CONSTANTS else _variable(token)
         if token not in _FUNCTIONS:
             raise self._problem(f"no function {token!r} (there are {', '.join(sorted(_FUNCTIONS))})", at)
         argument = self._or()
