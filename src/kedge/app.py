@@ -26,7 +26,7 @@ from kedge.artifacts.store import ArtifactStore
 from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
-from kedge.errors import AlreadyExists, KedgeError, Unauthorized
+from kedge.errors import AlreadyExists, KedgeError, StateError, Unauthorized
 from kedge.exposition import Exposition, Parts
 from kedge.files import write_private
 from kedge.home import Home, Host
@@ -142,6 +142,11 @@ class _Background:
         _log.error("a part of the host has failed", extra={"part": task.get_name()}, exc_info=error)
         self.failed.set_exception(error)
 
+    def give_up(self, error: StateError) -> None:
+        """End the host: what it stands on cannot be used any more, and no part of it can mend that."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
     async def stop(self) -> None:
         for task in reversed(self._tasks):
             task.cancel()
@@ -192,6 +197,7 @@ async def _parts(
             _surroundings(settings, client, node, artifacts, http=http, parts=(clock, ids)),
             _limits(settings),
         )
+        feature.database.on_damage = background.give_up
         routes = [
             *feature.routes(authenticator, __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
@@ -206,6 +212,8 @@ async def _parts(
             background.start("taints", Taints(client, clock, ids, NODE).run())
             await scheduler.ready()
             await feature.start()
+            if background.failed.done():
+                background.failed.result()
             await listeners.start(LoopbackGuard(web), keys.certificate, keys.key)
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
             kubeconfig.write(home.path / "kubeconfig", access)

@@ -7,13 +7,15 @@ import contextlib
 import json
 import os
 import socket
+import sqlite3
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kedge.testing import pipelines
 from kedge.testing.host import RunningHost, running_host
 
 FOOT = """
@@ -339,6 +341,43 @@ def test_a_damaged_database_is_named_and_left_as_it_is(own_host: RunningHost, na
     assert path.read_bytes() == broken
     path.write_bytes(sound)
     own_host.start()
+
+
+def a_page(history: Path) -> str:
+    """Damage the first page of the tasks; says what SQLite makes of it."""
+    with contextlib.closing(sqlite3.connect(history)) as database:
+        ((page, size),) = database.execute("SELECT rootpage, page_size FROM sqlite_master, pragma_page_size() WHERE name='tasks'")
+    with history.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    return "database disk image is malformed"
+
+
+def a_text(history: Path) -> str:
+    """Damage what a row says."""
+    with contextlib.closing(sqlite3.connect(history)) as database, database:
+        database.execute("""UPDATE tasks SET inputs = CAST(x'ff' AS TEXT) WHERE inputs IS NOT NULL""")
+    return "Could not decode to UTF-8 column 'inputs' with text '\ufffd'"
+
+
+@pytest.mark.parametrize("damage", [a_page, a_text])
+def test_a_large_history_that_is_damaged_inside_ends_the_host_with_one_message(
+    own_host: RunningHost, damage: Callable[[Path], str]
+) -> None:
+    own_host.client.run(pipelines.chain(400))
+    own_host.kill()
+    path = own_host.home / "history.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(
+            "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n WHERE x < 70) "
+            "INSERT INTO specs SELECT 'filler' || x, zeroblob(1 << 20), NULL, 0 FROM n"
+        )
+        database.commit()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    why = damage(path)
+    result = own_host.cli("up")
+    told = DAMAGED["history.db"].replace("file is not a database", why)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"kedge: {path}: {told}")
 
 
 @contextlib.contextmanager

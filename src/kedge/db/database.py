@@ -7,7 +7,7 @@ millisecond, less than handing it to another thread and back would cost.
 import contextlib
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import sqlalchemy
@@ -29,6 +29,7 @@ _CHECKED = 64 << 20
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"}
 _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_PROTOCOL"}
 _CORRUPT = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_IOERR_SHORT_READ"}
+_UNREADABLE = "Could not decode to UTF-8"  # what Python says of a text that is none, without a code of SQLite's
 
 
 class Database:
@@ -40,6 +41,8 @@ class Database:
 
     Attributes:
         written: How long transactions took that wrote.
+        on_damage: Called when the file turns out to be damaged, before that is raised: whoever asked may only want to try again,
+            which helps nobody.
 
     Raises:
         StateError: It is corrupt, or a newer version wrote it.
@@ -49,6 +52,7 @@ class Database:
     def __init__(self, engine: sqlalchemy.Engine, place: str) -> None:
         self.place = place
         self._engine = engine
+        self.on_damage: Callable[[StateError], None] | None = None
         with self._explained():
             self._connection = engine.connect()
         self._sqlite = engine.dialect.name == "sqlite"
@@ -123,11 +127,14 @@ class Database:
         except IntegrityError:
             raise  # a rule of the tables: the caller knows what it means
         except DBAPIError as error:
-            raise self._meaning(error) from error
+            meaning = self._meaning(error)
+            if isinstance(meaning, StateError) and self.on_damage is not None:
+                self.on_damage(meaning)
+            raise meaning from error
 
     def _meaning(self, error: DBAPIError) -> Exception:
         name = getattr(error.orig, "sqlite_errorname", "")
-        if name in _CORRUPT:
+        if name in _CORRUPT or (not name and _UNREADABLE in str(error.orig)):
             return self._damaged(str(error.orig))
         if name in _BUSY:
             return Unavailable(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kedge.client.types import Client
 from kedge.control.informer import Informer
-from kedge.errors import AlreadyExists, ApiError, BadRequest, Conflict, KedgeError, NotFound, PipelineError, Unavailable
+from kedge.errors import AlreadyExists, ApiError, BadRequest, Conflict, KedgeError, NotFound, PipelineError, StateError, Unavailable
 from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -429,6 +429,8 @@ class RunController:
             reason = str(error)
             self._insist(("refuse", run_id), lambda: self._refuse(obj, reason))
             return
+        except StateError:
+            return  # the history is damaged, which ends the host
         except KedgeError as error:
             _log.warning("a run cannot begin yet", extra={"run_id": run_id, "error": str(error)})
             self._timers.after(_RETRY, ("adopt", run_id), lambda: self._adopt(obj))

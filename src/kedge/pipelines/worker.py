@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from kedge.errors import ApiError, KedgeError
+from kedge.errors import ApiError, KedgeError, StateError
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
@@ -192,7 +192,8 @@ class Worker:
         delay = min(_FIRST_DELAY * 2.0 ** min(self._failures, 16), _LAST_DELAY)
         self._failures += 1
         if error is not None:
-            level = logging.WARNING if self._failures == 1 else logging.DEBUG
+            # A damaged history ends the host, which says so once.
+            level = logging.WARNING if self._failures == 1 and not isinstance(error, StateError) else logging.DEBUG
             _log.log(level, "a run waits", extra={"run_id": self.live.record.id, "seconds": round(delay, 3), "error": str(error)})
             if not isinstance(error, ApiError):
                 self.live.broken = True
