@@ -7,12 +7,12 @@ adopts what it finds, uses exits that happened meanwhile, and has the processes 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from kedge.client.types import Client, WatchEvent
 from kedge.config import Settings
+from kedge.control.background import Background
 from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD
@@ -81,8 +81,7 @@ class NodeAgent:
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._fresh: Obj | None = None  # the newest in the queue, which mostly need not wait at all
         self._tools: Tools | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._starting: set[asyncio.Task[None]] = set()
+        self._background = Background("node")
         # What the supervisor says before it is known what should run; None once it is.
         self._early: list[Obj] | None = []
         self._stopping = False
@@ -138,16 +137,13 @@ class NodeAgent:
         )
         await self._registration.register()
         resource_version = await self._adopt(hello["containers"])
-        self._tasks.append(asyncio.create_task(self._watch(resource_version), name="node"))
-        self._tasks.append(asyncio.create_task(self._registration.run(), name="heartbeats"))
+        self._background.start(self._watch(resource_version))
+        self._background.start(self._registration.run())
 
     async def stop(self) -> None:
         """Let go of everything; steps run on."""
         self._stopping = True
-        tasks = [*self._tasks, *self._starting]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.stop()
         await asyncio.gather(*(worker.close() for worker in self._workers.values()))
         await self._environments.close()
         await self._events.close()
@@ -264,7 +260,7 @@ class NodeAgent:
             # What is heard late of a Pod that has ended here must not start it again.
             self._end_strays(records)
             if meta.get("deletionGracePeriodSeconds"):
-                self._soon(self._release(pod))
+                self._background.start(self._release(pod))
             return
         size = admission.size_of(
             pod["spec"], default_cpu=self._settings.default_cpu, default_memory=self._settings.default_memory
@@ -302,7 +298,7 @@ class NodeAgent:
             else:
                 # A queued Pod is not kept in memory: it is read when its turn has come.
                 self._fetching.add(uid)
-                self._soon(self._fetch(uid, namespace, name))
+                self._background.start(self._fetch(uid, namespace, name))
 
     async def _fetch(self, uid: str, namespace: str, name: str) -> None:
         """Read a Pod whose turn has come; it keeps its place however often the API has to be asked."""
@@ -348,11 +344,6 @@ class NodeAgent:
         except (NotFound, Conflict):
             return
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-
     # -- the supervisor -------------------------------------------------------------------------------------------------
 
     def _heard(self, record: Obj) -> None:
@@ -369,7 +360,7 @@ class NodeAgent:
         if not self._stopping:
             self.losses.add()
             _log.warning("the supervisor has died; starting another")
-            self._tasks.append(asyncio.create_task(self._reconnect(), name="supervisor"))
+            self._background.start(self._reconnect())
 
     async def _reconnect(self) -> None:
         while True:

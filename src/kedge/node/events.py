@@ -1,11 +1,9 @@
 """Kubernetes Events about Pods, and what they wait for: only what a person would want to be told."""
 
-import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Any
 
 from kedge.client.types import Writer
+from kedge.control.background import Background
 from kedge.errors import ApiError
 from kedge.kube.clock import Clock, Ids, timestamp
 from kedge.kube.core import EVENT
@@ -33,7 +31,7 @@ class Events:
         self._clock = clock
         self._ids = ids
         self._source = {"component": component, "host": node} if component == "kedge-node" else {"component": component}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("events")
         self._written: dict[tuple[str, str, str], tuple[str, int]] = {}  # (uid, reason, message) -> (name, count)
 
     def emit(self, about: Obj, reason: str, message: str, *, warning: bool = False) -> None:
@@ -43,10 +41,12 @@ class Events:
         key = (meta["uid"], reason, message)
         if (known := self._written.pop(key, None)) is not None:
             name, count = known[0], known[1] + 1
-            self._soon(self._count(name, meta["namespace"], {"count": count, "lastTimestamp": now}))
+            self._background.start(self._count(name, meta["namespace"], {"count": count, "lastTimestamp": now}))
         else:
             name, count = f"{meta['name']}.{self._ids.suffix(10)}", 1
-            self._soon(self._write(self._event(about, name, {"reason": reason, "message": message}, now, warning=warning)))
+            self._background.start(
+                self._write(self._event(about, name, {"reason": reason, "message": message}, now, warning=warning))
+            )
         self._written[key] = (name, count)
         while len(self._written) > _REMEMBERED:
             del self._written[next(iter(self._written))]
@@ -72,14 +72,9 @@ class Events:
             "count": 1,
         }
 
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self) -> None:
         """Wait until what was emitted is written."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.finish()
 
     async def _write(self, event: Obj) -> None:
         try:

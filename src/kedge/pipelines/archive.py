@@ -10,11 +10,11 @@ import io
 import logging
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.client.types import Reader
+from kedge.control.background import Background
 from kedge.errors import KedgeError
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
@@ -64,7 +64,7 @@ class LogArchive:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._waiting: asyncio.Queue[Obj] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("logs of ended steps")
         self._settled_at = parts.clock.monotonic()
 
     def settled(self, pod: Obj) -> None:
@@ -75,14 +75,11 @@ class LogArchive:
     async def start(self) -> None:
         """Begin to copy, first what was not copied when the host ended."""
         if self._parts.logs is not None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._background.start(self._run())
 
     async def stop(self) -> None:
         """Stop; the rest is copied at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     async def kept(self, record: RunRecord, task: str, attempt: int) -> bool:
         """Whether the log of an attempt is kept."""

@@ -15,8 +15,19 @@ from typing import Any
 from msgspec.structs import replace
 
 from kedge.client.types import Client
+from kedge.control.background import Background
 from kedge.control.informer import Informer
-from kedge.errors import AlreadyExists, ApiError, BadRequest, Conflict, KedgeError, NotFound, PipelineError, StateError, Unavailable
+from kedge.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    KedgeError,
+    NotFound,
+    PipelineError,
+    StateError,
+    Unavailable,
+)
 from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -100,7 +111,7 @@ class RunController:
         self._pods = Informer(client, POD, clock, labels=f"{RUN_LABEL},!{RECORDED_LABEL}").keeping(observations.keep)
         self._pods.index(_BY_RUN, lambda pod: [pod["metadata"]["labels"][RUN_LABEL]])
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Background("runs")
         self._ready = False
         self._reopening: set[str] = set()
         self._end_listeners: list[Callable[[RunRecord], None]] = []
@@ -134,10 +145,10 @@ class RunController:
             limits.cache_ttl,
             self._tools.artifacts.grants_in_place,
         )
-        self._spawn(self._timers.run())
-        self._spawn(self._pods.run())
+        self._background.start(self._timers.run())
+        self._background.start(self._pods.run())
         await self._pods.synced()
-        self._spawn(self._runs.run())
+        self._background.start(self._runs.run())
         await self._runs.synced()
         self._runs.on_change(self._run_changed)
         self._ready = True
@@ -147,22 +158,8 @@ class RunController:
     async def stop(self) -> None:
         """Let go of everything in memory; what runs, runs on."""
         self._ready = False
-        tasks = [*self._background, *(worker.task for worker in self._workers.values() if worker.task is not None)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.stop()
         self._workers.clear()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a part of the run controller has failed", extra={"part": str(task.get_coro())}, exc_info=error)
 
     def _insist(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Do something now, and again after a while for as long as the server cannot take it.
@@ -179,7 +176,7 @@ class RunController:
                 _log.warning("not done; trying again", extra={"key": str(key), "error": str(error)})
                 self._timers.after(_RETRY, key, lambda: self._insist(key, work))
 
-        self._spawn(attempt())
+        self._background.start(attempt())
 
     def _close_lost(self) -> None:
         """Unfinished runs whose objects are gone (a lost object store): nothing can happen to them any more."""
@@ -438,7 +435,7 @@ class RunController:
         except Exception:  # noqa: BLE001  # logged with its traceback
             # A defect of ours must not end the watch that all other runs depend on.
             _log.exception("a run cannot begin because of a defect of Kedge. Please report this.", extra={"run_id": run_id})
-            self._spawn(
+            self._background.start(
                 self._refuse(obj, "The run cannot begin because of a defect of Kedge; its log (hub.log) has the traceback.")
             )
             return
@@ -448,7 +445,7 @@ class RunController:
         worker = self._workers[run_id] = Worker(live, self, self._tools)
         worker.resume()
         self._resume(worker, obj)
-        worker.task = asyncio.get_running_loop().create_task(worker.run())
+        worker.task = self._background.start(worker.run())
 
     def _load(self, record: RunRecord, spec: Spec) -> LiveRun:
         pipeline = self._registrar.pipeline(spec)
@@ -547,7 +544,7 @@ class RunController:
 
     def _publish(self, worker: Worker) -> None:
         if not worker.over and not worker.live.record.finished:
-            self._spawn(self._tell(worker.live))
+            self._background.start(self._tell(worker.live))
 
     async def _tell(self, live: LiveRun) -> None:
         try:

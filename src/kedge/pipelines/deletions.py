@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.engine import Connection
 
+from kedge.control.background import Background
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, attempts, deletions, runs, task_artifacts, tasks
 from kedge.errors import Invalid, KedgeError, NotFound
@@ -127,7 +128,8 @@ class Deletions:
         self._put = upsert(deletions, database.dialect)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("deletions")
+        self._works = False
 
     async def delete(self, run_id: str, *, keep_artifacts: bool = False) -> Deleted:
         """End a run and delete it, with what it made.
@@ -145,7 +147,7 @@ class Deletions:
         done = await self._finish(run_id, keep_artifacts=keep_artifacts)
         self._idle.clear()
         self._wake.set()
-        if self._task is not None:
+        if self._works:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await self._idle.wait()
@@ -154,14 +156,12 @@ class Deletions:
     async def start(self) -> None:
         """Go on with what was asked for before the hub ended."""
         self._wake.set()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._works = True
+        self._background.start(self._run())
 
     async def stop(self) -> None:
         """Stop; the rest is deleted after the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     # ---- in the background
 

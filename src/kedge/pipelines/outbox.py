@@ -17,6 +17,7 @@ from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from kedge.control.background import Background
 from kedge.db.database import Database
 from kedge.db.tables import lineage_events
 from kedge.errors import KedgeError
@@ -65,7 +66,7 @@ class Outbox:
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
         self._version = version
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("lineage events")
         kind: Any = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
         unique = ["run_id", "task_id", "generation", "kind"]
         self._put = kind(lineage_events).on_conflict_do_nothing(index_elements=unique)
@@ -106,13 +107,11 @@ class Outbox:
     async def start(self) -> None:
         """Begin to send, with what waits from before."""
         self._wake.set()
-        self._task = asyncio.create_task(self._run(), name="lineage events")
+        self._background.start(self._run())
 
     async def stop(self) -> None:
         """Let go; what was not sent is sent by the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def _run(self) -> None:
         failures = 0

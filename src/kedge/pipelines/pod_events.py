@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.engine import Connection
 
 from kedge.client.types import Client
+from kedge.control.background import Background
 from kedge.control.informer import Informer
 from kedge.db.database import Database
 from kedge.db.tables import pod_events, runs
@@ -79,19 +80,17 @@ class PodEvents:
         self._heard: dict[str, tuple[Obj, int]] = {}  # by the Event's UID, and how often its Pod was looked for
         self._warnings: dict[str, str] = {}  # the newest by the Pod's UID
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background("what is said of Pods")
 
     async def start(self) -> None:
         """Begin to follow, in the background."""
         self._informer.on_change(self._changed)
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._informer.run()), loop.create_task(self._run())]
+        self._background.start(self._informer.run())
+        self._background.start(self._run())
 
     async def stop(self) -> None:
         """Stop. What was not written is read again at the next start, if it is there still."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
         with suppress(KedgeError):
             self._write()
 

@@ -4,9 +4,9 @@ Taking a moment is a row whose key is the recurring run and the moment; making i
 both. Whatever is killed between the two is found at the next start and done again, with the same one Run as its end.
 """
 
-import asyncio
 import logging
 
+from kedge.control.background import Background
 from kedge.control.controller import Controller
 from kedge.control.queue import WorkQueue
 from kedge.errors import ApiError, KedgeError, Unavailable
@@ -35,7 +35,7 @@ class Scheduler:
         self._submissions = submissions
         self._clock = clock
         self._controller: Controller[str] = Controller("recurring run", self._handle, clock)
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("recurring runs")
 
     @property
     def queue(self) -> WorkQueue[str]:
@@ -46,13 +46,11 @@ class Scheduler:
         """Begin; the moments that were missed while nothing ran are seen at once."""
         for recurring_run_id in self._recurring.to_look_at():
             self._controller.queue.add(recurring_run_id)
-        self._task = asyncio.create_task(self._controller.run(), name="recurring runs")
+        self._background.start(self._controller.run())
 
     async def stop(self) -> None:
         """Let go; what was taken is finished by the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     def look(self, recurring_run_id: str) -> None:
         """Something about it has changed."""
