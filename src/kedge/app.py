@@ -184,7 +184,7 @@ async def _parts(
         hooks: list[Admission] = []
         api = Api(store, kinds, clock, ids, admission=hooks, tokens=tokens)
         client = LocalClient(api)
-        scheduler = Scheduler(client, clock, ids, NODE, [Claims(client, settings.home / "claims")])
+        scheduler = Scheduler(client, clock, ids, NODE, [Claims(client, settings.claims)])
         hooks += [provisioner.admit, scheduler.admit]
         _ensure_namespaces(api)
         authenticator = Authenticator(owner_token, tokens, api)
@@ -207,7 +207,7 @@ async def _parts(
         try:
             background.start("workloads", workloads.run(client, kinds, clock))
             await node.start()
-            background.start("claims", Provisioner(client, clock, ids, settings.home / "claims").run())
+            background.start("claims", Provisioner(client, clock, ids, settings.claims).run())
             background.start("scheduler", scheduler.run())
             background.start("taints", Taints(client, clock, ids, NODE).run())
             await scheduler.ready()

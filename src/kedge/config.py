@@ -91,6 +91,11 @@ class Settings:
     log_level: str = "INFO"
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
+    @property
+    def claims(self) -> Path:
+        """Where the folders of PersistentVolumeClaims are."""
+        return self.home / "claims"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings.

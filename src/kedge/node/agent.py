@@ -121,9 +121,7 @@ class NodeAgent:
         launchers = Launchers(self._settings.cache / "launchers")
         machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings))
         objects = Objects(self._client)
-        maker = VolumeMaker(
-            self._client, objects, Claims(self._client, self._settings.home / "claims"), self._directory / "config"
-        )
+        maker = VolumeMaker(self._client, objects, Claims(self._client, self._settings.claims), self._directory / "config")
         preparation = Preparation(machine, table, self._environments, objects, maker, self._devices, self._pods)
         self._tools = Tools(
             self._client,

@@ -1,4 +1,7 @@
-"""Finds the interpreter of a version, or has it installed."""
+"""Finds the interpreter of a version, or has it installed.
+
+An exact version is kept exactly, as in a container: another patch release of it is never taken in silence.
+"""
 
 import asyncio
 import os
@@ -40,11 +43,20 @@ class Interpreters:
             Refusal: There is none, and none can be installed.
         """
         async with self._locks.setdefault(version, asyncio.Lock()):
-            path = self.known(version) or next(self._of_pyenv(version), None)
+            path = await self._here(version)
             if path is None:
-                path = await self._by_uv(version)
+                path = await self._installed(version)
             self._found[version] = path
             return path
+
+    async def _here(self, version: str) -> str | None:
+        """An interpreter of this machine."""
+        if (path := self.known(version) or next(self._of_pyenv(version), None)) is not None:
+            return path
+        answer = await self._uv("python", "find", "--no-project", "--system", version, "--no-python-downloads")
+        if not answer.ok or not answer.out:
+            return None
+        return await asyncio.to_thread(os.path.realpath, answer.out.splitlines()[-1])
 
     def _of_pyenv(self, version: str) -> Iterator[str]:
         root = Path(self._environ.get("PYENV_ROOT") or Path(self._environ.get("HOME", "/")) / ".pyenv") / "versions"
@@ -58,18 +70,26 @@ class Interpreters:
                     found.append((numbers, os.path.realpath(python)))
         return (path for _, path in sorted(found, reverse=True))
 
-    async def _by_uv(self, version: str) -> str:
-        wanted = ("python", "find", "--no-project", "--system", version)
-        answer = await self._uv(*wanted, "--no-python-downloads")
-        if not answer.ok:
-            installed = await self._uv("python", "install", version)
-            answer = await self._uv(*wanted, "--no-python-downloads") if installed.ok else installed
-        if not answer.ok or not answer.out:
-            reason = "EnvironmentUnavailable" if answer.is_outage else "EnvironmentFailed"
-            text = f"Python {version} is not on this machine and could not be installed: {answer.err}"
-            fix = f"Install it (pyenv install {version}, or your system's package), or use an image of a version that is here."
-            raise Refusal(reason, f"{text}\n{fix}")
-        return await asyncio.to_thread(os.path.realpath, answer.out.splitlines()[-1])
+    async def _installed(self, version: str) -> str:
+        """Have it installed.
+
+        Raises:
+            Refusal: It cannot be.
+        """
+        answer = await self._uv("python", "install", version)
+        if answer.ok and (path := await self._here(version)) is not None:
+            return path
+        reason = "EnvironmentUnavailable" if answer.is_outage else "EnvironmentFailed"
+        text = f"Python {version} is not on this machine and could not be installed: {answer.err}"
+        fix = f"Install it (pyenv install {version}, or your system's package), or use an image of a version that is here."
+        minor, _, _ = version.rpartition(".")
+        if "." in minor and (other := await self._here(minor)) is not None:
+            fix += (
+                f"\nAnother Python {minor} is here ({other}): python:{minor} runs under it. So does python:{version}, "
+                f'if you write {{"python": {{"python:{version}": "{minor}"}}}} to images.json in the data '
+                "directory and start the host again."
+            )
+        raise Refusal(reason, f"{text}\n{fix}")
 
 
 def _fits(version: str, numbers: tuple[int, ...]) -> bool:

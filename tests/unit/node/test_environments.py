@@ -1,6 +1,7 @@
 """Python environments: built once, shared, and failing in the resolver's words. `uv` is real; the index is a folder."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ import pytest
 
 from kedge.config import Settings
 from kedge.kube.clock import SystemClock
+from kedge.node import images
 from kedge.node.environments import Environments, Wanted, wanted
 from kedge.node.interpreters import Interpreters
 from kedge.node.refusals import Refusal
@@ -156,3 +158,25 @@ async def test_a_machine_without_uv_refuses_in_words(monkeypatch: pytest.MonkeyP
     find.cache_clear()
     with pytest.raises(Refusal, match=r"uv is not there: .* pip install uv"):
         await Uv({})("--version")
+
+
+async def test_an_exact_version_is_kept_exactly_and_who_lacks_it_is_told_what_is_here(tmp_path: Path) -> None:
+    uv = Uv(dict(Settings.from_environment().environ) | {"UV_PYTHON_DOWNLOADS": "never", "UV_OFFLINE": "1"})
+    interpreters = Interpreters(uv, {"HOME": str(tmp_path)})
+    assert interpreters.known(VERSION) is not None
+    with pytest.raises(Refusal) as caught:
+        await interpreters.find(f"{VERSION}.99")
+    first, *_, last = caught.value.message.splitlines()
+    assert first.startswith(f"Python {VERSION}.99 is not on this machine and could not be installed: ")
+    table = tmp_path / "images.json"
+    (answer,) = re.findall(r"if you write (\{.*\}) to images.json in the data directory and start the host again\.", last)
+    table.write_text(answer)
+    assert images.read(table).resolve(f"python:{VERSION}.99", "image").python == VERSION
+    assert f"Another Python {VERSION} is here" in last
+
+
+async def test_of_a_version_that_is_not_here_at_all_it_is_said_how_to_install_it(tmp_path: Path) -> None:
+    uv = Uv(dict(Settings.from_environment().environ) | {"UV_PYTHON_DOWNLOADS": "never", "UV_OFFLINE": "1"})
+    with pytest.raises(Refusal, match=r"Install it \(pyenv install 3.2.1") as caught:
+        await Interpreters(uv, {"HOME": str(tmp_path)}).find("3.2.1")
+    assert "Another" not in caught.value.message
