@@ -217,18 +217,7 @@ async def _parts(
             await listeners.start(LoopbackGuard(web), keys.certificate, keys.key)
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
             kubeconfig.write(home.path / "kubeconfig", access)
-            home.announce(
-                Host(
-                    http=http,
-                    https=https,
-                    token=owner_token,
-                    kubeconfig=str(home.path / "kubeconfig"),
-                    data_dir=str(home.path),
-                    pid=os.getpid(),
-                    version=__version__,
-                    started_at=timestamp(clock.now()),
-                )
-            )
+            home.announce(_announcement(home, (http, https), owner_token, timestamp(clock.now())))
             _log.info("ready", extra={"http": http, "https": https, "version": __version__})
             yield background.failed
         finally:
@@ -236,6 +225,19 @@ async def _parts(
             await feature.stop()
             await node.stop()
             await background.stop()
+
+
+def _announcement(home: Home, addresses: tuple[str, str], token: str, now: str) -> Host:
+    return Host(
+        http=addresses[0],
+        https=addresses[1],
+        token=token,
+        kubeconfig=str(home.path / "kubeconfig"),
+        data_dir=str(home.path),
+        pid=os.getpid(),
+        version=__version__,
+        started_at=now,
+    )
 
 
 def _surroundings(
