@@ -169,7 +169,10 @@ def _failed(error: BaseException, file: Path) -> PipelineError:
     frames = _frames(error, file)
     said = "".join(traceback.format_exception_only(type(error), error)).strip()
     lines = "".join(traceback.format_list(frames))
-    return PipelineError(f"{_where(error, file)}: the file could not be imported: {said}\n{lines}Correct that line.")
+    fix = "Correct that line."
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        fix = "A pipeline file is run as a script: without the dot, a module beside it is found, here and in every step."
+    return PipelineError(f"{_where(error, file)}: the file could not be imported: {said}\n{lines}{fix}")
 
 
 def _frames(error: BaseException, file: Path) -> list[traceback.FrameSummary]:

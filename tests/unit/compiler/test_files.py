@@ -108,6 +108,15 @@ WRONG: dict[str, tuple[str, dict[str, Any], str]] = {
             "  File \"{file}\", line 2, in <module>\n    sys.exit('no data')\nCorrect that line."
         ),
     ),
+    "a relative import": (
+        "from .features import scale\n",
+        {},
+        (
+            "{file}:1: the file could not be imported: ImportError: attempted relative import with no known parent package\n"
+            '  File "{file}", line 1, in <module>\n    from .features import scale\n'
+            "A pipeline file is run as a script: without the dot, a module beside it is found, here and in every step."
+        ),
+    ),
     "a missing module": (
         "import nowhere_to_be_found.part\n",
         {},
