@@ -17,6 +17,22 @@ _CENTURY = 100 * 365 * 86400.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+def colors(environ: Mapping[str, str] | None = None) -> bool | None:
+    """Whether text on a terminal may be coloured: ``None`` leaves it to what standard output is.
+
+    ``NO_COLOR`` (anything but empty) and a terminal that says it is ``dumb`` do without.
+
+    Args:
+        environ: In place of the process's own.
+
+    Examples:
+        >>> colors({"NO_COLOR": "1"}), colors({"TERM": "dumb"}), colors({})
+        (False, False, None)
+    """
+    environ = os.environ if environ is None else environ
+    return False if environ.get("NO_COLOR") or environ.get("TERM") == "dumb" else None
+
+
 def _home(environ: Mapping[str, str]) -> Path:
     if value := environ.get("KEDGE_HOME"):
         return Path(value).expanduser().absolute()

@@ -124,7 +124,13 @@ def start(
             env={**settings.environ, "KEDGE_HOME": str(settings.home)},
             start_new_session=True,
         )
-    return _await_ready(settings, process, log=(log_path, offset), timeout=timeout)
+    try:
+        return _await_ready(settings, process, log=(log_path, offset), timeout=timeout)
+    except KeyboardInterrupt:
+        # Who does not wait for it would not know that it runs.
+        process.terminate()
+        process.wait()
+        raise
 
 
 def _await_ready(settings: Settings, process: "subprocess.Popen[bytes]", *, log: tuple[Path, int], timeout: float) -> Host:

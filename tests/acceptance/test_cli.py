@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from threading import Thread
 
@@ -257,6 +259,22 @@ def test_ctrl_c_cancels_the_run_that_is_followed(kedge_host: RunningHost, file: 
     assert process.returncode == 1
     assert "Cancelling. Press Ctrl-C again to leave without waiting." in told
     assert told.rstrip().endswith("The run was cancelled.")
+
+
+def test_ctrl_c_while_the_demo_starts_leaves_nothing_and_the_next_demo_starts() -> None:
+    with running_host(start=False) as kedge:
+        for awaited in ("hub.log", "host.json"):  # a host that is not ready yet, and one that is
+            process = following(kedge, "demo")
+            deadline = time.monotonic() + 60
+            while not (kedge.home / "demo" / awaited).exists() and process.poll() is None:
+                assert time.monotonic() < deadline, f"no {awaited} in time"
+                select.select([], [], [], 0.005)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+            assert process.returncode in {130, 1}, told
+            assert "Traceback" not in told
+            assert "is not the data directory of an earlier demo" not in told
+            assert str(kedge.home) not in subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
 
 
 def test_ctrl_c_leaves_a_run_alone_that_is_only_looked_at(kedge_host: RunningHost, file: Path) -> None:

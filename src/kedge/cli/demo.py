@@ -88,7 +88,8 @@ def _clear(home: Path) -> None:
     """Start from nothing, so that the first run really runs; what an earlier demo left is deleted, and nothing else."""
     if not home.exists():
         return
-    if any(home.iterdir()) and not (home / "version.json").exists():
+    # The log is the first thing there, the version comes later: an interrupted start may have left the log alone.
+    if any(home.iterdir()) and not any((home / name).exists() for name in ("hub.log", "version.json")):
         raise StateError(
             f"{home}: is not the data directory of an earlier demo. Move it away, or set KEDGE_HOME to another directory."
         )

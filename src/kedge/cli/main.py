@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import click
 
+from kedge.config import colors
 from kedge.errors import KedgeError
 
 # Name -> one line of help. The command `x` is the object `command` of the module `kedge.cli.x`.
@@ -86,7 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        result = cli.main(args=None if arguments is None else list(arguments), prog_name="kedge", standalone_mode=False)
+        words = None if arguments is None else list(arguments)
+        result = cli.main(args=words, prog_name="kedge", standalone_mode=False, color=colors())
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -56,6 +56,26 @@ def test_a_command_line_that_is_wrong_exits_2(tmp_path: Path) -> None:
     assert "No such command 'runn'" in result.stderr
 
 
+@pytest.mark.parametrize(("variables", "color"), [({}, None), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_colours_are_left_out_where_the_terminal_or_its_user_wants_none(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], color: "bool | None"
+) -> None:
+    for name in ("NO_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    seen: list[bool | None] = []
+
+    @click.command("colours")
+    @click.pass_context
+    def colours(context: click.Context) -> None:
+        seen.append(context.color)
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: colours)
+    cli.main(["colours"])
+    assert seen == [color]
+
+
 def test_the_version_is_an_option_too(tmp_path: Path) -> None:
     by_option, by_command = (run(*words, home=tmp_path) for words in (("--version",), ("version",)))
     assert by_option.stdout.startswith("kedge ")
