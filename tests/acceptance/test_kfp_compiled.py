@@ -308,6 +308,31 @@ def test_more_of_kfp_that_is_only_seen_while_the_step_runs_is_the_real_package_t
     assert outputs(kedge_host, compiled(source, tmp_path)) == {"Output": "contentClient"}
 
 
+MODULES = """
+from kedge import dsl
+
+@dsl.component
+def modules() -> list:
+    import kfp
+    from kfp.dsl import executor, structures
+    assert kfp.Client is kfp.Client
+    return [executor.Executor.__module__, structures.ComponentSpec.__module__, kfp.Client.__module__]
+
+@dsl.pipeline
+def pipeline() -> list:
+    return modules().output
+"""
+
+
+def test_a_step_that_kedge_compiled_gets_the_real_packages_modules_too(kedge_host: RunningHost, tmp_path: Path) -> None:
+    (tmp_path / "pipeline.py").write_text(MODULES)
+    started = kedge_host.client.run(compile_file(tmp_path / "pipeline.py"))
+    ended = kedge_host.client.wait(started["run_id"])
+    assert ended["state"] == "SUCCEEDED", logs(kedge_host, ended)
+    made = next(task for task in kedge_host.client.tasks(started["run_id"]) if task.get("name") == "modules")
+    assert made["outputs"]["parameters"]["Output"] == ["kfp.dsl.executor", "kfp.dsl.structures", "kfp.client.client"]
+
+
 WHOSE = """
 from kfp import dsl
 

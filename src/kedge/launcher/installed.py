@@ -149,21 +149,27 @@ def _load(code: Code) -> Any:
     return function
 
 
-def real(name: str, module: str) -> ModuleType:
-    """A module of the real package, in place of the launcher's own from now on.
+def real(name: str) -> Any:
+    """A name of the real package, which takes the place of the launcher's own from now on.
 
     Args:
-        name: What is wanted of it; named in messages.
-        module: ``kfp`` or below.
+        name: From ``kfp.`` on: of a function, a class, a module.
 
     Raises:
-        AttributeError: There is no such package, as it must be for those who ask with `hasattr`.
+        AttributeError: There is no such name, or no such package, as it must be for those who ask with `hasattr`.
     """
+    module, _, last = name.rpartition(".")
     try:
-        bring(name)
-        return importlib.import_module(module)
+        if _is_launchers(sys.modules.get("kfp")):
+            bring(name)
+        found = importlib.import_module(module)
+        return getattr(found, last) if hasattr(found, last) else importlib.import_module(name)
     except ImportError as error:
         raise AttributeError(str(error)) from None
+
+
+def _is_launchers(module: Optional[ModuleType]) -> bool:
+    return module is not None and os.path.abspath(module.__file__ or "").startswith(_HERE + os.sep)
 
 
 def find_spec(name: str) -> Optional[Any]:

@@ -64,4 +64,4 @@ def __getattr__(name: str) -> Any:
     except AttributeError:
         from kedge.launcher import installed
 
-        return getattr(installed.real("kfp.dsl." + name, "kfp.dsl"), name)
+        return installed.real("kfp.dsl." + name)

@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     from kedge.launcher import installed
 
-    return getattr(installed.real("kfp." + name, "kfp"), name)
+    return installed.real("kfp." + name)
