@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kedge.errors import PipelineError
+from kedge.pipelines import installers
 
 MAX_ARCHIVE = 8 << 20  # bytes, packed; every start of a run carries it
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can say
@@ -31,15 +32,18 @@ class Project:
         digest: sha256 of the archive, in hexadecimal.
         archive: A zip of files by their path below the pipeline's folder.
         files: Those paths, sorted.
+        installs: Whether a module names an installer.
     """
 
     digest: str
     archive: bytes
     files: tuple[str, ...]
+    installs: bool = False
 
     def options(self) -> dict[str, Any]:
         """As a pipeline file carries it: ``platforms.kedge.config.project``."""
-        return {"digest": self.digest, "archive": base64.b64encode(self.archive).decode("ascii")}
+        made = {"digest": self.digest, "archive": base64.b64encode(self.archive).decode("ascii")}
+        return {**made, "installs": True} if self.installs else made
 
 
 def pack(folder: Path, sources: Iterable[str], *, limit: int = MAX_ARCHIVE) -> Project | None:
@@ -62,7 +66,9 @@ def pack(folder: Path, sources: Iterable[str], *, limit: int = MAX_ARCHIVE) -> P
     archive = _zipped(files)
     if len(archive) > limit:
         raise _too_large(folder, files, len(archive), limit)
-    return Project(hashlib.sha256(archive).hexdigest(), archive, tuple(files))
+    modules = (path for path in files.values() if path.suffix == ".py")
+    installs = any(installers.named_in(path.read_text(encoding="utf-8", errors="replace")) for path in modules)
+    return Project(hashlib.sha256(archive).hexdigest(), archive, tuple(files), installs)
 
 
 def neighbours(folder: Path, sources: Iterable[str]) -> dict[str, Path]:

@@ -8,7 +8,6 @@ hundred Pods of a few shared parts. There are three kinds of Pod:
 - a *staged* container: an init container brings the inputs, a sidecar collects the outputs when the user's command has ended.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ import msgspec
 from kedge.errors import PipelineError
 from kedge.kube import names
 from kedge.kube.kinds import Obj
-from kedge.pipelines import platform, platform_spec, task_config, templates
+from kedge.pipelines import installers, platform, platform_spec, task_config, templates
 from kedge.pipelines.engine.graph import title
 from kedge.pipelines.engine.placeholders import PlaceholderError, Renderer, executor_input, facts, for_kubelet, task_uuid
 from kedge.pipelines.engine.types import Artifact, Inputs, RunInfo
@@ -46,8 +45,6 @@ _LAUNCHER = "/kedge/launcher/launcher.pyz"
 _GRACE = 30
 # The sidecar's grace period is its budget for uploads.
 _UPLOAD_GRACE = 600
-# A step that names one of them may change the environment that it runs in, which others share; a comment costs it a mount.
-_INSTALLERS = re.compile(r"\b(pip3?|uv|ensurepip|easy_install|conda|mamba|micromamba)\b")
 _json = msgspec.json.Encoder()
 
 
@@ -120,6 +117,7 @@ class Steps:
         self._run = run
         self._info: RunInfo = run.info()
         self._project = str(spec.project.get("digest", ""))
+        self._project_installs = spec.project.get("installs") is True
         self._surroundings = surroundings
         self._plans: dict[str, StepPlan] = {}
         self._code_maps: dict[str, str] = {}
@@ -213,7 +211,7 @@ class Steps:
         given = self.executor_input(plan, task, attempt, inputs)
         words = self._words(plan, task, given)
         if plan.python is not None:
-            metadata["annotations"][PYTHON_ANNOTATION] = _shared(plan, "python", _python_annotation)
+            metadata["annotations"][PYTHON_ANNOTATION] = _shared(plan, "python", self._python_annotation)
             spec: Obj = self._python_spec(plan, self._step(plan, task, attempt, given), words)
         elif plan.staged:
             spec = self._staged_spec(plan, self._step(plan, task, attempt, given), words)
@@ -284,6 +282,13 @@ class Steps:
             "env": [*step, *runtime, *settings.get("env", ())],
         }
         return {"containers": [container], "volumes": _shared(plan, "volumes", self._python_volumes)}
+
+    def _python_annotation(self, plan: StepPlan) -> str:
+        python = plan.python or templates.PythonStep("", "")
+        found: Obj = {"packages": python.packages, "indexUrls": python.index_urls, "trustedHosts": python.trusted_hosts}
+        if self._project_installs or installers.named_in(python.source):
+            found["installs"] = True
+        return _json.encode(found).decode()
 
     def _python_volumes(self, plan: StepPlan) -> list[Obj]:
         if not plan.code:
@@ -464,14 +469,6 @@ def _shared(plan: StepPlan, name: str, make: Any) -> Any:
     if found is None:
         found = plan.parts[name] = make(plan)
     return found
-
-
-def _python_annotation(plan: StepPlan) -> str:
-    python = plan.python or templates.PythonStep("", "")
-    found: Obj = {"packages": python.packages, "indexUrls": python.index_urls, "trustedHosts": python.trusted_hosts}
-    if _INSTALLERS.search(python.source):
-        found["installs"] = True
-    return _json.encode(found).decode()
 
 
 def _resources(found: Resources, words: _Words) -> Obj:
