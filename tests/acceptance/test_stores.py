@@ -4,6 +4,7 @@ Steps hold no credential of the store, and neither they nor the hub hold an arti
 """
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -396,3 +397,13 @@ def test_a_hosts_root_may_lie_below_tmp_though_steps_have_their_own(tmp_path: Pa
         one, *_ = result(kedge, run, "read").split()
         assert one == "abc"
         assert (tmp_path / "root" / "small" / run / "write" / "0" / "one").read_text() == "abc"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="steps share /tmp elsewhere")
+def test_what_is_imported_from_the_machines_tmp_is_refused_in_words_since_steps_do_not_see_it(
+    host: RunningHost, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("a")
+    run = host.client.wait(submit(host, "counted", uri=tmp_path.as_uri()))
+    assert run["state"] == "FAILED"
+    assert f"input '{tmp_path.as_uri()}': steps have a /tmp of their own and do not see the machine's." in run["error"]["message"]

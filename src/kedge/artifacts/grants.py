@@ -6,7 +6,7 @@ again (`kedge.artifacts.transfers`), and is answered only for what `side` says i
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,11 +25,13 @@ class Grants:
     Args:
         projects: Where project code lies.
         transfers: Makes addresses in object stores.
+        unseen: Whether something lies at a place of this machine that steps do not see.
     """
 
-    def __init__(self, projects: Projects, transfers: Transfers) -> None:
+    def __init__(self, projects: Projects, transfers: Transfers, unseen: Callable[[Path], bool]) -> None:
         self._projects = projects
         self._transfers = transfers
+        self._unseen = unseen
 
     async def of(self, executor_input: Mapping[str, Any], project: str, digests: Mapping[str, str]) -> dict[str, Any]:
         """Make the grants of an executor input.
@@ -61,7 +63,7 @@ class Grants:
         for side in ("inputs", "outputs"):
             artifacts = _artifacts(executor_input, side)
             try:
-                made[side] = {name: [_in_place(one["uri"]) for one in listed] for name, listed in artifacts.items()}
+                made[side] = {name: [self._in_place(one["uri"], side) for one in listed] for name, listed in artifacts.items()}
             except Invalid:
                 return None
             if any(None in grants for grants in made[side].values()):
@@ -78,7 +80,7 @@ class Grants:
         return made
 
     async def _grant(self, uri: str, side: Side, digests: Mapping[str, str]) -> Grant:
-        if (grant := _in_place(uri)) is not None:
+        if (grant := self._in_place(uri, side)) is not None:
             return grant
         if side == "outputs":
             return {"uri": uri, **await self._transfers.write(uri, File())}
@@ -86,6 +88,23 @@ class Grants:
         if uri in digests:
             grant.update({"digest": digests[uri]} if digests[uri] else {"optional": True})
         return grant
+
+    def _in_place(self, uri: str, side: Side) -> Grant | None:
+        """The grant of an address that is none of an object store's.
+
+        Raises:
+            Invalid: The step would not find what lies there.
+        """
+        if _bare(uri):
+            return {"uri": uri}
+        if (path := local_path(uri)) is None:
+            return None if scheme(uri) in REMOTE_SCHEMES else {"uri": uri}  # https://…, hf://…: the step's own library fetches it
+        if side == "inputs" and self._unseen(path):
+            raise Invalid(
+                f"input {uri!r}: steps have a /tmp of their own and do not see the machine's. Move the file elsewhere and import "
+                "it from there, or put it into the object store."
+            )
+        return {"uri": uri, "path": str(path)}
 
 
 def give_outputs(grants: Mapping[str, Any], user: int) -> None:
@@ -129,15 +148,6 @@ def _artifacts(executor_input: Mapping[str, Any], side: Side) -> dict[str, list[
 
 def _given(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from value.get("artifacts") or []
-
-
-def _in_place(uri: str) -> Grant | None:
-    """The grant of an address that is none of an object store's."""
-    if _bare(uri):
-        return {"uri": uri}
-    if (path := local_path(uri)) is not None:
-        return {"uri": uri, "path": str(path)}
-    return None if scheme(uri) in REMOTE_SCHEMES else {"uri": uri}  # https://…, hf://…: the step's own library fetches it
 
 
 def _bare(uri: str) -> bool:

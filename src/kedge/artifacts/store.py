@@ -54,7 +54,7 @@ class ArtifactStore:
         self.root = root.rstrip("/") or self.folder.absolute().as_uri()
         self._remote = Remote(environ or {}, clock or SystemClock())
         self.transfers = Transfers(self._remote)
-        self.grants = Grants(self.projects, self.transfers)
+        self.grants = Grants(self.projects, self.transfers, self._unseen)
 
     async def check_root(self, uri: str) -> None:
         """Make sure that runs can write below an address.
@@ -64,7 +64,7 @@ class ArtifactStore:
         """
         path = local_path(uri)
         if path is not None:
-            if hidden(path, (self.folder.absolute().parent, local_path(self.root))):
+            if self._hidden(path):
                 raise Invalid(
                     f"pipeline root {uri!r}: steps have a /tmp of their own and do not see the machine's. Use a folder "
                     f"elsewhere, or start the host with KEDGE_ARTIFACTS={path}."
@@ -81,6 +81,12 @@ class ArtifactStore:
         else:
             known = ", ".join(f"{name}://" for name in ("file", *REMOTE_SCHEMES))
             raise Invalid(f"pipeline root {uri!r}: artifacts cannot be written there. Use one of {known}.")
+
+    def _hidden(self, path: Path) -> bool:
+        return hidden(path, (self.folder.absolute().parent, local_path(self.root)))
+
+    def _unseen(self, path: Path) -> bool:
+        return self._hidden(path) and path.exists()
 
     async def exists(self, uri: str) -> bool:
         """Whether something lies at an address; ``False`` too for addresses that cannot be asked."""
