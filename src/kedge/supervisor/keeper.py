@@ -142,7 +142,6 @@ class Keeper:
         self._started(container)
 
     def _started(self, container: Container) -> None:
-        container.release()
         container.start = identity.start_time(container.pid)
         container.started_at = identity.now()
         self._by_pid[container.pid] = container
@@ -152,6 +151,7 @@ class Keeper:
             with contextlib.suppress(OSError):  # it may have died already; its exit says how
                 container.gate.send(b"g")
         container.told = True
+        container.release()  # only now: the process waits for the word above
         self._watch_memory(container, container.spec.get("memory", 0))
         self._tell(record | {"event": "started"})
         if container.stopping:  # it was told to when it had no process yet

@@ -125,7 +125,7 @@ class Server:
 
     def _hear(self, connection: Connection) -> None:
         try:
-            data = connection.sock.recv(1 << 18)
+            data = connection.sock.recv(1 << 16)  # as much as is not mapped anew for each call
         except BlockingIOError:
             return
         except OSError:
