@@ -20,6 +20,8 @@ PatchType = Literal["json", "merge", "strategic"]
 Patch = Mapping[str, Any] | list[Any]  # a list is a JSON patch
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
+_PAGE = 200  # objects that are held at once where all of them are looked at
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -89,6 +91,19 @@ class Reader(Protocol):
     ) -> AsyncIterator[WatchEvent]:
         """Yield changes after ``resource_version`` until cancelled. An object that stops matching is seen as ``DELETED``."""
         ...
+
+
+async def pages(
+    reader: Reader, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+) -> AsyncIterator[Page]:
+    """Read a list a page at a time: the first page has one, and all show the same moment. Arguments as of `Reader.list`."""
+    token: str | None = None
+    while True:
+        page = await reader.list(kind, namespace, labels=labels, fields=fields, limit=_PAGE, continue_=token)
+        yield page
+        token = page.continue_
+        if token is None:
+            return
 
 
 class Writer(Protocol):

@@ -11,13 +11,12 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Self
 
 from kedge import errors
-from kedge.client.types import Reader, WatchEvent
+from kedge.client.types import Reader, WatchEvent, pages
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import Key, key_of
 
 _log = logging.getLogger(__name__)
-_PAGE = 500
 _LAST_DELAY = 30.0
 
 Handler = Callable[[Obj | None, Obj | None], None]
@@ -127,20 +126,17 @@ class Informer:
 
     async def _list(self) -> None:
         found = dict[Key, Obj]()
-        token: str | None = None
-        while True:
-            page = await self._client.list(self.kind, self._namespace, **self._selectors, limit=_PAGE, continue_=token)
+        version = ""
+        async for page in pages(self._client, self.kind, self._namespace, **self._selectors):
+            version = page.resource_version
             for obj in page.items:
                 kept = self._keep(obj)
                 found[key_of(kept)] = kept
-            token = page.continue_
-            if token is None:
-                break
         for key in [key for key in self._objects if key not in found]:
             self._put(key, None)
         for key, obj in found.items():
             self._put(key, obj)
-        self._version = page.resource_version
+        self._version = version
         self._failures = 0
         self._synced.set()
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
-from kedge.client.types import Client, WatchEvent
+from kedge.client.types import Client, WatchEvent, pages
 from kedge.config import Settings
 from kedge.control.background import Background
 from kedge.errors import ApiError, Conflict, Gone, KedgeError, NotFound
@@ -172,15 +172,17 @@ class NodeAgent:
 
     async def _adopt(self, records: Iterable[Obj]) -> str:
         """Compare what runs with the Pods that there are; returns where to watch from."""
-        page = await self._client.list(POD, fields=f"spec.nodeName={self._node_name}")
         by_pod: dict[str, list[Obj]] = {}
         for record in records:
             by_pod.setdefault(record["id"].split("/")[0], []).append(record)
         known: set[str] = set()
-        for pod in page.items:
-            uid = pod["metadata"]["uid"]
-            known.add(uid)
-            self._see(pod, by_pod.get(uid, []), hurry=_HURRY_SECONDS)
+        resource_version = ""
+        async for page in pages(self._client, POD, fields=f"spec.nodeName={self._node_name}"):
+            resource_version = page.resource_version
+            for pod in page.items:
+                uid = pod["metadata"]["uid"]
+                known.add(uid)
+                self._see(pod, by_pod.get(uid, []), hurry=_HURRY_SECONDS)
         for uid, strays in by_pod.items():
             if uid not in known:
                 self._end_strays(strays)
@@ -189,7 +191,7 @@ class NodeAgent:
             self._heard(record)
         await asyncio.to_thread(_sweep, self._pods, known)
         self._admit()
-        return page.resource_version
+        return resource_version
 
     def _end_strays(self, records: Iterable[Obj]) -> None:
         """Kill containers of Pods that are not there any more, or are over."""

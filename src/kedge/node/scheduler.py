@@ -19,7 +19,6 @@ from kedge.kube.clock import Clock, Ids, parse_timestamp
 from kedge.kube.core import NODE, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import Key, key_of
-from kedge.kube.pods import is_over
 from kedge.node import scheduling
 from kedge.node.events import Events
 from kedge.node.scheduling import Fault
@@ -134,8 +133,7 @@ class Scheduler:
             self._controller.queue.add(key)
 
     async def _pods_of_node(self) -> list[Obj]:
-        page = await self._client.list(POD, fields=self._here)
-        pods = [pod for pod in page.items if not is_over(pod)]
+        pods = (await self._client.list(POD, fields=f"{self._here},status.phase!=Succeeded,status.phase!=Failed")).items
         self._keepers = {pod["metadata"]["uid"] for pod in pods if scheduling.keeps_others_away(pod)}
         return pods
 

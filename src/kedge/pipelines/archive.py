@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kedge.client.types import Reader
+from kedge.client.types import Reader, pages
 from kedge.control.background import Background
 from kedge.errors import KedgeError
 from kedge.kube.clock import Clock, parse_timestamp
@@ -103,8 +103,11 @@ class LogArchive:
     async def _run(self) -> None:
         labels = f"{RECORDED_LABEL}=true"
         try:
-            for pod in (await self._parts.reader.list(POD, labels=labels)).items:
-                self._waiting.put_nowait(pod)
+            async for page in pages(self._parts.reader, POD, labels=labels):
+                for pod in page.items:
+                    await self._parts.clock.sleep(0)
+                    if await self._missing(pod):
+                        self._waiting.put_nowait(pod)
         except KedgeError as error:
             _log.warning("logs of steps that ended before this start are not copied", extra={"error": str(error)})
         while True:
@@ -131,13 +134,18 @@ class LogArchive:
             self._waiting.put_nowait(pod)
             await self._parts.clock.sleep(_RETRY)
 
-    async def _copy(self, pod: Obj) -> None:
+    async def _missing(self, pod: Obj) -> str:
+        """Where the log of a Pod is to be copied to; ``""`` when it is there, or nobody wants it any more."""
         reference = observations.reference(pod)
         record = self._parts.history.run(reference.run) if reference is not None else None
-        if reference is None or record is None or self._parts.logs is None:
-            return
+        if reference is None or record is None:
+            return ""
         uri = address(record, reference.task, reference.attempt)
-        if await self._parts.artifacts.exists(uri):
+        return "" if await self._parts.artifacts.exists(uri) else uri
+
+    async def _copy(self, pod: Obj) -> None:
+        uri = await self._missing(pod)
+        if not uri or self._parts.logs is None:
             return
         with tempfile.TemporaryDirectory(prefix="kedge-log-") as folder:
             copy = Path(folder, NAME)
@@ -147,7 +155,7 @@ class LogArchive:
                         file.write(piece)
             except KedgeError:
                 return  # it never started, or its directory is gone already
-            if self._parts.history.run(record.id) is not None:  # not deleted meanwhile
+            if await self._missing(pod):  # its run was not deleted meanwhile
                 await self._parts.artifacts.take(uri, "", copy)
 
 

@@ -4,9 +4,10 @@ An object is stored as JSON without its resourceVersion, which is the number of 
 handed out are shared with every other reader: a verb that changes one decodes its own copy (`Core.copy`).
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import msgspec
 
@@ -84,6 +85,19 @@ class Core:
                 del self._loaded[next(iter(self._loaded))]
             self._loaded[record.revision] = obj
         return obj
+
+    def glance(self, record: Record) -> Obj:
+        """The same, of many: what is not at hand is not kept, so that a list does not drive out what is worked on."""
+        return self._loaded.get(record.revision) or copy(record)
+
+    def part(self, record: Record, kind: Kind) -> Obj:
+        """What an object can be selected by, to be read only: without the rest it is read in a fifth of the time."""
+        if (obj := self._loaded.get(record.revision)) is not None:
+            return obj
+        try:
+            return _selectable(kind.field_selectors).decode(record.value)
+        except msgspec.ValidationError:  # a part that is null
+            return self.load(record)
 
     def previous(self, record: Record) -> Obj | None:
         """The object as it was before a record, to be read only; without a resourceVersion."""
@@ -167,6 +181,24 @@ def prefix(target: Target) -> str:
     if target.kind.namespaced and target.namespace is not None:
         return f"/registry/{target.kind.resource}/{target.namespace}/"
     return f"/registry/{target.kind.resource}/"
+
+
+@functools.cache
+def _selectable(paths: tuple[str, ...]) -> "msgspec.json.Decoder[Obj]":
+    """Reads of an object its labels, what every kind can be selected by, and these paths."""
+    tree: Obj = {"metadata": {"labels": Any, "name": Any, "namespace": Any}}
+    for path in paths:
+        *parents, leaf = path.split(".")
+        inner = tree
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[leaf] = Any
+    return msgspec.json.Decoder(_typed(tree))
+
+
+def _typed(tree: Obj) -> Any:
+    fields = {name: _typed(inner) if isinstance(inner, dict) else inner for name, inner in tree.items()}
+    return TypedDict("Part", fields, total=False)  # pyright: ignore[reportArgumentType]  # its fields are data here
 
 
 def copy(record: Record) -> Obj:

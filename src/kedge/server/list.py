@@ -69,10 +69,7 @@ def listing(core: Core, target: Target, query: Query) -> Page:
                 "the continue token is too old: what this list began with is no longer kept. List again without it."
             ) from error
         revision = found.revision
-        for record in found.records:
-            obj = core.load(record)
-            if matches is None or matches(obj):
-                items.append(obj)
+        items += (core.glance(each) for each in found.records if matches is None or matches(core.part(each, target.kind)))
         if not found.more:
             return Page(items, str(revision))
         start = found.records[-1].key

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from kedge import errors
-from kedge.client.types import Client
+from kedge.client.types import Client, pages
 from kedge.control.controller import Controller
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import EVENT
@@ -11,7 +11,6 @@ from kedge.kube.kinds import Obj
 from kedge.kube.metadata import key_of, uid_of
 
 LIFETIME = 3600.0  # seconds
-_PAGE = 500
 _PAUSE = 300.0  # seconds between two looks at least: nobody minds an Event that is five minutes too old
 EVERYWHERE = "everywhere"
 
@@ -38,9 +37,8 @@ def events_controller(client: Client, clock: Clock) -> Controller[str]:
     """The controller that deletes old Events. It has one key and looks again when the next Event is due."""
 
     async def sweep(_: str) -> float | None:
-        now, due, token = clock.now(), LIFETIME, None
-        while True:
-            page = await client.list(EVENT, limit=_PAGE, continue_=token)
+        now, due = clock.now(), LIFETIME
+        async for page in pages(client, EVENT):
             for event in page.items:
                 seen = last_seen(event)
                 left = LIFETIME - (now - seen).total_seconds() if seen else 0.0
@@ -52,9 +50,7 @@ def events_controller(client: Client, clock: Clock) -> Controller[str]:
                     await client.delete(EVENT, key.name, key.namespace, uid=uid_of(event))
                 except (errors.NotFound, errors.Conflict):
                     continue
-            token = page.continue_
-            if token is None:
-                return max(due, _PAUSE)
+        return max(due, _PAUSE)
 
     controller = Controller[str]("events", sweep, clock)
     controller.queue.add(EVERYWHERE)

@@ -50,6 +50,9 @@ class GarbageCollector:
 
     async def observe(self, reader: Reader, key: Item) -> Seen | None:
         """Look at an object, its owners and what it owns."""
+        known = self._graph.get(key)
+        if known is not None and not is_deleting(known) and all(_stays(self._graph, known, each) for each in owners(known)):
+            return None  # at a start its owners were not known yet when it was; when one of them goes, it is looked at again
         try:
             obj = await reader.get(key.kind, key.key.name, key.key.namespace or None)
         except errors.NotFound:

@@ -82,6 +82,10 @@ class Graph:
                 return informer.kind, obj
         return None
 
+    def get(self, item: Item) -> Obj | None:
+        """One object, as far as it is known."""
+        return self._informers[item.kind.resource].get(item.key)
+
     def dependents(self, uid: str) -> list[tuple[Kind, Obj]]:
         """The objects that name an owner."""
         return [(informer.kind, obj) for informer in self._informers.values() for obj in informer.find(_BY_OWNER, uid)]
