@@ -217,6 +217,19 @@ async def test_a_pod_runs_when_what_it_wants_to_be_beside_runs(scheduled: Schedu
     await scheduled.node.ended("friend")
 
 
+async def test_priorities_and_spreads_change_nothing_on_one_node(scheduled: Scheduled) -> None:
+    """A Pod of a high priority waits for one that came before it."""
+    whole = {"resources": {"requests": {"cpu": scheduled.node.api.get(NODE, "here")["status"]["allocatable"]["cpu"]}}}
+    spread = {"maxSkew": 1, "topologyKey": "no-such-label", "whenUnsatisfiable": "DoNotSchedule", "minDomains": 2}
+    wanted: list[Obj] = [{}, {"priorityClassName": "low"}, {"priorityClassName": "high", "topologySpreadConstraints": [spread]}]
+    for number, spec in enumerate(wanted):
+        scheduled.pod(f"p{number}", "date +%s%N; sleep 0.2", container=whole, **spec)
+    for number in range(3):
+        assert (await scheduled.node.ended(f"p{number}"))["status"]["phase"] == "Succeeded"
+    began = [int(await scheduled.node.log(f"p{number}")) for number in range(3)]
+    assert began == sorted(began)
+
+
 async def test_a_gated_pod_waits_until_its_gates_are_gone(scheduled: Scheduled) -> None:
     scheduled.pod("gated", schedulingGates=[{"name": "example.com/quota"}])
     assert "example.com/quota" in await scheduled.waits("gated", "SchedulingGated")
