@@ -7,10 +7,13 @@ texts, kfp mistakes two things, and no backend can run the result as it stands:
 - a loop's own item is also taken from outside of the loop, where it is not: such inputs are left out;
 - so is a part of an item, as if the task that made the list gave it out: who wants it finds it in the item.
 
+Before 2.14 it forgets the values in texts within lists and mappings: its own mark for them stays behind, and is made a reference.
+
 Options for Kubernetes refer to values as well. kfp-kubernetes before 2.14 writes each as if its task stood in the pipeline's own
 DAG: within a group the value is handed down, and the option refers to it there.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +22,7 @@ from kedge.pipelines.spec import ITEM_PART
 Json = dict[str, Any]
 _PREFIX = "pipelinechannel--"
 _ITEM = "loop-item"
+_MARK = re.compile(r"\{\{channel:task=([^;]*);name=([^;]*);type=[^;]*;\}\}")
 
 
 def mend(pipeline: Json) -> bool:
@@ -31,7 +35,7 @@ def mend(pipeline: Json) -> bool:
         Whether anything was wrong.
     """
     wires = _Wires(pipeline)
-    wrong = wires.leave_out_items() | wires.leave_out_parts()
+    wrong = wires.refer_in_texts() | wires.leave_out_items() | wires.leave_out_parts()
     missing = list(wires.missing())
     for component, name, declared in missing:
         wires.hand_down(component, name, declared)
@@ -71,6 +75,43 @@ def _sources(value: Any) -> Iterator[Json]:
 class _Wires:
     def __init__(self, pipeline: Json) -> None:
         self._components: dict[str, Json] = {"": pipeline["root"], **pipeline.get("components", {})}
+
+    def refer_in_texts(self) -> bool:
+        """Let texts within constants refer to values, which tasks then take; whether there were such."""
+        wrong = False
+        for component, task in list(self.tasks()):
+            sources = task.get("inputs", {}).get("parameters", {})
+            constants = [
+                source["runtimeValue"] for source in sources.values() if "constant" in (source.get("runtimeValue") or {})
+            ]
+            taken: dict[str, Json] = {}
+            for value in constants:
+                value["constant"] = self._referring(value["constant"], component, taken)
+            wrong = wrong or bool(taken)
+            for name, source in taken.items():
+                sources.setdefault(name, source)
+        return wrong
+
+    def _referring(self, value: Any, component: str, taken: dict[str, Json]) -> Any:
+        if isinstance(value, list):
+            return [self._referring(item, component, taken) for item in value]
+        if isinstance(value, dict):
+            return {key: self._referring(item, component, taken) for key, item in value.items()}
+        if not isinstance(value, str) or "{{channel:" not in value:
+            return value
+
+        def reference(mark: re.Match[str]) -> str:
+            name = _PREFIX + "-".join(filter(None, mark.groups()))
+            whole, part, field = name.partition(ITEM_PART)
+            declared = self._declared(whole.removeprefix(_PREFIX)) or self._output(*mark.groups())
+            if declared is None:
+                return mark[0]
+            source = taken[name] = self._source(component, whole, declared)
+            if part:
+                source["parameterExpressionSelector"] = f'parseJson(string_value)["{field}"]'
+            return "{{$.inputs.parameters['" + name + "']}}"
+
+        return _MARK.sub(reference, value)
 
     def leave_out_items(self) -> bool:
         """Leave out the items of loops that are taken where there are none; whether there were such."""

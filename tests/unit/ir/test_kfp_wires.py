@@ -145,3 +145,37 @@ def test_what_leads_nowhere_stays_and_is_said_when_the_options_are_checked() -> 
         made, options = grouped(dict(source))
         assert not kfp_wires.mend_options(made, options)
         assert options["exec-step"]["tolerations"][1]["tolerationJson"] == source
+
+
+def test_values_in_texts_within_constants_are_taken_from_wherever_their_marks_say() -> None:
+    def mark(producer: str, name: str) -> str:
+        return "{{channel:task=" + producer + ";name=" + name + ";type=String;}}"
+
+    def taken(name: str) -> str:
+        return "{{$.inputs.parameters['pipelinechannel--" + name + "']}}"
+
+    item = "rows-loop-item"
+    texts = [
+        f"<{mark('', 'word')}>",
+        {"made": mark("made", "Output"), "part": f"{mark('', f'{item}-subvar-a')}!"},
+        mark("no", "x"),
+    ]
+    made = pipeline({"pipelinechannel--rows": given("pipelinechannel--rows")}, {}, {})
+    made["root"]["inputDefinitions"]["parameters"]["word"] = {"parameterType": "STRING"}
+    step = {"componentRef": {"name": "comp-step"}, "inputs": {"parameters": {"texts": {"runtimeValue": {"constant": texts}}}}}
+    made["components"]["inner"]["dag"]["tasks"]["step"] = step
+    assert kfp_wires.mend(made)
+    word, output, part = "word", "made-Output", f"{item}-subvar-a"
+    referring = [f"<{taken(word)}>", {"made": taken(output), "part": f"{taken(part)}!"}, texts[2]]
+    assert step["inputs"]["parameters"] == {
+        "texts": {"runtimeValue": {"constant": referring}},
+        "pipelinechannel--word": given("pipelinechannel--word"),
+        "pipelinechannel--made-Output": given("pipelinechannel--made-Output"),
+        f"pipelinechannel--{part}": {
+            **given(f"pipelinechannel--{item}"), "parameterExpressionSelector": 'parseJson(string_value)["a"]',
+        },
+    }  # fmt: skip
+    tasks = made["root"]["dag"]["tasks"]
+    assert tasks["outer"]["inputs"]["parameters"]["pipelinechannel--word"] == given("word")
+    assert "taskOutputParameter" in tasks["outer"]["inputs"]["parameters"]["pipelinechannel--made-Output"]
+    assert not kfp_wires.mend(made)
