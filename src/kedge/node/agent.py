@@ -70,7 +70,7 @@ class NodeAgent:
         self._uv = Uv(settings.environ)
         self._interpreters = Interpreters(self._uv, settings.environ)
         self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
-        self._cleaner = Cleaner()
+        self._cleaner = Cleaner(clock)
         self._devices = Devices(client, devices.discover(settings.environ, settings.gpus))
         machine = capacity.of_machine(other=self._devices.resources)
         self._registration = Registration(client, clock, settings, node_name, machine)

@@ -5,18 +5,26 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from kedge.control.background import Background
+from kedge.control.quiet import Quiet
+from kedge.kube.clock import Clock
+
 _QUIET_SECONDS = 0.5
 _LONGEST_SECONDS = 5.0  # what lies there takes space: so long it waits where Pods end without a pause
 
 
 class Cleaner:
-    """What has to be removed."""
+    """What has to be removed.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Waits.
+    """
+
+    def __init__(self, clock: Clock) -> None:
         self._due: dict[Path, bool] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._last = self._until = 0.0
-        self._at_work: set[asyncio.Future[None]] = set()
+        self._quiet = Quiet(clock, _QUIET_SECONDS, longest=_LONGEST_SECONDS)
+        self._background = Background("what Pods leave behind")
+        self._waiting: asyncio.Task[None] | None = None
 
     def add(self, directory: Path, *, keep_logs: bool) -> None:
         """Remove a Pod's directory, or all of it but its logs, soon.
@@ -26,32 +34,21 @@ class Cleaner:
             keep_logs: Whether its logs are still wanted.
         """
         self._due[directory] = keep_logs and self._due.get(directory, True)
-        loop = asyncio.get_running_loop()
-        self._last = loop.time()
-        if self._timer is None:
-            self._until = self._last + _LONGEST_SECONDS
-            self._timer = loop.call_later(_QUIET_SECONDS, self._begin_if_quiet)
+        self._quiet.stir()
+        if self._waiting is None:
+            self._waiting = self._background.start(self._clean())
 
     async def close(self) -> None:
         """Remove what is due, now."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._begin()
-        await asyncio.gather(*self._at_work)
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.to_thread(_clean_all, self._due)
+        await self._background.finish()
 
-    def _begin_if_quiet(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = min(self._last + _QUIET_SECONDS, self._until)
-        if loop.time() < due:
-            self._timer = loop.call_at(due, self._begin_if_quiet)
-        else:
-            self._begin()
-
-    def _begin(self) -> None:
-        due, self._due, self._timer = self._due, {}, None
-        work = asyncio.get_running_loop().run_in_executor(None, _clean_all, due)
-        self._at_work.add(work)
-        work.add_done_callback(self._at_work.discard)
+    async def _clean(self) -> None:
+        await self._quiet.wait()
+        due, self._due, self._waiting = self._due, {}, None
+        await asyncio.to_thread(_clean_all, due)
 
 
 def _clean_all(due: dict[Path, bool]) -> None:

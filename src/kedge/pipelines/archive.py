@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kedge.client.types import Reader, pages
 from kedge.control.background import Background
+from kedge.control.quiet import Quiet
 from kedge.errors import KedgeError
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
@@ -65,11 +66,11 @@ class LogArchive:
         self._parts = parts
         self._waiting: asyncio.Queue[Obj] = asyncio.Queue()
         self._background = Background("logs of ended steps")
-        self._settled_at = parts.clock.monotonic()
+        self._quiet = Quiet(parts.clock, _QUIET, longest=_LONGEST)
 
     def settled(self, pod: Obj) -> None:
         """A Pod's result is recorded: copy its log, later."""
-        self._settled_at = self._parts.clock.monotonic()
+        self._quiet.stir()
         self._waiting.put_nowait(pod)
 
     async def start(self) -> None:
@@ -112,18 +113,11 @@ class LogArchive:
             _log.warning("logs of steps that ended before this start are not copied", extra={"error": str(error)})
         while True:
             pods = [await self._waiting.get()]
-            await self._rest()
+            await self._quiet.wait()
             while not self._waiting.empty():
                 pods.append(self._waiting.get_nowait())
             for pod in pods:
                 await self._try_to_copy(pod)
-
-    async def _rest(self) -> None:
-        """Wait for a moment in which no step ends, but not for long."""
-        clock = self._parts.clock
-        until = clock.monotonic() + _LONGEST
-        while (due := min(self._settled_at + _QUIET, until)) > (now := clock.monotonic()):
-            await clock.sleep(due - now)
 
     async def _try_to_copy(self, pod: Obj) -> None:
         await self._parts.clock.sleep(0)
