@@ -147,6 +147,15 @@ class _Background:
         if not self.failed.done():
             self.failed.set_exception(error)
 
+    async def reach(self, point: Coroutine[Any, Any, None]) -> None:
+        """Wait for a point of the start; raises why it will never come, if something has failed before."""
+        waiting = asyncio.create_task(point)
+        await asyncio.wait({waiting, self.failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            waiting.cancel()
+            self.failed.result()
+        await waiting
+
     async def stop(self) -> None:
         for task in reversed(self._tasks):
             task.cancel()
@@ -197,7 +206,7 @@ async def _parts(
             _surroundings(settings, client, node, artifacts, http=http, parts=(clock, ids)),
             _limits(settings),
         )
-        feature.database.on_damage = background.give_up
+        feature.database.on_damage = store.on_damage = background.give_up
         routes = [
             *feature.routes(authenticator, __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
@@ -210,10 +219,8 @@ async def _parts(
             background.start("claims", Provisioner(client, clock, ids, settings.claims).run())
             background.start("scheduler", scheduler.run())
             background.start("taints", Taints(client, clock, ids, NODE).run())
-            await scheduler.ready()
-            await feature.start()
-            if background.failed.done():
-                background.failed.result()
+            await background.reach(scheduler.ready())
+            await background.reach(feature.start())
             await listeners.start(LoopbackGuard(web), keys.certificate, keys.key)
             access = kubeconfig.Access(https, ca=keys.ca.read_text(), token=owner_token)
             kubeconfig.write(home.path / "kubeconfig", access)

@@ -380,6 +380,21 @@ def test_a_large_history_that_is_damaged_inside_ends_the_host_with_one_message(
     assert (result.returncode, result.stdout, result.stderr) == (1, "", f"kedge: {path}: {told}")
 
 
+def test_an_object_store_that_is_damaged_inside_ends_the_host_with_one_message(own_host: RunningHost) -> None:
+    own_host.client.wait(own_host.client.run(pipelines.chain(20))["run_id"])
+    own_host.kill()
+    path = own_host.home / "objects.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size, count),) = database.execute("SELECT page_size, page_count FROM pragma_page_size(), pragma_page_count()")
+    with path.open("r+b") as file:
+        file.seek(count // 2 * size)
+        file.write(b"\xff" * size * (count // 4))
+    result = own_host.cli("up")
+    told = DAMAGED["objects.db"].replace("file is not a database", "database disk image is malformed")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"kedge: {path}: {told}")
+
+
 @contextlib.contextmanager
 def small_disk(where: Path) -> Generator[None]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", where], check=True)

@@ -13,7 +13,7 @@ moments, never the file. ``FULL`` waits for the disk at each write.
 
 import sqlite3
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from kedge.store.memory import check_head, exists, expired
 from kedge.store.subscribers import Subscribers
 from kedge.store.types import Callback, Listing, Record, Unsubscribe
 
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FORMAT = 1  # PRAGMA user_version; raise it with a migration
 _COMPACT_EVERY = 512  # writes between automatic compactions: a few milliseconds each
 _KEEP = 10_000  # revisions of history that a client may fall behind before it must list again
@@ -80,6 +81,7 @@ class ObjectLog:
 
     Attributes:
         written: How long writes took.
+        on_damage: Called when the file turns out to be damaged, before that is raised.
 
     Raises:
         StateError: The file is not such a log, is damaged, or was written by a newer version.
@@ -93,6 +95,7 @@ class ObjectLog:
         self._heads: dict[str, Record] = {}
         self._open = False
         self.written = Histogram()
+        self.on_damage: Callable[[errors.StateError], None] | None = None
         with self._translated():
             if self._path != ":memory:":
                 Path(path).touch(mode=0o600)
@@ -258,7 +261,10 @@ class ObjectLog:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise _translate(error, self._path) from error
+            meaning = _translate(error, self._path)
+            if _primary(error) in _DAMAGE and self.on_damage is not None and isinstance(meaning, errors.StateError):
+                self.on_damage(meaning)
+            raise meaning from error
         except OSError as error:
             raise errors.StateError(f"{self._path}: cannot be opened: {error.strerror}. Make its directory writable.") from error
 
@@ -268,16 +274,20 @@ def _change(row: tuple[str, int, bytes | None, int, int, bytes | None]) -> Recor
     return Record(key, number, (previous if value is None else value) or b"", made or number, bool(deleted), previous)
 
 
-def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
+def _primary(error: sqlite3.DatabaseError) -> int | None:
     code: Any = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
+    return code & 0xFF if isinstance(code, int) else None
+
+
+def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
+    primary = _primary(error)
     if primary == sqlite3.SQLITE_FULL:
         return errors.Unavailable(f"{path}: the disk is full. Free some space there; nothing was lost, and it can go on at once.")
     if primary == sqlite3.SQLITE_IOERR:
         return errors.Unavailable(
             f"{path}: the disk refused ({error}). Check its free space and health (df, dmesg), then try again."
         )
-    if primary in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if primary in _DAMAGE:
         return errors.StateError(
             f"{path}: the object store is damaged ({error}). Restore it from a backup, or move it away (with its -wal and -shm "
             "files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay."
