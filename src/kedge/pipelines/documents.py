@@ -31,6 +31,8 @@ _DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _MAX_VALUES = 5_000_000
 _MAX_MERGED = 100_000
 _MAX_BITS = 4096  # of an integer; Python itself refuses to write one of 4,300 digits as text
+_HEADER = "# PIPELINE DEFINITION\n"
+_BEGIN = re.compile("^(?:components|deploymentSpec):$", re.MULTILINE)
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _KEYS = frozenset({f"{_TAG}int", f"{_TAG}float", f"{_TAG}bool", f"{_TAG}null"})
@@ -156,7 +158,7 @@ def read(text: str | bytes, source: str = "the pipeline file") -> Document:
             if twice is not None:
                 raise PipelineError(f"{source}: not a pipeline: the key {twice!r} stands twice in one object. Keep one of them.")
             return document(value, source)
-    return _from_values([value for value in _load(text, source) if value is not None], source)
+    return _from_values([value for value in _load(_without_header(text), source) if value is not None], source)
 
 
 def document(value: Any, source: str = "the pipeline") -> Document:
@@ -190,6 +192,12 @@ def _decoded(text: str | bytes, source: str) -> str:
         raise PipelineError(
             f"{source}: not a pipeline: {where} is not UTF-8 text. Give the YAML or JSON file that the compiler wrote."
         ) from error
+
+
+def _without_header(text: str) -> str:
+    """Make all that kfp says at the beginning a comment: of a default with several lines it comments only the first."""
+    begin = _BEGIN.search(text) if text.startswith(_HEADER) else None
+    return text if begin is None else "#\n" * text.count("\n", 0, begin.start()) + text[begin.start() :]
 
 
 def _load(text: str, source: str) -> list[Any]:

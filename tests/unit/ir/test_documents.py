@@ -176,3 +176,11 @@ def test_source_code_is_written_as_a_block() -> None:
 def test_shared_values_are_written_out() -> None:
     shared = {"a": 1}
     assert "&" not in documents.write(Document({**SPEC, "x": shared, "y": shared}))
+
+
+def test_what_kfp_says_at_the_beginning_of_a_file_may_have_several_lines() -> None:
+    header = "# PIPELINE DEFINITION\n# Name: p\n# Inputs:\n#    text: str [Default: 'one\n  two: {\n']\n"
+    body = "components:\n  a: {}\nroot: {}\npipelineInfo: {name: p}\nschemaVersion: 2.1.0\n"
+    assert documents.read(header + body).pipeline["pipelineInfo"] == {"name": "p"}
+    with pytest.raises(PipelineError, match="line 9, column 5"):
+        documents.read(header + "components:\n  a: {\n b: ]")
