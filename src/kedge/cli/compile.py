@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from kedge.cli.files import load
+from kedge.errors import PipelineError
 from kedge.pipelines import documents
 
 
@@ -28,5 +29,11 @@ def command(*, file: Path, output: Path | None, pipeline: str | None) -> None:
         sys.stdout.write(text)
         return
     target = output or file.with_suffix(".yaml")
-    target.write_text(text)
+    if target.exists() and target.samefile(file):
+        raise PipelineError(f"{target}: is what is compiled, and would be overwritten. Name another file with --output.")
+    try:
+        target.write_text(text)
+    except OSError as error:
+        error.filename = str(target)  # which a disk that is full does not say
+        raise
     click.echo(f"Wrote {target}.")

@@ -7,7 +7,9 @@ Exit status: 0 done; 1 it failed, and standard error says what, where, why and h
 130 interrupted.
 """
 
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -34,6 +36,20 @@ COMMANDS = {
     "schedules": "Run pipelines again and again: by cron or every so often.",
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",
+}
+
+
+# What the machine says of a file or folder that the user named -> what to do.
+_FIXES = {
+    errno.ENOENT: "Make the folder first, or name another.",
+    errno.ENOTDIR: "A part of it is a file: name another.",
+    errno.EISDIR: "Name a file in it.",
+    errno.EACCES: "Name another that you may use, or change its permissions.",
+    errno.EPERM: "Name another that you may use, or change its permissions.",
+    errno.EROFS: "Name another that can be written.",
+    errno.ENAMETOOLONG: "Name it shorter.",
+    errno.ENOSPC: "Make room on its disk, or write elsewhere.",
+    errno.EDQUOT: "Make room on its disk, or write elsewhere.",
 }
 
 
@@ -86,6 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed (`>&-`): nobody reads it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # for as long as the process lives
     try:
         words = None if arguments is None else list(arguments)
         result = cli.main(args=words, prog_name="kedge", standalone_mode=False, color=colors())
@@ -102,6 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has gone: nothing is wrong, and nobody is there to be told.
         sys.stdout = None
         return 0
+    except OSError as error:
+        if (fix := _FIXES.get(error.errno or 0)) is None:
+            raise
+        if error.filename is None:
+            sys.stdout = None  # it may be what could not be written: there is no use in trying again with what is left
+        click.echo(f"kedge: {error.filename or 'the output'}: {error.strerror}. {fix}", err=True)
+        return 1
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # A defect; or the answer of a host that runs other code.
         from kedge.cli.session import other_code  # noqa: PLC0415

@@ -11,6 +11,19 @@ import pytest
 
 from kedge.cli import main as cli
 
+PIPELINE = """
+from kedge import dsl
+
+@dsl.component
+def work():
+    pass
+
+@dsl.pipeline
+def p():
+    work()
+"""
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_the_table_of_commands_tells_what_each_says_of_itself(name: str) -> None:
@@ -74,6 +87,49 @@ def test_colours_are_left_out_where_the_terminal_or_its_user_wants_none(
     monkeypatch.setattr(cli.LazyGroup, "get_command", lambda *_: colours)
     cli.main(["colours"])
     assert seen == [color]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("none/there.yaml", "No such file or directory. Make the folder first, or name another."),
+        (".", "Is a directory. Name a file in it."),
+        ("pipeline.py/x.yaml", "Not a directory. A part of it is a file: name another."),
+        pytest.param("/dev/full", "No space left on device. Make room on its disk, or write elsewhere.", marks=FULL),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, target: str, message: str) -> None:
+    (source := tmp_path / "pipeline.py").write_text(PIPELINE)
+    result = run("compile", str(source), "-o", str(tmp_path / target), home=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"kedge: {tmp_path / target}: {message}\n")
+
+
+def test_what_is_compiled_is_not_overwritten(tmp_path: Path) -> None:
+    (source := tmp_path / "pipeline.py").write_text(PIPELINE)
+    assert run("compile", str(source), home=tmp_path).returncode == 0
+    result = run("compile", str(tmp_path / "pipeline.yaml"), home=tmp_path)
+    assert result.returncode == 1
+    assert "would be overwritten. Name another file with --output." in result.stderr
+
+
+@FULL
+def test_a_full_disk_behind_standard_output_is_one_message(tmp_path: Path) -> None:
+    (source := tmp_path / "pipeline.py").write_text(PIPELINE)
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-P", "-m", "kedge.cli.main", "compile", str(source), "-o", "-"],
+            check=False, stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert (result.returncode, result.stderr) == (
+        1,
+        "kedge: the output: No space left on device. Make room on its disk, or write elsewhere.\n",
+    )
+
+
+def test_standard_output_may_be_closed(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "kedge.cli.main", "version"]
+    closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert (closed.returncode, closed.stderr) == (0, "")
 
 
 def test_the_version_is_an_option_too(tmp_path: Path) -> None:
