@@ -93,6 +93,19 @@ def cli() -> None:
     """Kubeflow's APIs in one Python package, from a phone to a fleet."""
 
 
+def _open_what_is_closed() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # `>&-`: nobody reads it
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # for as long as the process lives
+
+
+def _tell(error: OSError) -> int:
+    if error.filename is None:
+        sys.stdout = None  # it may be what could not be written: there is no use in trying again with what is left
+    click.echo(f"kedge: {error.filename or 'the output'}: {error.strerror}. {_FIXES[error.errno or 0]}", err=True)
+    return 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -102,9 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed (`>&-`): nobody reads it
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # for as long as the process lives
+    _open_what_is_closed()
     try:
         words = None if arguments is None else list(arguments)
         result = cli.main(args=words, prog_name="kedge", standalone_mode=False, color=colors())
@@ -122,12 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None
         return 0
     except OSError as error:
-        if (fix := _FIXES.get(error.errno or 0)) is None:
+        if error.errno not in _FIXES:
             raise
-        if error.filename is None:
-            sys.stdout = None  # it may be what could not be written: there is no use in trying again with what is left
-        click.echo(f"kedge: {error.filename or 'the output'}: {error.strerror}. {fix}", err=True)
-        return 1
+        result = _tell(error)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # A defect; or the answer of a host that runs other code.
         from kedge.cli.session import other_code  # noqa: PLC0415

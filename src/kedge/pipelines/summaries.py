@@ -19,15 +19,14 @@ def keep(obj: Obj) -> Obj:
 
 
 def of_record(record: RunRecord) -> Obj:
-    """What the status of a run says by its record alone."""
-    status: Obj = {"state": record.state, "pipeline": record.pipeline_name}
-    if record.started_at is not None:
-        status["startTime"] = timestamp(record.started_at)
-    if record.finished_at is not None:
-        status["completionTime"] = timestamp(record.finished_at)
-    if record.failure is not None:
-        status["message"] = record.failure.message
-    return status
+    """What the status of a run says by its record alone: a merge patch, so what does not hold any more is null in it."""
+    return {
+        "state": record.state,
+        "pipeline": record.pipeline_name,
+        "startTime": record.started_at and timestamp(record.started_at),
+        "completionTime": record.finished_at and timestamp(record.finished_at),
+        "message": record.failure and record.failure.message,
+    }
 
 
 def lifetime(pipeline: Pipeline, record: RunRecord) -> Obj:
@@ -37,8 +36,9 @@ def lifetime(pipeline: Pipeline, record: RunRecord) -> Obj:
 
 
 def of_live(live: LiveRun) -> Obj:
-    """What the status of a run says while somebody works on it."""
+    """What the status of a run says while somebody works on it: a merge patch likewise."""
     counts = live.counts()
     finished = sum(count for state, count in counts.items() if State(state).finished)
-    tasks = {"total": sum(counts.values()), "finished": finished, **{state.lower(): count for state, count in counts.items()}}
+    tasks: Obj = {"total": sum(counts.values()), "finished": finished}
+    tasks |= {state.lower(): counts.get(state) or None for state in State}
     return {**of_record(live.record), "tasks": tasks}

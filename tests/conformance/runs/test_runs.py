@@ -63,6 +63,23 @@ async def test_a_finished_run_leaves_its_object_with_the_result_and_nothing_held
             assert [owner["uid"] for owner in pod["metadata"]["ownerReferences"]] == [run.id]
 
 
+async def test_the_object_of_a_run_counts_only_what_holds_now(world: World) -> None:
+    """A step that was running when its run's object was written is not running any more when the run is over."""
+    seen = asyncio.Event()
+
+    async def when_seen(step: Step) -> Ended:
+        await seen.wait()
+        return await obedient(step)
+
+    world.machine.behaviour = when_seen
+    async with hub(world) as life:
+        run = await life.submit(one_step())
+        await life.until(lambda: life.api.get(RUN, run.name, "default").get("status", {}).get("tasks", {}).get("running"))
+        seen.set()
+        await life.end(run.id)
+        assert life.api.get(RUN, run.name, "default")["status"]["tasks"] == {"total": 1, "finished": 1, "succeeded": 1}
+
+
 async def test_a_run_from_kubectl_apply_is_the_same_as_one_from_rest(world: World) -> None:
     async with hub(world) as life:
         spec = {"pipelineSpec": pipelines.chain(2), "parameters": {"start": 1}}
