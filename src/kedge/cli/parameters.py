@@ -65,7 +65,7 @@ def _value(key: str, text: str, spec: Mapping[str, Any]) -> Any:
     else:
         what, types = _TYPES[declared]
         try:
-            value = json.loads(text.lower() if declared == "BOOLEAN" else text)
+            value = json.loads(text.lower() if declared == "BOOLEAN" else text, parse_constant=_refuse)
         except ValueError:
             raise PipelineError(f"--param {key}: must be {what}, got {text!r}.") from None
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
@@ -75,6 +75,10 @@ def _value(key: str, text: str, spec: Mapping[str, Any]) -> Any:
         allowed = ", ".join(json.dumps(literal) if declared in _TYPES else str(literal) for literal in literals)
         raise PipelineError(f"--param {key}: must be one of {allowed}; got {text!r}.")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")  # which Python reads all the same
 
 
 def _suggest(key: str, declared: Mapping[str, Any]) -> str:

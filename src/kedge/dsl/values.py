@@ -140,10 +140,19 @@ def plain(value: Any, wanted: ValueType) -> Any:
     """
     if wanted.name == "NUMBER_DOUBLE" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    return _json(value, "")
+    return json_value(value)
 
 
-def _json(value: Any, path: str) -> Any:
+def json_value(value: Any, path: str = "") -> Any:
+    """A value as JSON has it: tuples become lists.
+
+    Raises:
+        TypeError: It holds something that JSON cannot say; the message names it, and where it is.
+
+    Examples:
+        >>> json_value({"sizes": (1, 2)})
+        {'sizes': [1, 2]}
+    """
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -151,12 +160,12 @@ def _json(value: Any, path: str) -> Any:
             raise TypeError(f"{value!r}{_at(path)} is no JSON number")
         return value
     if isinstance(value, (list, tuple)):
-        return [_json(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [json_value(item, f"{path}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, dict):
         wrong = next((key for key in value if not isinstance(key, str)), None)
         if wrong is not None:
             raise TypeError(f"the key {wrong!r}{_at(path)} is no text, and JSON has no other keys")
-        return {key: _json(item, f"{path}[{json.dumps(key)}]") for key, item in value.items()}
+        return {key: json_value(item, f"{path}[{json.dumps(key)}]") for key, item in value.items()}
     raise TypeError(f"{value!r}{_at(path)} is {a(type(value).__name__)}, which JSON cannot say")
 
 

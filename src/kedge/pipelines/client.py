@@ -18,7 +18,7 @@ import msgspec
 
 from kedge.client.lines import Lines
 from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
-from kedge.pipelines.documents import Document
+from kedge.pipelines.documents import Document, arguments
 from kedge.pipelines.step_log import Follower, LogPart, lines
 
 _PREFIX = "/apis/v2beta1"
@@ -84,7 +84,7 @@ class Client:
         Raises:
             PipelineError: The pipeline or an argument is not valid; the message says which and why.
         """
-        body: Json = {"pipeline_spec": _document(pipeline), "runtime_config": {"parameters": dict(parameters or {})}}
+        body: Json = {"pipeline_spec": _document(pipeline), "runtime_config": {"parameters": arguments(parameters)}}
         if name:
             body["display_name"] = name
         return self._call("POST", "/runs", query={} if cache else {"cache": "false"}, json=body)
@@ -94,7 +94,7 @@ class Client:
     ) -> Json:
         """Start a run of a stored pipeline; the newest version when none is named."""
         reference = {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}
-        body: Json = {"pipeline_version_reference": reference, "runtime_config": {"parameters": dict(parameters or {})}}
+        body: Json = {"pipeline_version_reference": reference, "runtime_config": {"parameters": arguments(parameters)}}
         if name:
             body["display_name"] = name
         return self._call("POST", "/runs", json=body)
@@ -453,7 +453,7 @@ class Client:
         Raises:
             PipelineError: The pipeline, an argument or a setting is not valid; the message says which and why.
         """
-        body = {**settings, "pipeline_spec": _document(pipeline), "runtime_config": {"parameters": dict(parameters or {})}}
+        body = {**settings, "pipeline_spec": _document(pipeline), "runtime_config": {"parameters": arguments(parameters)}}
         return self._call("POST", "/recurringruns", json=body)
 
     def update_recurring_run(self, recurring_run_id: str, changes: Mapping[str, Any]) -> Json:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from kedge.dsl.values import json_value
 from kedge.errors import PipelineError
 from kedge.pipelines import garbage, repeated
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
@@ -56,6 +57,30 @@ class Document:
         if not self.platforms:
             return self.pipeline
         return {"pipeline_spec": self.pipeline, "platform_spec": {"platforms": self.platforms}}
+
+
+def arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The arguments of a run as they are sent.
+
+    Args:
+        given: Value by name.
+
+    Raises:
+        PipelineError: JSON cannot say one of them.
+
+    Examples:
+        >>> arguments({"r": (0.1, float("nan"))})
+        Traceback (most recent call last):
+        kedge.errors.PipelineError: Argument 'r': nan at [1] is no JSON number. Give text, finite numbers, lists or dicts.
+    """
+    known: dict[str, Any] = {}
+    for name, value in (given or {}).items():
+        try:
+            known[name] = json_value(value)
+        except TypeError as error:
+            fix = "Give text, finite numbers, lists or dicts."
+            raise PipelineError(f"Argument {name!r}: {error}. {fix}") from error
+    return known
 
 
 class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's where it is built in

@@ -61,6 +61,8 @@ def test_a_text_becomes_a_value_of_the_declared_type(text: str, value: object) -
         (["epochs=many"], "--param epochs: must be an integer, got 'many'."),
         (["epochs=1.5"], "--param epochs: must be an integer, got '1.5'."),
         (["epochs=true"], "--param epochs: must be an integer, got 'true'."),
+        (["learning_rate=NaN"], "--param learning_rate: must be a number, got 'NaN'."),
+        (["models=[NaN]"], """--param models: must be a JSON list, such as [1, 2] or ["a", "b"], got '[NaN]'."""),
         (["shuffle=1"], "--param shuffle: must be true or false, got '1'."),
         (["models=a,b"], """--param models: must be a JSON list, such as [1, 2] or ["a", "b"], got 'a,b'."""),
         (["kind=forest"], "--param kind: must be one of svm, tree; got 'forest'."),
