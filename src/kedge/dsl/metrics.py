@@ -5,10 +5,12 @@ The numbers are kept in the artifact's metadata, in the layout that Kubeflow's p
 
 import math
 import time
-from datetime import datetime
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union
 
 from .artifacts import Artifact, record_point
+
+if TYPE_CHECKING:  # every step loads this module, few know a datetime: it is 2 ms of a fresh interpreter
+    from datetime import datetime
 
 LONGEST_NAME = 250
 _FIRST, _LAST = -(1 << 63), (1 << 63) - 1
@@ -21,7 +23,7 @@ class Metrics(Artifact):
     schema_title = "system.Metrics"
 
     def log_metric(
-        self, metric: str, value: float, step: Optional[int] = None, timestamp: Union[float, datetime, None] = None
+        self, metric: str, value: float, step: Optional[int] = None, timestamp: "Union[float, datetime, None]" = None
     ) -> None:
         """Record one number, or one point of a series.
 
@@ -83,10 +85,11 @@ def _step(metric: str, step: Any) -> int:
     return int(found)
 
 
-def _microseconds(timestamp: Union[float, datetime, None]) -> int:
+def _microseconds(timestamp: "Union[float, datetime, None]") -> int:
     if timestamp is None:
         timestamp = time.time()  # noqa: TID251  # nobody injects a clock into a step
-    seconds = timestamp.timestamp() if isinstance(timestamp, datetime) else float(timestamp)
+    moment: Any = timestamp
+    seconds = float(moment.timestamp() if hasattr(moment, "timestamp") else moment)
     if not 0 <= seconds < _END:  # of NaN too
         raise ValueError(f"timestamp must be seconds since 1970, or a datetime; got {timestamp!r}. time.time() gives seconds.")
     return int(seconds * 1_000_000)
