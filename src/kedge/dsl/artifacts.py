@@ -14,6 +14,8 @@ where the two differ (`Artifact.place` for one artifact, `set_outputs` for all t
 ``path``, and the other way round: ``model.path += ".joblib"`` moves the model.
 """
 
+from __future__ import annotations
+
 from typing import Any, Callable, Dict, List, Optional, Tuple, Type
 
 GCS_MOUNT, S3_MOUNT, MINIO_MOUNT, OCI_MOUNT = "/gcs/", "/s3/", "/minio/", "/oci/"

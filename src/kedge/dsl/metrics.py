@@ -3,6 +3,8 @@
 The numbers are kept in the artifact's metadata, in the layout that Kubeflow's pages read.
 """
 
+from __future__ import annotations
+
 import math
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Union

@@ -13,6 +13,8 @@ SOURCE is made of blocks, each behind a comment that says where it stands in the
     def train(...):
 """
 
+from __future__ import annotations
+
 import json
 import re
 from shlex import quote

@@ -1,5 +1,7 @@
 """The launcher's command line: ``python3 launcher.pyz run|stage-in|stage-out``, or ``run -- COMMAND…``."""
 
+from __future__ import annotations
+
 import signal
 import sys
 from typing import List, Optional

@@ -6,6 +6,8 @@ LauncherError
 └── NotWanted        the hub wants no result of this attempt any more
 """
 
+from __future__ import annotations
+
 
 class LauncherError(Exception):
     """The step cannot go on; says what, where, why and how to fix it.

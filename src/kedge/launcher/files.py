@@ -1,5 +1,7 @@
 """Files of artifacts in this step's own view: digests, folders with their manifests, copies."""
 
+from __future__ import annotations
+
 import json
 import os
 from typing import Any, Dict, List, Optional, Tuple

@@ -1,5 +1,7 @@
 """From what a function returned and wrote to the outputs that are committed."""
 
+from __future__ import annotations
+
 import os
 from typing import Any, Dict, List, Mapping
 

@@ -1,5 +1,7 @@
 """How a step says how it ended: the termination message, and a traceback that shows the user's lines only."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys

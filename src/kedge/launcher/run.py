@@ -1,5 +1,7 @@
 """One Python step, from the variable that describes it to the commit of what it made."""
 
+from __future__ import annotations
+
 import io
 import os
 import sys

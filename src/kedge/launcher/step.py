@@ -9,6 +9,8 @@ KEDGE_CODE, KEDGE_TOKEN, KEDGE_TERMINATION_LOG, KEDGE_STAGING, KEDGE_TMP
                           on nodes that cannot give a Pod its own view of the file system
 """
 
+from __future__ import annotations
+
 import json
 import os
 from typing import Any, Dict, List, Mapping, Optional

@@ -1,5 +1,7 @@
 """Values between JSON and a function's annotations, in both directions."""
 
+from __future__ import annotations
+
 import json
 import math
 from typing import Any, Dict, Tuple
