@@ -243,9 +243,10 @@ def _submitted(pipeline: Any) -> documents.Document:
     """The document, and what is known of the checkout that it comes from."""
     if isinstance(pipeline, str | Path):
         return load(Path(pipeline), submitted=True)
+    document = _document(pipeline)
     defined = Path(pipeline.place.filename)
     # A notebook's cell is in no file.
-    return checkout.noted(_document(pipeline), defined if defined.is_file() else Path.cwd())
+    return checkout.noted(document, defined if defined.is_file() else Path.cwd())
 
 
 def _document(pipeline: Any) -> documents.Document:

@@ -76,8 +76,11 @@ def compile_pipeline(
         folder: Where its steps' imports are looked for; by default where the pipeline is defined.
 
     Raises:
-        PipelineError: The pipeline is wrong, or its project code cannot be packed.
+        PipelineError: It is no pipeline or a wrong one, or its project code cannot be packed.
     """
+    if not isinstance(pipeline, Component):  # pyright: ignore[reportUnnecessaryIsInstance]  # `kedge.run` takes what it is given
+        what = getattr(pipeline, "__name__", repr(pipeline))
+        raise PipelineError(f"{what:.80} is no pipeline. Decorate its function with @dsl.pipeline, or give the path of a file.")
     try:
         with garbage.paused():
             compiled = compiling.compile(pipeline, name=name, display_name=display_name, parameters=parameters)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import kedge
 from kedge.errors import PipelineError
 from kedge.pipelines import documents
 from kedge.pipelines.compiler import compile_file, compile_pipeline
@@ -238,3 +239,13 @@ def test_pipelines_defined_in_a_program_are_packed_from_where_they_stand(tmp_pat
     namespace: dict[str, Any] = {"__name__": "program"}
     exec(compile(path.read_text(), str(path), "exec"), namespace)  # noqa: S102
     assert "kedge" in compile_pipeline(namespace["p"]).platforms
+
+
+def test_what_is_no_pipeline_is_named_with_the_decorator_that_makes_one(tmp_path: Path) -> None:
+    def train() -> None:
+        """Nobody has decorated it."""
+
+    message = r"^train is no pipeline\. Decorate its function with @dsl\.pipeline, or give the path of a file\.$"
+    for call in (kedge.run, lambda given: kedge.compile(given, tmp_path / "pipeline.yaml")):
+        with pytest.raises(PipelineError, match=message):
+            call(train)
