@@ -131,6 +131,16 @@ class Home:
         self._lock.close()
 
 
+def inspect(path: Path) -> None:
+    """Look at what a data directory says of itself, without taking it.
+
+    Raises:
+        StateError: No host can start there: a newer version wrote it, or one of its files cannot be read.
+    """
+    _refuse_newer(path)
+    _read(path / "ports.json")
+
+
 def _lock_or_refuse(path: Path, lock: IO[str]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

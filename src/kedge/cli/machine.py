@@ -18,6 +18,7 @@ from typing import Literal
 from kedge import host
 from kedge.config import Settings
 from kedge.errors import StateError
+from kedge.home import inspect
 from kedge.node import devices
 from kedge.supervisor.cgroups import Cgroups, places
 from kedge.supervisor.loop import Loop
@@ -137,10 +138,20 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
             )
         return
     status = home.stat()
+    if not home.is_dir():
+        yield Finding("data directory", "fail", f"{home}: is no directory", "Set KEDGE_HOME to a directory of your own.")
+        return
     if status.st_uid != os.geteuid() or not os.access(home, os.W_OK | os.X_OK):
         what = "cannot be written to" if status.st_uid == os.geteuid() else "belongs to another user"
         yield Finding("data directory", "fail", f"{home}: {what}", "Set KEDGE_HOME to a directory of your own.")
-    elif status.st_mode & 0o077:
+        return
+    try:
+        inspect(home)
+    except StateError as error:
+        what, _, fix = str(error).partition(". ")
+        yield Finding("data directory", "fail", what, fix)
+        return
+    if status.st_mode & 0o077:
         yield Finding("data directory", "warn", f"{home}: others may look inside", f"chmod 700 {home}")
     else:
         yield Finding("data directory", "ok", str(home))

@@ -161,3 +161,25 @@ def test_doctor_answers_for_an_empty_directory(tmp_path: Path) -> None:
     assert f"{tmp_path / 'new'} (not made yet)" in result.stdout
     assert "ok    loopback" in result.stdout
     assert re.search("ok    limits +(the kernel keeps them|memory is looked at|resources.limits are not kept)", result.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("version.json", '{"format": 999, "version": "9.0"}', "was written by Kedge 9.0, which is newer than this one\n"),
+        ("version.json", "{", "version.json: cannot be read "),
+        ("ports.json", "", "ports.json: cannot be read "),
+    ],
+)
+def test_doctor_finds_what_keeps_a_host_from_starting(tmp_path: Path, name: str, content: str, told: str) -> None:
+    (tmp_path / name).write_text(content)
+    result = run("doctor", home=tmp_path)
+    assert result.returncode == 1
+    assert re.search(f"(?m)^fail  data directory  {re.escape(str(tmp_path))}.*{re.escape(told)}", result.stdout)
+
+
+def test_doctor_finds_a_data_directory_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    result = run("doctor", home=tmp_path / "home")
+    assert (result.returncode, "Traceback" in result.stderr) == (1, False)
+    assert f"fail  data directory  {tmp_path / 'home'}: is no directory" in result.stdout
