@@ -132,6 +132,7 @@ def test_runs_are_listed_cancelled_and_deleted(kedge_host: RunningHost, file: Pa
     kedge_host.cli("cancel", run_id, check=True)
     shown = kedge_host.cli("runs", "show", run_id, "--follow", "-o", "json", check=True)
     assert json.loads(shown.stdout)["state"] == "CANCELED"
+    assert kedge_host.cli("cancel", run_id, check=True).stdout == "slow one is over already: CANCELED.\n"
     kedge_host.cli("runs", "delete", run_id, check=True)
     assert run_id not in kedge_host.cli("runs", "list", check=True).stdout
 

@@ -12,4 +12,5 @@ def command(*, run: str) -> None:
     client = connect().client
     found = client.get(run)
     client.cancel(str(found["run_id"]))
-    click.echo(f"Cancelling {found.get('display_name') or run}.")
+    name, state = found.get("display_name") or run, str(found.get("state", ""))
+    click.echo(f"{name} is over already: {state}." if found.get("finished_at") else f"Cancelling {name}.")
