@@ -11,6 +11,7 @@ from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.node.lifecycle import Container, Exit, Seen
 from kedge.node.logs import last_lines
+from kedge.node.pressure import is_full
 from kedge.node.specs import log_path, message_path
 from kedge.node.status import MESSAGE_LIMIT
 
@@ -109,6 +110,8 @@ def _exit(spec: Obj, record: Obj, place: Path) -> Exit:
     message = record.get("message") or _read(message_path(place, name, attempt))
     if not message and record["code"] and _policy(spec, name) == "FallbackToLogsOnError":
         message = last_lines(log_path(place, name, attempt))
+    if not message and record["code"] and is_full(place):
+        message = f"the disk of {place} is full, so that neither its log nor its own words may be whole. Make room there."
     return Exit(record["code"], record["signal"], record["reason"], message, started, finished)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 _LEAST_MEMORY = 100 << 20
 _LEAST_DISK = 0.10
+_FULL = 1 << 20  # bytes; a log is longer
 _LEAST_INODES = 0.05
 _LEAST_PROCESSES = 0.05
 
@@ -72,6 +73,15 @@ def _disk(home: Path) -> bool | None:
     full = found.f_bavail < found.f_blocks * _LEAST_DISK
     # Some file systems have no fixed number of inodes and say 0.
     return full or (found.f_files > 0 and found.f_favail < found.f_files * _LEAST_INODES)
+
+
+def is_full(place: Path) -> bool:
+    """Whether next to nothing more can be written where a file lies."""
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < _FULL or (found.f_files > 0 and found.f_favail == 0)
 
 
 def _processes(proc: Path) -> bool | None:

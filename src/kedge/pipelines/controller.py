@@ -218,11 +218,12 @@ class RunController:
             made = await self._client.get(RUN, exactly or name, namespace)
             if not exactly or made["spec"].get("recurringRunId") != asked.get("recurringRunId"):
                 raise
-        self._adopt(made)
-        record = self._history.run(made["metadata"]["uid"])
-        if record is None:
-            raise Unavailable("the run was created but could not be recorded yet; it will begin by itself. See kedge runs.")
-        return record
+        why = self._adopt(made)
+        if record := self._history.run(made["metadata"]["uid"]):
+            return record
+        raise Unavailable(
+            f"the run was created, and begins by itself as soon as it can be recorded (see kedge runs). {why}".strip()
+        )
 
     async def cancel(self, run_id: str, reason: str) -> None:
         """Ask for a run's end; harmless when it is over.
@@ -414,38 +415,38 @@ class RunController:
         except KedgeError as error:
             _log.warning("a run is cancelled later", extra={"run_id": worker.live.record.id, "error": str(error)})
 
-    def _adopt(self, obj: Obj) -> None:
-        """Give a Run its worker, or its end when it cannot begin."""
+    def _adopt(self, obj: Obj) -> str:
+        """Give a Run its worker, or its end when it cannot begin; returns why it cannot be told yet which, if it cannot."""
         run_id = obj["metadata"]["uid"]
         if run_id in self._workers or run_id in self._reopening:
-            return
+            return ""
         try:
             record, spec = self._registrar.adopt(obj)
             live = None if record.finished else self._load(record, spec)
         except PipelineError as error:
             reason = str(error)
             self._insist(("refuse", run_id), lambda: self._refuse(obj, reason))
-            return
         except StateError:
-            return  # the history is damaged, which ends the host
+            pass  # the history is damaged, which ends the host
         except KedgeError as error:
             _log.warning("a run cannot begin yet", extra={"run_id": run_id, "error": str(error)})
             self._timers.after(_RETRY, ("adopt", run_id), lambda: self._adopt(obj))
-            return
+            return str(error)
         except Exception:  # noqa: BLE001  # logged with its traceback
             # A defect of ours must not end the watch that all other runs depend on.
             _log.exception("a run cannot begin because of a defect of Kedge. Please report this.", extra={"run_id": run_id})
             self._background.start(
                 self._refuse(obj, "The run cannot begin because of a defect of Kedge; its log (hub.log) has the traceback.")
             )
-            return
-        if live is None:
-            self._insist(("end", run_id), lambda: self._tell_end(record, spec))
-            return
-        worker = self._workers[run_id] = Worker(live, self, self._tools)
-        worker.resume()
-        self._resume(worker, obj)
-        worker.task = self._background.start(worker.run())
+        else:
+            if live is None:
+                self._insist(("end", run_id), lambda: self._tell_end(record, spec))
+                return ""
+            worker = self._workers[run_id] = Worker(live, self, self._tools)
+            worker.resume()
+            self._resume(worker, obj)
+            worker.task = self._background.start(worker.run())
+        return ""
 
     def _load(self, record: RunRecord, spec: Spec) -> LiveRun:
         pipeline = self._registrar.pipeline(spec)

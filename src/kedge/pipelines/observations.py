@@ -282,7 +282,7 @@ def _main_failure(pod: Obj, ended: Obj) -> Failure:  # noqa: PLR0911  # a table:
         return Failure("user", "Killed", f"The step was killed by signal {signal}{_SIGNALS.get(signal, '.')}", code)
     if reason in {"StartError", "ContainerCannotRun"}:
         return Failure("user", reason, _sentence("The step's command cannot be started", ended.get("message")), code)
-    return Failure("user", "ExitCode", f"The step ended with exit code {code}.", code)
+    return Failure("user", "ExitCode", _sentence(f"The step ended with exit code {code}", ended.get("message")), code)
 
 
 def _told(error: dict[str, Any], code: int) -> Failure:

@@ -18,11 +18,11 @@ class Timers:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[tuple[float, int, Hashable]] = []
-        self._calls: dict[Hashable, tuple[int, Callable[[], None]]] = {}
+        self._calls: dict[Hashable, tuple[int, Callable[[], object]]] = {}
         self._order = itertools.count()
         self._changed = asyncio.Event()
 
-    def after(self, seconds: float, key: Hashable, call: Callable[[], None]) -> None:
+    def after(self, seconds: float, key: Hashable, call: Callable[[], object]) -> None:
         """Call a function once, in so many seconds; a later word about the same key replaces it.
 
         Args:

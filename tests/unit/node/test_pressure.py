@@ -1,5 +1,6 @@
 """How tight the machine is, as its files say."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,11 @@ def test_memory_and_processes_are_tight_below_the_kubelets_thresholds(
     word = "Insufficient" if tight == "MemoryPressure" else "Sufficient"
     assert found["MemoryPressure"].reason == f"KubeletHas{word}Memory"
     assert found["DiskPressure"].status in {True, False}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a file system without room")
+def test_a_disk_is_full_when_nothing_more_can_be_written(tmp_path: Path) -> None:
+    assert [pressure.is_full(place) for place in (Path("/proc"), tmp_path, tmp_path / "gone")] == [True, False, False]
 
 
 def test_what_a_system_does_not_tell_is_unknown(tmp_path: Path) -> None:

@@ -43,6 +43,14 @@ DISRUPTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionBy
 FAILURES: list[tuple[str, Obj, str, str, str, int | None]] = [
     ("exit code", pod("Failed", {"exitCode": 3}), "user", "ExitCode", "ended with exit code 3", 3),
     (
+        "last words",
+        pod("Failed", {"exitCode": 3, "message": "no rows"}),
+        "user",
+        "ExitCode",
+        "ended with exit code 3: no rows",
+        3,
+    ),
+    (
         "raised",
         pod("Failed", {"exitCode": 1, "message": RAISED}),
         "user",
