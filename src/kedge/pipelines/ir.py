@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kedge.errors import PipelineError
-from kedge.pipelines import checks, kfp_wires, platform_checks, platform_spec
+from kedge.pipelines import checks, kfp_groups, kfp_wires, platform_checks, platform_spec
 from kedge.pipelines.documents import Document
 from kedge.pipelines.engine.arguments import check_parameters
 from kedge.pipelines.spec import Component, Executor, Pipeline, PipelineSpec, TaskSpec
@@ -40,7 +40,7 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
     try:
         spec = msgspec.convert(given, PipelineSpec)
         kubernetes = platform_spec.modern(_whole_numbers(document.platforms.get("kubernetes") or {}))
-        if by_kfp and (kfp_wires.mend(given) | kfp_wires.mend_options(given, platform_spec.executors_of(kubernetes))):
+        if by_kfp and _mended(given, kubernetes):
             spec = msgspec.convert(given, PipelineSpec)
     except msgspec.ValidationError as error:
         raise PipelineError(f"{source}: {_located(given, str(error))}") from error
@@ -63,6 +63,15 @@ def read(document: Document, source: str = "the pipeline") -> Pipeline:
     except PipelineError as error:
         raise PipelineError(f"{source}: {error}") from error
     return Pipeline(spec, document.platforms, options, workspace, ttls, lifetime)
+
+
+def _mended(pipeline: dict[str, Any], kubernetes: dict[str, Any] | None) -> bool:
+    """Put right what kfp's compiler got wrong; whether there was anything."""
+    return (
+        kfp_groups.separate(pipeline)
+        | kfp_wires.mend(pipeline)
+        | kfp_wires.mend_options(pipeline, platform_spec.executors_of(kubernetes))
+    )
 
 
 def _whole_numbers(value: Any, *, inside: bool = False) -> Any:
