@@ -264,9 +264,9 @@ class Steps:
             "begin": plan.begin and grants is None,
             "terminationMessage": plan.expects == "message" and in_place,
         }
-        text = for_kubelet(_json.encode(step).decode())
+        text = _told(step)
         if len(text.encode()) > STEP_LIMIT:
-            text = for_kubelet(_json.encode({**step, "executorInput": None, "grants": None, "begin": True}).decode())
+            text = _told({**step, "executorInput": None, "grants": None, "begin": True})
         return [{"name": "KEDGE_HUB", "value": self._surroundings.hub}, {"name": "KEDGE_STEP", "value": text}]
 
     def _python_spec(self, plan: StepPlan, step: list[Obj], words: "_Words") -> Obj:
@@ -313,6 +313,10 @@ class Steps:
             "containers": [user],
             "volumes": [self._launcher_volume(), _TOKEN_VOLUME, {"name": "kedge-staging", "emptyDir": {}}],
         }
+
+
+def _told(step: Obj) -> str:
+    return for_kubelet(_json.encode({name: value for name, value in step.items() if value is not None}).decode())
 
 
 class _Words:

@@ -214,8 +214,13 @@ def clone(obj: Obj) -> Obj:
     Raises:
         BadRequest: It holds something that JSON has no word for.
     """
+    copied: Obj = _decode(_json(obj))
+    return copied
+
+
+def _json(obj: Obj) -> bytes:
     try:
-        return _decode(_encode(obj))
+        return _encode(obj)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise BadRequest(f"the object is not JSON: {error}.") from error
 
@@ -252,7 +257,8 @@ def accept(target: Target, obj: Obj, options: WriteOptions, old: Obj | None = No
         BadRequest: It is of another kind, or has fields that nobody knows and the client asked for strictness.
         Invalid: A field has the wrong type, or is missing.
     """
-    given: Any = clone(obj)
+    text = _json(obj)
+    given: Any = _decode(text)
     kind = target.kind
     if not isinstance(given, dict):
         raise BadRequest(f"the body must be a {kind.kind} object, got {type(given).__name__}.")
@@ -260,7 +266,7 @@ def accept(target: Target, obj: Obj, options: WriteOptions, old: Obj | None = No
     new: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
     parts: Mapping[str, Any] = (kind.schema or {}).get("properties") or {}
     new |= {
-        key: value if key in unchanged else schema.without_nulls(value, parts.get(key))
+        key: schema.without_nulls(value, parts.get(key)) if key not in unchanged and b"null" in text else value
         for key, value in given.items()
         if value is not None
     }

@@ -101,8 +101,9 @@ def _check_object(
     properties = schema.get("properties")
     extra = schema.get("additionalProperties")
     prefix = f"{path}." if path else ""
-    missing = (key for key in schema.get("required", ()) if key not in value)
-    faults.extend(Cause(prefix + key, "is required", "FieldValueRequired") for key in missing)
+    if required := schema.get("required"):
+        missing = (key for key in required if key not in value)
+        faults.extend(Cause(prefix + key, "is required", "FieldValueRequired") for key in missing)
     if properties is None and not isinstance(extra, Mapping):
         return
     for key, item in value.items():
@@ -112,7 +113,8 @@ def _check_object(
         if found is None and isinstance(extra, Mapping):
             found = extra
         if found is not None:
-            check(found, item, prefix + key, faults, unknown)
+            if type(item) is not str or found.get("type") != "string":  # most fields are texts, and right
+                check(found, item, prefix + key, faults, unknown)
         elif not extra and not schema.get(_OPEN) and not (not path and key in _ROOT):
             unknown.append(prefix + key)
 
