@@ -82,6 +82,9 @@ def test_a_run_is_named_by_the_beginning_of_its_id(host: RunningHost) -> None:
     assert host.client.get(run["run_id"][:8])["run_id"] == run["run_id"]
     refused = host.cli("runs", "show", "none-such")
     assert (refused.returncode, "run 'none-such' not found" in refused.stderr) == (1, True)
+    for nobody in ("", "../x", ".."):  # an unset variable of a script, and what would be another path
+        refused = host.cli("runs", "show", nobody)
+        assert (refused.returncode, f"nothing has the id {nobody!r}" in refused.stderr) == (1, True)
 
 
 def test_runs_are_compared_with_the_last_values_of_series(host: RunningHost) -> None:

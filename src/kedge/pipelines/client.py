@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from kedge.client.lines import Lines
+from kedge.client.paths import segment
 from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
 from kedge.pipelines.documents import Document, arguments
 from kedge.pipelines.step_log import Follower, LogPart, lines
@@ -110,7 +110,7 @@ class Client:
             BadRequest: The ids of several runs begin like this.
         """
         try:
-            return self._call("GET", f"/runs/{_part(run)}")
+            return self._call("GET", f"/runs/{segment(run)}")
         except NotFound:
             found = self.list(page_size=1, filter=_named(run)) or (self._beginning(run) if _PREFIX_OF_ID.fullmatch(run) else [])
             if not found:
@@ -152,7 +152,7 @@ class Client:
             NotFound: There is none.
         """
         try:
-            return self._call("GET", f"/experiments/{_part(experiment)}")
+            return self._call("GET", f"/experiments/{segment(experiment)}")
         except NotFound:
             found = self._call("GET", "/experiments", query={"filter": _named(experiment)}).get("experiments", [])
             if not found:
@@ -168,7 +168,7 @@ class Client:
 
     def cancel(self, run_id: str) -> None:
         """Stop what runs and start nothing new; harmless when the run is over."""
-        self._call("POST", f"/runs/{_part(run_id)}:terminate")
+        self._call("POST", f"/runs/{segment(run_id)}:terminate")
 
     def delete(self, run_id: str, *, keep_artifacts: bool = False) -> Json:
         """Delete a run with what it made; one that still runs is cancelled first.
@@ -180,7 +180,7 @@ class Client:
         Returns:
             How many ``artifacts`` and ``bytes`` were deleted, and which were ``kept`` for what reason.
         """
-        return self._call("DELETE", f"/runs/{_part(run_id)}", query={"keep_artifacts": "true" if keep_artifacts else ""})
+        return self._call("DELETE", f"/runs/{segment(run_id)}", query={"keep_artifacts": "true" if keep_artifacts else ""})
 
     def retry(self, run_id: str, task: str = "") -> Json:
         """Go on with a run that failed or was cancelled, from where it stopped: what succeeded is kept.
@@ -195,7 +195,7 @@ class Client:
         Raises:
             KedgeError: It still runs, or it succeeded.
         """
-        return self._call("POST", f"/runs/{_part(run_id)}:retry", query={"task_id": task})
+        return self._call("POST", f"/runs/{segment(run_id)}:retry", query={"task_id": task})
 
     def resume(self, run_id: str, pipeline: Document | Mapping[str, Any]) -> Json:
         """Go on with a run that failed or was cancelled, with a changed pipeline.
@@ -210,11 +210,11 @@ class Client:
         Raises:
             KedgeError: It still runs, or it succeeded, or its arguments do not fit.
         """
-        return self._call("POST", f"/runs/{_part(run_id)}:resume", json={"pipeline_spec": _document(pipeline)})
+        return self._call("POST", f"/runs/{segment(run_id)}:resume", json={"pipeline_spec": _document(pipeline)})
 
     def archive(self, run_id: str, *, archived: bool = True) -> None:
         """Put a run out of the way, or back with ``archived=False``."""
-        self._call("POST", f"/runs/{_part(run_id)}:{'archive' if archived else 'unarchive'}")
+        self._call("POST", f"/runs/{segment(run_id)}:{'archive' if archived else 'unarchive'}")
 
     def export(self, run_id: str, target: Path) -> None:
         """Write a run that is over to a file, with its artifacts and logs; `import_run` takes it in on another host.
@@ -225,7 +225,7 @@ class Client:
         """
         partial = target.with_name(target.name + ".partial")
         try:
-            with self._stream(f"/runs/{_part(run_id)}:export", {}) as response, partial.open("wb") as file:
+            with self._stream(f"/runs/{segment(run_id)}:export", {}) as response, partial.open("wb") as file:
                 for piece in response.iter_bytes():
                     file.write(piece)
             partial.replace(target)
@@ -255,27 +255,27 @@ class Client:
 
     def tasks(self, run_id: str) -> Many:
         """Read all tasks of a run, with their attempts; their inputs and outputs by name."""
-        return [_by_name(task) for task in self._call("GET", f"/runs/{_part(run_id)}/tasks")["tasks"]]
+        return [_by_name(task) for task in self._call("GET", f"/runs/{segment(run_id)}/tasks")["tasks"]]
 
     def task(self, run_id: str, task_id: str) -> Json:
         """Read one task; its inputs and outputs by name."""
-        return _by_name(self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}"))
+        return _by_name(self._call("GET", f"/runs/{segment(run_id)}/tasks/{segment(task_id)}"))
 
     def step(self, run_id: str, task_id: str) -> Json:
         """Read what a step was given: its ``executor_input`` and its ``pod``."""
-        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/pod")
+        return self._call("GET", f"/runs/{segment(run_id)}/tasks/{segment(task_id)}/pod")
 
     def events(self, run_id: str, task_id: str | None = None) -> Many:
         """Read what Kubernetes said of a run's Pods, or of one task's, oldest first; also of Pods that are gone."""
         query = {} if task_id is None else {"task_id": task_id}
-        return self._all(f"/runs/{_part(run_id)}/events", "events", query)
+        return self._all(f"/runs/{segment(run_id)}/events", "events", query)
 
     def watch(self, run_id: str) -> Iterator[Json]:
         """Yield every task as it is, then each that changes, and at the end ``{"run": …}``.
 
         When the host stops meanwhile the iterator ends without it, or raises `errors.Unavailable`.
         """
-        with self._stream(f"/runs/{_part(run_id)}/tasks", {"watch": "true"}) as response:
+        with self._stream(f"/runs/{segment(run_id)}/tasks", {"watch": "true"}) as response:
             found = Lines()
             for data in response.iter_bytes():
                 for line in filter(bytes.strip, found.feed(data)):
@@ -298,7 +298,7 @@ class Client:
             attempt: Which try, from 0; the last when not given, and with ``follow`` every later one too.
             part: What part of the log.
         """
-        path, part = f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/logs", part or LogPart()
+        path, part = f"/runs/{segment(run_id)}/tasks/{segment(task_id)}/logs", part or LogPart()
         if follow:
             yield from Follower(partial(self._stream, path), lambda: self.task(run_id, task_id), part).lines(attempt)
             return
@@ -328,7 +328,7 @@ class Client:
             "attempt": "" if attempt is None else str(attempt),
             "max_points": "" if max_points is None else str(max_points),
         }
-        return self._call("GET", f"/runs/{_part(run_id)}/metrics", query=query)["metrics"]
+        return self._call("GET", f"/runs/{segment(run_id)}/metrics", query=query)["metrics"]
 
     def artifacts(self, run_id: str) -> Many:
         """Read the artifacts that a run made."""
@@ -346,19 +346,19 @@ class Client:
 
     def artifact(self, artifact_id: str) -> Json:
         """Read one artifact: its type, address, digest, metadata, and which task of which run made it."""
-        return self._call("GET", f"/artifacts/{_part(artifact_id)}")
+        return self._call("GET", f"/artifacts/{segment(artifact_id)}")
 
     def artifact_origin(self, artifact_id: str) -> Json:
         """Read what made an artifact: ``run_id``, ``task_id``, ``attempt``, ``pipeline`` with its version, and ``code``."""
-        return self._call("GET", f"/artifacts/{_part(artifact_id)}/origin")
+        return self._call("GET", f"/artifacts/{segment(artifact_id)}/origin")
 
     def lineage_events(self, run_id: str) -> Many:
         """Read the OpenLineage events of a run, as far as it has come."""
-        return self._call("GET", f"/runs/{_part(run_id)}:lineage")["events"]
+        return self._call("GET", f"/runs/{segment(run_id)}:lineage")["events"]
 
     def task_origin(self, run_id: str, task_id: str) -> Json:
         """Read with which version of its pipeline and which code a task's outputs were made; see `artifact_origin`."""
-        return self._call("GET", f"/runs/{_part(run_id)}/tasks/{_part(task_id)}/origin")
+        return self._call("GET", f"/runs/{segment(run_id)}/tasks/{segment(task_id)}/origin")
 
     def artifact_tasks(self, *, artifact_id: str = "", run_id: str = "", task_id: str = "") -> Many:
         """Read which task read or made which artifact; give the artifact, or the run and the task."""
@@ -367,17 +367,17 @@ class Client:
 
     def artifact_files(self, artifact_id: str) -> Many:
         """Read the files of an artifact that is a folder: ``path``, ``size`` and ``sha256`` of each; empty for a single file."""
-        return self._call("GET", f"/artifacts/{_part(artifact_id)}/files").get("files", [])
+        return self._call("GET", f"/artifacts/{segment(artifact_id)}/files").get("files", [])
 
     def read_artifact(self, artifact_id: str, path: str = "") -> bytes:
         """Read the bytes of an artifact, or of one file of a folder."""
-        with self._stream(f"/artifacts/{_part(artifact_id)}/content", {"path": path}) as response:
+        with self._stream(f"/artifacts/{segment(artifact_id)}/content", {"path": path}) as response:
             return response.read()
 
     def save_artifact(self, artifact_id: str, target: Path, path: str = "") -> None:
         """Write an artifact, or one file of a folder, to a local file, in pieces."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._stream(f"/artifacts/{_part(artifact_id)}/content", {"path": path}) as response, target.open("wb") as file:
+        with self._stream(f"/artifacts/{segment(artifact_id)}/content", {"path": path}) as response, target.open("wb") as file:
             for piece in response.iter_bytes():
                 file.write(piece)
 
@@ -398,7 +398,7 @@ class Client:
 
     def cache_entry(self, fingerprint: str, *, pipeline: str = "") -> Json:
         """Read a result that may be used again, by its key or the beginning of it; of one pipeline where several have it."""
-        return self._call("GET", f"/cache_entries/{_part(fingerprint)}", query={"pipeline_name": pipeline})
+        return self._call("GET", f"/cache_entries/{segment(fingerprint)}", query={"pipeline_name": pipeline})
 
     def clear_cache(self, which: Mapping[str, str] | None = None, *, every: bool = False) -> Json:
         """Let results not be used again; what was made stays with its runs.
@@ -425,7 +425,7 @@ class Client:
             NotFound: There is none.
         """
         try:
-            return self._call("GET", f"/recurringruns/{_part(recurring_run)}")
+            return self._call("GET", f"/recurringruns/{segment(recurring_run)}")
         except NotFound:
             found = [each for each in self.recurring_runs() if each.get("display_name") == recurring_run]
             if not found:
@@ -458,15 +458,15 @@ class Client:
 
     def update_recurring_run(self, recurring_run_id: str, changes: Mapping[str, Any]) -> Json:
         """Change the fields that are given of a recurring run, in place; a new trigger counts from now."""
-        return self._call("PATCH", f"/recurringruns/{_part(recurring_run_id)}", json=dict(changes))
+        return self._call("PATCH", f"/recurringruns/{segment(recurring_run_id)}", json=dict(changes))
 
     def enable_recurring_run(self, recurring_run_id: str, *, enabled: bool = True) -> None:
         """Let a recurring run fire, or keep it from firing."""
-        self._call("POST", f"/recurringruns/{_part(recurring_run_id)}:{'enable' if enabled else 'disable'}")
+        self._call("POST", f"/recurringruns/{segment(recurring_run_id)}:{'enable' if enabled else 'disable'}")
 
     def delete_recurring_run(self, recurring_run_id: str) -> None:
         """Forget a recurring run; its runs stay."""
-        self._call("DELETE", f"/recurringruns/{_part(recurring_run_id)}")
+        self._call("DELETE", f"/recurringruns/{segment(recurring_run_id)}")
 
     # ---- pipelines
 
@@ -477,13 +477,13 @@ class Client:
     def pipeline(self, pipeline: str) -> Json:
         """Read a stored pipeline by its id or name; raises `errors.NotFound`."""
         try:
-            return self._call("GET", f"/pipelines/{_part(pipeline)}")
+            return self._call("GET", f"/pipelines/{segment(pipeline)}")
         except NotFound:
-            return self._call("GET", f"/pipelines/names/{_part(pipeline)}")
+            return self._call("GET", f"/pipelines/names/{segment(pipeline)}")
 
     def versions(self, pipeline_id: str) -> Many:
         """Read the versions of a stored pipeline, newest first."""
-        return self._all(f"/pipelines/{_part(pipeline_id)}/versions", "pipeline_versions")
+        return self._all(f"/pipelines/{segment(pipeline_id)}/versions", "pipeline_versions")
 
     def upload(self, pipeline: Document | Mapping[str, Any], *, name: str = "") -> Json:
         """Store a pipeline, or a new version of the one that has its name.
@@ -503,7 +503,7 @@ class Client:
         name = name or str(info.get("name", ""))
         files = {"uploadfile": ("pipeline.json", msgspec.json.encode(document), "application/json")}
         try:
-            known = self._call("GET", f"/pipelines/names/{_part(name)}")
+            known = self._call("GET", f"/pipelines/names/{segment(name)}")
         except NotFound:
             return self._call("POST", "/pipelines/upload", query={"name": name}, files=files)
         self._call("POST", "/pipelines/upload_version", query={"pipelineid": known["pipeline_id"]}, files=files)
@@ -511,7 +511,7 @@ class Client:
 
     def delete_pipeline(self, pipeline_id: str) -> None:
         """Forget a stored pipeline with its versions; its runs stay."""
-        self._call("DELETE", f"/pipelines/{_part(pipeline_id)}", query={"cascade": "true"})
+        self._call("DELETE", f"/pipelines/{segment(pipeline_id)}", query={"cascade": "true"})
 
     # ---- the wire
 
@@ -575,11 +575,6 @@ def _by_name(task: Json) -> Json:
             "code. Start it anew with this one: `kedge down --keep-steps`, then `kedge up --detach`."
         ) from error
     return task
-
-
-def _part(text: str) -> str:
-    """One segment of a path, whatever is in it."""
-    return quote(text, safe="")
 
 
 def _named(name: str) -> str:
