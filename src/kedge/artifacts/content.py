@@ -4,6 +4,7 @@ A file is its bytes. A folder is its files and a manifest, which lies beside it 
 finished. The digest of a folder is the digest of its manifest, so that it changes with any file's name or content.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from kedge.errors import Invalid, NotFound
 MANIFEST_SUFFIX = ".manifest.json"
 _CHUNK = 1 << 20
 MAX_MANIFEST = 64 << 20
+# A path that no file system takes, or that the step has closed to the hub: it will be no other the next time.
+_FOR_GOOD = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EINVAL, errno.EACCES, errno.EPERM}
 MAX_LISTED = 10_000
 """Files of a folder that Kedge did not write, which has no manifest."""
 
@@ -118,6 +121,15 @@ def check(path: Path, digest: str, size: int | None) -> str:
     """
     if not digest:
         return ""
+    try:
+        return _check(path, digest, size)
+    except OSError as error:
+        if error.errno not in _FOR_GOOD:
+            raise
+        return f"what lies at {path} cannot be looked at: {error.strerror}"
+
+
+def _check(path: Path, digest: str, size: int | None) -> str:
     if not path.exists():
         return f"nothing lies at {path}, though the step says that it wrote {size} bytes there"
     if not path.is_dir():

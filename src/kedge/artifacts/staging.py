@@ -32,6 +32,7 @@ PROTOCOLS = (1,)  # versions that are understood; Pods outlive upgrades, so N-1 
 
 
 _Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+_Size = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 _Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999_999)]  # microseconds until the end of the year 9999
 SentPoint = tuple[_Whole, _Moment, float | Literal["NaN", "Infinity", "-Infinity"]]
 """Step, microseconds since 1970, and value: JSON has no NaN and no infinities, so they come as text."""
@@ -78,7 +79,7 @@ class StoredArtifact(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str = "system.Artifact"
     metadata: dict[str, Any] = {}
     digest: str = ""
-    size: int | None = None
+    size: _Size | None = None
 
 
 class StagedOutputs(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -297,7 +298,7 @@ class _Desk:
         body = await read_body(request.scope, request.receive, limit=MAX_BODY, too_large=too_large)
         try:
             said = msgspec.json.decode(body, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequest(f"the body is not what staging reads: {error}. docs/staging.md describes it.") from error
         if said.protocol not in PROTOCOLS:
             known = ", ".join(map(str, PROTOCOLS))

@@ -151,7 +151,12 @@ class ArtifactStore:
 
     def check_in_place(self, uri: str, digest: str, size: int | None) -> str:
         """The same of a file or folder of this machine, at once; ``""`` for every other address."""
-        path = local_path(uri)
+        if not digest:
+            return ""  # nothing was written; the address may be one that only the user's code understands
+        try:
+            path = local_path(uri)
+        except Invalid as error:
+            return str(error).rstrip(".")
         return content.check(path, digest, size) if path is not None else ""
 
     async def keep_project(self, digest: str, archive: str) -> str:

@@ -27,7 +27,7 @@ def describe(path: str, name: str) -> Tuple[str, Optional[int]]:
         ``("sha256:<hex>", bytes)``, or ``("", None)`` where nothing was written.
 
     Raises:
-        StepError: A folder holds a link that leaves it, or something that is no file.
+        StepError: It is neither, or a folder holds a link that leaves it, or something that is no file.
     """
     import hashlib
 
@@ -38,6 +38,11 @@ def describe(path: str, name: str) -> Tuple[str, Optional[int]]:
         return "sha256:" + hashlib.sha256(text).hexdigest(), sum(entry["size"] for entry in manifest["files"])
     if not os.path.exists(path):
         return "", None
+    if not os.path.isfile(path):
+        raise StepError(
+            f"output {name!r}: what lies at {path} is no file and no folder, but a pipe, a socket or a device. Write a file.",
+            "OutputInvalid",
+        )
     digest, size = _digest(path)
     return "sha256:" + digest, size
 

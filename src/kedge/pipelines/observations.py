@@ -217,10 +217,7 @@ def _from_message(pod: Obj, message: str) -> Verdict:
             f"The termination message has {TERMINATION_MESSAGE_LIMIT} bytes or more: it was cut. Let only the launcher write it."
         )
         return Failed(Failure("user", "OutputTruncated", text, 0))
-    try:
-        found = _messages.decode(message)
-    except msgspec.DecodeError:
-        found = None
+    found = _decoded(message)
     if found is None or found.outputs is None:
         text = f"The termination message is not the launcher's: {message[:200]!r}. Does the step write /dev/termination-log?"
         return Failed(Failure("user", "OutputInvalid", text, 0))
@@ -380,9 +377,15 @@ def _is_infra_error(message: Any) -> bool:
 def _error(message: Any) -> dict[str, Any] | None:
     if not isinstance(message, str) or not message.startswith("{"):
         return None
+    found = _decoded(message)
+    return found.error if found is not None else None
+
+
+def _decoded(message: str) -> _Message | None:
+    """A message as the launcher writes it; ``None`` for anything else, however deeply it is nested."""
     try:
-        return _messages.decode(message).error
-    except msgspec.DecodeError:
+        return _messages.decode(message)
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 

@@ -63,13 +63,24 @@ def read_renamed(model: Input[Model], table: Input[Dataset], same: Input[Dataset
     return found
 
 
+@dsl.component
+def by_name(out: Output[Model]):
+    out.uri = "registry:churn/v1"
+
+
+@dsl.component
+def read_name(out: Input[Model]) -> str:
+    return out.uri
+
+
 @dsl.pipeline
-def pipeline(folder: str) -> NamedTuple("Read", first=list, second=list):
+def pipeline(folder: str) -> NamedTuple("Read", first=list, second=list, third=str):
     chosen = read(a=by_uri(folder=folder).outputs["out"], b=by_path().outputs["out"], c=nothing().outputs["out"])
     made = renamed().outputs
     same = handed_on(table=made["table"]).outputs["same"]
     moved = read_renamed(model=made["model"], table=made["table"], same=same)
-    return NamedTuple("Read", first=list, second=list)(first=chosen.output, second=moved.output)
+    name = read_name(out=by_name().outputs["out"])
+    return NamedTuple("Read", first=list, second=list, third=str)(first=chosen.output, second=moved.output, third=name.output)
 
 
 ARGUMENTS = {"folder": ""}
@@ -77,5 +88,6 @@ EXPECTED = {
     "outputs": {
         "first": ["by address", "by path", True],
         "second": ["model.pickle", "renamed", "part.csv", "renamed", "part.csv", "renamed"],
+        "third": "registry:churn/v1",
     },
 }

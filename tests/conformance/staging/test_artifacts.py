@@ -106,6 +106,13 @@ def test_a_folder_with_a_link_that_leads_out_of_it_is_refused(launcher: Launcher
     assert hub.backend.commits == []
 
 
+def test_an_artifact_that_is_a_pipe_is_refused_and_not_waited_for(launcher: Launcher, hub: Hub) -> None:
+    give(hub, {}, {"out": artifact(hub.uri("r", "out"))})
+    done = begin(launcher, "def step(out: Output[Dataset]):\n    import os\n    os.mkfifo(out.path)\n")
+    assert done.returncode == 1
+    assert "is no file and no folder, but a pipe" in launcher.message["error"]["message"]
+
+
 def test_lists_paths_and_optional_artifacts(launcher: Launcher, hub: Hub) -> None:
     one, two = place(hub, "one", "1"), place(hub, "two", "2")
     both = {"artifacts": artifact(one)["artifacts"] + artifact(two)["artifacts"]}

@@ -141,3 +141,22 @@ async def test_measuring_reads_off_the_event_loop(store: ArtifactStore) -> None:
     assert (await store.measure(store.root + "/a")).size == 1000
     counting.cancel()
     assert turns > 0
+
+
+@pytest.mark.parametrize(
+    ("uri", "digest", "fault"),
+    [
+        ("registry:churn/v1", "", ""),
+        ("../x", "", ""),
+        ("https://example.com/a", "sha256:00", ""),
+        ("model", "sha256:00", "artifact address 'model': must be an absolute path or start with a scheme"),
+        ("file:///a/../b", "sha256:00", "artifact address 'file:///a/../b': must be an absolute path without '..'"),
+        ("file:///a%00b", "sha256:00", "artifact address 'file:///a%00b': must be an absolute path"),
+        ("file:///" + "a" * 300, "sha256:00", "cannot be looked at: File name too long"),
+    ],
+)
+def test_every_address_that_a_step_may_name_is_good_or_has_a_fault(
+    store: ArtifactStore, uri: str, digest: str, fault: str
+) -> None:
+    said = store.check_in_place(uri, digest, 1)
+    assert fault in said if fault else said == ""

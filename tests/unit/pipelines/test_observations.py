@@ -244,13 +244,22 @@ def test_artifacts_are_read_from_the_termination_message_and_get_the_ids_that_a_
         ('{"kedge": 1}', "OutputInvalid"),
         ("[]", "OutputInvalid"),
         ('{"kedge": 1, "outputs": {}, "artifacts": {"model": [{"uri": 3}]}}', "OutputInvalid"),
+        (message(outputs={}, artifacts={"model": [{"name": "model", "uri": "/a", "size": 1 << 63}]}), "OutputInvalid"),
+        ('{"kedge": 1, "outputs": {"x": ' + "[" * 1900 + "]" * 1900 + "}}", "OutputInvalid"),
     ],
-    ids=["cut", "no JSON", "no outputs", "a list", "a strange artifact"],
+    ids=["cut", "no JSON", "no outputs", "a list", "a strange artifact", "a size that no database takes", "nested deeply"],
 )
 def test_a_termination_message_that_is_not_the_launchers_fails_the_step(text: str, reason: str) -> None:
     verdict = observations.judge(pod("Succeeded", {"exitCode": 0, "message": text}), "message")
     assert isinstance(verdict, Failed)
     assert (verdict.failure.kind, verdict.failure.reason) == ("user", reason)
+
+
+def test_a_message_that_is_nested_deeply_is_no_error_that_the_launcher_tells() -> None:
+    text = '{"kedge": 1, "error": {"type": ' + "[" * 1900 + "]" * 1900 + "}}"
+    verdict = observations.judge(pod("Failed", {"exitCode": 3, "message": text}), "message")
+    assert isinstance(verdict, Failed)
+    assert verdict.failure.reason == "ExitCode"
 
 
 @pytest.mark.parametrize("expects", ["message", "commit"])
