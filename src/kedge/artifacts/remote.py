@@ -84,7 +84,7 @@ class Remote:
         try:
             url = await import_module("obstore").sign_async(self._store(bucket), method, key, GRANT_TIME)
         except _errors() as error:
-            why = f"{uri}: no grant could be signed: {error}. Are the store's credentials set where the hub runs?"
+            why = f"{uri}: no grant could be signed: {_said(error)}. Are the store's credentials set where the hub runs?"
             raise Invalid(why) from error
         if is_azure(uri):
             return sas.mended(url, key, _azure_account(uri, self._environ), self._environ)
@@ -248,8 +248,7 @@ def _meaning(uri: str, error: Exception) -> KedgeError:
     known = import_module("obstore.exceptions")
     if isinstance(error, FileNotFoundError | known.NotFoundError):
         return NotFound(f"there is nothing at {uri}. Was it deleted?")
-    # obstore tells the reason in its text alone, before what is for its own developers.
-    said = str(error).partition("\n\nDebug source")[0] or type(error).__name__
+    said = _said(error)
     if re.search(r"status code: 4(?!08|29)\d\d", said):
         return Invalid(
             f"{uri}: the store refuses: {said}. Check its name, the credentials where the hub runs, and what they may do."
@@ -260,6 +259,11 @@ def _meaning(uri: str, error: Exception) -> KedgeError:
     ):
         return Invalid(f"{uri}: the store refuses: {said}. Check the credentials where the hub runs, and what they may do.")
     return Unavailable(f"{uri}: the store does not answer: {said}.", retry_after=1)
+
+
+def _said(error: Exception) -> str:
+    """The reason, which obstore tells in its text alone, before what is for its own developers."""
+    return str(error).partition("\n\nDebug source")[0].strip() or type(error).__name__
 
 
 def _errors() -> tuple[type[Exception], ...]:

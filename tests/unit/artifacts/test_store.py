@@ -116,9 +116,11 @@ async def test_grants_are_for_exactly_what_the_executor_input_names(store: Artif
 async def test_an_object_store_grants_a_signed_address(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret-key", "AWS_REGION": "eu-west-1"}.items():
         monkeypatch.setenv(name, value)
-    given = {"inputs": {"artifacts": {"a": {"artifacts": [{"uri": "s3://bucket/x/a"}]}}}}
-    made = await store.grants.of(given, "", {"s3://bucket/x/a": "sha256:00"})
+    addresses = [{"uri": f"s3://bucket/x/{name}"} for name in ("a", "never-written", "imported")]
+    given = {"inputs": {"artifacts": {"a": {"artifacts": addresses}}}}
+    made = await store.grants.of(given, "", {"s3://bucket/x/a": "sha256:00", "s3://bucket/x/never-written": ""})
     assert made["inputs"]["a"][0]["digest"] == "sha256:00"
+    assert [one.get("optional") for one in made["inputs"]["a"]] == [None, True, None]
     url = made["inputs"]["a"][0]["url"]
     assert url.startswith("https://")
     assert "/x/a?" in url
