@@ -35,17 +35,27 @@ def colors(environ: Mapping[str, str] | None = None) -> bool | None:
 
 def _home(environ: Mapping[str, str]) -> Path:
     if value := environ.get("KEDGE_HOME"):
-        return Path(value).expanduser().absolute()
-    base = environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return _expanded(value, "KEDGE_HOME").absolute()
+    base = environ.get("XDG_DATA_HOME") or _expanded("~/.local/share", "KEDGE_HOME")
     return Path(base) / "kedge"
+
+
+def _expanded(text: str, variable: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise KedgeError(
+            f"{variable}: no home directory is known: HOME is not set, and user {os.getuid()} has none on this machine. "
+            f"Set KEDGE_HOME and KEDGE_CACHE to directories of your own, or set HOME."
+        ) from error
 
 
 def _cache(environ: Mapping[str, str]) -> Path:
     if value := environ.get("KEDGE_CACHE"):
-        return Path(value).expanduser().absolute()
+        return _expanded(value, "KEDGE_CACHE").absolute()
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "kedge"
-    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kedge"
+        return _expanded("~/Library/Caches/kedge", "KEDGE_CACHE")
+    return Path(environ.get("XDG_CACHE_HOME") or _expanded("~/.cache", "KEDGE_CACHE")) / "kedge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +165,7 @@ def _artifact_root(env: Mapping[str, str]) -> str:
     value = env.get("KEDGE_ARTIFACTS", "")
     if not value or "://" in value:
         return value
-    return Path(value).expanduser().absolute().as_uri()
+    return _expanded(value, "KEDGE_ARTIFACTS").absolute().as_uri()
 
 
 def _openlineage(env: Mapping[str, str]) -> str:

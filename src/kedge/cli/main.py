@@ -9,6 +9,7 @@ Exit status: 0 done; 1 it failed, and standard error says what, where, why and h
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -93,10 +94,17 @@ def cli() -> None:
     """Kubeflow's APIs in one Python package, from a phone to a fleet."""
 
 
-def _open_what_is_closed() -> None:
+def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # `>&-`: nobody reads it
+        stream = getattr(sys, name)
+        if stream is None:  # closed (`>&-`): nobody reads it
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123  # for as long as the process lives
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # a terminal that has no ✓ shows a question mark
+
+
+def _not_text(error: UnicodeEncodeError) -> str:
+    return f"{error.object!r:.80} is not text in this locale. Set LC_ALL to one of UTF-8, such as C.UTF-8."
 
 
 def _tell(error: OSError) -> int:
@@ -115,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    _open_what_is_closed()
+    _prepare_streams()
     try:
         words = None if arguments is None else list(arguments)
         result = cli.main(args=words, prog_name="kedge", standalone_mode=False, color=colors())
@@ -125,8 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.Abort:
         click.echo("kedge: interrupted", err=True)
         return 130
-    except KedgeError as error:
-        click.echo(f"kedge: {error}", err=True)
+    except (KedgeError, UnicodeEncodeError) as error:
+        click.echo(f"kedge: {_not_text(error) if isinstance(error, UnicodeEncodeError) else error}", err=True)
         return 1
     except BrokenPipeError:
         # The reader (`| head`) has gone: nothing is wrong, and nobody is there to be told.

@@ -10,6 +10,8 @@ import click
 import pytest
 
 from kedge.cli import main as cli
+from kedge.config import Settings
+from kedge.errors import KedgeError
 
 PIPELINE = """
 from kedge import dsl
@@ -130,6 +132,25 @@ def test_standard_output_may_be_closed(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "kedge.cli.main", "version"]
     closed = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.py").write_text(PIPELINE)
+    command = [sys.executable, "-P", "-m", "kedge.cli.main", "compile", "pipeline.py", "-o", "ł.yaml"]
+    environ = {"PYTHONIOENCODING": "latin-1", "LC_ALL": "C.UTF-8", "HOME": str(tmp_path)}
+    done = subprocess.run(command, check=False, capture_output=True, cwd=tmp_path, env=environ)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"Wrote ?.yaml.\n", b"")
+
+
+def test_a_user_without_a_home_is_told_the_variables_that_give_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(KedgeError, match=r"no home directory is known: .* Set KEDGE_HOME and KEDGE_CACHE to directories"):
+        Settings.from_environment({})
+    given = {"XDG_DATA_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    assert Settings.from_environment(given).home == tmp_path / "kedge"
 
 
 def test_the_version_is_an_option_too(tmp_path: Path) -> None:
