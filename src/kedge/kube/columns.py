@@ -50,6 +50,18 @@ def _pod_init(pod: Obj) -> str:
     return ""
 
 
+def _pod_init_failed(pod: Obj) -> str:
+    """How the init container ended that the Pod failed with, or ``""``; its containers never ran."""
+    if _at(pod, "status", "reason"):
+        return ""
+    sidecars = [container.get("name") for container in _objects(pod, "spec", "initContainers") if _is_sidecar(container)]
+    for status in _objects(pod, "status", "initContainerStatuses"):
+        ended = _at(status, "state", "terminated")
+        if ended is not None and _at(ended, "exitCode") != 0 and status.get("name") not in sidecars:
+            return f"Init:{_how_ended(ended)}"
+    return ""
+
+
 def _how_ended(ended: Any) -> str:
     return str(_at(ended, "reason") or f"ExitCode:{_at(ended, 'exitCode')}")
 
@@ -66,7 +78,7 @@ def pod_status(pod: Obj) -> str:
     phase = str(_at(pod, "status", "phase") or "Unknown")
     if _at(pod, "metadata", "deletionTimestamp"):
         return "Terminating"
-    if phase == "Pending" and (word := _pod_init(pod)):
+    if word := {"Pending": _pod_init, "Failed": _pod_init_failed}.get(phase, lambda _: "")(pod):
         return word
     word = str(_at(pod, "status", "reason") or phase)
     for container in reversed(_objects(pod, "status", "containerStatuses")):

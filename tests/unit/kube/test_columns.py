@@ -61,3 +61,17 @@ def test_an_odd_container_status_hides_nothing_else() -> None:
         "status": {"phase": "Running", "containerStatuses": ["odd", {"ready": True, "restartCount": 2}]},
     }
     assert [column.value(pod) for column in POD.columns[:3]] == ["1/2", "Running", 2]
+
+
+@pytest.mark.parametrize(("policy", "word"), [({}, "Init:Error"), ({"restartPolicy": "Always"}, "PodInitializing")])
+def test_a_pod_that_failed_with_an_init_container_says_so(policy: dict[str, str], word: str) -> None:
+    """And not that it is still being prepared; a sidecar's end is not what a Pod fails with."""
+    pod = {
+        "spec": {"initContainers": [{"name": "i", **policy}], "containers": [{"name": "m"}]},
+        "status": {
+            "phase": "Failed",
+            "initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 4, "reason": "Error"}}}],
+            "containerStatuses": [{"name": "m", "state": {"waiting": {"reason": "PodInitializing"}}}],
+        },
+    }
+    assert POD.columns[1].value(pod) == word
