@@ -10,6 +10,7 @@ import ctypes
 import gc
 import logging
 import os
+import shutil
 import signal
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing, suppress
@@ -266,6 +267,7 @@ def _surroundings(
 
 
 def _artifacts(settings: Settings, home: Path, clock: Clock) -> ArtifactStore:
+    shutil.rmtree(home / "scratch", ignore_errors=True)  # what a hub that was killed had on its way
     return ArtifactStore(home / "artifacts", home / "projects", settings.artifacts, environ=settings.environ, clock=clock)
 
 

@@ -51,6 +51,7 @@ class ArtifactStore:
     ) -> None:
         self.folder = folder
         self.projects = Projects(projects)
+        self._scratch = folder.with_name("scratch")
         self.root = root.rstrip("/") or self.folder.absolute().as_uri()
         self._remote = Remote(environ or {}, clock or SystemClock())
         self.transfers = Transfers(self._remote)
@@ -191,6 +192,11 @@ class ArtifactStore:
         pieces = content.chunks(file)
         while piece := await asyncio.to_thread(_next, pieces):
             yield piece
+
+    def scratch(self) -> Path:
+        """A folder for files on their way, on the folder store's disk; the host empties it when it starts."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
 
     def owns(self, uri: str) -> bool:
         """Whether an address lies below the host's own root: what deleting a run may delete."""

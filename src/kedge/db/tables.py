@@ -317,7 +317,7 @@ deletions = Table(
     "deletions",
     metadata,
     Column("subject", Text, primary_key=True),  # a run's id, or an address
-    Column("kind", Text, nullable=False),  # run or bytes
+    Column("kind", Text, nullable=False),  # run, bytes, or import: bytes that stay if the run that they belong to arrives
     Column("keep", Integer, nullable=False),  # of a run: its artifacts stay
     Column("created_at", BigInteger, nullable=False),
     Index("ix_deletions", "kind", "created_at", "subject", "keep"),

@@ -141,7 +141,7 @@ class LogArchive:
         uri = await self._missing(pod)
         if not uri or self._parts.logs is None:
             return
-        with tempfile.TemporaryDirectory(prefix="kedge-log-") as folder:
+        with tempfile.TemporaryDirectory(prefix="log-", dir=self._parts.artifacts.scratch()) as folder:
             copy = Path(folder, NAME)
             try:
                 with copy.open("wb") as file:  # noqa: ASYNC230  # a local file, in pieces of 64 KiB

@@ -4,6 +4,8 @@ What is asked for is written down first, and each step is harmless when it is do
 starts. The history goes in one transaction, which also says what must be deleted of the store, so nothing can find an artifact
 that is about to go. Only what lies in the run's own folder below the host's root is ever deleted. An artifact that others use
 stays, without its run, and goes with the last run that uses it. What was imported is somebody else's and always stays.
+
+What an import writes is noted too, before it is written: it has its place here only once its run has.
 """
 
 import asyncio
@@ -19,7 +21,7 @@ from sqlalchemy.engine import Connection
 from kedge.control.background import Background
 from kedge.db.database import Database
 from kedge.db.tables import artifacts, attempts, deletions, runs, task_artifacts, tasks
-from kedge.errors import Invalid, KedgeError, NotFound
+from kedge.errors import Invalid, KedgeError, NotFound, Unavailable
 from kedge.kube.clock import Clock
 from kedge.pipelines import rows
 from kedge.pipelines.archive import NAME as LOG
@@ -68,6 +70,17 @@ _due = (
     .order_by(deletions.c.created_at)
     .limit(_AT_ONCE)
 )
+
+
+_within = (
+    select(deletions.c.subject)
+    .where(
+        deletions.c.subject >= bindparam("first"), deletions.c.subject < bindparam("beyond"), deletions.c.kind == text("'bytes'")
+    )
+    .limit(1)
+)
+_expected = delete(deletions).where(deletions.c.subject == bindparam("address"))
+_given_up = update(deletions).where(deletions.c.kind == text("'import'")).values(kind="bytes")
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -145,16 +158,39 @@ class Deletions:
             raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
         self._note([(run_id, "run", int(keep_artifacts))])
         done = await self._finish(run_id, keep_artifacts=keep_artifacts)
-        self._idle.clear()
-        self._wake.set()
-        if self._works:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    await self._idle.wait()
+        await self._work()
         return msgspec.structs.replace(done, pending=len(self._asked("bytes")))
+
+    async def cleared(self, folder: str) -> None:
+        """Wait until nothing in a folder is about to be deleted, so that something can be put there.
+
+        Raises:
+            Unavailable: It takes too long; try again.
+        """
+        if self._pending(folder):
+            await self._work()
+            if self._pending(folder):
+                text = f"what lay in {folder} before is still being deleted. Try again in a moment."
+                raise Unavailable(text, retry_after=_RETRY)
+
+    def expect(self, addresses: Iterable[str]) -> None:
+        """Note what is about to be written: a hub that ends before it has `arrived` deletes it at its next start."""
+        self._note([(address, "import", 0) for address in addresses])
+
+    def arrived(self, connection: Connection, addresses: Iterable[str]) -> None:
+        """What was expected is there and recorded, with this transaction."""
+        if found := [{"address": each} for each in addresses]:
+            connection.execute(_expected, found)
+
+    async def give_up(self, addresses: Iterable[str]) -> None:
+        """What was expected does not come: delete what there is of it."""
+        self._note([(address, "bytes", 0) for address in addresses])
+        await self._work()
 
     async def start(self) -> None:
         """Go on with what was asked for before the hub ended."""
+        with self._database.transaction() as connection:
+            connection.execute(_given_up)
         self._wake.set()
         self._works = True
         self._background.start(self._run())
@@ -164,6 +200,15 @@ class Deletions:
         await self._background.stop()
 
     # ---- in the background
+
+    async def _work(self) -> None:
+        """Delete what is noted, now; what is left when patience ends goes on by itself."""
+        self._idle.clear()
+        self._wake.set()
+        if self._works:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._idle.wait()
 
     async def _run(self) -> None:
         for run_id, keep in self._asked("run"):
@@ -235,6 +280,10 @@ class Deletions:
         with self._database.transaction() as connection:
             for subject, kind, keep in notes:
                 connection.execute(self._put, {"subject": subject, "kind": kind, "keep": keep, "created_at": now})
+
+    def _pending(self, folder: str) -> bool:
+        with self._database.reading() as connection:
+            return connection.execute(_within, {"first": folder, "beyond": folder + "0"}).first() is not None
 
     def _drop(self, subject: str) -> None:
         with self._database.transaction() as connection:

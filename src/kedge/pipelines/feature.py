@@ -144,11 +144,15 @@ class Feature:
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
             artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog), given.version),
             metrics=MetricEndpoints(self.controller, self.history, self.series),
-            portables=Portables(
-                Exports(self.history, given.artifacts, self._logs, series=self.series, events=self.events),
-                Imports(self.history, self._catalog, given.artifacts, series=self.series, events=self.events),
-            ),
+            portables=self._portables(given.artifacts),
             cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
+        )
+
+    def _portables(self, artifacts: Artifacts) -> Portables:
+        history, series, events = self.history, self.series, self.events
+        return Portables(
+            Exports(history, artifacts, self._logs, series=series, events=events),
+            Imports(history, self._catalog, artifacts, series=series, events=events, deletions=self.deletions),
         )
 
     def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:

@@ -2,7 +2,8 @@
 
 Nothing in the file is trusted. It is read as a stream and checked while it comes: only members that ``run.json`` leads to, in
 their order, regular files of the sizes and digests that it says, and no more bytes than may be. All of it is in place and every
-checksum agrees before the history hears of the run; until then it is not there, and what was written is deleted again.
+checksum agrees before the history hears of the run; until then it is not there, and what was written is deleted again, by the
+next start if the hub is killed.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from kedge.pipelines import documents, ir, portable
 from kedge.pipelines.adoption import segment
 from kedge.pipelines.archive import address
 from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.engine.types import Artifact, Values
 from kedge.pipelines.history import History
 from kedge.pipelines.pod_events import PodEvents
@@ -49,9 +51,21 @@ class Imports:
         artifacts: Where their artifacts go.
         series: Keeps the points of their metrics.
         events: Keeps what was said of their Pods.
+        deletions: Deletes what was written of a run that did not arrive.
     """
 
-    def __init__(self, history: History, catalog: Catalog, artifacts: Artifacts, *, series: Series, events: PodEvents) -> None:
+    def __init__(
+        self,
+        history: History,
+        catalog: Catalog,
+        artifacts: Artifacts,
+        *,
+        series: Series,
+        events: PodEvents,
+        deletions: Deletions,
+    ) -> None:
+        self._deletions = deletions
+        self._coming: set[str] = set()
         self._history = history
         self._catalog = catalog
         self._artifacts = artifacts
@@ -69,26 +83,36 @@ class Imports:
 
         Raises:
             BadRequest: The file is damaged, cut short, or holds what it must not.
-            AlreadyExists: The run is here already.
+            AlreadyExists: The run is here already, or on its way.
+            Unavailable: What was here of it is still being deleted.
         """
         reader = _Members(pieces)
         bundle: Bundle = portable.read_json(await reader.document(RUN), Bundle, RUN)
         _check(bundle)
         if self._history.run(bundle.run.id) is not None:
             raise AlreadyExists(f"run {bundle.run.id!r} is here already. Delete it first to import it again.")
+        if bundle.run.id in self._coming:
+            raise AlreadyExists(f"run {bundle.run.id!r} is being imported just now. Wait for its end.")
+        self._coming.add(bundle.run.id)
+        try:
+            return await self._take(bundle, reader)
+        finally:
+            self._coming.discard(bundle.run.id)
+
+    async def _take(self, bundle: Bundle, reader: "_Members") -> RunRecord:
         here = {each: found for each in (one.artifact for one in bundle.stored) if (found := self._history.artifact(each))}
         moved = _Moved(bundle, self._artifacts.root, {each: record.artifact.uri for each, record in here.items()})
+        await self._deletions.cleared(f"{moved.run.pipeline_root}/{bundle.run.id}")
+        self._deletions.expect(moved.written)
         try:
-            with tempfile.TemporaryDirectory(prefix="kedge-import-") as folder:
+            with tempfile.TemporaryDirectory(prefix="import-", dir=self._artifacts.scratch()) as folder:
                 await self._take_bytes(reader, moved, Path(folder) / "member")
                 for number in range(len(bundle.series)):  # kept aside: all of them together may be more than memory holds
                     await reader.file(portable.series_name(number), Path(folder, str(number)), None, "", _DOCUMENT_LIMIT)
                 await reader.end()
                 return self._write(moved, Path(folder))
         except BaseException:
-            if self._history.run(bundle.run.id) is None:
-                for uri in moved.written:
-                    await self._artifacts.delete(uri)
+            await self._deletions.give_up(moved.written)
             raise
 
     async def _take_bytes(self, reader: "_Members", moved: "_Moved", scratch: Path) -> None:
@@ -112,14 +136,12 @@ class Imports:
                 await self._artifacts.write(uri + MANIFEST_SUFFIX, text)
         for number, log in enumerate(moved.bundle.logs):
             await reader.file(portable.log_name(number), scratch, None, "")
-            uri = address(moved.run, log.task, log.attempt)
-            moved.written.append(uri)
-            await self._artifacts.take(uri, "", scratch)
+            await self._artifacts.take(address(moved.run, log.task, log.attempt), "", scratch)
 
     def _write(self, moved: "_Moved", points: Path) -> RunRecord:
         bundle, run = moved.bundle, moved.run
         if self._history.run(run.id) is not None:
-            raise AlreadyExists(f"run {run.id!r} was imported by somebody else at the same time.")
+            raise AlreadyExists(f"run {run.id!r} has come by another way at the same time.")
         run = replace(run, experiment_id=self._catalog.default_experiment(run.namespace).id)
         artifacts = [
             # What another run made is here without that run, unless it is here already.
@@ -129,6 +151,7 @@ class Imports:
         ]
 
         def also(connection: Connection) -> None:
+            self._deletions.arrived(connection, moved.written)
             for number, key in enumerate(bundle.series):
                 self._series.write(connection, run.id, {key: _points(points / str(number), portable.series_name(number))})
             if bundle.events:
@@ -166,27 +189,25 @@ class _Moved:
     Attributes:
         bundle: The run as it came.
         run: Its record here.
-        written: Addresses that were written.
+        written: Addresses that it takes, with everything below them.
     """
 
     def __init__(self, bundle: Bundle, root: str, here: Mapping[str, str]) -> None:
         run = bundle.run
         self.bundle = bundle
-        self.written: list[str] = []
         self._here = here
         outside = {"pipeline_id": None, "pipeline_version_id": None, "recurring_run_id": None, "experiment_id": None}
         self.run = replace(run, pipeline_root=f"{root.rstrip('/')}/{segment(run.pipeline_name)}", **outside)
         new = f"{self.run.pipeline_root}/{run.id}/imported"
         self._uris = {each.artifact: f"{new}/{each.artifact}/{self._name(each.artifact)}" for each in bundle.stored}
+        self.written = [f"{new}/{each.artifact}" for each in bundle.stored if each.artifact not in here]
+        self.written += [address(self.run, log.task, log.attempt) for log in bundle.logs]
         self._uris.update(here)
         self.run = replace(self.run, outputs=self.values(run.outputs))
 
     def place(self, artifact: str) -> str | None:
         """Where to write an artifact; ``None`` for one that is here."""
-        if artifact in self._here:
-            return None
-        self.written.append(self._uris[artifact])
-        return self._uris[artifact]
+        return None if artifact in self._here else self._uris[artifact]
 
     def _name(self, artifact: str) -> str:
         """The last part of an address: programs look at file endings."""

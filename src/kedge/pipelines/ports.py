@@ -74,6 +74,10 @@ class Artifacts(Protocol):
         """Move a local file to an address, or below a folder's; raises `errors.Unavailable` when the store does not answer."""
         ...
 
+    def scratch(self) -> Path:
+        """A folder of this machine for files on their way."""
+        ...
+
     def owns(self, uri: str) -> bool:
         """Whether an address lies below the host's own root: what deleting a run may delete."""
         ...

@@ -9,6 +9,7 @@ A `World` is what outlives a hub: start another `hub` on it to see what a restar
 
 import asyncio
 import contextlib
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,6 +86,10 @@ class StandInStore:
         """It is there now."""
         del path, file
         self.gone.discard(uri)
+
+    def scratch(self) -> Path:
+        """The machine's own."""
+        return Path(tempfile.gettempdir())
 
     def owns(self, uri: str) -> bool:
         """Whether it lies below the root."""

@@ -1,5 +1,6 @@
 """A run goes to another host as one file, and nothing in such a file is trusted."""
 
+import asyncio
 import gzip
 import hashlib
 import io
@@ -15,7 +16,7 @@ import pytest
 from kedge.artifacts import content
 from kedge.artifacts.staging import StagedOutputs, StoredArtifact
 from kedge.artifacts.store import ArtifactStore
-from kedge.errors import BadRequest, Conflict, KedgeError, NotFound, TooLarge
+from kedge.errors import AlreadyExists, BadRequest, Conflict, KedgeError, NotFound, TooLarge, Unavailable
 from kedge.pipelines import portable
 from kedge.pipelines.imports import Imports
 from kedge.pipelines.portable import Exports
@@ -40,6 +41,7 @@ class Folder(StandInStore):
         super().__init__()
         self.store = ArtifactStore(folder / "artifacts", folder / "projects")
         self.root = self.store.root
+        self.scratch = self.store.scratch
         for name in ("exists", "files", "read", "write", "take", "owns", "delete"):
             setattr(self, name, getattr(self.store, name))
 
@@ -92,14 +94,41 @@ async def exported(life: Hub, run: str) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-async def imported(life: Hub, data: bytes, piece: int = 1000) -> RunRecord:
-    async def pieces() -> AsyncIterator[bytes]:
-        for start in range(0, len(data), piece):
-            yield data[start : start + piece]
+async def in_pieces(data: bytes, piece: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), piece):
+        yield data[start : start + piece]
 
+
+def importer(life: Hub) -> Imports:
     feature = life.feature
-    imports = Imports(feature.history, feature._catalog, life.world.artifacts, series=feature.series, events=feature.events)
-    return await imports.take(pieces())
+    return Imports(
+        feature.history,
+        feature._catalog,
+        life.world.artifacts,
+        series=feature.series,
+        events=feature.events,
+        deletions=feature.deletions,
+    )
+
+
+async def imported(life: Hub, data: bytes, piece: int = 1000) -> RunRecord:
+    return await importer(life).take(in_pieces(data, piece))
+
+
+async def begun(life: Hub, data: bytes) -> None:
+    """Import a run until all of its files are there, and then as if the host had been killed."""
+
+    class KilledError(BaseException):
+        pass
+
+    def kill(*_: Any) -> None:
+        raise KilledError
+
+    imports, deletions = importer(life), life.feature.deletions
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(imports, "_write", kill)
+        patch.setattr(deletions, "give_up", kill)
+        await imports.take(in_pieces(data, 1000))
 
 
 def files(world: World) -> list[str]:
@@ -172,6 +201,64 @@ async def test_importing_twice_is_refused_and_after_a_deletion_it_works_again(he
         await life.until(lambda: not files(there))
         await imported(life, data)
         assert files(there) == before
+
+
+async def test_what_was_written_of_a_run_when_its_host_was_killed_is_gone_after_the_next_start(here: World, there: World) -> None:
+    async with hub(here) as life:
+        run = await finished(life)
+        data = await exported(life, run)
+    async with hub(there) as life:
+        await begun(life, data)
+        assert files(there)
+    async with hub(there) as life:
+        await life.until(lambda: not files(there))
+        assert (await imported(life, data)).id == run
+        came = files(there)
+    async with hub(there) as life:
+        await life.feature.deletions.cleared("file:///")
+        assert files(there) == came
+
+
+async def test_a_run_is_imported_by_one_at_a_time(here: World, there: World) -> None:
+    async with hub(here) as life:
+        run = await finished(life)
+        data = await exported(life, run)
+    async with hub(there) as life:
+        halfway = asyncio.Event()
+        imports = importer(life)
+
+        async def cut() -> AsyncIterator[bytes]:
+            yield data[: len(data) // 2]
+            halfway.set()
+            await asyncio.sleep(3600)
+
+        first = asyncio.create_task(imports.take(cut()))
+        await halfway.wait()
+        with pytest.raises(AlreadyExists, match="is being imported just now"):
+            await imports.take(in_pieces(data, 1000))
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert files(there) == []
+        assert (await imports.take(in_pieces(data, 1000))).id == run
+
+
+async def test_an_import_waits_for_what_is_still_being_deleted_in_its_place(
+    here: World, there: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with hub(here) as life:
+        data = await exported(life, await finished(life))
+    async with hub(there) as life:
+        record = await imported(life, data)
+        came = files(there)
+        monkeypatch.setattr("kedge.pipelines.deletions._PATIENCE", 0)
+        assert (await life.feature.deletions.delete(record.id)).pending
+        with pytest.raises(Unavailable, match="is still being deleted"):
+            await imported(life, data)
+        monkeypatch.undo()
+        await imported(life, data)
+        await life.feature.deletions.cleared("file:///")
+        assert files(there) == came
 
 
 async def test_what_cannot_be_exported_says_why(here: World) -> None:

@@ -214,7 +214,8 @@ async def test_series_travel_to_another_host_with_their_run(training: Training, 
     async with living(tmp_path / "there") as other:
         there = other.life.feature
         store = other.life.world.artifacts
-        await Imports(there.history, there._catalog, store, series=there.series, events=there.events).take(pieces())
+        stores = {"series": there.series, "events": there.events, "deletions": there.deletions}
+        await Imports(there.history, there._catalog, store, **stores).take(pieces())
         assert [await metrics(other.life, run.id, name="loss", attempt=attempt) for attempt in (0, 1)] == before
 
 
