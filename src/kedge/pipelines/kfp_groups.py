@@ -5,6 +5,9 @@ it has taken in before has a group of the same number, they come to lie in that 
 (``comp-condition-2-2``) stays empty. What the two take, give and declare is right, and tells whose a task is: by the inputs that
 it takes, by the outputs that are taken from it, by the tasks that it is connected with, by another copy of the same sub-pipeline.
 Where one doubt is left, nothing is changed: the empty group is then refused, with what to do.
+
+A pipeline to which that happened may itself be taken in, several times and under new names. Then an empty group's tasks lie in
+the group that has the tasks it gives the outputs of, in the same copy of that pipeline.
 """
 
 import re
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Json = dict[str, Any]
-_GROUP = re.compile(r"(comp-(?:condition-branches|condition|for-loop|exit-handler)-\d+)-\d+")
+_GROUP = re.compile(r"(comp-(?:condition-branches|condition|for-loop|exit-handler)-\d+)(?:-\d+)*")
 _OWN, _OTHERS = "own", "others"
 
 
@@ -32,20 +35,45 @@ def separate(pipeline: Json) -> bool:
             empty.setdefault(found[1], []).append(name)
     if not empty or _have_lost_tasks(pipeline):
         return False
-    mixtures = [
-        _Mixture(components, components[names[0]], components[base])
-        for base, names in empty.items()
-        if len(names) == 1 and _dag(components.get(base, {})).get("tasks")
-    ]
-    return any([mixture.separate() for mixture in mixtures])  # noqa: C419  # all of them, not up to the first
+    changed = False
+    for base, names in empty.items():
+        for name in names:
+            alone = len(names) == 1 and _dag(components.get(base, {})).get("tasks")
+            found = base if alone else _in_the_same_copy(components, name, base)
+            if found is not None:
+                changed = _Mixture(components, components[name], components[found]).separate() or changed
+    return changed
+
+
+def _in_the_same_copy(components: dict[str, Json], empty: str, base: str) -> str | None:
+    """The group that has the tasks which an empty one gives the outputs of: the only one below the nearest group around it."""
+    gives = set(_values(_dag(components[empty]).get("outputs"), "producerSubtask"))
+    around, known = [empty], set[str]()
+    while gives and len(around) == 1 and around[0] not in known:  # groups may contain themselves, which is refused later
+        known.add(around[0])
+        around = [name for name, component in components.items() if around[0] in _parts(component)]
+        below, left = set(around), list(around)
+        while left:
+            more = _parts(components.get(left.pop(), {})) - below
+            below |= more
+            left += more
+        groups = [name for name in sorted(below) if (match := _GROUP.fullmatch(name)) and match[1] == base]
+        found = [name for name in groups if gives <= _dag(components.get(name, {})).get("tasks", {}).keys()]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _parts(component: Json) -> set[str]:
+    """The components of a group's tasks."""
+    return {str(task["componentRef"].get("name")) for task in _dag(component).get("tasks", {}).values()}
 
 
 def _have_lost_tasks(pipeline: Json) -> bool:
     """Whether a task has come to lie upon another of its name: then nobody takes the other's component."""
     components: dict[str, Json] = pipeline.get("components", {})
     groups = [pipeline["root"], *components.values()]
-    taken = {task["componentRef"].get("name") for group in groups for task in _dag(group).get("tasks", {}).values()}
-    return bool(components.keys() - taken)
+    return bool(components.keys() - set[str]().union(*map(_parts, groups)))
 
 
 class _Mixture:

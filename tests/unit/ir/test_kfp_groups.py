@@ -27,7 +27,7 @@ def pipeline(mixed: Json, emptied: Json, **more: Json) -> Json:
     used = {task["componentRef"]["name"] for one in groups.values() for task in one.get("dag", {}).get("tasks", {}).values()}
     return {
         "root": {"dag": {"tasks": {name: task(name) for name in groups}}},
-        "components": {**groups, **{name: {"executorLabel": name} for name in used}},
+        "components": {**{name: {"executorLabel": name} for name in used}, **groups},
     }
 
 
@@ -59,6 +59,31 @@ def test_by_another_copy_of_the_sub_pipeline() -> None:
 def test_the_last_one_is_of_the_group_that_has_none() -> None:
     mixed = group("a", "theirs", theirs=task("x"), mine=task("y"))
     assert separated(pipeline(mixed, group("", ""))) == (True, ["theirs"], ["mine"])
+
+
+def test_in_each_copy_of_a_pipeline_that_was_taken_in_several_times() -> None:
+    copies: Json = {}
+    for number in (3, 5):
+        copies[f"middle-{number}"] = group("", "", sub=task(f"sub-{number}"), group=task(f"comp-condition-2-{number + 1}"))
+        copies[f"sub-{number}"] = group("", "", group=task(f"comp-condition-2-{number}"))
+        copies[f"comp-condition-2-{number}"] = group("a", "theirs", theirs=task(f"x{number}", "a"), mine=task(f"y{number}"))
+        copies[f"comp-condition-2-{number + 1}"] = group("", "mine")
+    made = pipeline(group("a", "theirs", theirs=task("x", "a")), group("a", "theirs", theirs=task("z", "a")), **copies)
+    assert kfp_groups.separate(made)
+    found = {name: list(one["dag"]["tasks"]) for name, one in made["components"].items() if name in copies and "cond" in name}
+    assert found == {
+        "comp-condition-2-3": ["theirs"], "comp-condition-2-4": ["mine"],
+        "comp-condition-2-5": ["theirs"], "comp-condition-2-6": ["mine"],
+    }  # fmt: skip
+
+
+def test_a_group_that_contains_itself_is_left_to_the_checks() -> None:
+    inner = group("", "", me=task("comp-loop"), empty=task("comp-condition-2-2"), other=task("comp-condition-2-3"))
+    made = pipeline(
+        group("", "", x=task("y")), group("", "mine"), **{"comp-loop": inner, "comp-condition-2-3": group("", "mine")}
+    )
+    del made["root"]["dag"]["tasks"]["comp-condition-2-2"], made["root"]["dag"]["tasks"]["comp-condition-2-3"]
+    assert not kfp_groups.separate(made)
 
 
 def test_where_there_is_a_doubt_nothing_is_changed() -> None:
