@@ -24,6 +24,10 @@ LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE_SECONDS = 75
 _GOODBYE_SECONDS = 0.3
 _POLL_SECONDS = 0.02
+# Where a free port is looked for: below those from which systems give connections that go out, one of which might hold the port
+# when the host comes back to it, and beside those of services and of Kubernetes' nodes.
+_KEPT = range(20_000, 30_000)
+_TRIES = 50
 
 
 class Ports(NamedTuple):
@@ -82,7 +86,7 @@ class Listeners:
         """
         try:
             for port, scheme in ((self._wanted.http, "http"), (self._wanted.https, "https")):
-                self._sockets.append(_bind(port, scheme))
+                self._sockets.append(_bind(port, scheme) if port else _bind_free(scheme))
         except BaseException:
             self.close()
             raise
@@ -150,6 +154,16 @@ class Listeners:
         for sock in self._sockets:
             sock.close()
         self._sockets = []
+
+
+def _bind_free(scheme: str) -> socket.socket:
+    """Bind a port that nobody has now, nor is likely to have when the host starts again."""
+    with _bind(0, scheme) as any_port:
+        first = any_port.getsockname()[1]  # the system's choice differs from time to time
+    for number in range(_TRIES):
+        with contextlib.suppress(KedgeError):
+            return _bind(_KEPT[(first + number) % len(_KEPT)], scheme)
+    return _bind(0, scheme)
 
 
 def _bind(port: int, scheme: str) -> socket.socket:

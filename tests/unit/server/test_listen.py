@@ -48,6 +48,17 @@ def test_a_port_in_use_is_named() -> None:
             Listeners(0, port).open()
 
 
+def test_free_ports_are_none_that_a_connection_may_take_while_the_host_is_down() -> None:
+    first, second = Listeners(), Listeners()
+    try:
+        ports = [*first.open(), *second.open()]
+        assert len(set(ports)) == 4
+        assert all(20_000 <= port < 30_000 for port in ports)
+    finally:
+        first.close()
+        second.close()
+
+
 def test_ports_that_were_wished_for() -> None:
     first = Listeners()
     wished = first.open()
