@@ -3,7 +3,7 @@
     from kedge import dsl                  the language of pipelines: the names and the behaviour of ``kfp.dsl``
     kedge.run(pipeline, **arguments)       run it here and wait; starts a host when none runs; shows itself in a notebook
     kedge.compile(pipeline, "file.yaml")   write it as PipelineSpec IR, which Kubeflow accepts too
-    kedge.Client(...)                      runs, tasks, logs and pipelines of a host
+    kedge.Client()                         runs, tasks, logs and pipelines of a host: of this machine, or of an address
     kedge.Run                              what ``kedge.run`` returns
     kedge.KedgeError                       the base of every error that Kedge raises on purpose
 
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kedge import dsl
     from kedge.errors import KedgeError
-    from kedge.notebook import Run, compile, run  # noqa: A004  # the public name
-    from kedge.pipelines.client import Client
+    from kedge.notebook import Client, Run, compile, run  # noqa: A004  # the public name
 
 __version__ = "0.1.0"
 
@@ -24,7 +23,7 @@ __all__ = ["Client", "KedgeError", "Run", "__version__", "compile", "dsl", "run"
 
 # Public name -> the module that defines it. A module named like the public name stands for itself.
 _HOMES = {
-    "Client": "kedge.pipelines.client",
+    "Client": "kedge.notebook",
     "KedgeError": "kedge.errors",
     "Run": "kedge.notebook",
     "compile": "kedge.notebook",

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Self
 
-from kedge import host
+from kedge import host as hosts
 from kedge.cli.files import load
 from kedge.cli.follow import changes
 from kedge.cli.progress import Progress, progress
@@ -23,10 +23,29 @@ from kedge.display.tasks import TaskView, duration
 from kedge.errors import RunFailed
 from kedge.kube.clock import SystemClock
 from kedge.pipelines import checkout, compiler, documents
-from kedge.pipelines.client import Client
+from kedge.pipelines import client as clients
 
 _LOG_LINES = 15
 _REDRAW_SECONDS = 0.5
+
+
+class Client(clients.Client):
+    """Speaks to a host; without an address, to the one of this machine, which is started when none runs.
+
+    Args:
+        host: Its HTTP address, as ``kedge status`` shows it.
+        token: Its token, likewise.
+
+    Raises:
+        StateError: No host could be started.
+    """
+
+    def __init__(self, host: str = "", token: str | None = None) -> None:
+        if not host:
+            settings = Settings.from_environment()
+            found = hosts.find(settings) or hosts.start(settings)
+            host, token = found.http, found.token
+        super().__init__(host, token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +233,8 @@ def run(pipeline: Any, /, *, name_: str = "", cache_: bool = True, wait_: bool =
         StateError: No host could be started.
     """
     document = _submitted(pipeline)
-    settings = Settings.from_environment()
-    running = host.find(settings) or host.start(settings)
-    client = Client(running.http, running.token)
-    submitted = Run(client, client.run(document, parameters=arguments, name=name_, cache=cache_), document.pipeline)
+    connected = Client()
+    submitted = Run(connected, connected.run(document, parameters=arguments, name=name_, cache=cache_), document.pipeline)
     return submitted.wait() if wait_ else submitted
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -90,3 +91,10 @@ def test_a_cell_needs_no_server_and_a_run_draws_itself(tmp_path: Path) -> None:
     assert "step fail failed: ValueError: 7 is too many" in failed
     assert refused.startswith("PipelineError ")
     assert "m" in refused
+
+
+def test_a_client_without_an_address_speaks_to_the_host_of_this_machine(tmp_path: Path) -> None:
+    program = "import kedge; print(kedge.Client().list())"
+    with running_host() as kedge:
+        environ = {**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)}
+        assert subprocess.check_output([sys.executable, "-c", program], env=environ, cwd=tmp_path, text=True) == "[]\n"
