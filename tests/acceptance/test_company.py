@@ -1,6 +1,7 @@
-"""A host in bad company: a backup tool that locks its databases, a clock set back, a crowd at once, a second host beside it."""
+"""A host in bad company: a backup that locks its databases, a full disk, a clock set back, a crowd, a second host beside it."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -53,6 +54,21 @@ def result(kedge: RunningHost, run_id: str) -> Any:
     """Wait for a run, and return what the pipeline returned."""
     assert kedge.client.wait(run_id)["state"] == "SUCCEEDED"
     return next(task for task in kedge.client.tasks(run_id) if not task["id"])["outputs"]["parameters"]["Output"]
+
+
+@contextlib.contextmanager
+def small_disk(mebibytes: int) -> Generator[RunningHost]:
+    """A host whose data directory is a file system of its own."""
+    with running_host(start=False) as kedge:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", str(kedge.home)], check=True)
+        try:
+            kedge.start()
+            yield kedge
+        finally:
+            if left := hosts.find(kedge.settings):
+                hosts.stop(left)
+            hosts.stop_supervisor(kedge.home)
+            subprocess.run(["umount", "--lazy", str(kedge.home)], check=True)
 
 
 def api(kedge: RunningHost) -> httpx.Client:
@@ -136,6 +152,19 @@ def test_of_two_hosts_started_at_once_on_one_directory_one_serves() -> None:
         assert f"{kedge.home}: another host uses this data directory (process {kedge.host.pid})" in second.stderr
         run = kedge.client.run(compile_pipeline(one), parameters={"n": 1})
         assert result(kedge, run["run_id"]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="only root gives a host a disk of its own")
+def test_a_full_disk_is_told_and_a_run_goes_on_when_there_is_room() -> None:
+    with small_disk(48) as kedge:
+        run_id = kedge.client.run(compile_pipeline(chain))["run_id"]
+        with contextlib.suppress(OSError), (kedge.home / "ballast").open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 16)):
+                pass
+        assert "disk             full: runs wait" in kedge.cli("status").stdout
+        (kedge.home / "ballast").unlink()
+        assert result(kedge, run_id) == 6
+        assert "disk" not in kedge.cli("status").stdout
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="the clock is set back by libfaketime (Debian's package faketime)")

@@ -67,7 +67,7 @@ def follow(
             try:
                 client.cancel(run_id)
             except Unavailable as error:
-                hint = f"The run was not cancelled: `kedge up --detach`, then `kedge cancel {run_id}`."
+                hint = f"The run was not cancelled: `kedge cancel {run_id}` once the host answers (`kedge status`)."
                 raise Unavailable(f"{error} {hint}") from error
             return _watch(client, run_id, tasks, shown)
 

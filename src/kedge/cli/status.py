@@ -6,6 +6,7 @@ from kedge import host
 from kedge.cli.machine import limits
 from kedge.cli.options import output_option, print_json
 from kedge.config import Settings
+from kedge.node.pressure import is_full
 
 
 @click.command("status")
@@ -16,7 +17,7 @@ def command(*, output: str) -> int:
     running = host.find(settings)
     if output == "json":
         print_json(
-            {"running": True, **running.as_json(), "limits": limits(settings)}
+            {"running": True, **running.as_json(), "limits": limits(settings), "diskFull": is_full(settings.home)}
             if running
             else {"running": False, "dataDir": str(settings.home)}
         )
@@ -28,6 +29,8 @@ def command(*, output: str) -> int:
         click.echo(f"data             {running.data_dir}")
         if told := limits(settings):
             click.echo(f"limits of steps  {told}")
+        if is_full(settings.home):
+            click.echo("disk             full: runs wait, and go on by themselves when there is room again")
     else:
         click.echo(f"No host runs in {settings.home}. Start one with `kedge up --detach`.")
     return 0 if running else 1
