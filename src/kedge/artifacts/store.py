@@ -91,21 +91,23 @@ class ArtifactStore:
 
     async def exists(self, uri: str) -> bool:
         """Whether something lies at an address; ``False`` too for addresses that cannot be asked."""
-        path = local_path(uri)
-        if path is not None:
-            return path.exists()
-        if scheme(uri) not in REMOTE_SCHEMES:
+        if not _in_a_store(uri):
             return False
+        if (path := local_path(uri)) is not None:
+            return path.exists()
         return any([await self._remote.size(one) is not None for one in (uri, uri + MANIFEST_SUFFIX)])
 
     async def files(self, uri: str) -> list[content.ManifestFile]:
         """The files of an artifact that is a folder, as its manifest has them; none for a single file.
 
-        A folder that Kedge did not write has no manifest: then they are listed, without their digests.
+        A folder that Kedge did not write has no manifest: then they are listed, without their digests. What lies in no store is
+        not asked for.
 
         Raises:
             Invalid: Such a folder has more than `content.MAX_LISTED` files, or a link that leaves it.
         """
+        if not _in_a_store(uri):
+            return []
         try:
             text = b"".join([piece async for piece in self.read(uri + MANIFEST_SUFFIX)])
         except NotFound:
@@ -179,9 +181,11 @@ class ArtifactStore:
 
         Raises:
             NotFound: There is nothing; raised before the first piece.
-            Invalid: The path leaves the artifact, or the artifact is a folder and no file of it is named.
+            Invalid: The path leaves the artifact, the artifact is a folder and no file of it is named, or it lies in no store.
         """
         local = local_path(uri)
+        if local is None and not _in_a_store(uri):
+            raise Invalid(f"{uri} lies in no store of this host, so it is not read here. Get it with what knows the address.")
         if local is None:
             async for piece in self._remote.read(uri, path):
                 yield piece
@@ -247,6 +251,14 @@ class ArtifactStore:
             await self._remote.delete(uri)
             return
         await asyncio.to_thread(_delete, path)
+
+
+def _in_a_store(uri: str) -> bool:
+    """Whether an address names a place that the host reads: not the web's, and none that only the user's code understands."""
+    try:
+        return scheme(uri) in REMOTE_SCHEMES or local_path(uri) is not None
+    except Invalid:
+        return False
 
 
 def hidden(path: Path, shown: Iterable[Path | None]) -> bool:

@@ -399,7 +399,8 @@ def staged_path(side: str, name: str, number: int, uri: str) -> str:
     """
     if side == "outputs":
         return f"{STAGING}/outputs/artifacts/{name}"
-    return f"{STAGING}/inputs/{name}/{number}/{uri.rstrip('/').rpartition('/')[2] or name}"
+    last = uri.rstrip("/").rpartition("/")[2]
+    return f"{STAGING}/inputs/{name}/{number}/{name if last in {'', '.', '..'} else last}"
 
 
 def _command_line(plan: StepPlan, words: _Words) -> list[str]:

@@ -162,3 +162,12 @@ def test_every_address_that_a_step_may_name_is_good_or_has_a_fault(
 ) -> None:
     said = store.check_in_place(uri, digest, 1)
     assert fault in said if fault else said == ""
+
+
+@pytest.mark.parametrize("uri", ["hf://a/b", "https://localhost:9/a", "registry:churn/v1", "../x", ""])
+async def test_what_lies_in_no_store_has_no_files_and_is_not_read(store: ArtifactStore, uri: str) -> None:
+    """Nothing is asked of the network: the address is the step's word, and the host is nobody's messenger."""
+    assert await store.files(uri) == []
+    assert not await store.exists(uri)
+    with pytest.raises(Invalid, match=r"lies in no store of this host|must be an absolute path"):
+        await read(store, uri)

@@ -16,7 +16,7 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines import code, documents, ir
 from kedge.pipelines.engine.types import Artifact, Inputs
 from kedge.pipelines.records import RunRecord, Spec
-from kedge.pipelines.steps import OUTPUTS, STEP_LIMIT, Steps, Surroundings, must_ask, pod_name
+from kedge.pipelines.steps import OUTPUTS, STEP_LIMIT, Steps, Surroundings, must_ask, pod_name, staged_path
 from kedge.testing import pipelines
 from kedge.testing.pipelines import NUMBER, TEXT, component, container, python, task
 
@@ -271,3 +271,10 @@ def test_source_code_is_spread_over_config_maps_that_a_server_takes(monkeypatch:
 def test_the_service_account_is_the_runs() -> None:
     run = RunRecord(**{**{f: getattr(RUN, f) for f in RUN.__struct_fields__}, "service_account": "trainer"})
     assert pod_of("s", (component("s"), python("s")), run=run)["spec"]["serviceAccountName"] == "trainer"
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"), [("s3://b/run/data.csv", "data.csv"), ("hf://org/model/", "model"), ("hf://org/..", "in"), ("", "in")]
+)
+def test_an_input_of_a_staged_step_keeps_the_name_that_its_address_ends_in_if_that_is_one(uri: str, name: str) -> None:
+    assert staged_path("inputs", "in", 0, uri) == f"/kedge/staging/inputs/in/0/{name}"
