@@ -202,8 +202,10 @@ class Tasks:
                 wake.clear()
                 waiting = asyncio.ensure_future(wake.wait())
                 rest = max(0.0, look_at - loop.time())
-                await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED, timeout=rest)
-                waiting.cancel()
+                try:
+                    await asyncio.wait({waiting, closing}, return_when=asyncio.FIRST_COMPLETED, timeout=rest)
+                finally:  # who looked on may have gone meanwhile
+                    waiting.cancel()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(over.wait(), _GATHER)
                 if closing.done():
@@ -375,9 +377,11 @@ class Tasks:
         try:
             while True:
                 piece = asyncio.ensure_future(anext(pieces, None))
-                await asyncio.wait({piece, closing}, return_when=asyncio.FIRST_COMPLETED)
-                if not piece.done():
+                try:
+                    await asyncio.wait({piece, closing}, return_when=asyncio.FIRST_COMPLETED)
+                finally:  # who reads may have gone meanwhile
                     piece.cancel()
+                if not piece.done():
                     return
                 if (found := piece.result()) is None:
                     return

@@ -377,11 +377,28 @@ async def test_artifacts_are_listed_and_read_as_data_that_nobody_trusts(api: Api
         await api(api.client.read_artifact, artifact["artifact_id"])
 
 
-async def test_streams_end_when_the_host_stops(api: Api) -> None:
-    async def forever(step: Step) -> Ended:
-        await asyncio.Event().wait()
-        return Ended()
+async def forever(step: Step) -> Ended:
+    del step
+    await asyncio.Event().wait()
+    return Ended()
 
+
+async def test_who_stops_looking_on_leaves_nothing_that_waits_for_them(api: Api) -> None:
+    def waiting() -> int:
+        return sum(getattr(task.get_coro(), "__qualname__", "") == "Event.wait" for task in asyncio.all_tasks())
+
+    def look_on(run_id: str) -> None:
+        next(change for change in api.client.watch(run_id) if change.get("state") == "RUNNING")
+
+    api.life.world.machine.behaviour = forever
+    run = await api(api.client.run, pipelines.chain(1))
+    before = waiting()
+    for _ in range(5):
+        await api(look_on, run["run_id"])
+    await api.life.until(lambda: waiting() <= before)
+
+
+async def test_streams_end_when_the_host_stops(api: Api) -> None:
     api.life.world.machine.behaviour = forever
     run = await api(api.client.run, pipelines.chain(1))
     watching = asyncio.create_task(api(lambda: list(api.client.watch(run["run_id"]))))
