@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import signal
+import _signal  # pyright: ignore[reportMissingImports]  # has no stubs; `signal` makes enumerations of it, which no step needs
 import sys
 from typing import List, Optional
 
+from .ending import end
 from .run import run
 
 _USAGE = (
@@ -26,7 +27,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     if arguments[:1] == ["run"] and (len(arguments) == 1 or (arguments[1] == "--" and len(arguments) > 2)):
         # A node may start the launcher with SIGTERM held back, so that `stage-out` cannot miss it; a function is ended by it.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTERM})
         return run(arguments[2:])
     if arguments in (["stage-in"], ["stage-out"]):
         from . import carry  # steps of other images only
@@ -37,4 +38,4 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main)

@@ -14,7 +14,7 @@ from typing import Dict
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _DSL = os.path.join(os.path.dirname(_HERE), "dsl")
 _NOT_IN_STEPS = ("bundle.py",)
-_MAIN = "import sys\n\nfrom kedge.launcher.__main__ import main\n\nif __name__ == '__main__':\n    sys.exit(main())\n"
+_MAIN = "from kedge.launcher.__main__ import end, main\n\nif __name__ == '__main__':\n    end(main)\n"
 _SHIMS = {
     "kedge/__init__.py": "kedge_package.py",
     "kedge/dsl/__init__.py": "kedge_dsl.py",

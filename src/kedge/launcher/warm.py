@@ -39,7 +39,7 @@ class Warm:
 
     Args:
         channel: A packet socket to the supervisor.
-        parts: The supervisor's modules ``child`` and ``view``.
+        parts: The supervisor's modules ``child`` and ``view``, and ``ending`` beside this one.
         main: The launcher's entry.
         rehearse: Does what a step does, for nothing.
         argv: What a step finds in ``sys.argv``.
@@ -48,13 +48,13 @@ class Warm:
     def __init__(
         self,
         channel: socket.socket,
-        parts: tuple[Any, Any],
+        parts: tuple[Any, Any, Any],
         main: Callable[[list[str]], int],
         rehearse: Callable[[], None],
         argv: list[str],
     ) -> None:
         self._channel = channel
-        self._child, self._view = parts
+        self._child, self._view, self._ending = parts
         self._main = main
         self._rehearse = rehearse
         self._argv = argv
@@ -156,9 +156,10 @@ class Warm:
             requests.close()
             code = self._step(packet, fds) if packet else 0
         except BaseException as error:  # noqa: BLE001  # whatever the step raises is its end, and must not reach the loop above
-            code = exit_code(error)
+            code = self._ending.exit_code(error)
         finally:
-            finish(code)
+            self._ending.finish(code)
+        os._exit(code)  # which has happened
 
     def _step(self, packet: bytes, fds: list[int]) -> int:
         views = (fds[3] if len(fds) > 3 else -1, fds[4] if len(fds) > 4 else -1)
@@ -179,48 +180,6 @@ class Warm:
         return self._main(sys.argv[1:]) or 0
 
 
-def exit_code(error: BaseException) -> int:
-    """What the interpreter itself would exit with, having printed what it would print.
-
-    Args:
-        error: What left the program.
-    """
-    if isinstance(error, SystemExit):
-        if error.code is None:
-            return 0
-        if isinstance(error.code, int):
-            return error.code & 0xFF
-        print(error.code, file=sys.stderr)
-        return 1
-    if isinstance(error, KeyboardInterrupt):
-        return 130
-    sys.excepthook(type(error), error, error.__traceback__)
-    return 1
-
-
-def finish(code: int) -> NoReturn:
-    """End as the interpreter would, without spending time on memory that the kernel frees at once.
-
-    Args:
-        code: The exit code.
-    """
-    try:
-        threading = sys.modules.get("threading")
-        if threading is not None:
-            threading._shutdown()  # noqa: SLF001  # waits for threads that are no daemons; has no public name
-        import atexit  # wanted at the end only
-
-        atexit._run_exitfuncs()  # noqa: SLF001
-    except BaseException as error:  # noqa: BLE001
-        code = code or exit_code(error)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            code = code or 120  # as the interpreter does when its output is gone
-    os._exit(code)
-
-
 def _ignore(number: int, frame: object) -> None:
     """Do nothing: the signal has woken the loop, which is all that is wanted of it."""
 
@@ -230,7 +189,7 @@ def _nothing() -> None:
 
 
 def _load(directory: str, name: str) -> Any:
-    """Load one of the supervisor's modules by its file, under a name that no user's module has."""
+    """Load a module by its file, under a name that no user's module has."""
     private = "_kedge_supervisor_" + name
     loader = importlib.machinery.SourceFileLoader(private, os.path.join(directory, name + ".py"))
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(private, loader))
@@ -246,7 +205,8 @@ def serve(fd: int, launcher: str, supervisor: str) -> None:
         launcher: Directory of the expanded launcher.
         supervisor: Directory of the supervisor's modules.
     """
-    parts = _load(supervisor, "child"), _load(supervisor, "view")
+    here = os.path.dirname(os.path.abspath(__file__))
+    parts = _load(supervisor, "child"), _load(supervisor, "view"), _load(here, "ending")
     sys.path[0:0] = [launcher]
     from kedge.launcher.__main__ import main  # the launcher's own, found only now
 

@@ -269,3 +269,24 @@ def test_it_must_be_started_by_kedge(launcher: Launcher) -> None:
     assert launcher.start({}, "walk").returncode == 2
     assert "speaks staging protocol 9" in launcher.start({"protocol": 9}, "run").stderr
     assert "code could not be read" in launcher.start({"code": "none", "executorInput": {}}, "run").stderr
+
+
+def test_what_a_step_leaves_open_or_for_its_end_is_written(launcher: Launcher) -> None:
+    place = launcher.folder / "left"
+    place.mkdir()
+    source = (
+        "def step() -> str:\n"
+        "    import atexit, threading, time\n"
+        "    global log, raw\n"
+        f"    log = open({str(place / 'log')!r}, 'w')\n"
+        "    log.write('never closed')\n"
+        f"    raw = open({str(place / 'raw')!r}, 'wb')\n"
+        "    raw.write(b'nor this')\n"
+        f"    atexit.register(lambda: open({str(place / 'end')!r}, 'w').write('at the end'))\n"
+        f"    threading.Thread(target=lambda: (time.sleep(0.2), open({str(place / 'thread')!r}, 'w').write('late'))).start()\n"
+        "    return 'done'\n"
+    )
+    done = launcher.run(source, {}, ("Output",), terminationMessage=True)
+    assert done.returncode == 0, done.stderr
+    written = {file.name: file.read_text() for file in place.iterdir()}
+    assert written == {"log": "never closed", "raw": "nor this", "end": "at the end", "thread": "late"}
