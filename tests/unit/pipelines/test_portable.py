@@ -251,10 +251,19 @@ async def test_an_import_waits_for_what_is_still_being_deleted_in_its_place(
     async with hub(there) as life:
         record = await imported(life, data)
         came = files(there)
-        monkeypatch.setattr("kedge.pipelines.deletions._PATIENCE", 0)
+        monkeypatch.setattr("kedge.pipelines.deletions._PATIENCE", 0.1)
+        answers = asyncio.Event()
+        delete = there.artifacts.delete
+
+        async def slowly(uri: str) -> None:
+            await answers.wait()
+            await delete(uri)
+
+        monkeypatch.setattr(there.artifacts, "delete", slowly)
         assert (await life.feature.deletions.delete(record.id)).pending
         with pytest.raises(Unavailable, match="is still being deleted"):
             await imported(life, data)
+        answers.set()
         monkeypatch.undo()
         await imported(life, data)
         await life.feature.deletions.cleared("file:///")
