@@ -8,7 +8,6 @@ the step's outputs, as ``executor-logs``; each line begins with the time it was 
 import asyncio
 import io
 import logging
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,18 +138,26 @@ class LogArchive:
 
     async def _copy(self, pod: Obj) -> None:
         uri = await self._missing(pod)
-        if not uri or self._parts.logs is None:
+        if not uri:
             return
-        with tempfile.TemporaryDirectory(prefix="log-", dir=self._parts.artifacts.scratch()) as folder:
-            copy = Path(folder, NAME)
-            try:
-                with copy.open("wb") as file:  # noqa: ASYNC230  # a local file, in pieces of 64 KiB
-                    async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
-                        file.write(piece)
-            except KedgeError:
-                return  # it never started, or its directory is gone already
-            if await self._missing(pod):  # its run was not deleted meanwhile
+        copy = self._parts.artifacts.scratch() / f"log-{pod['metadata']['uid']}"
+        try:
+            if await self._written(pod, copy) and await self._missing(pod):  # its run was not deleted meanwhile
                 await self._parts.artifacts.take(uri, "", copy)
+        finally:
+            copy.unlink(missing_ok=True)
+
+    async def _written(self, pod: Obj, copy: Path) -> bool:
+        """Write the log of a Pod to a file; ``False`` where it never started, or its directory is gone already."""
+        if self._parts.logs is None:
+            return False
+        try:
+            with copy.open("wb") as file:  # a local file, in pieces of 64 KiB
+                async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
+                    file.write(piece)
+        except KedgeError:
+            return False
+        return True
 
 
 class _Stored:
