@@ -114,7 +114,7 @@ class _Mixture:
             # What neither has, kfp forgot to hand down: see `kfp_wires`.
             found += [(name, _OWN)] * bool(taken & (declared[_OWN] - declared[_OTHERS]))
             found += [(name, _OTHERS)] * bool(taken & (declared[_OTHERS] - declared[_OWN]))
-        return all([self._say(*one) for one in found])  # noqa: C419  # as above
+        return all([self._say(*one) for one in found])  # noqa: C419  # every one is noted, also after a doubt
 
     def _by_their_neighbours(self) -> bool:
         beside = [
@@ -134,7 +134,7 @@ class _Mixture:
             tasks = _dag(component).get("tasks", {}).keys()
             same = component.get("inputDefinitions") == others.get("inputDefinitions")
             if same and _dag(component).get("outputs") == _dag(others).get("outputs") and tasks and tasks < self._tasks.keys():
-                return all([self._say(name, _OTHERS if name in tasks else _OWN) for name in self._tasks])  # noqa: C419  # as above
+                return all([self._say(name, _OTHERS if name in tasks else _OWN) for name in self._tasks])  # noqa: C419  # every one is noted, also after a doubt
         return True
 
 
