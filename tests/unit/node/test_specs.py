@@ -58,7 +58,7 @@ def test_a_step_of_ours_is_run_from_the_expanded_launcher(machine: Machine, prep
     found = request(pod(), prepared, machine)
     python, main, *rest = found.spec["argv"]
     assert python == str(prepared.environments["main"] / "bin" / "python")
-    assert Path(main).read_text().startswith("import sys")
+    assert Path(main).read_text().startswith("from kedge.launcher.__main__ import")
     assert rest == ["run"]
     if sys.platform == "linux":
         assert found.spec["warm"] == {"python": python, "launcher": str(Path(main).parent)}
