@@ -26,11 +26,13 @@ def end(main: Callable[[], int | None]) -> NoReturn:
     Args:
         main: The program.
     """
+    code = 1
     try:
         code = main() or 0
-    except BaseException as error:  # noqa: BLE001  # whatever the program raises is its end
+    except BaseException as error:  # noqa: BLE001  # whatever the program raises is its end, and must not reach the caller
         code = exit_code(error)
-    finish(code)
+    finally:
+        finish(code)
 
 
 def exit_code(error: BaseException) -> int:

@@ -31,7 +31,7 @@ _SPEAKS = rb"begin\":true"  # JSON within JSON
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
 
 class Warm:
@@ -120,7 +120,7 @@ class Warm:
             return None
         if pid == 0:
             ours.close()
-            self._be_step(theirs)
+            self._ending.end(lambda: self._be_step(theirs))  # whatever comes of it, it does not come back here
         theirs.close()
         return pid, ours
 
@@ -142,24 +142,18 @@ class Warm:
             pid, status = os.waitpid(ended.si_pid, 0)
             self._channel.send(b"exited %d %d" % (pid, status))
 
-    def _be_step(self, requests: socket.socket) -> NoReturn:
-        code = 1
-        try:
-            # The functions beneath `signal`'s: its enumerations touch a hundred pages, and each costs a copy in a forked process.
-            _signal.set_wakeup_fd(-1)
-            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            for end in (self._channel, self._woken, self._wake):
-                end.close()
-            with contextlib.suppress(Exception):  # whatever is wrong, the step will say it
-                self._rehearse()
-            packet, fds = self._child.take_fds(requests, _LARGEST_PACKET, 8)
-            requests.close()
-            code = self._step(packet, fds) if packet else 0
-        except BaseException as error:  # noqa: BLE001  # whatever the step raises is its end, and must not reach the loop above
-            code = self._ending.exit_code(error)
-        finally:
-            self._ending.finish(code)
-        os._exit(code)  # which has happened
+    def _be_step(self, requests: socket.socket) -> int:
+        """Wait for a request and do it; returns the exit code."""
+        # The functions beneath `signal`'s: its enumerations touch a hundred pages, and each costs a copy in a forked process.
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        for end in (self._channel, self._woken, self._wake):
+            end.close()
+        with contextlib.suppress(Exception):  # whatever is wrong, the step will say it
+            self._rehearse()
+        packet, fds = self._child.take_fds(requests, _LARGEST_PACKET, 8)
+        requests.close()
+        return self._step(packet, fds) if packet else 0
 
     def _step(self, packet: bytes, fds: list[int]) -> int:
         views = (fds[3] if len(fds) > 3 else -1, fds[4] if len(fds) > 4 else -1)

@@ -284,9 +284,10 @@ class Worker:
             over = not isinstance(verdict, observations.Running)
             events.append(StepStarted(observations.started(pod, attempt.created_at) if over else now, task, number))
         if isinstance(verdict, observations.Succeeded):
-            fault = self._fault(verdict.outputs)
-            failed = StepFailed(now, task, number, Failure("user", "OutputInvalid", fault, 0))
-            events.append(failed if fault else StepCommitted(now, task, number, verdict.outputs))
+            if fault := self._fault(verdict.outputs):
+                events.append(StepFailed(now, task, number, Failure("user", "OutputInvalid", fault, 0)))
+            else:
+                events.append(StepCommitted(now, task, number, verdict.outputs))
         elif isinstance(verdict, observations.Failed):
             events.append(StepFailed(now, task, number, verdict.failure))
         return events

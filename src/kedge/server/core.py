@@ -97,7 +97,7 @@ class Core:
         try:
             return _selectable(kind.field_selectors).decode(record.value)
         except msgspec.ValidationError:  # a part that is null
-            return self.load(record)
+            return copy(record)
 
     def previous(self, record: Record) -> Obj | None:
         """The object as it was before a record, to be read only; without a resourceVersion."""
@@ -265,8 +265,9 @@ def accept(target: Target, obj: Obj, options: WriteOptions, old: Obj | None = No
     unchanged = frozenset(_unchanged(given, old)) if old is not None else frozenset[str]()
     new: Obj = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {}}
     parts: Mapping[str, Any] = (kind.schema or {}).get("properties") or {}
+    has_nulls = b"null" in text
     new |= {
-        key: schema.without_nulls(value, parts.get(key)) if key not in unchanged and b"null" in text else value
+        key: schema.without_nulls(value, parts.get(key)) if has_nulls and key not in unchanged else value
         for key, value in given.items()
         if value is not None
     }
