@@ -1,14 +1,18 @@
 """The client of any Kubernetes API server, over HTTP.
 
-Reads are tried again when the server is busy or cannot be reached; writes are not, except when the server says 429 (it then did
-nothing). A watch outlives the connection: when that ends it goes on from the last revision, and only `errors.Gone` ends it.
+Reads are tried again when the server is busy or cannot be reached; writes are not, except when they were not done for certain:
+the server said 429, or there was no connection to send them on. A watch outlives the connection: when that ends, or says nothing
+for so long that it may be dead, it goes on from the last revision, and only `errors.Gone` ends it.
 """
 
+import asyncio
+import socket
 import ssl
 import tempfile
+import urllib.request
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 import msgspec
@@ -23,6 +27,7 @@ from kedge.kube.kinds import Kind, Obj
 
 _ATTEMPTS = 5
 _FIRST_DELAY = 0.1
+_LONGEST_WAIT = 60.0  # seconds that a server may ask for: whoever waits can do nothing else, not even hear of the run's end
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _PATCH_TYPES: Mapping[PatchType, str] = {
     "json": "application/json-patch+json",
@@ -30,6 +35,28 @@ _PATCH_TYPES: Mapping[PatchType, str] = {
     "strategic": "application/strategic-merge-patch+json",
 }
 _WATCH_SECONDS = 290  # servers end watches at their own whim; asking for it makes the end an orderly one
+# A server says every minute how far a quiet watch has come. One that says nothing for longer may be behind a connection that a
+# firewall has forgotten, or a proxy lost: going on elsewhere costs one request.
+_QUIET_SECONDS = 90.0
+_ANSWER_SECONDS = 30.0
+_CONNECT_SECONDS = 5.0
+# Of a connection that is to stay: the kernel asks the other end after 10 seconds of silence, and gives up 15 seconds later; what
+# is sent and not acknowledged for 20 seconds ends it too. The names are those that the system has.
+_KEPT_ALIVE: tuple[tuple[str, int], ...] = (
+    ("TCP_KEEPIDLE", 10),
+    ("TCP_KEEPALIVE", 10),  # macOS' name for the same
+    ("TCP_KEEPINTVL", 5),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 20_000),
+)
+
+
+class _WatchLine(msgspec.Struct):
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+    object: dict[str, Any]
+
+
+_watch_lines = msgspec.json.Decoder(_WatchLine)
 
 
 def tls(access: Access) -> ssl.SSLContext:
@@ -53,6 +80,11 @@ def tls(access: Access) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise errors.StateError(f"{access.server}: the kubeconfig's CA or client certificate cannot be used: {error}.") from error
     return context
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    options = [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _KEPT_ALIVE if hasattr(socket, name)]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *options]
 
 
 class HttpClient:
@@ -79,11 +111,14 @@ class HttpClient:
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
+        verify = tls(access) if transport is None and access.server.startswith("https") else True
+        if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport
+            transport = httpx.AsyncHTTPTransport(verify=verify, socket_options=_socket_options())
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=headers,
-            verify=tls(access) if transport is None and access.server.startswith("https") else True,
-            timeout=httpx.Timeout(30.0, connect=10.0),
+            verify=verify,
+            timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,
             trust_env=transport is None,
         )
@@ -187,31 +222,42 @@ class HttpClient:
                 "timeoutSeconds": str(_WATCH_SECONDS),
                 "resourceVersion": version,
             }
+            asked = 0.0
             try:
                 async for event in self._stream(kind.path(namespace), query):
                     version, failures = event.object["metadata"]["resourceVersion"], 0
                     yield event
-            except (errors.Unavailable, errors.TooManyRequests):
+            except (errors.Unavailable, errors.TooManyRequests, errors.ServerError) as error:
                 failures += 1
                 if failures >= _ATTEMPTS:
                     raise
-            await self._clock.sleep(_FIRST_DELAY * 2**failures)
+                asked = _asked(error) if isinstance(error, errors.TooManyRequests) else 0.0
+            await self._clock.sleep(max(asked, _FIRST_DELAY * 2**failures))
 
     async def _stream(self, path: str, query: Mapping[str, str]) -> AsyncIterator[WatchEvent]:
-        timeout = httpx.Timeout(_WATCH_SECONDS + 30, connect=10.0)
+        timeout = httpx.Timeout(_QUIET_SECONDS, connect=_CONNECT_SECONDS)
+        request = self._http.build_request("GET", path, params=query, timeout=timeout)
         try:
-            async with self._http.stream("GET", path, params=query, timeout=timeout) as response:
-                if response.is_error:
-                    await response.aread()
-                    raise _error(response)
-                lines = Lines()
-                async for data in response.aiter_bytes():
-                    for line in filter(bytes.strip, lines.feed(data)):
-                        yield _event(line)
-                if lines.rest.strip():
-                    yield _event(lines.rest)
-        except httpx.TransportError as error:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                response = await self._http.send(request, stream=True)
+        except (httpx.RequestError, TimeoutError) as error:
             raise self._unreachable(error) from error
+        try:
+            if response.is_error:
+                await response.aread()
+                raise _error(response)
+            lines = Lines()
+            async for data in response.aiter_bytes():
+                for line in filter(bytes.strip, lines.feed(data)):
+                    yield _event(line)
+            if lines.rest.strip():
+                yield _event(lines.rest)
+        except httpx.ReadTimeout:
+            return  # quiet for too long
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+        finally:
+            await response.aclose()
 
     async def _request(
         self,
@@ -229,8 +275,9 @@ class HttpClient:
             delay = _FIRST_DELAY * 2**attempt
             try:
                 response = await self._http.request(method, path, params=query, content=content, headers=headers)
-            except httpx.TransportError as error:
-                if last or method != "GET":
+            except httpx.RequestError as error:
+                unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+                if last or not (unsent or method == "GET"):
                     raise self._unreachable(error) from error
             else:
                 if not response.is_error:
@@ -239,23 +286,28 @@ class HttpClient:
                 busy = response.status_code == errors.TooManyRequests.code or (method == "GET" and response.status_code in _BUSY)
                 if last or not busy:
                     raise failure
-                delay = failure.retry_after if failure.retry_after is not None else delay
+                delay = max(delay, _asked(failure))
             await self._clock.sleep(delay)
         raise AssertionError("the last attempt returns or raises")
 
-    def _unreachable(self, error: httpx.TransportError) -> errors.Unavailable:
+    def _unreachable(self, error: httpx.RequestError | TimeoutError) -> errors.Unavailable:
         why = str(error) or type(error).__name__
         return errors.Unavailable(f"{self._http.base_url}: cannot be reached: {why}. Check that it runs (kedge status).")
 
 
 def _event(line: bytes) -> WatchEvent:
     try:
-        event: Obj = msgspec.json.decode(line)
+        event = _watch_lines.decode(line)
     except msgspec.DecodeError as error:
         raise errors.Unavailable(f"the watch was cut off in the middle of a change ({error}).") from error
-    if event["type"] == "ERROR":
-        raise from_status(event["object"], code=500)
-    return WatchEvent(event["type"], event["object"])
+    if event.type == "ERROR":
+        raise from_status(event.object, code=500)
+    return WatchEvent(event.type, event.object)
+
+
+def _asked(error: errors.ApiError) -> float:
+    """Seconds that the server asked us to wait."""
+    return min(error.retry_after or 0.0, _LONGEST_WAIT)
 
 
 def _namespace(kind: Kind, obj: Obj) -> str | None:

@@ -17,7 +17,8 @@ from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import Key, key_of
 
 _log = logging.getLogger(__name__)
-_LAST_DELAY = 30.0
+# Whoever looks at a run is told within 10 seconds what Kubernetes knows, also when the server was away for longer than that.
+_LAST_DELAY = 5.0
 
 Handler = Callable[[Obj | None, Obj | None], None]
 Indexer = Callable[[Obj], Iterable[Hashable]]
@@ -53,7 +54,7 @@ class Informer:
         self._client = client
         self._clock = clock
         self._namespace = namespace
-        self._selectors = {"labels": labels, "fields": fields}
+        self._labels, self._fields = labels, fields
         self._keep = _as_it_is
         self._objects: dict[Key, Obj] = {}
         self._handlers: list[Handler] = []
@@ -61,6 +62,7 @@ class Informer:
         self._indexes: dict[str, dict[Hashable, dict[Key, None]]] = {}
         self._version = ""
         self._failures = 0
+        self._expired = 0
         self._synced = asyncio.Event()
 
     def keeping(self, part: Callable[[Obj], Obj]) -> Self:
@@ -116,8 +118,11 @@ class Informer:
             except errors.Gone as gone:
                 _log.debug("objects are listed again", extra={"resource": self.kind.resource, "error": str(gone)})
                 self._version = ""
+                if self._expired:  # a server that forgets faster than we can read is not asked without a pause
+                    await self._clock.sleep(_delay(self._expired))
+                self._expired += 1
             except errors.ApiError as error:
-                delay = min(0.1 * 2.0 ** min(self._failures, 16), _LAST_DELAY)
+                delay = _delay(self._failures)
                 self._failures += 1
                 level = logging.WARNING if self._failures == 1 else logging.DEBUG
                 about = {"resource": self.kind.resource, "error": str(error), "seconds": round(delay, 1)}
@@ -125,13 +130,7 @@ class Informer:
                 await self._clock.sleep(delay)
 
     async def _list(self) -> None:
-        found = dict[Key, Obj]()
-        version = ""
-        async for page in pages(self._client, self.kind, self._namespace, **self._selectors):
-            version = page.resource_version
-            for obj in page.items:
-                kept = self._keep(obj)
-                found[key_of(kept)] = kept
+        found, version = await self._read()
         for key in [key for key in self._objects if key not in found]:
             self._put(key, None)
         for key, obj in found.items():
@@ -140,14 +139,35 @@ class Informer:
         self._failures = 0
         self._synced.set()
 
+    async def _read(self) -> tuple[dict[Key, Obj], str]:
+        """Everything that is there now, and where a watch goes on from."""
+        found = dict[Key, Obj]()
+        version = ""
+        try:
+            async for page in pages(self._client, self.kind, self._namespace, labels=self._labels, fields=self._fields):
+                version = page.resource_version
+                for obj in page.items:
+                    kept = self._keep(obj)
+                    found[key_of(kept)] = kept
+        except errors.Gone:
+            if not found:
+                raise
+            # The pages took longer than the server remembers: all in one answer cannot.
+            page = await self._client.list(self.kind, self._namespace, labels=self._labels, fields=self._fields)
+            kept_now = [self._keep(obj) for obj in page.items]
+            return {key_of(kept): kept for kept in kept_now}, page.resource_version
+        return found, version
+
     async def _watch(self) -> None:
-        events = self._client.watch(self.kind, self._namespace, resource_version=self._version, **self._selectors)
+        events = self._client.watch(
+            self.kind, self._namespace, resource_version=self._version, labels=self._labels, fields=self._fields
+        )
         async for event in events:
             self._take(event)
 
     def _take(self, event: WatchEvent) -> None:
         self._version = event.object["metadata"]["resourceVersion"]
-        self._failures = 0
+        self._failures = self._expired = 0
         if event.type == "BOOKMARK":
             return
         obj = self._keep(event.object)
@@ -189,6 +209,10 @@ class Informer:
                 keys.pop(key, None)
                 if not keys:
                     del index[value]
+
+
+def _delay(failures: int) -> float:
+    return min(0.1 * 2.0 ** min(failures, 16), _LAST_DELAY)
 
 
 def _version(obj: Obj) -> Any:

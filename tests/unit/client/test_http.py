@@ -1,7 +1,7 @@
 """When the HTTP client tries again, when it does not, and how its watch lives on."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import httpx
@@ -91,6 +91,22 @@ async def test_a_write_that_was_turned_away_is_tried_when_the_server_says() -> N
     assert clock.slept == [7.0]
 
 
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")], ids=["refused", "silent"])
+async def test_a_write_that_was_never_sent_is_sent_again(failure: Exception) -> None:
+    client, server, clock = _client(failure, failure, httpx.Response(201, json=_OBJ))
+    async with client:
+        assert await client.create(CONFIG_MAP, _OBJ) == _OBJ
+    assert (len(server.requests), clock.slept) == (3, [0.2, 0.4])
+
+
+async def test_a_server_does_not_make_us_wait_for_hours() -> None:
+    busy = httpx.Response(429, headers={"Retry-After": "86400"})
+    client, _, clock = _client(busy, httpx.Response(200, json=_OBJ))
+    async with client:
+        await client.get(CONFIG_MAP, "a", "default")
+    assert clock.slept == [60.0]
+
+
 async def test_it_says_who_it_is_and_what_it_sends() -> None:
     client, server, _ = _client(httpx.Response(200, json=_OBJ), token="t")
     async with client:
@@ -126,6 +142,29 @@ async def test_a_watch_goes_on_where_it_ended() -> None:
     assert [request.url.params["resourceVersion"] for request in server.requests] == ["4", "8", "8", "9"]
 
 
+class _Quiet(httpx.AsyncByteStream):
+    """What a connection gives that a firewall has forgotten: one change, and nothing any more."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield json.dumps(_event("ADDED", "5")).encode() + b"\n"
+        raise httpx.ReadTimeout("")
+
+
+async def test_a_watch_that_says_nothing_is_asked_again_and_nothing_is_missed() -> None:
+    client, server, _ = _client(httpx.Response(200, stream=_Quiet()), _lines(_event("MODIFIED", "6")))
+    async with client:
+        events = client.watch(CONFIG_MAP, resource_version="4")
+        assert [(await anext(events)).type for _ in range(2)] == ["ADDED", "MODIFIED"]
+    assert [request.url.params["resourceVersion"] for request in server.requests] == ["4", "5"]
+
+
+async def test_a_watch_waits_for_as_long_as_a_busy_server_says() -> None:
+    client, _, clock = _client(httpx.Response(429, headers={"Retry-After": "3"}), _lines(_event("ADDED", "5")))
+    async with client:
+        await anext(client.watch(CONFIG_MAP, resource_version="4"))
+    assert clock.slept == [3.0]
+
+
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -133,8 +172,9 @@ async def test_a_watch_goes_on_where_it_ended() -> None:
         (lambda: httpx.Response(403), errors.Forbidden),
         (lambda: httpx.ConnectError("refused"), errors.Unavailable),
         (lambda: httpx.Response(200, text='{"type": "ADD'), errors.Unavailable),
+        (lambda: httpx.Response(200, text='{"hello": "from a proxy"}'), errors.Unavailable),
     ],
-    ids=["too old", "not allowed", "not there", "cut off"],
+    ids=["too old", "not allowed", "not there", "cut off", "no watch"],
 )
 async def test_a_watch_ends_when_going_on_is_useless(
     answer: Callable[[], httpx.Response | Exception], error: type[errors.ApiError]

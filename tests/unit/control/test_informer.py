@@ -201,6 +201,48 @@ async def test_it_waits_for_a_server_that_is_not_there(
     assert (warning["error"], warning["seconds"]) == ("not now", 0.1)
 
 
+class _Forgetful(LocalClient):
+    """A client of a server that forgets a list before its second page is read, and every watch for as long as it is told to."""
+
+    expired = 0
+
+    async def list(self, kind: Kind, namespace: str | None = None, **options: Any) -> Page:
+        if options.get("continue_"):
+            raise errors.Gone("the continue parameter is too old")
+        return await super().list(kind, namespace, **options)
+
+    async def watch(self, kind: Kind, namespace: str | None = None, **options: Any) -> AsyncIterator[WatchEvent]:
+        if self.expired:
+            self.expired -= 1
+            raise errors.Gone("too old resource version")
+        async for event in super().watch(kind, namespace, **options):
+            yield event
+
+
+async def test_a_list_that_expires_between_its_pages_is_read_whole(api: Api, follow: Callable[..., _Follower]) -> None:
+    for number in range(201):
+        api.create(CONFIG_MAP, _config(f"n{number}"))
+    follower = follow(_Forgetful(api))
+    await settle()
+    assert len(follower.names()) == 201
+    assert len(follower.heard) == 201
+
+
+async def test_a_server_that_forgets_at_once_is_not_asked_without_pause(
+    api: Api, clock: FakeClock, follow: Callable[..., _Follower]
+) -> None:
+    client = _Forgetful(api)
+    client.expired = 3
+    follower = follow(client)
+    await settle()
+    assert (client.expired, clock.sleeping()) == (1, 1)
+    await clock.advance(0.2 + 0.4)
+    assert client.expired == 0
+    api.create(CONFIG_MAP, _config("a", "1"))
+    await settle()
+    assert follower.heard == [(None, "1")]
+
+
 async def test_fields_select(api: Api, clock: FakeClock) -> None:
     api.create(POD, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     informer = Informer(LocalClient(api), POD, clock, fields="status.phase=Running")
