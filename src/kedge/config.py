@@ -92,6 +92,12 @@ class Settings:
             (``KEDGE_METRICS_AUTH``).
         log_format: How ``hub.log`` is written: ``text`` or ``json``, an object a line (``KEDGE_LOG_FORMAT``).
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR`` (``KEDGE_LOG_LEVEL``).
+        stager_image: The image of the containers that stage files for steps without Python, on clusters; any with Python 3.8 or
+            newer (``KEDGE_STAGER_IMAGE``).
+        listen: Address on which the hub of a cluster listens (``KEDGE_LISTEN``; default 127.0.0.1, where only a relay reaches
+            it).
+        hub_address: That hub's address as Pods reach it (``KEDGE_HUB_ADDRESS``; default a relay's, or in a cluster the
+            Service's).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -115,6 +121,9 @@ class Settings:
     metrics_auth: str = "token"
     log_format: str = "text"
     log_level: str = "INFO"
+    stager_image: str = "python:3"
+    listen: str = "127.0.0.1"
+    hub_address: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -157,6 +166,9 @@ class Settings:
             log_format=_choice(env, "KEDGE_LOG_FORMAT", ("text", "json"), "text"),
             log_level=_choice(env, "KEDGE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
             metrics_auth=_choice(env, "KEDGE_METRICS_AUTH", ("token", "none"), "token"),
+            stager_image=env.get("KEDGE_STAGER_IMAGE") or "python:3",
+            listen=env.get("KEDGE_LISTEN") or "127.0.0.1",
+            hub_address=env.get("KEDGE_HUB_ADDRESS", "").rstrip("/"),
             environ=dict(env),
         )
 

@@ -35,16 +35,16 @@ class Parts:
     Attributes:
         version: Kedge's.
         started_at: When the process began, in seconds since 1970.
-        store: The objects.
         feature: Pipelines.
-        node: The node.
+        store: The objects; ``None`` where a cluster has them.
+        node: The node; ``None`` where a cluster has them.
     """
 
     version: str
     started_at: float
-    store: ObjectLog
     feature: Feature
-    node: NodeAgent
+    store: ObjectLog | None = None
+    node: NodeAgent | None = None
 
 
 class Exposition:
@@ -83,7 +83,8 @@ def families(parts: Parts, requests: Measured) -> Iterable[Family]:
     yield from _requests(requests)
     yield from _queues(parts.feature)
     yield from _runs(parts.feature)
-    yield from _node(parts.node)
+    if parts.node is not None:
+        yield from _node(parts.node)
     yield from _databases(parts.store, parts.feature.database)
 
 
@@ -149,9 +150,10 @@ def _node(node: NodeAgent) -> Iterable[Family]:
     yield counted("kedge_supervisor_losses_total", "How often the supervisor was lost.", node.losses)
 
 
-def _databases(store: ObjectLog, history: Database) -> Iterable[Family]:
-    made = store.written.named("objects")
-    made.take(history.written.named("history"))
+def _databases(store: ObjectLog | None, history: Database) -> Iterable[Family]:
+    made = history.written.named("history")
+    if store is not None:
+        made.take(store.written.named("objects"))
     yield timed("kedge_sqlite_write_duration_seconds", "How long writes took.", made, "database")
 
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -92,6 +93,7 @@ def start(
     *,
     http_port: int | None = None,
     https_port: int | None = None,
+    options: Sequence[str] = (),
     timeout: float = 30.0,
 ) -> Host:
     """Start a host that outlives this process, and wait until it is ready.
@@ -100,6 +102,7 @@ def start(
         settings: Says where the data directory is; the environment passes through.
         http_port: Port for REST and pages; ``None`` for the one this data directory always had, or any.
         https_port: Port for the Kubernetes API, likewise.
+        options: Further ones of ``kedge up``.
         timeout: Seconds to wait.
 
     Returns:
@@ -112,6 +115,7 @@ def start(
     argv = [sys.executable, "-P", "-m", "kedge.cli.main", "up"]
     argv += [f"--http-port={http_port}"] if http_port is not None else []
     argv += [f"--https-port={https_port}"] if https_port is not None else []
+    argv += options
     with log_path.open("ab") as log:
         log_path.chmod(0o600)
         offset = log.tell()

@@ -35,6 +35,7 @@ COMMANDS = {
     "artifacts": "List, show and get artifacts, and tell their lineage.",
     "cache": "List, show and clear results of steps that may be used again.",
     "schedules": "Run pipelines again and again: by cron or every so often.",
+    "hub": "Run the hub of this cluster, in one of its Pods.",
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",
 }

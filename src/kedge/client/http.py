@@ -10,7 +10,7 @@ import socket
 import ssl
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -18,6 +18,7 @@ import httpx
 import msgspec
 
 from kedge import errors
+from kedge.client.bearer import Bearer
 from kedge.client.kubeconfig import Access
 from kedge.client.lines import Lines
 from kedge.client.status import from_status
@@ -97,6 +98,9 @@ class HttpClient:
         clock: For pauses between attempts.
         transport: Speaks HTTP instead of the network: tests put an application here.
         user_agent: How we introduce ourselves.
+
+    Attributes:
+        namespace: Where the user works.
     """
 
     def __init__(
@@ -109,14 +113,14 @@ class HttpClient:
     ) -> None:
         self._clock = clock or SystemClock()
         headers = {"User-Agent": user_agent, "Accept": "application/json"}
-        if access.token:
-            headers["Authorization"] = f"Bearer {access.token}"
+        self.namespace = access.namespace
         verify = tls(access) if transport is None and access.server.startswith("https") else True
         if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport
             transport = httpx.AsyncHTTPTransport(verify=verify, socket_options=_socket_options())
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=headers,
+            auth=Bearer(access),
             verify=verify,
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,
@@ -132,6 +136,10 @@ class HttpClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def version(self) -> Obj:
+        """The server's version: ``major``, ``minor``, ``gitVersion`` and more."""
+        return await self._request("GET", "/version")
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
         """Read one object."""
@@ -258,6 +266,30 @@ class HttpClient:
             raise self._unreachable(error) from error
         finally:
             await response.aclose()
+
+    async def stream(self, path: str, query: Mapping[str, str], silence: float | None = None) -> AsyncGenerator[bytes]:
+        """Yield what a path answers, as it comes; what a followed log wants.
+
+        Args:
+            path: Such as ``/api/v1/namespaces/default/pods/x/log``.
+            query: Its parameters.
+            silence: Seconds for which the server may say nothing; ``None`` for ever.
+
+        Raises:
+            ApiError: What the server says; raised before the first piece.
+            Unavailable: It cannot be reached, or stopped in the middle.
+        """
+        try:
+            async with self._http.stream(
+                "GET", path, params=query, timeout=httpx.Timeout(silence, connect=_CONNECT_SECONDS)
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _error(response)
+                async for data in response.aiter_bytes():
+                    yield data
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
 
     async def _request(
         self,

@@ -6,6 +6,7 @@ is refused by name: the cloud libraries that carry those out come with the extra
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from kedge.kube.kinds import Obj
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where PyYAML was built with it: five times faster
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Access:
         namespace: Where the user works.
         verify: Whether the server's certificate is checked at all.
         server_name: The name that the certificate must have, when it is not the address.
+        token_file: Where the bearer token is read from, again and again: a Pod's is replaced while it runs.
     """
 
     server: str
@@ -43,6 +48,7 @@ class Access:
     namespace: str = "default"
     verify: bool = True
     server_name: str | None = None
+    token_file: Path | None = None
 
     def __repr__(self) -> str:
         """Without secrets, because representations end up in logs."""
@@ -112,6 +118,42 @@ def load(path: Path, *, context: str | None = None) -> Access:
         namespace=chosen.get("namespace") or "default",
         verify=not cluster.get("insecure-skip-tls-verify"),
         server_name=cluster.get("tls-server-name"),
+    )
+
+
+def current_context(path: Path) -> str:
+    """The context that a kubeconfig says is current.
+
+    Raises:
+        StateError: It cannot be read, or says none.
+    """
+    name = _read(path).get("current-context")
+    if not name:
+        raise errors.StateError(f"{path}: has no current context. Name one with --context.")
+    return str(name)
+
+
+def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Access:
+    """How a Pod reaches the API server of its own cluster: by its service account.
+
+    Args:
+        environ: The environment of the process.
+        folder: Where the kubelet lays the account's files.
+
+    Raises:
+        StateError: This process does not run in a Pod, or in one without a service account's token.
+    """
+    host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host or not (folder / "token").exists():
+        raise errors.StateError(
+            f"This process runs in no Pod with a service account: {'' if host else 'KUBERNETES_SERVICE_HOST is not set, or '}"
+            f"{folder}/token is not there. Name a kubeconfig with --kubeconfig, or KUBECONFIG."
+        )
+    return Access(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        ca=_text(folder, folder / "ca.crt"),
+        namespace=_text(folder, folder / "namespace").strip() or "default",
+        token_file=folder / "token",
     )
 
 

@@ -26,6 +26,8 @@ class Column:
         type: OpenAPI type of the cell; for ``date`` the value is a timestamp, which the server prints as an age.
         priority: 0 is always shown, 1 only with ``-o wide``.
         description: For ``kubectl explain``-like tools.
+        path: Where the cell stands in the object, such as ``.status.state``, for clusters, which know our kinds by a
+            definition; a column without one is not shown there.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Column:
     type: str = "string"
     priority: int = 0
     description: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,11 @@ def execute(step: Step, code: Optional[Code], command: Sequence[str] = ()) -> in
     outputs = _outputs(step, code, command)
     if isinstance(outputs, int):
         return outputs
-    if not step.commit or not _anything(step):
+    if not step.commit:
+        return 0
+    if not _anything(step):
+        if step.reports:
+            (hub or _hub()).report()
         return 0
     if step.in_message and report.write_outputs(outputs):
         return 0

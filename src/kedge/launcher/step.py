@@ -34,6 +34,7 @@ class Step:
         in_message: Whether the outputs may travel in the termination message, where they fit into it.
         grants: Where artifacts lie, by direction and name; from ``begin``, unless they are known beforehand.
         commit: ``False``: nobody waits for the result (``kedge debug``).
+        reports: Whether the hub wants to hear of the end of a step that has nothing to commit, before its node tells.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
@@ -54,6 +55,7 @@ class Step:
         another = self.grants.get("user", os.getuid()) != os.getuid()
         self.begin = bool(told.get("begin")) or told.get("executorInput") is None or another
         self.commit = bool(told.get("commit", True))
+        self.reports = bool(told.get("reports"))
 
     def begun(self, answer: Mapping[str, Any]) -> None:
         """Take the hub's answer to ``begin``."""

@@ -6,6 +6,7 @@ its engine back, and lets it say again whatever may not have been done.
 """
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from contextlib import suppress
@@ -101,7 +102,7 @@ class RunController:
         self._registrar = registrar
         self._clock = clock
         self._limits = limits
-        self._surroundings = Surroundings("", "")
+        self._surroundings = Surroundings("")
         self._timers = Timers(clock)
         pods = StepPods(client, clock, artifacts)
         self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods))
@@ -126,24 +127,22 @@ class RunController:
         """Call this with each Pod whose result is recorded."""
         self._tools.pods.settled = listener
 
-    async def start(self, launcher: bytes, hub: str, kfp_runtime: str = "") -> None:
+    async def start(self, launcher: bytes, given: Surroundings) -> None:
         """Begin to follow; returns once every unfinished run has its worker.
 
         Args:
             launcher: The zipapp that Python steps run.
-            hub: Address of the hub's HTTP listener, as Pods reach it.
-            kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
+            given: What the Pods of all runs share, but for what is known here alone.
         """
         packed = Launcher.of(launcher)
         self._tools.pods.launcher = packed
         limits = self._limits
-        self._surroundings = Surroundings(
-            hub,
-            packed.name,
-            kfp_runtime,
-            limits.final_status_complete,
-            limits.cache_ttl,
-            self._tools.artifacts.grants_in_place,
+        self._surroundings = dataclasses.replace(
+            given,
+            launcher=packed.name,
+            final_status_complete=limits.final_status_complete,
+            cache_ttl=limits.cache_ttl,
+            grants=self._tools.artifacts.grants_in_place,
         )
         self._background.start(self._timers.run())
         self._background.start(self._pods.run())

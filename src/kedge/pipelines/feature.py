@@ -9,7 +9,7 @@ from kedge.client.types import Client
 from kedge.db.database import Database, open_sqlite
 from kedge.kube.clock import Clock, Ids
 from kedge.launcher import bundle
-from kedge.pipelines import archive, rest
+from kedge.pipelines import archive, rest, steps
 from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.cache_entries import CacheEntries
 from kedge.pipelines.catalog import Catalog
@@ -60,6 +60,9 @@ class Surroundings:
         events: Where OpenLineage events are sent, and the key for it; ``""`` for nowhere.
         version: Kedge's.
         ahead: How many Pods wait on their node before the one with this UID; ``None`` where that is not known.
+        stager: The image of the containers that stage files for steps without Python.
+        reports: Whether steps report their end over HTTP also where the Pod's status would tell: on a cluster, whose kubelets
+            look once a second.
     """
 
     client: Client
@@ -72,6 +75,8 @@ class Surroundings:
     events: tuple[str, str] = ("", "")
     version: str = ""
     ahead: Ahead = nobody_says
+    stager: str = steps.LAUNCHER_IMAGE
+    reports: bool = False
 
 
 class Feature:
@@ -164,7 +169,9 @@ class Feature:
         """Take up every unfinished run; returns when all of them have been."""
         if self._outbox is not None:
             await self._outbox.start()
-        await self.controller.start(bundle.build(), self._given.hub, self._given.kfp_runtime)
+        given = self._given
+        around = steps.Surroundings(given.hub, kfp_runtime=given.kfp_runtime, stager=given.stager, reports=given.reports)
+        await self.controller.start(bundle.build(), around)
         await self.events.start()
         await self.scheduler.start()
         await self._logs.start()

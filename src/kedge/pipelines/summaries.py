@@ -41,4 +41,4 @@ def of_live(live: LiveRun) -> Obj:
     finished = sum(count for state, count in counts.items() if State(state).finished)
     tasks: Obj = {"total": sum(counts.values()), "finished": finished}
     tasks |= {state.lower(): counts.get(state) or None for state in State}
-    return {**of_record(live.record), "tasks": tasks}
+    return {**of_record(live.record), "tasks": tasks, "progress": f"{finished}/{tasks['total']}"}

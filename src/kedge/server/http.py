@@ -3,7 +3,7 @@
 `kedge.server.endpoint` serves the resources; here stand the documents that are the same for everyone, and the host's health.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 
 from starlette.routing import BaseRoute, Route
@@ -15,6 +15,7 @@ from kedge.server import discovery, openapi_protobuf
 from kedge.server.api import Api
 from kedge.server.auth import Authenticator
 from kedge.server.endpoint import Kubernetes, require_get
+from kedge.server.health import Checks, health
 from kedge.server.openapi import Documents
 from kedge.server.requests import form_of, header
 from kedge.server.status import send_error, send_json
@@ -27,7 +28,7 @@ def routes(
     *,
     version: str,
     streams: Streams,
-    ready: Mapping[str, Callable[[], str]] = MappingProxyType({}),
+    ready: Checks = MappingProxyType({}),
 ) -> list[BaseRoute]:
     """The routes of the Kubernetes API; routes of others that begin with ``/api`` or ``/apis`` must stand before them.
 
@@ -62,27 +63,8 @@ def routes(
         Route("/openapi/{rest:path}", _Document(openapi, authenticator)),
         Route("/openid/v1/jwks", public(tokens.jwks())),
         Route("/.well-known/openid-configuration", public(tokens.openid_configuration())),
-        Route("/healthz", _Health("healthz", {})),
-        Route("/livez", _Health("livez", {})),
-        Route("/readyz", _Health("readyz", ready)),
+        *health(ready),
     ]
-
-
-class _Health:
-    """Answers ``ok``, or 503 with what is missing; each check in a line where one fails or ``?verbose`` asks for them."""
-
-    def __init__(self, name: str, checks: Mapping[str, Callable[[], str]]) -> None:
-        self._name = name
-        self._checks = {"ping": lambda: "", **checks}
-
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        found = {name: check() for name, check in self._checks.items()}
-        failed = any(found.values())
-        body = "ok"
-        if failed or b"verbose" in {part.partition(b"=")[0] for part in scope["query_string"].split(b"&")}:
-            lines = [f"[-]{name} failed: {fault}" if fault else f"[+]{name} ok" for name, fault in found.items()]
-            body = "\n".join([*lines, f"{self._name} check {'failed' if failed else 'passed'}\n"])
-        await _answer(send, body.encode(), "text/plain; charset=utf-8", status=503 if failed else 200)
 
 
 class _Document:

@@ -1,5 +1,7 @@
 """Serves one application on two loopback ports: HTTPS for Kubernetes clients, HTTP for people and REST clients.
 
+A hub of a cluster has no Kubernetes API of its own, so it listens with HTTP alone: on loopback beside a relay, or as its Pod.
+
 `Listeners.open` binds, so that ports are known before the application is built; `Listeners.start` serves; `Listeners.stop` ends
 both, after the given callbacks have ended watches and other answers without an end. Uvicorn's own tick, signal handlers, logs of
 requests and date header are off: an idle host does nothing at all.
@@ -62,12 +64,14 @@ class Listeners:
 
     Args:
         http: Port for HTTP; 0 takes a free one.
-        https: Port for HTTPS; 0 takes a free one.
+        https: Port for HTTPS; 0 takes a free one; ``None`` for HTTP alone.
+        address: Where to listen.
         grace: Seconds that `stop` waits for answers under way.
     """
 
-    def __init__(self, http: int = 0, https: int = 0, *, grace: float = 5.0) -> None:
-        self._wanted = Ports(http, https)
+    def __init__(self, http: int = 0, https: int | None = 0, *, address: str = LOOPBACK, grace: float = 5.0) -> None:
+        self._wanted = [(http, "http")] if https is None else [(http, "http"), (https, "https")]
+        self._address = address
         self._grace = grace
         self._sockets: list[socket.socket] = []
         self._servers: list[_Server] = []
@@ -75,8 +79,9 @@ class Listeners:
 
     @property
     def ports(self) -> Ports:
-        """The ports, once they are bound."""
-        return Ports(*(each.getsockname()[1] for each in self._sockets))
+        """The ports, once they are bound; 0 where there is none."""
+        bound = [each.getsockname()[1] for each in self._sockets]
+        return Ports(bound[0], bound[1] if len(bound) > 1 else 0)
 
     def open(self) -> Ports:
         """Bind both ports.
@@ -85,22 +90,24 @@ class Listeners:
             KedgeError: A port is in use or not allowed; names it and says what to do.
         """
         try:
-            for port, scheme in ((self._wanted.http, "http"), (self._wanted.https, "https")):
-                self._sockets.append(_bind(port, scheme) if port else _bind_free(scheme))
+            for port, scheme in self._wanted:
+                bound = _bind(port, scheme, self._address) if port else _bind_free(scheme, self._address)
+                self._sockets.append(bound)
         except BaseException:
             self.close()
             raise
         return self.ports
 
-    async def start(self, app: "ASGIApp", certificate: Path, key: Path) -> None:
+    async def start(self, app: "ASGIApp", certificate: Path | None = None, key: Path | None = None) -> None:
         """Begin to serve; returns when both listeners accept connections.
 
         Args:
-            app: The application for both.
+            app: The application for all.
             certificate: PEM, for HTTPS.
             key: PEM, its private key.
         """
-        for sock, tls in zip(self._sockets, (False, True), strict=True):
+        for sock, (_, scheme) in zip(self._sockets, self._wanted, strict=True):
+            tls = scheme == "https"
             config = uvicorn.Config(
                 app,
                 http="h11",
@@ -119,7 +126,7 @@ class Listeners:
             )
             server = _Server(config)
             self._servers.append(server)
-            self._tasks.append(asyncio.create_task(server.serve(sockets=[sock]), name="https" if tls else "http"))
+            self._tasks.append(asyncio.create_task(server.serve(sockets=[sock]), name=scheme))
         while not all(server.started for server in self._servers):
             if failed := next((task for task in self._tasks if task.done()), None):
                 failed.result()
@@ -156,21 +163,21 @@ class Listeners:
         self._sockets = []
 
 
-def _bind_free(scheme: str) -> socket.socket:
+def _bind_free(scheme: str, address: str) -> socket.socket:
     """Bind a port that nobody has now, nor is likely to have when the host starts again."""
-    with _bind(0, scheme) as any_port:
+    with _bind(0, scheme, address) as any_port:
         first = any_port.getsockname()[1]  # the system's choice differs from time to time
     for number in range(_TRIES):
         with contextlib.suppress(KedgeError):
-            return _bind(_KEPT[(first + number) % len(_KEPT)], scheme)
-    return _bind(0, scheme)
+            return _bind(_KEPT[(first + number) % len(_KEPT)], scheme, address)
+    return _bind(0, scheme, address)
 
 
-def _bind(port: int, scheme: str) -> socket.socket:
+def _bind(port: int, scheme: str, address: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((LOOPBACK, port))
+        sock.bind((address, port))
         sock.listen(1024)
         sock.setblocking(False)
     except OSError as error:
@@ -181,5 +188,5 @@ def _bind(port: int, scheme: str) -> socket.socket:
             why = "is reserved for root. Choose one above 1023, or 0 for a free one"
         else:
             why = f"cannot be opened: {error.strerror}. Choose another port, or 0 for a free one"
-        raise KedgeError(f"port {port} ({scheme}) on {LOOPBACK}: {why}.") from error
+        raise KedgeError(f"port {port} ({scheme}) on {address}: {why}.") from error
     return sock

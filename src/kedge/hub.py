@@ -1,0 +1,292 @@
+"""The composition root of a hub that works against a cluster: the same features over the cluster's own API server.
+
+There is no store, no node and no scheduler here: the cluster has them. The hub runs on a laptop, beside a relay through which
+Pods reach it, or in the cluster, behind a Service; the code is the same. It starts from the ground up, like `kedge.app`.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import shutil
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from kedge import __version__, exposition
+from kedge.artifacts import staging
+from kedge.artifacts.staging import PodIdentity
+from kedge.artifacts.store import ArtifactStore
+from kedge.artifacts.uris import scheme
+from kedge.client.http import HttpClient
+from kedge.client.kubeconfig import Access
+from kedge.config import Settings
+from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, Unauthorized, UnsupportedError
+from kedge.home import Home, Host
+from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
+from kedge.kube.core import TOKEN_REVIEW
+from kedge.kube.crds import CRD, crd, is_established
+from kedge.kube.kinds import Kind
+from kedge.pipelines import feature as pipelines
+from kedge.pipelines.controller import Limits
+from kedge.pipelines.pod_logs import PodLogs
+from kedge.running import Parts, measured, owner_token, run_until_told
+from kedge.server import pki
+from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, POD_UID, Authenticator
+from kedge.server.guard import LoopbackGuard
+from kedge.server.health import health
+from kedge.server.listen import LOOPBACK, Listeners
+from kedge.server.tokens import Tokens
+
+_log = logging.getLogger(__name__)
+
+MINIMUM = (1, 29)
+"""The first Kubernetes whose Pods have sidecars (``initContainers[].restartPolicy: Always``) without asking for them."""
+_ESTABLISHED_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a hub works, and where it listens.
+
+    Attributes:
+        access: How it reaches the cluster.
+        kubeconfig: The file that says so; ``None`` in a Pod.
+        listen: Address of the HTTP listener.
+        address: The hub's address, as Pods reach it; ``""`` for the listener's own.
+        port: Of the HTTP listener; ``None`` for the one that the data directory always had, or any.
+    """
+
+    access: Access
+    kubeconfig: Path | None = None
+    listen: str = LOOPBACK
+    address: str = ""
+    port: int | None = None
+
+
+def serve(settings: Settings, place: Place) -> None:
+    """Run a hub in this process until it is told to stop by SIGTERM or SIGINT.
+
+    Args:
+        settings: How.
+        place: Where.
+
+    Raises:
+        StateError: The data directory or the cluster cannot be used.
+        KedgeError: The port is in use.
+    """
+    run_until_told(settings, hub(settings, place))
+
+
+@asynccontextmanager
+async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Future[None]"]:
+    """Start a hub; it runs until the block is left.
+
+    Yields:
+        Done, with an exception, when a part of the hub has failed for good.
+    """
+    _check(settings)
+    home = Home.acquire(settings.home, __version__)
+    try:
+        listeners = Listeners(home.ports()[0] if place.port is None else place.port, None, address=place.listen)
+        home.remember_ports(listeners.open().http, 0)
+        try:
+            async with HttpClient(place.access) as client:
+                await _check_cluster(client)
+                for kind in pipelines.KINDS:
+                    await _ensure(client, kind)
+                async with _parts(settings, (home, place), listeners, client) as failed:
+                    yield failed
+        finally:
+            listeners.close()
+    finally:
+        home.release()
+
+
+@asynccontextmanager
+async def _parts(
+    settings: Settings, where: tuple[Home, Place], listeners: Listeners, client: HttpClient
+) -> AsyncGenerator["asyncio.Future[None]"]:
+    """Everything above the data directory, the bound port and the cluster."""
+    clock, ids = SystemClock(), SystemIds()
+    home, place = where
+    own = f"http://{place.listen if place.listen != '0.0.0.0' else LOOPBACK}:{listeners.ports.http}"  # noqa: S104  # compared
+    token, authenticator = _callers(home, own, clock, ids)
+    background = Parts()
+    shutil.rmtree(home.path / "scratch", ignore_errors=True)  # what a hub that was killed had on its way
+    artifacts = ArtifactStore(
+        home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock
+    )
+    feature = pipelines.Feature(
+        pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
+        pipelines.Surroundings(
+            client,
+            artifacts,
+            PodLogs(client),
+            place.address or own,
+            clock,
+            ids,
+            settings.kfp_runtime,
+            events=(settings.openlineage_url, settings.openlineage_api_key),
+            version=__version__,
+            stager=settings.stager_image,
+            reports=True,
+        ),
+        Limits(
+            infra_retries=settings.infra_retries,
+            final_status_complete=settings.final_status == "COMPLETE",
+            cache_ttl=settings.cache_ttl,
+        ),
+    )
+    feature.database.on_damage = background.give_up
+    routes: list[BaseRoute] = [
+        *feature.routes(authenticator, __version__),
+        *staging.routes(_Reviewed(client), feature.staging, artifacts),
+        *health(_checks(feature)),
+    ]
+    counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
+    web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else authenticator)
+    try:
+        await background.reach(feature.start())
+        await listeners.start(LoopbackGuard(web) if place.listen == LOOPBACK else web)
+        home.announce(_announcement(home, place, own, token, timestamp(clock.now())))
+        _log.info("ready", extra={"http": own, "cluster": place.access.server, "version": __version__})
+        yield background.failed
+    finally:
+        await listeners.stop(feature.close_streams)
+        await feature.stop()
+        await background.stop()
+
+
+def _callers(home: Home, own: str, clock: Clock, ids: Ids) -> tuple[str, Authenticator]:
+    keys = pki.ensure(home.path / "pki", clock)
+    token = owner_token(home.path / "pki" / "owner.token", ids)
+    return token, Authenticator(token, Tokens(keys.load_signing_key(), own, clock, ids), _Nothing())
+
+
+class _Nothing:
+    """There are no objects here that a token of ours could be bound to."""
+
+    def get(self, kind: Kind, name: str, namespace: str | None = None) -> "dict[str, object]":
+        raise NotFound(f"{kind.resource} {namespace}/{name} not found")
+
+
+def _announcement(home: Home, place: Place, own: str, token: str, now: str) -> Host:
+    return Host(
+        http=own,
+        https=place.access.server,
+        token=token,
+        kubeconfig=str(place.kubeconfig or ""),
+        data_dir=str(home.path),
+        pid=os.getpid(),
+        version=__version__,
+        started_at=now,
+    )
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what cannot work on a cluster, by name.
+
+    Raises:
+        UnsupportedError: Artifacts would lie in a folder of this machine.
+    """
+    if scheme(settings.artifacts) in {"", "file"}:
+        raise UnsupportedError(
+            f"KEDGE_ARTIFACTS: {settings.artifacts or 'is not set, so artifacts would lie in a folder here'}: a cluster's "
+            "Pods cannot see that. Set it to an object store that they reach too: s3://bucket/prefix, gs://… or az://…."
+        )
+
+
+async def _check_cluster(client: HttpClient) -> None:
+    """Refuse a cluster that is too old.
+
+    Raises:
+        UnsupportedError: Says its version and the first that would do.
+        Unavailable: It cannot be reached.
+    """
+    found = await client.version()
+    numbers = [re.match(r"\d+", str(found.get(name, ""))) for name in ("major", "minor")]
+    version = tuple(int(number[0]) for number in numbers if number is not None)
+    if len(version) == len(MINIMUM) and version < MINIMUM:
+        least = ".".join(map(str, MINIMUM))
+        raise UnsupportedError(
+            f"the cluster runs Kubernetes {found.get('gitVersion')}; Kedge needs {least} or newer, whose Pods have sidecars. "
+            "Upgrade it, or name another cluster."
+        )
+
+
+async def _ensure(client: HttpClient, kind: Kind) -> None:
+    """See that the cluster serves a kind of ours, and let it do so where we may.
+
+    Raises:
+        StateError: It does not, and we may not define it.
+    """
+    wanted = crd(kind)
+    name = wanted["metadata"]["name"]
+    try:
+        found = await client.get(CRD, name)
+    except Forbidden:
+        await _look(client, kind)
+        return
+    except NotFound:
+        try:
+            found = await client.create(CRD, wanted)
+        except AlreadyExists:
+            found = await client.get(CRD, name)
+        except Forbidden as error:
+            raise StateError(
+                f"the cluster does not serve {name} yet, and we may not define it: {error} "
+                "Run `kedge install` as an administrator."
+            ) from error
+    if found["spec"]["versions"][0]["schema"] != wanted["spec"]["versions"][0]["schema"]:
+        try:
+            await client.patch(CRD, name, None, {"spec": wanted["spec"]})
+        except Forbidden:
+            _log.warning(
+                "the cluster's definition is of another version of Kedge, and may not be changed from here", extra={"kind": name}
+            )
+    async with asyncio.timeout(_ESTABLISHED_SECONDS):
+        while not is_established(found):
+            await asyncio.sleep(0.05)
+            found = await client.get(CRD, name)
+
+
+async def _look(client: HttpClient, kind: Kind) -> None:
+    try:
+        await client.list(kind, client.namespace, limit=1)
+    except NotFound as error:
+        raise StateError(f"the cluster does not serve {kind.resource}. Run `kedge install` as an administrator.") from error
+
+
+def _checks(feature: pipelines.Feature) -> dict[str, Callable[[], str]]:
+    """What must be well for the hub to be used, for ``/readyz``: answered without a token, so they name no place."""
+
+    def history() -> str:
+        try:
+            feature.history.run("")
+        except KedgeError:
+            return "the history cannot be read; the log may say why"
+        return ""
+
+    return {"history": history}
+
+
+class _Reviewed:
+    """Says to the staging API which Pod a token is bound to: the API server knows."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+
+    async def verify(self, token: str) -> PodIdentity:
+        review = await self._client.create(TOKEN_REVIEW, {"spec": {"token": token, "audiences": [KEDGE_AUDIENCE]}})
+        status = review.get("status") or {}
+        if not status.get("authenticated") or KEDGE_AUDIENCE not in (status.get("audiences") or ()):
+            raise Unauthorized("the token is not known to the cluster, is over, or is for another audience than kedge.")
+        user = status["user"]
+        extra = user.get("extra") or {}
+        if POD_UID not in extra:
+            raise Unauthorized("the token is bound to no Pod. Staging is for Pods, with their own projected token.")
+        return PodIdentity(user["username"].split(":")[2], extra[POD_NAME][0], extra[POD_UID][0])
