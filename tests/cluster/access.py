@@ -1,0 +1,140 @@
+"""A cluster as tests use it: our own, or one that somebody else has started."""
+
+import fcntl
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from components import API_PORT, NODE_IP
+from go_programs import HERE, kubernetes, one_at_a_time, tests_cache
+from images import Image
+
+from cluster import LocalCluster, load
+from kedge.config import Settings
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster, and its administrator's way in.
+
+    Attributes:
+        kubeconfig: The administrator's.
+        context: Which of its contexts.
+    """
+
+    kubeconfig: Path
+    context: str = ""
+
+    @property
+    def host(self) -> str:
+        """The address at which Pods reach this machine (``KEDGE_TEST_HOST`` names that of another cluster)."""
+        return Settings.from_environment().environ.get("KEDGE_TEST_HOST", NODE_IP)
+
+    def kubectl(self, *arguments: str, said: str = "") -> str:
+        """What ``kubectl`` answers.
+
+        Args:
+            arguments: Its command line.
+            said: Its standard input.
+
+        Raises:
+            RuntimeError: It failed; has its words.
+        """
+        done = subprocess.run([*self._command(), *arguments], input=said, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def get(self, *arguments: str) -> Any:
+        """What ``kubectl get`` answers, as JSON."""
+        return json.loads(self.kubectl("get", *arguments, "--output", "json"))
+
+    def apply(self, *objects: dict[str, Any], namespace: str = "") -> None:
+        """Create or change objects."""
+        where = ["--namespace", namespace] if namespace else []
+        self.kubectl("apply", *where, "--filename", "-", said=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def bring(self, image: Image) -> None:
+        """Have an image on the nodes, where tests can bring one: on our own cluster, and on kind's."""
+        server = self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+        context = self.context or self.kubectl("config", "current-context").strip()
+        if server == f"https://{NODE_IP}:{API_PORT}":
+            load(image.archive())
+        elif context.startswith("kind-"):
+            name = context.removeprefix("kind-")
+            subprocess.run(["kind", "load", "image-archive", str(image.archive()), "--name", name], check=True)
+
+    @contextmanager
+    def namespace(self, labels: dict[str, str] | None = None) -> Generator[str]:
+        """A namespace of a test's own, with its service account; deleted afterwards.
+
+        Args:
+            labels: Such as ``pod-security.kubernetes.io/enforce``.
+        """
+        name = f"test-{secrets.token_hex(4)}"
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        try:
+            self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=30s")
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false")
+
+    def _command(self) -> list[str]:
+        beside = self.kubeconfig.parent / "bin" / "kubectl"
+        found = str(beside) if beside.exists() else shutil.which("kubectl")
+        if found is None:
+            link = tests_cache() / "kubectl"
+            with one_at_a_time("kubectl"):
+                link.unlink(missing_ok=True)
+                link.symlink_to(kubernetes())
+            found = str(link)
+        return [found, "--kubeconfig", str(self.kubeconfig), *(["--context", self.context] if self.context else [])]
+
+
+@contextmanager
+def own_cluster() -> Generator[Cluster]:
+    """Our own cluster: the first process that wants it starts it, the last one ends it.
+
+    Who uses it holds a lock that the kernel takes away from a process that dies, so none is left running for nobody.
+    """
+    local = LocalCluster(tests_cache() / "cluster")
+    with (tests_cache() / "cluster-users.lock").open("w") as users:
+        with one_at_a_time("cluster-start"):
+            if _nobody_else(users):
+                _order("down", local.folder)
+                shutil.rmtree(local.folder, ignore_errors=True)
+                try:
+                    _order("up", local.folder, "--audit")
+                except BaseException:
+                    _order("down", local.folder)
+                    raise
+            fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            yield Cluster(local.components.kubeconfig)
+        finally:
+            with one_at_a_time("cluster-start"):
+                if _nobody_else(users):
+                    _order("down", local.folder, "--purge")
+
+
+def _order(command: str, folder: Path, *options: str) -> None:
+    # In a process of its own: what it starts must not be this one's children, since another one may end it.
+    argv = [sys.executable, str(HERE / "cluster.py"), command, "--dir", str(folder), *options]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _nobody_else(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        fcntl.flock(users, fcntl.LOCK_SH)  # the try has given up what was held
+        return False
+    return True

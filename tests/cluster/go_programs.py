@@ -1,0 +1,115 @@
+"""Programs that are Go modules: built when something first needs one, and kept in the cache by what they are built from."""
+
+import fcntl
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kedge.config import Settings
+
+HERE = Path(__file__).resolve().parent
+STATIC = {"CGO_ENABLED": "0"}
+
+
+class NoGo(Exception):
+    """There is no Go to build a program with."""
+
+
+def built(name: str, module: str, version: str) -> str:
+    """The path of a program; the test is skipped where there is no Go to build it with.
+
+    Args:
+        name: The program's.
+        module: What to build.
+        version: Which.
+    """
+    try:
+        return str(installed(name, module, version))
+    except NoGo as why:
+        pytest.skip(str(why))
+
+
+def installed(name: str, module: str, version: str) -> Path:
+    """The program of a published module.
+
+    Args:
+        name: The program's.
+        module: What to build.
+        version: Which.
+
+    Raises:
+        NoGo: It is not there yet, and cannot be built.
+    """
+    found = tests_cache() / f"{name}-{version}" / name
+    with one_at_a_time(found.parent.name):
+        if not found.exists():
+            _go(name, ["install", "-trimpath", "-buildvcs=false", f"{module}@{version}"], {**STATIC, "GOBIN": str(found.parent)})
+    return found
+
+
+def compiled(name: str, flags: Iterator[str] | tuple[str, ...] = ()) -> Path:
+    """The program of a folder beside this file, static.
+
+    Args:
+        name: The folder's, and the program's.
+        flags: For ``go build``.
+
+    Raises:
+        NoGo: It is not there yet, and cannot be built.
+    """
+    source, flags = HERE / name, tuple(flags)
+    content = hashlib.sha256(repr(flags).encode())
+    for path in sorted(source.iterdir()):
+        content.update(path.name.encode() + b"\0" + path.read_bytes())
+    folder = tests_cache() / f"{name}-{content.hexdigest()[:12]}"
+    found = folder / name
+    with one_at_a_time(folder.name):
+        if not found.exists():
+            partial = found.with_suffix(".partial")
+            _go(name, ["build", "-C", str(source), "-trimpath", "-buildvcs=false", *flags, "-o", str(partial), "."], STATIC)
+            partial.rename(found)
+    return found
+
+
+def kubernetes() -> Path:
+    """Kubernetes as one program, which is the component whose name it is called by. Takes minutes the first time."""
+    version = required("k8s.io/kubernetes")
+    major, minor, _ = version.lstrip("v").split(".")
+    stamp = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    stamps = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in stamp.items())
+    return compiled("kubernetes", ("-ldflags", f"-s -w {stamps}"))
+
+
+def required(module: str) -> str:
+    """The version of a module that Kubernetes' ``go.mod`` asks for."""
+    found = re.search(rf"^\s*{re.escape(module)} (\S+)$", (HERE / "kubernetes" / "go.mod").read_text(), re.MULTILINE)
+    assert found, f"go.mod does not ask for {module}"
+    return found[1]
+
+
+def tests_cache() -> Path:
+    """Where tests keep what is made once for a machine."""
+    return Settings.from_environment().cache / "tests"
+
+
+@contextmanager
+def one_at_a_time(name: str) -> Generator[None]:
+    """Make something in the cache while nobody else does."""
+    folder = tests_cache()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _go(name: str, arguments: list[str], environ: Mapping[str, str]) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise NoGo(f"there is no Go to build {name} with")
+    subprocess.run([go, *arguments], env={**Settings.from_environment().environ, **environ}, check=True)

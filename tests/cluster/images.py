@@ -1,0 +1,176 @@
+"""The images of the cluster tests: made of Debian's packages and of Go programs, kept in the cache by what they are made from."""
+
+import hashlib
+import io
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from go_programs import HERE, built, compiled, one_at_a_time, tests_cache
+
+SUITE = "bookworm"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PAUSE_SOURCE = """
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void bye(int s) { _exit(0); }
+static void reap(int s) { while (waitpid(-1, 0, WNOHANG) > 0); }
+int main(void) { signal(SIGTERM, bye); signal(SIGINT, bye); signal(SIGCHLD, reap); for (;;) pause(); }
+"""
+# What no step reads, out of an image that is loaded many times.
+UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt", "var/log")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image and how it is made.
+
+    Attributes:
+        names: What Pods call it.
+        make: Fills a folder with its files.
+        recipe: What `make` makes; another text makes the image anew.
+        config: Of the image: ``Entrypoint``, ``Cmd``, ``User``…
+    """
+
+    names: tuple[str, ...]
+    make: Callable[[Path], None]
+    recipe: str
+    config: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def archive(self) -> Path:
+        """The docker-archive, made if it is not in the cache."""
+        content = repr((self.names, self.recipe, dict(self.config), SUITE, platform.machine()))
+        name = f"image-{self.names[0].rpartition('/')[2].replace(':', '-')}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        found = tests_cache() / f"{name}.tar"
+        with one_at_a_time(name):
+            if not found.exists():
+                with tempfile.TemporaryDirectory(dir=tests_cache()) as scratch:
+                    root = Path(scratch, "root")
+                    root.mkdir()
+                    self.make(root)
+                    folder_image(self.names, root, Path(scratch, "image.tar"), config=self.config).rename(found)
+        return found
+
+
+def folder_image(names: Sequence[str], root: Path, target: Path, *, config: Mapping[str, object]) -> Path:
+    """Write a docker-archive of one layer.
+
+    Args:
+        names: What it is called.
+        root: The folder that it holds.
+        target: The archive.
+        config: Of the image: ``Entrypoint``, ``Cmd``, ``User``…
+
+    Returns:
+        The archive.
+    """
+    layer = target.with_suffix(".layer")
+    with tarfile.open(layer, "w") as tar:
+        for path in sorted(root.rglob("*")):
+            tar.add(path, arcname=str(path.relative_to(root)), recursive=False)
+    with layer.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    described = json.dumps(
+        {
+            "architecture": machine,
+            "os": "linux",
+            "config": {"Env": [f"PATH={PATH}"], **config},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+            "history": [{"created_by": "tests/cluster"}],
+        }
+    ).encode()
+    config_name = hashlib.sha256(described).hexdigest() + ".json"
+    manifest = json.dumps([{"Config": config_name, "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]).encode()
+    with tarfile.open(target, "w") as tar:
+        tar.add(layer, arcname=f"{digest}/layer.tar")
+        for member, content in ((config_name, described), ("manifest.json", manifest)):
+            info = tarfile.TarInfo(member)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    layer.unlink()
+    return target
+
+
+def _make_pause(root: Path) -> None:
+    source = root.parent / "pause.c"
+    source.write_text(PAUSE_SOURCE)
+    subprocess.run(["gcc", "-static", "-Os", "-o", str(root / "pause"), str(source)], check=True)
+
+
+def _make_python(root: Path) -> None:
+    packages = "--include=python3,python3-pip"
+    command = ["debootstrap", "--variant=minbase", packages, SUITE, str(root), *_mirror()]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    for folder in UNREAD:
+        shutil.rmtree(root / folder)
+        (root / folder).mkdir()
+    for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        marker.unlink()  # in the images of Python's own makers, pip installs where it is told
+    for name in ("python", "pip"):
+        (root / "usr/local/bin" / name).symlink_to(f"/usr/bin/{name}3")
+
+
+def _mirror() -> list[str]:
+    # apt's own: where that is reached, so is everything that debootstrap wants
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], check=False, capture_output=True, text=True
+    )
+    return listed.stdout.split()[:1]
+
+
+def _make_shell(root: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run(["apt-get", "download", "-qq", "busybox-static"], cwd=scratch, check=True, stdout=sys.stderr)
+        (package,) = Path(scratch).glob("*.deb")
+        subprocess.run(["dpkg-deb", "--extract", str(package), scratch], check=True)
+        (root / "bin").mkdir()
+        shutil.copy(next(Path(scratch).glob("**/bin/busybox")), root / "bin")
+    applets = subprocess.run([str(root / "bin/busybox"), "--list"], check=True, capture_output=True, text=True).stdout.split()
+    for name in applets:
+        if name != "busybox":
+            (root / "bin" / name).symlink_to("busybox")
+    for folder in ("etc", "root", "tmp", "var"):
+        (root / folder).mkdir()
+    (root / "tmp").chmod(0o1777)
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
+    (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
+
+
+def _make_static(root: Path) -> None:
+    shutil.copy(compiled("static"), root / "static")
+
+
+def _make_s3(root: Path) -> None:
+    shutil.copy(built("versitygw", *VERSITYGW), root / "versitygw")
+    (root / "tmp").mkdir()
+    (root / "tmp").chmod(0o1777)
+
+
+VERSITYGW = ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0")
+HUB = "docker.io/library"
+PAUSE = Image(("kedge.test/pause:1",), _make_pause, PAUSE_SOURCE, {"Entrypoint": ["/pause"]})
+PYTHON = Image(
+    tuple(f"{HUB}/python:{tag}" for tag in ("3", "3.11", "3.11-slim", "3.9", "3.12", "3.13", "latest")),
+    _make_python,
+    f"2 {UNREAD}",
+    {"Cmd": ["python3"]},
+)
+SHELL = Image(
+    tuple(f"{HUB}/{name}" for name in ("busybox:latest", "busybox:1", "alpine:latest", "alpine:3.20", "debian:latest")),
+    _make_shell,
+    "1",
+    {"Cmd": ["sh"]},
+)
+STATIC = Image(("kedge.test/static:1",), _make_static, (HERE / "static" / "main.go").read_text(), {"Entrypoint": ["/static"]})
+S3 = Image(("kedge.test/s3:1",), _make_s3, repr(VERSITYGW), {"Entrypoint": ["/versitygw"]})
+ALL = (PAUSE, PYTHON, SHELL, STATIC, S3)
