@@ -37,6 +37,7 @@ from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
 from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, Authenticator
+from kedge.server.callers import OwnerCallers
 from kedge.server.core import Admission
 from kedge.server.guard import LoopbackGuard
 from kedge.server.listen import LOOPBACK, Listeners
@@ -135,7 +136,7 @@ async def _parts(
         )
         feature.database.on_damage = store.on_damage = background.give_up
         routes = [
-            *feature.routes(authenticator, __version__),
+            *feature.routes(OwnerCallers(authenticator), __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
             *kubernetes.routes(api, authenticator, version=__version__, streams=streams, ready=_checks(store, feature, node)),
         ]

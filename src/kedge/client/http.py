@@ -141,6 +141,10 @@ class HttpClient:
         """The server's version: ``major``, ``minor``, ``gitVersion`` and more."""
         return await self._request("GET", "/version")
 
+    async def document(self, path: str) -> Obj:
+        """Read a document that is no object, such as ``/openid/v1/jwks``."""
+        return await self._request("GET", path)
+
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
         """Read one object."""
         return await self._request("GET", kind.path(namespace, name))

@@ -8,14 +8,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, PipelineError, StateError
+from kedge.errors import ApiError, BadRequest, KedgeError, PipelineError, StateError
 from kedge.pipelines import pages, repeated
-from kedge.server.auth import Authenticator
+from kedge.server.auth import User
+from kedge.server.callers import Callers
 from kedge.server.requests import read_body
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request, User], Awaitable[Response]]
 
 BODY_LIMIT = 64 << 20
 """Bytes of a request: a pipeline of ten thousand tasks has some twenty million."""
@@ -53,19 +54,18 @@ def refusal(error: Exception) -> Response:
     return Response(_encoder.encode(body), code, headers, media_type="application/json")
 
 
-def guarded(endpoint: Endpoint, authenticator: Authenticator | None) -> Endpoint:
-    """Let only the owner in, and answer errors; without an authenticator everyone is let in.
+def guarded(endpoint: Endpoint, callers: Callers) -> Callable[[Request], Awaitable[Response]]:
+    """Let only callers in who are known, and answer errors.
 
     Args:
-        endpoint: What to do.
-        authenticator: Who asks.
+        endpoint: What to do, and for whom.
+        callers: Knows them.
     """
 
     async def guarded_endpoint(request: Request) -> Response:
         try:
-            if authenticator is not None:
-                _admit(request, authenticator)
-            return await endpoint(request)
+            peer = request.client.host if request.client is not None else ""
+            return await endpoint(request, await callers.caller(request.headers, peer))
         except KedgeError as error:
             return refusal(error)
         except Exception as error:  # noqa: BLE001  # a defect is logged here and answered as one
@@ -73,11 +73,6 @@ def guarded(endpoint: Endpoint, authenticator: Authenticator | None) -> Endpoint
             return refusal(_defect(error))
 
     return guarded_endpoint
-
-
-def _admit(request: Request, authenticator: Authenticator) -> None:
-    if not authenticator.bearer(request.headers.get("authorization", "")).is_owner:
-        raise Forbidden("only the host's owner may use the pipelines API. Use the token that `kedge status` shows.")
 
 
 def _defect(error: Exception) -> Exception:

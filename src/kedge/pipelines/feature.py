@@ -39,7 +39,7 @@ from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.series import Series
 from kedge.pipelines.submissions import Submissions
-from kedge.server.auth import Authenticator
+from kedge.server.callers import Callers
 
 KINDS = (RUN,)
 """The kinds that this feature brings."""
@@ -160,9 +160,9 @@ class Feature:
             Imports(history, self._catalog, artifacts, series=series, events=events, deletions=self.deletions),
         )
 
-    def routes(self, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
-        """The routes of the HTTP listener; they stand before those of the Kubernetes API."""
-        found = rest.routes(self._endpoints, authenticator=authenticator, version=version)
+    def routes(self, callers: Callers | None, version: str) -> list[BaseRoute]:
+        """The routes of the HTTP listener; they stand before those of the Kubernetes API. Without ``callers`` all are let in."""
+        found = rest.routes(self._endpoints, callers=callers, version=version)
         return [*found, behind_proxy(found)]
 
     async def start(self) -> None:

@@ -17,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from kedge.errors import BadRequest, MethodNotAllowed
 from kedge.pipelines import answers, pages
-from kedge.server.auth import Authenticator
+from kedge.server.auth import User
+from kedge.server.callers import Callers
 
 # Above this, reading a body takes long enough for others to notice: it is done on a thread.
 _LARGE = 256 << 10
@@ -61,12 +62,14 @@ class Call:
 
     Attributes:
         request: The request itself.
+        user: Who asks.
         query: Its query parameters.
         body: What it carries, as the operation's type; ``None`` without one.
         size: Bytes of the body.
     """
 
     request: Request
+    user: User
     query: Mapping[str, str]
     body: Any = None
     size: int = 0
@@ -145,17 +148,17 @@ class Operation:
         """The names in its path."""
         return re.findall(r"{(\w+)(?::path)?}", self.path)
 
-    async def serve(self, request: Request) -> Response:
+    async def serve(self, request: Request, user: User) -> Response:
         """Check a request and do what it asks for."""
         query = self._query(request)
         if self.body is None:
-            return await self.work(Call(request, query))
+            return await self.work(Call(request, user, query))
         content = await answers.content(request)
         if not content:
             raise BadRequest(f"the {self.body.__name__}: the body is empty. Send it as JSON.")
         arguments = content, self.body, f"the {self.body.__name__}"
         body = answers.decode(*arguments) if len(content) < _LARGE else await asyncio.to_thread(answers.decode, *arguments)
-        return await self.work(Call(request, query, body, len(content)))
+        return await self.work(Call(request, user, query, body, len(content)))
 
     def _query(self, request: Request) -> Mapping[str, str]:
         found = dict(request.query_params)
@@ -179,12 +182,12 @@ class Place:
 
     Args:
         operations: All with the same path.
-        authenticator: Who asks; ``None`` lets everyone in.
+        callers: Knows who asks.
     """
 
-    def __init__(self, operations: list[Operation], authenticator: Authenticator | None) -> None:
-        self._by_method = {operation.method: answers.guarded(operation.serve, authenticator) for operation in operations}
-        self._other = answers.guarded(self._refuse, authenticator)
+    def __init__(self, operations: list[Operation], callers: Callers) -> None:
+        self._by_method = {operation.method: answers.guarded(operation.serve, callers) for operation in operations}
+        self._other = answers.guarded(self._refuse, callers)
         self._allowed = ", ".join(sorted(self._by_method))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,5 +200,6 @@ class Place:
             response.headers["Allow"] = self._allowed
         await response(scope, receive, send)
 
-    async def _refuse(self, request: Request) -> Response:
+    async def _refuse(self, request: Request, user: User) -> Response:
+        del user
         raise MethodNotAllowed(f"{request.method} {request.url.path}: there is {self._allowed} at this address.")

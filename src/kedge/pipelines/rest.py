@@ -25,7 +25,8 @@ from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Runs
 from kedge.pipelines.rest_tasks import Tasks
-from kedge.server.auth import Authenticator
+from kedge.server.auth import User
+from kedge.server.callers import Callers, Everyone
 
 PREFIX = "/apis/v2beta1"
 _V1 = "/apis/v1alpha1"
@@ -46,25 +47,27 @@ class Endpoints:
     cache: CacheEndpoints
 
 
-def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version: str) -> list[BaseRoute]:
+def routes(endpoints: Endpoints, *, callers: Callers | None, version: str) -> list[BaseRoute]:
     """Every route, in the order in which they must be tried.
 
     Args:
         endpoints: What does the work.
-        authenticator: Who asks; ``None`` lets everyone in.
+        callers: Knows who asks; ``None`` lets everyone in.
         version: Kedge's version, for ``/healthz`` and the document.
     """
+    known = callers or Everyone()
 
     async def healthz(call: Call) -> Response:
         del call
-        body = {"commit_sha": "", "tag_name": version, "multi_user": False, "pipeline_store": "database"}
+        body = {"commit_sha": "", "tag_name": version, "multi_user": known.multi_user, "pipeline_store": "database"}
         return answers.answer({name: value for name, value in body.items() if value != ""})
 
     async def document(call: Call) -> Response:
         del call
         return answers.answer(made)
 
-    async def unknown(request: Request) -> Response:
+    async def unknown(request: Request, user: User) -> Response:
+        del user
         raise NotFound(f"{request.method} {request.url.path}: there is no such operation in the pipelines API.")
 
     health = Operation(
@@ -79,11 +82,11 @@ def routes(endpoints: Endpoints, *, authenticator: Authenticator | None, version
     for operation in [*listed, described]:
         by_path.setdefault(operation.path, []).append(operation)
     found: list[BaseRoute] = [
-        Route(path if path.startswith("/apis/") else PREFIX + path, Place(some, None if some[0].public else authenticator))
+        Route(path if path.startswith("/apis/") else PREFIX + path, Place(some, Everyone() if some[0].public else known))
         for path, some in sorted(by_path.items(), key=_precedence)
     ]
     every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-    refuse = answers.guarded(unknown, authenticator)
+    refuse = answers.guarded(unknown, known)
     return [*found, *(Route(f"{prefix}/{{rest:path}}", refuse, methods=every) for prefix in (PREFIX, _V1))]
 
 

@@ -97,7 +97,7 @@ class Authenticator:
                 f"the token is for {', '.join(claims.audiences)}, not for {', '.join(audiences)}. Ask for one with that audience."
             )
         self._check_alive(claims)
-        return _account(claims, shared)
+        return account(claims, shared)
 
     def bearer(self, authorization: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
         """The caller behind an ``Authorization`` header; raises as `user` does."""
@@ -123,7 +123,8 @@ class Authenticator:
             return False
 
 
-def _account(claims: Claims, audiences: tuple[str, ...]) -> User:
+def account(claims: Claims, audiences: tuple[str, ...]) -> User:
+    """The service account that a token's claims name."""
     groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{claims.namespace}", AUTHENTICATED)
     extra: dict[str, tuple[str, ...]] = {TOKEN_ID: (f"JTI={claims.id}",)}
     if claims.pod is not None:

@@ -17,6 +17,7 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines.client import Client
 from kedge.pipelines.documents import Document
 from kedge.server.auth import Authenticator
+from kedge.server.callers import OwnerCallers
 from kedge.server.logs import LogOptions
 from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Step, output
@@ -42,7 +43,7 @@ class Logs:
 async def served(life: Hub) -> AsyncGenerator[str]:
     """Serve a hub's REST API, and say where."""
     authenticator = Authenticator(TOKEN, None, life.api)  # type: ignore[arg-type]  # no Pod asks here
-    app = Starlette(routes=life.feature.routes(authenticator, "1.2.3"))
+    app = Starlette(routes=life.feature.routes(OwnerCallers(authenticator), "1.2.3"))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off"))
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn tells it no other way
