@@ -98,6 +98,12 @@ class Settings:
             it).
         hub_address: That hub's address as Pods reach it (``KEDGE_HUB_ADDRESS``; default a relay's, or in a cluster the
             Service's).
+        callers: Who may call the hub of a cluster: ``cluster`` its users, as far as RBAC lets them, or ``owner`` the one who
+            started it (``KEDGE_CALLERS``; default ``cluster`` in a Pod, otherwise ``owner``).
+        trusted_proxy: Addresses and networks of the proxy whose ``kubeflow-userid`` is believed, with commas between them
+            (``KEDGE_TRUSTED_PROXY``; default nobody's).
+        trusted_proxy_secret: What that proxy sends as ``X-Kedge-Proxy-Secret`` (``KEDGE_TRUSTED_PROXY_SECRET``). Given with
+            addresses, both must fit.
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -124,6 +130,9 @@ class Settings:
     stager_image: str = "python:3"
     listen: str = "127.0.0.1"
     hub_address: str = ""
+    callers: str = ""
+    trusted_proxy: str = ""
+    trusted_proxy_secret: str = field(default="", repr=False)
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     @property
@@ -169,6 +178,9 @@ class Settings:
             stager_image=env.get("KEDGE_STAGER_IMAGE") or "python:3",
             listen=env.get("KEDGE_LISTEN") or "127.0.0.1",
             hub_address=env.get("KEDGE_HUB_ADDRESS", "").rstrip("/"),
+            callers=_choice(env, "KEDGE_CALLERS", ("", "cluster", "owner")),
+            trusted_proxy=env.get("KEDGE_TRUSTED_PROXY", ""),
+            trusted_proxy_secret=env.get("KEDGE_TRUSTED_PROXY_SECRET", ""),
             environ=dict(env),
         )
 

@@ -18,16 +18,15 @@ from starlette.routing import BaseRoute
 
 from kedge import __version__, exposition
 from kedge.artifacts import staging
-from kedge.artifacts.staging import PodIdentity
+from kedge.artifacts.pod_tokens import PodTokens
 from kedge.artifacts.store import ArtifactStore
 from kedge.artifacts.uris import scheme
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access
 from kedge.config import Settings
-from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, Unauthorized, UnsupportedError
+from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
-from kedge.kube.core import TOKEN_REVIEW
 from kedge.kube.crds import CRD, crd, is_established
 from kedge.kube.kinds import Kind
 from kedge.pipelines import feature as pipelines
@@ -35,7 +34,10 @@ from kedge.pipelines.controller import Limits
 from kedge.pipelines.pod_logs import PodLogs
 from kedge.running import Parts, measured, owner_token, run_until_told
 from kedge.server import pki
-from kedge.server.auth import KEDGE_AUDIENCE, POD_NAME, POD_UID, Authenticator
+from kedge.server.auth import Authenticator
+from kedge.server.callers import Callers, OwnerCallers
+from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
+from kedge.server.cluster_tokens import ClusterTokens
 from kedge.server.guard import LoopbackGuard
 from kedge.server.health import health
 from kedge.server.listen import LOOPBACK, Listeners
@@ -114,7 +116,8 @@ async def _parts(
     clock, ids = SystemClock(), SystemIds()
     home, place = where
     own = f"http://{place.listen if place.listen != '0.0.0.0' else LOOPBACK}:{listeners.ports.http}"  # noqa: S104  # compared
-    token, authenticator = _callers(home, own, clock, ids)
+    token, authenticator = _owner(home, own, clock, ids)
+    tokens = ClusterTokens(client, clock)
     background = Parts()
     shutil.rmtree(home.path / "scratch", ignore_errors=True)  # what a hub that was killed had on its way
     artifacts = ArtifactStore(
@@ -143,8 +146,8 @@ async def _parts(
     )
     feature.database.on_damage = background.give_up
     routes: list[BaseRoute] = [
-        *feature.routes(authenticator, __version__),
-        *staging.routes(_Reviewed(client), feature.staging, artifacts),
+        *feature.routes(_callers(settings, place, client, tokens) or OwnerCallers(authenticator), __version__),
+        *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health(_checks(feature)),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
@@ -161,7 +164,15 @@ async def _parts(
         await background.stop()
 
 
-def _callers(home: Home, own: str, clock: Clock, ids: Ids) -> tuple[str, Authenticator]:
+def _callers(settings: Settings, place: Place, client: HttpClient, tokens: ClusterTokens) -> Callers | None:
+    """The cluster's callers, in the cluster; ``None`` on a laptop, whose owner alone is served, unless settings say otherwise."""
+    if (settings.callers or ("cluster" if place.kubeconfig is None else "owner")) == "owner":
+        return None
+    proxy = TrustedProxy.of(settings.trusted_proxy, settings.trusted_proxy_secret)
+    return ClusterCallers(client, tokens, SystemClock(), client.namespace, proxy)
+
+
+def _owner(home: Home, own: str, clock: Clock, ids: Ids) -> tuple[str, Authenticator]:
     keys = pki.ensure(home.path / "pki", clock)
     token = owner_token(home.path / "pki" / "owner.token", ids)
     return token, Authenticator(token, Tokens(keys.load_signing_key(), own, clock, ids), _Nothing())
@@ -272,21 +283,3 @@ def _checks(feature: pipelines.Feature) -> dict[str, Callable[[], str]]:
         return ""
 
     return {"history": history}
-
-
-class _Reviewed:
-    """Says to the staging API which Pod a token is bound to: the API server knows."""
-
-    def __init__(self, client: HttpClient) -> None:
-        self._client = client
-
-    async def verify(self, token: str) -> PodIdentity:
-        review = await self._client.create(TOKEN_REVIEW, {"spec": {"token": token, "audiences": [KEDGE_AUDIENCE]}})
-        status = review.get("status") or {}
-        if not status.get("authenticated") or KEDGE_AUDIENCE not in (status.get("audiences") or ()):
-            raise Unauthorized("the token is not known to the cluster, is over, or is for another audience than kedge.")
-        user = status["user"]
-        extra = user.get("extra") or {}
-        if POD_UID not in extra:
-            raise Unauthorized("the token is bound to no Pod. Staging is for Pods, with their own projected token.")
-        return PodIdentity(user["username"].split(":")[2], extra[POD_NAME][0], extra[POD_UID][0])
