@@ -222,6 +222,7 @@ def _checks(store: ObjectLog, feature: pipelines.Feature, node: NodeAgent) -> di
 def _limits(settings: Settings) -> Limits:
     return Limits(
         infra_retries=settings.infra_retries,
+        image_pull_timeout=settings.image_pull_timeout,
         final_status_complete=settings.final_status == "COMPLETE",
         cache_ttl=settings.cache_ttl,
     )

@@ -75,6 +75,8 @@ class Settings:
         default_cpu: Processors that a container without a request is counted as (``KEDGE_DEFAULT_CPU``).
         default_memory: Bytes, likewise (``KEDGE_DEFAULT_MEMORY``).
         infra_retries: How often a step is tried again after failures that are not its own (``KEDGE_INFRA_RETRIES``).
+        image_pull_timeout: Seconds after which an attempt fails whose container cannot be made, as where its image cannot be had
+            (``KEDGE_IMAGE_PULL_TIMEOUT``: a number of seconds, or with a unit, such as ``10m``; default 2 minutes).
         log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
         artifacts: Address below which artifacts go unless a pipeline or a run says otherwise: a folder, ``s3://…``, ``gs://…``,
             ``az://…`` (``KEDGE_ARTIFACTS``; default a folder in `home`).
@@ -116,6 +118,7 @@ class Settings:
     default_cpu: float = 0.25
     default_memory: int = 64 << 20
     infra_retries: int = 3
+    image_pull_timeout: float = 120.0
     log_limit: int = 20 << 20
     artifacts: str = ""
     warm: bool = True
@@ -164,6 +167,7 @@ class Settings:
             default_cpu=_number(env, "KEDGE_DEFAULT_CPU", 0.25),
             default_memory=int(_number(env, "KEDGE_DEFAULT_MEMORY", 64 << 20)),
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
+            image_pull_timeout=120.0 if (found := _seconds(env, "KEDGE_IMAGE_PULL_TIMEOUT")) is None else found,
             log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
             artifacts=_artifact_root(env),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},

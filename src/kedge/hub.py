@@ -140,6 +140,7 @@ async def _parts(
         ),
         Limits(
             infra_retries=settings.infra_retries,
+            image_pull_timeout=settings.image_pull_timeout,
             final_status_complete=settings.final_status == "COMPLETE",
             cache_ttl=settings.cache_ttl,
         ),

@@ -40,7 +40,12 @@ class Bearer(httpx.Auth):
         if self._file is None:
             return self._fixed
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
-            self._token, self._read_at = _read(self._file), time.monotonic()
+            try:
+                self._token = _read(self._file)
+            except StateError:
+                if not self._token:  # what we have may do until the file is there again
+                    raise
+            self._read_at = time.monotonic()
         return self._token
 
 

@@ -18,12 +18,14 @@ from kedge.kube import names
 from kedge.kube.clock import Clock
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM
 from kedge.kube.kinds import Obj
+from kedge.pipelines import refusals
 from kedge.pipelines.engine.types import Event, Failure, Outputs, StartStep, StepCommitted, StepFailed
 from kedge.pipelines.kinds import PIPELINE_LABEL, RUN_LABEL
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.platform import WORKSPACE_VOLUME
 from kedge.pipelines.platform_spec import Workspace
 from kedge.pipelines.records import RunRecord
+from kedge.pipelines.refusals import Held
 from kedge.pipelines.spec import Component
 from kedge.pipelines.steps import owner, workspace_name
 
@@ -44,13 +46,16 @@ class Claims:
         self._client = client
         self._clock = clock
 
-    async def carry_out(self, live: LiveRun, start: StartStep, what: str) -> Event:
+    async def carry_out(self, live: LiveRun, start: StartStep, what: str) -> Event | Held:
         """Make or delete the claim of a task; harmless when it is done again.
 
         Args:
             live: The run.
             start: The task's attempt.
             what: ``create`` or ``delete``.
+
+        Returns:
+            What came of it, or why it cannot be done yet.
 
         Raises:
             Unavailable: Not now; try again.
@@ -63,29 +68,35 @@ class Claims:
                 return StepCommitted(self._clock.now(), start.task, start.attempt, Outputs({"name": name}))
             await self._delete(_text(given, "pvc_name"), live.record.namespace)
         except (PipelineError, Invalid, BadRequest) as error:
-            failure = Failure("user", "ClaimRefused", str(error), final=True)
+            meaning = Failure("user", "ClaimRefused", str(error), final=True)
         except (Forbidden, NotFound) as error:
-            failure = Failure("infra", "ClaimForbidden", f"The claim was refused: {error}")
+            meaning = refusals.of(error, "Claim")
         else:
             return StepCommitted(self._clock.now(), start.task, start.attempt)
-        return StepFailed(self._clock.now(), start.task, start.attempt, failure)
+        return meaning if isinstance(meaning, Held) else StepFailed(self._clock.now(), start.task, start.attempt, meaning)
 
-    async def equip(self, live: LiveRun, pod: Obj) -> None:
+    async def equip(self, live: LiveRun, pod: Obj) -> Held | None:
         """Make the run's workspace, if a Pod mounts it; once.
+
+        Returns:
+            Why it cannot be made yet.
 
         Raises:
             PipelineError: The claim was refused.
         """
         volumes = pod["spec"].get("volumes", ())
         if live.has_workspace or not any(volume["name"] == WORKSPACE_VOLUME for volume in volumes):
-            return
+            return None
         try:
             await self._client.create(PERSISTENT_VOLUME_CLAIM, workspace_of(live.record, live.pipeline.workspace))
         except AlreadyExists:
             pass  # the name has the run's id in it
         except (Invalid, BadRequest, Forbidden, NotFound) as error:
+            if isinstance(meaning := refusals.of(error, "Claim"), Held):
+                return meaning
             raise PipelineError(f"the run's workspace was refused: {error}") from error
         live.has_workspace = True
+        return None
 
     async def exists(self, name: str, namespace: str) -> bool:
         """Whether a claim is there and stays."""

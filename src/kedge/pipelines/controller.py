@@ -20,7 +20,6 @@ from kedge.control.background import Background
 from kedge.control.informer import Informer
 from kedge.errors import (
     AlreadyExists,
-    ApiError,
     BadRequest,
     Conflict,
     KedgeError,
@@ -46,6 +45,7 @@ from kedge.pipelines.lifetimes import TTL, Lifetimes
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.publishing import Publisher
 from kedge.pipelines.records import RunRecord, Spec
 from kedge.pipelines.spec import Pipeline
 from kedge.pipelines.steps import Steps, Surroundings
@@ -54,8 +54,6 @@ from kedge.pipelines.worker import Room, Tools, Worker
 
 _log = logging.getLogger(__name__)
 _BY_RUN = "run"
-# A run's summary is for people who look at the object: the graph is in the history.
-_STATUS_INTERVAL = 1.0
 _RETRY = 1.0
 CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
 _CLEANING, _CLEANING_INTERVAL, _CLEANED_AT_ONCE = "cleaning", 5.0, 8
@@ -67,6 +65,7 @@ class Limits:
 
     Attributes:
         infra_retries: How often a step is tried again after failures that are not its own.
+        image_pull_timeout: Seconds after which an attempt fails whose container cannot be made, as where its image cannot be had.
         waiting_pods: How many Pods may wait for a node at once, over all runs.
         ttl: Seconds that a finished Run object stays, unless it or its pipeline says so; its history stays.
         ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
@@ -75,6 +74,7 @@ class Limits:
     """
 
     infra_retries: int = 3
+    image_pull_timeout: float = 120.0
     waiting_pods: int = 64
     ttl: int = 7 * 24 * 3600
     ended_pods: int = 1000
@@ -92,6 +92,9 @@ class RunController:
         artifacts: Where artifacts and project code lie.
         clock: For times.
         limits: How much at once.
+
+    Attributes:
+        publisher: Tells Run objects how their runs are.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class RunController:
         self._surroundings = Surroundings("")
         self._timers = Timers(clock)
         pods = StepPods(client, clock, artifacts)
-        self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods))
+        self._tools = Tools(clock, pods, artifacts, self._timers, Room(clock, limits.waiting_pods), limits.image_pull_timeout)
         self._lifetimes = Lifetimes(client, clock, self._timers, ttl=limits.ttl, insist=self._insist)
         self._workers: dict[str, Worker] = {}
         self._runs = Informer(client, RUN, clock).keeping(summaries.keep)
@@ -113,6 +116,7 @@ class RunController:
         self._pods.index(_BY_RUN, lambda pod: [pod["metadata"]["labels"][RUN_LABEL]])
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
         self._background = Background("runs")
+        self.publisher = Publisher(client, self._timers, self._background, self._pods.get)
         self._ready = False
         self._reopening: set[str] = set()
         self._end_listeners: list[Callable[[RunRecord], None]] = []
@@ -370,6 +374,11 @@ class RunController:
             raise Unavailable("the hub is starting; try again in a moment.", retry_after=1)
         return found
 
+    def warned(self, run_id: str) -> None:
+        """Kubernetes has a warning about a Pod of a run."""
+        if (worker := self._workers.get(run_id)) is not None:
+            self.publisher.changed(worker)
+
     @property
     def has_room(self) -> bool:
         """Whether another Pod may be made, over all runs."""
@@ -523,10 +532,8 @@ class RunController:
         return live
 
     def changed(self, worker: Worker) -> None:
-        """Something of the run was written: its object will say so, at most once a second."""
-        key = ("status", worker.live.record.id)
-        if not self._timers.pending(key):
-            self._timers.after(_STATUS_INTERVAL, key, lambda: self._publish(worker))
+        """Something of the run was written, or it waits for another thing: its object will say so."""
+        self.publisher.changed(worker)
         self._clean_soon()
 
     def _clean_soon(self) -> None:
@@ -542,23 +549,10 @@ class RunController:
             self._history.forget_pods((attempt.run, attempt.task, attempt.number) for attempt, _ in ended)
             await asyncio.sleep(0)  # steps go first
 
-    def _publish(self, worker: Worker) -> None:
-        if not worker.over and not worker.live.record.finished:
-            self._background.start(self._tell(worker.live))
-
-    async def _tell(self, live: LiveRun) -> None:
-        try:
-            record = live.record
-            await self._client.patch(
-                RUN, record.name, record.namespace, {"status": summaries.of_live(live)}, subresource="status"
-            )
-        except ApiError as error:
-            _log.debug("a run's status is not written", extra={"run_id": live.record.id, "error": str(error)})
-
     async def finish(self, worker: Worker) -> None:
         """The run is over and recorded: tell its object, let everything go, forget it."""
         live, run_id = worker.live, worker.live.record.id
-        self._timers.cancel(("status", run_id))
+        self.publisher.ended(run_id)
         await self._settle_all(run_id)
         await self._patch_end(
             live.record.namespace, live.record.name, summaries.of_live(live) | summaries.lifetime(live.pipeline, live.record)

@@ -118,6 +118,7 @@ class Feature:
         self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
         self.controller.on_settled(self._logs.settled)
         self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
+        self.controller.publisher.warning = self.events.warning
         self.series = Series(database)
         self.staging = Commits(self.controller, self.history, self.series, given.clock)
         submissions = Submissions(

@@ -124,6 +124,10 @@ def _done(run: Obj) -> str:
     return f"{tasks.get('finished', 0)}/{tasks.get('total', 0)}"
 
 
+def _message(run: Obj) -> str:
+    return run.get("status", {}).get("message") or ""
+
+
 RUN = Kind(
     "Run",
     "runs",
@@ -171,6 +175,6 @@ RUN = Kind(
         Column("State", lambda run: run.get("status", {}).get("state") or "PENDING", path=".status.state"),
         Column("Tasks", _done, description="Finished and known tasks.", path=".status.progress"),
         Column("Pipeline", lambda run: run.get("status", {}).get("pipeline") or "", priority=1, path=".status.pipeline"),
-        Column("Message", lambda run: run.get("status", {}).get("message") or "", priority=1, path=".status.message"),
+        Column("Message", _message, description="Why it does not go on, or failed.", path=".status.message"),
     ),
 )

@@ -9,7 +9,7 @@ budget of its own.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -45,12 +45,15 @@ _INFRA_POD = {
     "OutOfcpu": "was refused by its node: no processor was free",
     "OutOfmemory": "was refused by its node: no memory was free",
     "OutOfpods": "was refused by its node: it has too many Pods",
+    "TopologyAffinityError": "was refused by its node: its processors and devices are not near enough to each other",
     "HostRestarted": "was lost when its node restarted",
     "ExitStatusLost": "ended, and how is not known",
     "EnvironmentUnavailable": "could not be given its Python environment",
 }
 # What the kubelet says of a Pod that it evicts for what the Pod itself keeps on disk.
 _ITS_OWN_LIMIT = re.compile(r"exceed(s the( total)?|ed its local ephemeral storage) limit")
+# What is written in front of the name of a device that a node has no more of, such as OutOfnvidia.com/gpu.
+_OUT_OF = "OutOf"
 # Reasons of a container (state.terminated.reason, or state.waiting.reason of one that never started) likewise.
 _INFRA_CONTAINER = {
     "ContainerStatusUnknown": "ended, and how is not known",
@@ -71,6 +74,29 @@ _HOPELESS = {
     "ViewNotSupported",
     "ClosedToUser",
 }
+# Of a container that waits, and whose node tries again and again: it may start yet, and is given some time for it.
+_TRIED_AGAIN = {
+    "ErrImagePull": "cannot have its image",
+    "ImagePullBackOff": "cannot have its image",
+    "ImageInspectError": "cannot have its image",
+    "RegistryUnavailable": "cannot have its image",
+    "SignatureValidationFailed": "cannot have its image",
+    "CreateContainerConfigError": "cannot be made",
+    "CreateContainerError": "cannot be made by its node",
+    "RunContainerError": "cannot be started by its node",
+}
+_IMAGE_WORDS = "cannot have its image"
+# The kubelet's word for the wait between two tries hides why the last one failed.
+_BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": (?:ErrImagePull: )?')
+# A registry answered, and it has no such image or does not give it to us: another node would hear the same.
+_NO_SUCH_IMAGE = re.compile(
+    r"not found|manifest unknown|does not exist|no match for platform|denied|unauthorized|authentication required|40[13] ",
+    re.IGNORECASE,
+)
+# Said by a kubelet that has not heard of a Secret or ConfigMap yet, not of one that is missing.
+_NOT_HEARD_YET = re.compile(r"failed to sync (secret|configmap) cache")
+# What a node is given to say that it has ended a Pod, beyond the Pod's own grace period.
+_NODE_ANSWERS = 10.0
 # What the launcher writes when the fault is not the step's: no hub, or one that took an attempt for another.
 _INFRA_ERRORS = {"HubUnreachable", "NotWanted"}
 
@@ -85,6 +111,19 @@ class PodRef:
     namespace: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A Pod that does not go on.
+
+    Attributes:
+        kind: ``starting``, whose container cannot be made; ``ending``, which its node should end.
+        seconds: How long that may last; ``None`` where a setting says it.
+    """
+
+    kind: Literal["starting", "ending"]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +174,7 @@ def keep(pod: Obj) -> Obj:
     metadata = pod["metadata"]
     annotations = metadata.get("annotations") or {}
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")}
-    for name in ("deletionTimestamp", "finalizers"):
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "finalizers"):
         if name in metadata:
             kept[name] = metadata[name]
     kept["labels"] = {RUN_LABEL: (metadata.get("labels") or {}).get(RUN_LABEL)}
@@ -157,7 +196,19 @@ def started(pod: Obj, earliest: datetime) -> datetime:
     return max(earliest, parse_timestamp(text)) if text else earliest
 
 
-def judge(pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bool = False) -> Verdict | None:
+def stall(pod: Obj) -> Stall | None:
+    """Whether a Pod does not go on, and how long it may do so before its attempt has failed."""
+    status, metadata = pod.get("status") or {}, pod["metadata"]
+    if is_over(pod) or _terminated(status.get("containerStatuses"), MAIN) is not None:
+        return None
+    if metadata.get("deletionTimestamp"):
+        return Stall("ending", float(metadata.get("deletionGracePeriodSeconds") or 0) + _NODE_ANSWERS)
+    return Stall("starting") if _waits(status, _TRIED_AGAIN) else None
+
+
+def judge(
+    pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bool = False, stalled: bool = False
+) -> Verdict | None:
     """Say what a Pod means for its attempt.
 
     Args:
@@ -165,6 +216,7 @@ def judge(pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bo
         expects: What makes the attempt a success.
         staged: Outputs that its sidecar has committed; they count once ``main`` has ended with 0.
         gone: Whether the Pod was deleted.
+        stalled: Whether its `stall` has lasted for too long.
 
     Returns:
         ``None`` while the Pod waits to start.
@@ -179,15 +231,55 @@ def judge(pod: Obj, expects: Expects, staged: Outputs | None = None, *, gone: bo
         return found
     if ended is not None and ended.get("exitCode") != 0:
         return Failed(_main_failure(pod, ended))
-    if gone:
-        return Failed(
-            Failure("infra", "PodDeleted", f"Pod {pod['metadata']['name']} was deleted before its result was recorded.")
-        )
-    if status.get("phase") in {"Failed", "Unknown"} or (ended is None and status.get("phase") == "Succeeded"):
-        return Failed(_pod_failure(pod))
-    if (waiting := _hopeless(status)) is not None:
-        return Failed(waiting)
+    failure = _gone(pod) if gone else _never_ended(pod, stalled=stalled, ended=ended is not None)
+    if failure is not None:
+        return Failed(failure)
     return Running() if status.get("phase") == "Running" else None
+
+
+def _gone(pod: Obj) -> Failure:
+    """Why a Pod is gone whose container was not seen to end."""
+    known = _disruption(pod)
+    if known is not None and known.reason != "PodDeleted":
+        return known
+    return Failure("infra", "PodDeleted", f"Pod {pod['metadata']['name']} was deleted before its result was recorded.")
+
+
+def _never_ended(pod: Obj, *, stalled: bool, ended: bool) -> Failure | None:
+    """Why a Pod that is there failed without a bad end of its container, if it did."""
+    status = pod.get("status") or {}
+    if status.get("phase") in {"Failed", "Unknown"} or (not ended and status.get("phase") == "Succeeded"):
+        return _pod_failure(pod)
+    failure = _hopeless(status) or _deleted(pod, stalled=stalled)
+    if failure is None and stalled and not pod["metadata"].get("deletionTimestamp"):
+        failure = _never_started(status)
+    return failure
+
+
+def _deleted(pod: Obj, *, stalled: bool) -> Failure | None:
+    """A Pod that is being deleted: at once where it never began, and after a while where its node does not end it."""
+    status, metadata = pod.get("status") or {}, pod["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        return None
+    if status.get("phase", "Pending") == "Pending" and not _begun(status):
+        return _disruption(pod)
+    if not stalled:
+        return None
+    said = next((each.get("message") for each in status.get("conditions") or () if each.get("type") == "DisruptionTarget"), "")
+    return Failure("infra", "NodeLost", _sentence(f"Pod {metadata['name']} is to end, and its node does not answer", said))
+
+
+def _never_started(status: Obj) -> Failure:
+    """Why a container could not be made for too long."""
+    name, waiting = next(iter(_waits(status, _TRIED_AGAIN)))
+    reason, words = str(waiting["reason"]), _TRIED_AGAIN[waiting["reason"]]
+    said = _BACK_OFF.sub("", str(waiting.get("message") or ""))
+    text = _sentence(f"Container {name} {words}", said)
+    if words != _IMAGE_WORDS:
+        return Failure("infra", reason, text)
+    if _NO_SUCH_IMAGE.search(said):
+        return Failure("user", "ErrImagePull", text, final=True)
+    return Failure("infra", "ErrImagePull", text)
 
 
 def _outcome(pod: Obj, ended: Obj, expects: Expects, staged: Outputs | None, *, gone: bool) -> Verdict | None:
@@ -331,25 +423,39 @@ def _disruption(pod: Obj) -> Failure | None:
     reason = str(status.get("reason") or "")
     if reason == "Evicted" and _ITS_OWN_LIMIT.search(said := str(status.get("message") or "")):
         return Failure("user", reason, f"The step kept more on disk than it may, and was ended: {said}")
-    if reason in _INFRA_POD:
-        return Failure("infra", reason, _sentence(f"Pod {metadata['name']} {_INFRA_POD[reason]}", status.get("message")))
+    if reason in _INFRA_POD or reason.startswith(_OUT_OF):
+        words = _INFRA_POD.get(reason) or f"was refused by its node: no {reason.removeprefix(_OUT_OF)} was free"
+        return Failure("infra", reason, _sentence(f"Pod {metadata['name']} {words}", status.get("message")))
     for condition in status.get("conditions") or ():
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
             text = _sentence(f"Pod {metadata['name']} was ended from outside", condition.get("message"))
             return Failure("infra", condition.get("reason") or "Disrupted", text)
     if metadata.get("deletionTimestamp"):
-        return Failure("infra", "PodDeleted", f"Pod {metadata['name']} was deleted while it ran.")
+        when = "while it ran" if _begun(status) else "before it ran"
+        return Failure("infra", "PodDeleted", f"Pod {metadata['name']} was deleted {when}.")
     return None
 
 
 def _hopeless(status: Obj) -> Failure | None:
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        reason = waiting.get("reason")
-        if reason in _HOPELESS:
-            text = _sentence(f"Container {container.get('name')} cannot start", waiting.get("message"))
-            return Failure("user", reason, text, final=True)
+    for name, waiting in _waits(status, _HOPELESS):
+        if not _NOT_HEARD_YET.search(str(waiting.get("message") or "")):
+            text = _sentence(f"Container {name} cannot start", waiting.get("message"))
+            return Failure("user", waiting["reason"], text, final=True)
     return None
+
+
+def _containers(status: Obj) -> list[Obj]:
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def _waits(status: Obj, reasons: Container[str]) -> list[tuple[str, Obj]]:
+    """The containers that wait for one of these reasons, by name."""
+    waiting = [(str(each.get("name")), (each.get("state") or {}).get("waiting") or {}) for each in _containers(status)]
+    return [(name, state) for name, state in waiting if str(state.get("reason")) in reasons]
+
+
+def _begun(status: Obj) -> bool:
+    return any({"running", "terminated"} & set(each.get("state") or ()) for each in _containers(status))
 
 
 def _terminated(statuses: Any, name: str) -> Obj | None:

@@ -161,6 +161,8 @@ class PodEvents:
             place = self._place(event["podUid"])
             if place is not None:
                 found.append(_read(event, place, self._clock.now()))
+                if event.get("type") == "Warning":
+                    self._controller.warned(place[0])
             elif tries < _PATIENCE:
                 left[uid] = (event, tries + 1)
         if found:

@@ -7,23 +7,40 @@ its attempt, so that making it again finds it; deleting and letting go of what i
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from kedge.client.types import Client
-from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound, PipelineError, Unavailable
+from kedge.errors import AlreadyExists, ApiError, BadRequest, Forbidden, Invalid, NotFound, PipelineError, TooLarge, Unavailable
 from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.pods import is_over
-from kedge.pipelines import code, observations
+from kedge.pipelines import code, observations, refusals
 from kedge.pipelines.claims import Claims
 from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
 from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.refusals import Held
 
 _log = logging.getLogger(__name__)
 # A patch that names one value of the list: others may hold finalizers of their own on the Pod, and change them meanwhile.
 _LET_GO = {"metadata": {"labels": {RECORDED_LABEL: "true"}, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of beginning an attempt.
+
+    Attributes:
+        pod: The Pod.
+        events: Why there will be none, or what was done without one.
+        held: Why it cannot begin yet; nothing else came of it then.
+    """
+
+    pod: Obj | None = None
+    events: list[Event] = field(default_factory=list[Event])
+    held: Held | None = None
 
 
 class StepPods:
@@ -50,55 +67,57 @@ class StepPods:
         self._equipped: set[str] = set()
         self._equipping = asyncio.Lock()
 
-    async def start(self, live: LiveRun, start: StartStep) -> tuple[Obj | None, list[Event]]:
+    async def start(self, live: LiveRun, start: StartStep) -> Begun:
         """Make the Pod of an attempt, or find it made.
-
-        Returns:
-            The Pod; or ``None`` and why there will be none, or what was done without one.
 
         Raises:
             Unavailable: Not now; try again.
         """
         if what := live.claims(start.executor):
-            return None, [await self.claims.carry_out(live, start, what)]
+            done = await self.claims.carry_out(live, start, what)
+            return Begun(held=done) if isinstance(done, Held) else Begun(events=[done])
         try:
             await self._equip(live)
             plan = live.steps.plan(start.component, start.executor)
             pod = live.steps.pod(plan, start.task, start.attempt, start.inputs)
-            await self.claims.equip(live, pod)
+            if (held := await self.claims.equip(live, pod)) is not None:
+                return Begun(held=held)
         except PipelineError as error:
-            return None, [self._failed(start, Failure("user", "StepInvalid", str(error), final=True))]
+            return self._failed(start, Failure("user", "StepInvalid", str(error), final=True))
+        except Forbidden as error:
+            return self._refused(start, error, "ConfigMap")
         attempt = live.attempts.get((start.task, start.attempt))
         if attempt is not None and attempt.pod_uid is not None:
             return await self._find_again(live, start, pod["metadata"]["name"])
         return await self._create(live, start, pod)
 
-    async def _create(self, live: LiveRun, start: StartStep, pod: Obj) -> tuple[Obj | None, list[Event]]:
+    async def _create(self, live: LiveRun, start: StartStep, pod: Obj) -> Begun:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         try:
-            return await self._client.create(POD, pod), []
+            return Begun(await self._client.create(POD, pod))
         except AlreadyExists:
             found = await self._client.get(POD, name, namespace)
             if (found["metadata"].get("labels") or {}).get(RUN_LABEL) == live.record.id:
-                return found, []
+                return Begun(found)
             text = f"Pod {namespace}/{name} is there and belongs to somebody else. Delete it."
-            return None, [self._failed(start, Failure("infra", "PodNameTaken", text))]
-        except (Invalid, BadRequest) as error:
-            failure = Failure("user", "PodRefused", f"The step's Pod was refused: {error}", final=True)
-            return None, [self._failed(start, failure)]
-        except (Forbidden, NotFound) as error:
-            return None, [self._failed(start, Failure("infra", "PodForbidden", f"The step's Pod was refused: {error}"))]
+            return self._failed(start, Failure("infra", "PodNameTaken", text))
+        except (Invalid, BadRequest, TooLarge, Forbidden, NotFound) as error:
+            return self._refused(start, error, "Pod")
 
-    async def _find_again(self, live: LiveRun, start: StartStep, name: str) -> tuple[Obj | None, list[Event]]:
+    async def _find_again(self, live: LiveRun, start: StartStep, name: str) -> Begun:
         """An attempt whose Pod was seen once: when it is gone, making another would be a second try under one number."""
         try:
-            return await self._client.get(POD, name, live.record.namespace), []
+            return Begun(await self._client.get(POD, name, live.record.namespace))
         except NotFound:
             failure = Failure("infra", "PodDeleted", f"Pod {name} was deleted before its result was recorded.")
-            return None, [self._failed(start, failure)]
+            return self._failed(start, failure)
 
-    def _failed(self, start: StartStep, failure: Failure) -> StepFailed:
-        return StepFailed(self._clock.now(), start.task, start.attempt, failure)
+    def _refused(self, start: StartStep, error: ApiError, thing: str) -> Begun:
+        meaning = refusals.of(error, thing)
+        return Begun(held=meaning) if isinstance(meaning, Held) else self._failed(start, meaning)
+
+    def _failed(self, start: StartStep, failure: Failure) -> Begun:
+        return Begun(events=[StepFailed(self._clock.now(), start.task, start.attempt, failure)])
 
     async def stop(self, namespace: str, name: str) -> None:
         """End a Pod and let it go."""

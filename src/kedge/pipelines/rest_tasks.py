@@ -151,12 +151,14 @@ class Tasks:
         return made | _because(self._reason(record, row))
 
     def _reason(self, record: RunRecord, row: Task) -> str:
-        """Why a task does not run yet."""
-        if row.state is not State.PENDING:
+        """Why a task does not run yet, or is about to be lost."""
+        if row.state.finished:
             return ""
         pod = self._controller.pod(record.namespace, pod_name(record, row.id, row.attempt))
         uid = str(pod["metadata"].get("uid", "")) if pod is not None else ""
-        around = reasons.Around(self._controller.has_room, self._ahead(uid), self._events.warning(uid))
+        worker = self._controller.worker(record.id) if pod is None else None
+        refusal = worker.why(row.id) if worker is not None else ""
+        around = reasons.Around(self._controller.has_room, self._ahead(uid), self._events.warning(uid), refusal)
         return reasons.of(row, pod, around)
 
     def _task(self, record: RunRecord, task_id: str) -> Task:
@@ -234,8 +236,6 @@ class Tasks:
             return found
         for task_id, _ in itertools.islice(live.attempts, _MOST_EXPLAINED):
             task = live.engine.tasks[task_id]
-            if task.state is not State.PENDING:
-                continue
             reasons[task_id] = self._reason(live.record, task) if task_id in before else ""
             if reasons[task_id] != before.get(task_id, ""):
                 found[task_id] = task
@@ -391,7 +391,7 @@ class Tasks:
 
 
 def _said(task: Task, reasons: Mapping[str, str]) -> str:
-    return reasons.get(task.id, "") if task.state is State.PENDING else ""
+    return "" if task.state.finished else reasons.get(task.id, "")
 
 
 def _options(call: Call) -> LogOptions:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from kedge.errors import ApiError, KedgeError, StateError
+from kedge.errors import ApiError, KedgeError, StateError, TooManyRequests
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
@@ -34,14 +34,17 @@ from kedge.pipelines.engine.types import (
     TimerFired,
     WakeAt,
 )
+from kedge.pipelines.holds import Holds
 from kedge.pipelines.live import LiveRun
+from kedge.pipelines.patience import Patience
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.steps import pod_name
 from kedge.pipelines.timers import Timers
 
 _log = logging.getLogger(__name__)
-_FIRST_DELAY, _LAST_DELAY = 0.25, 30.0
+_FIRST_DELAY, _LAST_DELAY = 0.25, 5.0
+_LONGEST_ASKED = 60.0  # seconds that a busy API server may make a run wait
 # How many Pods are made before others get a turn of the loop.
 _TURN = 8
 # How long a Pod whose attempt is recorded waits for its finalizer to be taken off: so long, the step after it is on its way.
@@ -120,6 +123,7 @@ class Tools:
     artifacts: Artifacts
     timers: Timers
     room: Room
+    image_pull_timeout: float
 
 
 @dataclass(slots=True, eq=False)
@@ -135,6 +139,9 @@ class Worker:
         seen: Pods that changed, with whether they are gone.
         task: The loop.
         over: Whether the run is over and everything about it is done.
+        holds: Pods that the API server does not take yet.
+        patience: With Pods that do not go on.
+        trouble: Why nothing can be done for the run just now, or ``""``.
     """
 
     live: LiveRun
@@ -146,8 +153,17 @@ class Worker:
     settling: dict[str, tuple[Obj, bool]] = field(default_factory=dict[str, tuple[Obj, bool]])
     task: "asyncio.Task[None] | None" = None
     over: bool = False
+    holds: Holds = field(init=False)
+    patience: Patience = field(init=False)
+    trouble: str = ""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
+
+    def __post_init__(self) -> None:
+        """Make what belongs to this run alone."""
+        run_id, timers = self.live.record.id, self.tools.timers
+        self.holds = Holds(timers, run_id, self._begin_again)
+        self.patience = Patience(timers, run_id, starting=self.tools.image_pull_timeout, over=self._look_again)
 
     def wake(self) -> None:
         """There is something to look at, or to do."""
@@ -188,9 +204,28 @@ class Worker:
                 self.live.broken = True
                 await self._pause(None)
 
+    def _begin_again(self, starts: Iterable[StartStep]) -> None:
+        self.starts.extend(starts)
+        self._wake.set()
+
+    def _look_again(self, pod_name: str) -> None:
+        for pod in self.host.pods_of(self.live.record.id):
+            if pod["metadata"]["name"] == pod_name and pod_name not in self.seen:
+                self.observe(pod, gone=False)
+
+    def why(self, task_id: str) -> str:
+        """Why a task's Pod is not there, as far as the API server said it; or ``""``."""
+        return self.holds.message(self.live.engine.tasks[task_id].component) or self.trouble
+
     async def _pause(self, error: Exception | None) -> None:
         delay = min(_FIRST_DELAY * 2.0 ** min(self._failures, 16), _LAST_DELAY)
         self._failures += 1
+        if isinstance(error, ApiError):
+            if isinstance(error, TooManyRequests):
+                delay = max(delay, min(error.retry_after or 0.0, _LONGEST_ASKED))
+            if self.trouble != (trouble := f"cannot be begun yet: {error}"):
+                self.trouble = trouble
+                self.host.changed(self)
         if error is not None:
             # A damaged history ends the host, which says so once.
             level = logging.WARNING if self._failures == 1 and not isinstance(error, StateError) else logging.DEBUG
@@ -224,6 +259,9 @@ class Worker:
             if self.live.broken:
                 self._again()
         self._failures = 0
+        if self.trouble:
+            self.trouble = ""
+            self.host.changed(self)
 
     def _may_settle(self) -> bool:
         return bool(self.settling) and not self.tools.timers.pending(("settle", self.live.record.id))
@@ -242,6 +280,7 @@ class Worker:
         self.todo.clear()
         self.starts.clear()
         self.settling.clear()
+        self.holds.clear()
         self.live = self.host.reload(self)
         self.resume()
 
@@ -259,6 +298,8 @@ class Worker:
         events = [event for pod, gone in seen.values() for event in self._events(pod, now, gone=gone)]
         if events:
             self.feed(events)
+            if any(isinstance(event, StepCommitted | StepFailed) for event in events):
+                self.holds.hurry()
         for name, (pod, gone) in seen.items():
             self._consider(name, pod, gone=gone)
 
@@ -270,11 +311,15 @@ class Worker:
         task, number = reference.task, reference.attempt
         attempt = self.live.attempts.get((task, number))
         if attempt is None:
+            self.patience.forget(reference.name)
             return []
         self.live.seen(task, number, reference.uid)
         row = self.live.engine.tasks[task]
         expects = self.live.steps.plan(row.component, row.executor).expects
-        verdict = observations.judge(pod, expects, attempt.staged, gone=gone)
+        stalled = not gone and self.patience.is_over(pod)
+        verdict = observations.judge(pod, expects, attempt.staged, gone=gone, stalled=stalled)
+        if verdict is None or pod["metadata"].get("deletionTimestamp"):
+            self.host.changed(self)  # what it waits for may be another thing now
         if verdict is None:
             return []
         self.tools.room.give(reference.namespace, reference.name)
@@ -303,6 +348,7 @@ class Worker:
     def _consider(self, name: str, pod: Obj, *, gone: bool) -> None:
         """See whether a Pod's attempt is recorded, so that it can be let go."""
         if gone:
+            self.patience.forget(name)
             self.tools.room.give(pod["metadata"]["namespace"], name)
             self.settling.pop(name, None)
             return
@@ -331,14 +377,21 @@ class Worker:
     async def _start(self, start: StartStep) -> None:
         if (start.task, start.attempt) not in self.live.attempts:
             return  # over before its turn came: the run was cancelled
-        pod, events = await self.tools.pods.start(self.live, start)
-        if pod is not None:
+        if self.holds.joins(start):
+            return
+        begun = await self.tools.pods.start(self.live, start)
+        if begun.held is not None:
+            self.holds.keep(start, begun.held)
+            self.host.changed(self)
+            return
+        self.holds.lift(start)
+        if (pod := begun.pod) is not None:
             metadata = pod["metadata"]
             self.live.seen(start.task, start.attempt, metadata["uid"])
             if not (pod.get("status") or {}).get("containerStatuses"):
                 self.tools.room.take(metadata["namespace"], metadata["name"])
-        if events:
-            self.feed(events)
+        if begun.events:
+            self.feed(begun.events)
 
     async def _perform(self, instruction: Instruction) -> None:
         record = self.live.record
@@ -350,6 +403,8 @@ class Worker:
             await self._look_up(instruction)
         elif isinstance(instruction, FinishRun):
             self.starts.clear()
+            self.holds.clear()
+            self.patience.clear()
             while self.settling:
                 await self._settle()
             await self.host.finish(self)

@@ -1,0 +1,93 @@
+"""Telling `Run` objects how their runs are, and why they do not go on, for people who look at them with ``kubectl get runs``."""
+
+import logging
+from collections.abc import Callable
+
+from kedge.client.types import Client
+from kedge.control.background import Background
+from kedge.errors import ApiError, NotFound
+from kedge.kube.kinds import Obj
+from kedge.kube.metadata import Key
+from kedge.pipelines import reasons, summaries
+from kedge.pipelines.engine.types import Kind, State
+from kedge.pipelines.kinds import RUN
+from kedge.pipelines.steps import pod_name
+from kedge.pipelines.timers import Timers
+from kedge.pipelines.worker import Worker
+
+_log = logging.getLogger(__name__)
+# A run's summary is for people: the graph is in the history.
+_INTERVAL = 1.0
+_AFTER_A_FAILURE = 3.0
+# A loop over thousands of items that all wait for one thing is not looked through every second.
+_MOST_LOOKED_AT = 1000
+
+
+class Publisher:
+    """Writes the status of Run objects whose runs are not over, at most once a second each, and only what is new.
+
+    Args:
+        client: Where to.
+        timers: For pauses.
+        background: Where it is written.
+        pod: A step's Pod as last seen.
+
+    Attributes:
+        warning: The newest warning about a Pod, by its UID, or ``""``.
+    """
+
+    def __init__(self, client: Client, timers: Timers, background: Background, pod: Callable[[Key], Obj | None]) -> None:
+        self._client = client
+        self._timers = timers
+        self._background = background
+        self._pod = pod
+        self._told: dict[str, Obj] = {}
+        self.warning: Callable[[str], str] = lambda _: ""
+
+    def changed(self, worker: Worker, *, within: float = _INTERVAL) -> None:
+        """Something of a run may be another thing now."""
+        key = ("status", worker.live.record.id)
+        if not self._timers.pending(key):
+            self._timers.after(within, key, lambda: self._publish(worker))
+
+    def ended(self, run_id: str) -> None:
+        """The run is over: its last word is not ours."""
+        self._timers.cancel(("status", run_id))
+        self._told.pop(run_id, None)
+
+    def _publish(self, worker: Worker) -> None:
+        if worker.over or worker.live.record.finished:
+            return
+        status = summaries.of_live(worker.live) | {"message": self._trouble(worker)}
+        if self._told.get(worker.live.record.id) != status:
+            self._background.start(self._tell(worker, status))
+
+    async def _tell(self, worker: Worker, status: Obj) -> None:
+        record = worker.live.record
+        try:
+            await self._client.patch(RUN, record.name, record.namespace, {"status": status}, subresource="status")
+        except NotFound:
+            return
+        except ApiError as error:
+            _log.debug("a run's status is not written", extra={"run_id": record.id, "error": str(error)})
+            self.changed(worker, within=_AFTER_A_FAILURE)
+        else:
+            if not worker.over:
+                self._told[record.id] = status
+
+    def _trouble(self, worker: Worker) -> str | None:
+        """What keeps steps from going on, in one line: the first of them, and how many more."""
+        live, found, more = worker.live, "", 0
+        going = [
+            task for task in live.engine.tasks.values() if task.kind is Kind.STEP and task.state in {State.PENDING, State.RUNNING}
+        ]
+        for task in going[:_MOST_LOOKED_AT]:
+            pod = self._pod(Key(live.record.namespace, pod_name(live.record, task.id, task.attempt)))
+            uid = str(pod["metadata"].get("uid", "")) if pod is not None else ""
+            refusal = worker.why(task.id) if pod is None else ""
+            text = reasons.alarm(task, pod, reasons.Around(warning=self.warning(uid), refusal=refusal))
+            if text and found:
+                more += 1
+            elif text:
+                found = f"{task.id}: {text}"
+        return f"{found} (and {more} more)" if more else found or None
