@@ -96,6 +96,8 @@ class Settings:
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR`` (``KEDGE_LOG_LEVEL``).
         stager_image: The image of the containers that stage files for steps without Python, on clusters; any with Python 3.8 or
             newer (``KEDGE_STAGER_IMAGE``).
+        watch_namespaces: Where the hub of a cluster looks for Runs (``KEDGE_WATCH_NAMESPACES``: names with commas between, or
+            ``*`` for all; default the kubeconfig's own). Two hubs must not look into the same one.
         listen: Address on which the hub of a cluster listens (``KEDGE_LISTEN``; default 127.0.0.1, where only a relay reaches
             it).
         hub_address: That hub's address as Pods reach it (``KEDGE_HUB_ADDRESS``; default a relay's, or in a cluster the
@@ -131,6 +133,7 @@ class Settings:
     log_format: str = "text"
     log_level: str = "INFO"
     stager_image: str = "python:3"
+    watch_namespaces: tuple[str, ...] = ()
     listen: str = "127.0.0.1"
     hub_address: str = ""
     callers: str = ""
@@ -180,6 +183,7 @@ class Settings:
             log_level=_choice(env, "KEDGE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"),
             metrics_auth=_choice(env, "KEDGE_METRICS_AUTH", ("token", "none"), "token"),
             stager_image=env.get("KEDGE_STAGER_IMAGE") or "python:3",
+            watch_namespaces=tuple(filter(None, (each.strip() for each in env.get("KEDGE_WATCH_NAMESPACES", "").split(",")))),
             listen=env.get("KEDGE_LISTEN") or "127.0.0.1",
             hub_address=env.get("KEDGE_HUB_ADDRESS", "").rstrip("/"),
             callers=_choice(env, "KEDGE_CALLERS", ("", "cluster", "owner")),

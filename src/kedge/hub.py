@@ -23,6 +23,7 @@ from kedge.artifacts.store import ArtifactStore
 from kedge.artifacts.uris import scheme
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access
+from kedge.client.scoped import ScopedClient
 from kedge.config import Settings
 from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
@@ -47,6 +48,8 @@ _log = logging.getLogger(__name__)
 
 MINIMUM = (1, 29)
 """The first Kubernetes whose Pods have sidecars (``initContainers[].restartPolicy: Always``) without asking for them."""
+ALL = "*"
+"""Among the namespaces that are watched: every one of the cluster."""
 _ESTABLISHED_SECONDS = 30.0
 
 
@@ -126,7 +129,7 @@ async def _parts(
     feature = pipelines.Feature(
         pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
         pipelines.Surroundings(
-            client,
+            client if ALL in (seen := settings.watch_namespaces or (client.namespace,)) else ScopedClient(client, seen),
             artifacts,
             PodLogs(client),
             place.address or own,
@@ -135,6 +138,7 @@ async def _parts(
             settings.kfp_runtime,
             events=(settings.openlineage_url, settings.openlineage_api_key),
             version=__version__,
+            namespace=client.namespace if client.namespace in seen or ALL in seen else seen[0],
             stager=settings.stager_image,
             reports=True,
         ),

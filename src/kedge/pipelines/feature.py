@@ -38,7 +38,7 @@ from kedge.pipelines.rest_tasks import Tasks
 from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.series import Series
-from kedge.pipelines.submissions import Submissions
+from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Submissions
 from kedge.server.callers import Callers
 
 KINDS = (RUN,)
@@ -59,6 +59,7 @@ class Surroundings:
         kfp_runtime: ``installed`` runs components of ``kfp`` under the real package.
         events: Where OpenLineage events are sent, and the key for it; ``""`` for nowhere.
         version: Kedge's.
+        namespace: Where runs go whose request names none.
         ahead: How many Pods wait on their node before the one with this UID; ``None`` where that is not known.
         stager: The image of the containers that stage files for steps without Python.
         reports: Whether steps report their end over HTTP also where the Pod's status would tell: on a cluster, whose kubelets
@@ -74,6 +75,7 @@ class Surroundings:
     kfp_runtime: str = ""
     events: tuple[str, str] = ("", "")
     version: str = ""
+    namespace: str = DEFAULT_NAMESPACE
     ahead: Ahead = nobody_says
     stager: str = steps.LAUNCHER_IMAGE
     reports: bool = False
@@ -124,6 +126,7 @@ class Feature:
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
+        submissions.namespace = given.namespace
         self.deletions = Deletions(self.controller, self.history, database=database, artifacts=given.artifacts, clock=given.clock)
         self.resumptions = Resumptions(self.controller, self.history, self._registrar, given.clock)
         recurring = RecurringRuns(database)

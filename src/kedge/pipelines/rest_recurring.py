@@ -18,7 +18,7 @@ from kedge.pipelines.recurring import RecurringRun, RecurringRuns
 from kedge.pipelines.rest_runs import refuse_plugins
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.schedules import Trigger
-from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Found, Order, Submissions
+from kedge.pipelines.submissions import Found, Order, Submissions
 
 _MODES = {"MODE_UNSPECIFIED": True, "ENABLE": True, "DISABLE": False, 0: True, 1: True, 2: False}
 _MOST_CONCURRENT = 10
@@ -55,7 +55,7 @@ class RecurringRunEndpoints:
         now = self._parts.clock.now()
         record = RecurringRun(
             id=self._parts.ids.uid(),
-            namespace=asked.namespace or call.text("namespace") or DEFAULT_NAMESPACE,
+            namespace=asked.namespace or call.text("namespace") or self._parts.submissions.namespace,
             created_at=now,
             updated_at=now,
             **changes,

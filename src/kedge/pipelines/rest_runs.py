@@ -16,7 +16,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import RunRecord
 from kedge.pipelines.resumptions import Resumptions
-from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Order, Submissions
+from kedge.pipelines.submissions import Order, Submissions
 
 # A run of more tasks is shown without them: a client that polls would have the hub write megabytes again and again.
 _MOST_DETAILS = 1000
@@ -62,7 +62,7 @@ class Runs:
         )
         config = asked.runtime_config or rest_bodies.RuntimeConfig()
         order = Order(
-            namespace=call.text("namespace") or asked.namespace or DEFAULT_NAMESPACE,
+            namespace=call.text("namespace") or asked.namespace or self._submissions.namespace,
             parameters=config.parameters or {},
             pipeline_root=config.pipeline_root or "",
             display_name=asked.display_name or "",

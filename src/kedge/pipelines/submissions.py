@@ -78,11 +78,15 @@ class Submissions:
         catalog: Stored pipelines and experiments.
         registrar: Reads pipelines.
         artifacts: Says whether a pipeline root can be used.
+
+    Attributes:
+        namespace: Where runs go whose request names none.
     """
 
     def __init__(
         self, controller: RunController, history: History, *, catalog: Catalog, registrar: Registrar, artifacts: Artifacts
     ) -> None:
+        self.namespace = DEFAULT_NAMESPACE
         self._controller = controller
         self._history = history
         self._catalog = catalog
