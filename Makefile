@@ -6,10 +6,10 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo test check format bench dist soak constraints clean
+.PHONY: help setup setup-dev demo test test-cluster check format bench dist soak constraints clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make the virtual environment with what Kedge needs to run
 	@bash scripts/setup
@@ -23,6 +23,9 @@ demo: setup ## Run a real machine-learning pipeline here, twice
 test: setup-dev ## Run the checks and every test (what CI runs)
 	@bash scripts/check
 	@bash scripts/test
+
+test-cluster: setup-dev ## Run the tests against a real Kubernetes alone: KEDGE_TEST_KUBECONFIG's, or one that is started here
+	@$(BIN)/python -m pytest tests/cluster
 
 check: setup-dev ## Run the linters and the type checker alone
 	@bash scripts/check

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from typing import IO, Any
 
 from components import API_PORT, NODE_IP
 from go_programs import HERE, kubernetes, one_at_a_time, tests_cache
-from images import Image
+from images import Image, archived
 
-from cluster import LocalCluster, load
+from cluster import LocalCluster, load, loaded
 from kedge.config import Settings
 
 
@@ -61,15 +62,34 @@ class Cluster:
         where = ["--namespace", namespace] if namespace else []
         self.kubectl("apply", *where, "--filename", "-", said=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
-    def bring(self, image: Image) -> None:
-        """Have an image on the nodes, where tests can bring one: on our own cluster, and on kind's."""
+    def bring(self, *images: Image | Path) -> None:
+        """Have images for the nodes, where tests can bring some: on our own cluster, and on kind's.
+
+        Args:
+            images: Ours, or OCI image layouts whose index has whole names.
+        """
+        for image in images:
+            layout = image if isinstance(image, Path) else image.layout()
+            mirrored = self.kubeconfig.parent / "images"
+            if mirrored.is_dir():
+                with one_at_a_time("mirrored"):
+                    (mirrored / layout.name).unlink(missing_ok=True)
+                    (mirrored / layout.name).symlink_to(layout)
+            else:
+                self._import(layout)
+
+    def _import(self, layout: Path) -> None:
         server = self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
         context = self.context or self.kubectl("config", "current-context").strip()
-        if server == f"https://{NODE_IP}:{API_PORT}":
-            load(image.archive())
-        elif context.startswith("kind-"):
-            name = context.removeprefix("kind-")
-            subprocess.run(["kind", "load", "image-archive", str(image.archive()), "--name", name], check=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            if server == f"https://{NODE_IP}:{API_PORT}":
+                if json.loads((layout / "index.json").read_text())["manifests"][0]["digest"] in loaded():
+                    return
+                load(archived(layout, Path(scratch, "image.tar")))
+            elif context.startswith("kind-"):
+                archive = archived(layout, Path(scratch, "image.tar"))
+                name = context.removeprefix("kind-")
+                subprocess.run(["kind", "load", "image-archive", str(archive), "--name", name], check=True)
 
     @contextmanager
     def namespace(self, labels: dict[str, str] | None = None) -> Generator[str]:
@@ -108,12 +128,11 @@ def own_cluster() -> Generator[Cluster]:
     with (tests_cache() / "cluster-users.lock").open("w") as users:
         with one_at_a_time("cluster-start"):
             if _nobody_else(users):
-                _order("down", local.folder)
-                shutil.rmtree(local.folder, ignore_errors=True)
+                _order("down", local.folder, "--purge")
                 try:
                     _order("up", local.folder, "--audit")
                 except BaseException:
-                    _order("down", local.folder)
+                    _order("down", local.folder)  # the logs stay
                     raise
             fcntl.flock(users, fcntl.LOCK_SH)
         try:

@@ -6,7 +6,8 @@
     cluster.py load FILE.tar      import an image (docker-archive or OCI layout) into the node
     cluster.py image NAME --root DIR [--entrypoint WORD…]     make an image of a folder and import it
 
-No registry is needed: images are imported, never pulled. One machine holds one cluster, since its addresses are fixed.
+No registry is needed: nodes pull from a mirror of ours, which has what tests bring. One machine holds one cluster, since
+its addresses are fixed.
 """
 
 import argparse
@@ -29,10 +30,11 @@ from pathlib import Path
 
 from components import API_PORT, CONTAINERD_SOCKET, CONTAINERD_STATE, KUBERNETES, NODE_IP, NODE_LINK, POD_LINK, Components
 from go_programs import installed, kubernetes
-from images import ALL, PAUSE, folder_image
+from images import ALL, PAUSE, archived, folder_layout
 from prerequisites import missing
 
 COREDNS = "v1.14.7"
+CTR = ("ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io")
 API_SECONDS, NODE_SECONDS = 60, 60
 
 
@@ -62,9 +64,9 @@ class LocalCluster:
             raise RuntimeError(f"a cluster runs on this machine already ({CONTAINERD_SOCKET} answers), and there can be one only")
         binaries = self.folder / "bin"
         binaries.mkdir(parents=True, exist_ok=True)
-        for name in (*KUBERNETES, "coredns"):
+        for name in (*KUBERNETES, "coredns", "python"):
             (binaries / name).unlink(missing_ok=True)
-            (binaries / name).symlink_to(dns if name == "coredns" else programs)
+            (binaries / name).symlink_to({"coredns": dns, "python": Path(sys.executable)}.get(name, programs))
         _make_node_address()
         self._make_credentials()
         self._start_control_plane(durable=durable, audit=audit)
@@ -72,16 +74,24 @@ class LocalCluster:
         self._wait(self._node_is_ready, NODE_SECONDS, "the node")
         self._wait(lambda: self._get("/api/v1/namespaces/default/serviceaccounts/default") is not None, 30, "the service account")
 
-    def down(self) -> None:
-        """End its processes and its Pods; what it stored stays in the folder."""
-        for process in reversed(self._started()):
-            _signal(process, signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            self._wait(lambda: not self._started(), 10, "the end of the cluster")
+    def down(self, *, purge: bool = False) -> None:
+        """End its processes and its Pods.
+
+        Args:
+            purge: Delete what it has stored too.
+        """
+        if not purge:
+            for process in reversed(self._started()):
+                _signal(process, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                self._wait(lambda: not self._started(), 10, "the end of the cluster")
         for process in self._started():
             _signal(process, signal.SIGKILL)
+        self._wait(lambda: not self._started(), 10, "the end of the cluster")
         self._pids.unlink(missing_ok=True)
         self._sweep()
+        if purge:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, name: str, arguments: list[str]) -> None:
         link = self.folder / "bin" / name
@@ -99,6 +109,7 @@ class LocalCluster:
     def _started(self) -> list[int]:
         """The processes that run still; a number that is another process's by now is none."""
         lines = self._pids.read_text().splitlines() if self._pids.exists() else []
+        # What is not reaped has no command line.
         return [int(pid) for pid, name in map(str.split, lines) if name.encode() in _command_line(int(pid))]
 
     def _make_credentials(self) -> None:
@@ -133,7 +144,8 @@ class LocalCluster:
         CONTAINERD_STATE.mkdir(exist_ok=True)
         self._start("containerd", self.components.containerd())
         self._wait(lambda: _answers(CONTAINERD_SOCKET), 30, "containerd")
-        load(PAUSE.archive())
+        self._start("python", self.components.mirror())
+        (self.components.images / "pause").symlink_to(PAUSE.layout())
         self._start("kubelet", self.components.kubelet())
         self._start("kube-proxy", self.components.proxy())
         self._start("coredns", self.components.dns())
@@ -187,8 +199,12 @@ def load(archive: Path) -> None:
     Args:
         archive: A docker-archive or an OCI layout.
     """
-    ctr = ["ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io"]
-    subprocess.run([*ctr, "image", "import", "--snapshotter", "overlayfs", str(archive)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*CTR, "image", "import", "--snapshotter", "overlayfs", str(archive)], check=True, stdout=subprocess.DEVNULL)
+
+
+def loaded() -> str:
+    """What the node has: lines with names and digests."""
+    return subprocess.run([*CTR, "image", "list"], check=True, capture_output=True, text=True).stdout
 
 
 def _make_node_address() -> None:
@@ -225,13 +241,14 @@ def _prepare() -> int:
     kubernetes()
     installed("coredns", "github.com/coredns/coredns", COREDNS)
     for image in ALL:
-        image.archive()
+        image.layout()
     return 0
 
 
 def _make_image(names: list[str], root: Path, entrypoint: list[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        load(folder_image(names, root, Path(scratch, "image.tar"), config={"Entrypoint": entrypoint}))
+        layout = folder_layout(names, root, Path(scratch, "layout"), config={"Entrypoint": entrypoint})
+        load(archived(layout, Path(scratch, "image.tar")))
 
 
 def _arguments() -> argparse.Namespace:
@@ -264,9 +281,7 @@ def main() -> int:
             cluster.up(durable=arguments.durable, audit=arguments.audit)
             sys.stdout.write(f"ready in {time.monotonic() - began:.1f} s: KUBECONFIG={cluster.components.kubeconfig}\n")
         case "down":
-            LocalCluster(arguments.dir).down()
-            if arguments.purge:
-                shutil.rmtree(arguments.dir, ignore_errors=True)
+            LocalCluster(arguments.dir).down(purge=arguments.purge)
         case "load":
             load(arguments.archive)
         case _:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from go_programs import HERE
 from images import PAUSE
 
 NODE = "node-1"
@@ -20,6 +21,7 @@ API_PORT = 16443
 ETCD = "http://127.0.0.1:12379"
 ETCD_PEERS = "http://127.0.0.1:12380"
 DOMAIN = "cluster.local"
+MIRROR_PORT = 16500
 CONTAINERD_STATE = Path("/run/kedge-test")  # short, and not on the disk
 CONTAINERD_SOCKET = CONTAINERD_STATE / "containerd.sock"
 KUBERNETES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
@@ -39,6 +41,11 @@ class Components:
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.folder / "kubeconfig"
+
+    @property
+    def images(self) -> Path:
+        """The layouts of the images that its nodes can pull."""
+        return self.folder / "images"
 
     def etcd(self, *, durable: bool) -> list[str]:
         """The store.
@@ -115,6 +122,10 @@ class Components:
         bridge = {"type": "bridge", "bridge": POD_LINK, "isGateway": True, "ipMasq": False, "ipam": addresses}
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         self.write("cni/10-kedge.conflist", {"cniVersion": "1.0.0", "name": "kedge", "plugins": [bridge, ports]})
+        mirror = f"http://{NODE_IP}:{MIRROR_PORT}"
+        self.write(
+            "registries/_default/hosts.toml", f'server = "{mirror}"\n[host."{mirror}"]\ncapabilities = ["pull", "resolve"]\n'
+        )
         cri = 'plugins."io.containerd.grpc.v1.cri"'
         settings = f"""
 version = 2
@@ -128,6 +139,8 @@ state = "{CONTAINERD_STATE}/containerd"
 [{cri}.cni]
   bin_dir = "/usr/lib/cni"
   conf_dir = "{self.folder}/cni"
+[{cri}.registry]
+  config_path = "{self.folder}/registries"
 [{cri}.containerd]
   snapshotter = "overlayfs"
   default_runtime_name = "runc"
@@ -138,6 +151,11 @@ state = "{CONTAINERD_STATE}/containerd"
   SystemdCgroup = false
 """
         return ["--config", self.write("containerd.toml", settings)]
+
+    def mirror(self) -> list[str]:
+        """The registry that stands in for all others."""
+        self.images.mkdir(exist_ok=True)
+        return [str(HERE / "mirror.py"), str(self.images), NODE_IP, str(MIRROR_PORT)]
 
     def kubelet(self) -> list[str]:
         """The node's agent. Its own port is open to this machine."""

@@ -1,7 +1,6 @@
 """The images of the cluster tests: made of Debian's packages and of Go programs, kept in the cache by what they are made from."""
 
 import hashlib
-import io
 import json
 import platform
 import shutil
@@ -14,8 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from go_programs import HERE, built, compiled, one_at_a_time, tests_cache
+from mirror import NAME
 
 SUITE = "bookworm"
+LAYOUT = 1  # another number makes all images anew
+MEDIA = "application"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PAUSE_SOURCE = """
 #include <signal.h>
@@ -45,58 +47,82 @@ class Image:
     recipe: str
     config: Mapping[str, object] = field(default_factory=dict[str, object])
 
-    def archive(self) -> Path:
-        """The docker-archive, made if it is not in the cache."""
-        content = repr((self.names, self.recipe, dict(self.config), SUITE, platform.machine()))
+    def layout(self) -> Path:
+        """The OCI image layout, made if it is not in the cache."""
+        content = repr((self.names, self.recipe, dict(self.config), SUITE, platform.machine(), LAYOUT))
         name = f"image-{self.names[0].rpartition('/')[2].replace(':', '-')}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-        found = tests_cache() / f"{name}.tar"
+        found = tests_cache() / name
         with one_at_a_time(name):
             if not found.exists():
                 with tempfile.TemporaryDirectory(dir=tests_cache()) as scratch:
                     root = Path(scratch, "root")
                     root.mkdir()
                     self.make(root)
-                    folder_image(self.names, root, Path(scratch, "image.tar"), config=self.config).rename(found)
+                    folder_layout(self.names, root, Path(scratch, "layout"), config=self.config).rename(found)
         return found
 
 
-def folder_image(names: Sequence[str], root: Path, target: Path, *, config: Mapping[str, object]) -> Path:
-    """Write a docker-archive of one layer.
+def folder_layout(names: Sequence[str], root: Path, target: Path, *, config: Mapping[str, object]) -> Path:
+    """Write an OCI image layout of one layer.
 
     Args:
         names: What it is called.
         root: The folder that it holds.
-        target: The archive.
+        target: The layout.
         config: Of the image: ``Entrypoint``, ``Cmd``, ``User``…
 
     Returns:
-        The archive.
+        The layout.
     """
-    layer = target.with_suffix(".layer")
-    with tarfile.open(layer, "w") as tar:
+    (target / "blobs" / "sha256").mkdir(parents=True)
+    with tarfile.open(target / "layer", "w") as tar:
         for path in sorted(root.rglob("*")):
             tar.add(path, arcname=str(path.relative_to(root)), recursive=False)
-    with layer.open("rb") as file:
+    layer = _blob(target, "vnd.oci.image.layer.v1.tar", target / "layer")
+    described = {
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+        "os": "linux",
+        "config": {"Env": [f"PATH={PATH}"], **config},
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+        "history": [{"created_by": "tests/cluster"}],
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{MEDIA}/vnd.oci.image.manifest.v1+json",
+        "config": _blob(target, "vnd.oci.image.config.v1+json", described),
+        "layers": [layer],
+    }
+    entry = _blob(target, "vnd.oci.image.manifest.v1+json", manifest)
+    # containerd's own annotation is for `ctr import`
+    named = [{**entry, "annotations": {NAME: name, "io.containerd.image.name": name}} for name in names]
+    (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": named}))
+    (target / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    return target
+
+
+def _blob(layout: Path, kind: str, content: Path | Mapping[str, object]) -> dict[str, object]:
+    path = content if isinstance(content, Path) else layout / "document"
+    if not isinstance(content, Path):
+        path.write_text(json.dumps(content))
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    described = json.dumps(
-        {
-            "architecture": machine,
-            "os": "linux",
-            "config": {"Env": [f"PATH={PATH}"], **config},
-            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-            "history": [{"created_by": "tests/cluster"}],
-        }
-    ).encode()
-    config_name = hashlib.sha256(described).hexdigest() + ".json"
-    manifest = json.dumps([{"Config": config_name, "RepoTags": list(names), "Layers": [f"{digest}/layer.tar"]}]).encode()
+    found = path.rename(layout / "blobs" / "sha256" / digest)
+    return {"mediaType": f"{MEDIA}/{kind}", "digest": f"sha256:{digest}", "size": found.stat().st_size}
+
+
+def archived(layout: Path, target: Path) -> Path:
+    """Put a layout into one file, which `ctr`, `kind` and others import.
+
+    Args:
+        layout: The folder.
+        target: The file.
+
+    Returns:
+        The file.
+    """
     with tarfile.open(target, "w") as tar:
-        tar.add(layer, arcname=f"{digest}/layer.tar")
-        for member, content in ((config_name, described), ("manifest.json", manifest)):
-            info = tarfile.TarInfo(member)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    layer.unlink()
+        for path in sorted(layout.rglob("*")):
+            tar.add(path, arcname=str(path.relative_to(layout)), recursive=False)
     return target
 
 

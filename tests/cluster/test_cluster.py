@@ -12,7 +12,7 @@ WAIT = "--timeout=60s"
 
 
 def pod(name: str, image: str, *arguments: str, **spec: Any) -> dict[str, Any]:
-    container = {"name": "main", "image": image, "imagePullPolicy": "IfNotPresent", "args": list(arguments)}
+    container = {"name": "main", "image": image, "args": list(arguments)}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -38,7 +38,7 @@ def finished(cluster: Cluster, namespace: str, name: str) -> str:
 )
 def test_a_pod_of_each_image_runs(cluster: Cluster, namespace: str, image: Image, arguments: tuple[str, ...], says: str) -> None:
     cluster.bring(image)
-    cluster.apply(pod("one", image.names[-1], *arguments), namespace=namespace)
+    cluster.apply(pod("one", image.names[0], *arguments), namespace=namespace)
     assert says in finished(cluster, namespace, "one")
 
 
