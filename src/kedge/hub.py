@@ -124,7 +124,7 @@ async def _parts(
     background = Parts()
     shutil.rmtree(home.path / "scratch", ignore_errors=True)  # what a hub that was killed had on its way
     artifacts = ArtifactStore(
-        home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock
+        home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock, here=False
     )
     feature = pipelines.Feature(
         pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),

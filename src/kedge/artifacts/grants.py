@@ -23,13 +23,21 @@ class Grants:
     """Makes the grants.
 
     Args:
-        projects: Where project code lies.
+        projects: Where project code lies on this machine.
         transfers: Makes addresses in object stores.
         unseen: Whether something lies at a place of this machine that steps do not see.
+        archives: Where project code lies in an object store, by its digest; ``None`` where steps run on this machine.
     """
 
-    def __init__(self, projects: Projects, transfers: Transfers, unseen: Callable[[Path], bool]) -> None:
+    def __init__(
+        self,
+        projects: Projects,
+        transfers: Transfers,
+        unseen: Callable[[Path], bool],
+        archives: Callable[[str], str] | None = None,
+    ) -> None:
         self._projects = projects
+        self._archives = archives
         self._transfers = transfers
         self._unseen = unseen
 
@@ -50,7 +58,7 @@ class Grants:
         return {
             "inputs": await self._side(executor_input, "inputs", digests),
             "outputs": await self._side(executor_input, "outputs", {}),
-            "project": self._project(project),
+            "project": await self._project(project) if project else None,
         }
 
     def in_place(self, executor_input: Mapping[str, Any], project: str) -> dict[str, Any] | None:
@@ -59,7 +67,9 @@ class Grants:
         Returns:
             ``None`` where an artifact lies in an object store, or cannot be granted: who asks is told why.
         """
-        made: dict[str, Any] = {"project": self._project(project), "user": os.geteuid()}
+        if self._archives is not None:
+            return None
+        made: dict[str, Any] = {"project": self._unpacked(project) if project else None, "user": os.geteuid()}
         for side in ("inputs", "outputs"):
             artifacts = _artifacts(executor_input, side)
             try:
@@ -70,8 +80,13 @@ class Grants:
                 return None
         return made
 
-    def _project(self, digest: str) -> Grant | None:
-        return {"path": str(self._projects.path(digest))} if digest else None
+    async def _project(self, digest: str) -> Grant:
+        if self._archives is None:
+            return self._unpacked(digest)
+        return await self._transfers.read(self._archives(digest), File())
+
+    def _unpacked(self, digest: str) -> Grant:
+        return {"path": str(self._projects.path(digest))}
 
     async def _side(self, executor_input: Mapping[str, Any], side: Side, digests: Mapping[str, str]) -> dict[str, list[Grant]]:
         made: dict[str, list[Grant]] = {}
@@ -99,12 +114,19 @@ class Grants:
             return {"uri": uri}
         if (path := local_path(uri)) is None:
             return None if scheme(uri) in REMOTE_SCHEMES else {"uri": uri}  # https://…, hf://…: the step's own library fetches it
+        if self._archives is not None:
+            raise not_here(uri)
         if side == "inputs" and self._unseen(path):
             raise Invalid(
                 f"input {uri!r}: steps have a /tmp of their own and do not see the machine's. Move the file elsewhere and import "
                 "it from there, or put it into the object store."
             )
         return {"uri": uri, "path": str(path)}
+
+
+def not_here(uri: str) -> Invalid:
+    """What to say of a file of this machine where steps run on others."""
+    return Invalid(f"{uri}: is a file of one machine, which the Pods of a cluster do not see. Put it into the object store.")
 
 
 def give_outputs(grants: Mapping[str, Any], user: int) -> None:

@@ -40,6 +40,23 @@ class Projects:
             raise PipelineError(f"project: the digest must be a SHA-256 in hex, got {digest!r}. Compile the pipeline again.")
         return self._folder / name
 
+    def archive(self, digest: str, archive: str) -> bytes:
+        """The bytes of an archive.
+
+        Args:
+            digest: SHA-256 of it, in hex.
+            archive: A zip in base64.
+
+        Raises:
+            PipelineError: It is not what the digest says, or too large.
+        """
+        data = _decoded(archive)
+        if hashlib.sha256(data).hexdigest() != self.path(digest).name:
+            raise PipelineError(
+                "project: the archive is not the one that its digest names: it was changed. Compile the pipeline again."
+            )
+        return data
+
     def keep(self, digest: str, archive: str) -> Path:
         """Unpack a project unless it is there; blocks while it does.
 
@@ -53,11 +70,7 @@ class Projects:
         target = self.path(digest)
         if target.is_dir():
             return target
-        data = _decoded(archive)
-        if hashlib.sha256(data).hexdigest() != target.name:
-            raise PipelineError(
-                "project: the archive is not the one that its digest names: it was changed. Compile the pipeline again."
-            )
+        data = self.archive(digest, archive)
         partial = self._folder / f".{target.name}.{os.getpid()}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from kedge.artifacts import content
 from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST, Content
-from kedge.artifacts.grants import Grants
+from kedge.artifacts.grants import Grants, not_here
 from kedge.artifacts.projects import Projects
 from kedge.artifacts.remote import Remote
 from kedge.artifacts.transfers import Transfers
@@ -34,6 +34,8 @@ class ArtifactStore:
         root: The address below which artifacts go unless a pipeline says otherwise; ``""`` for the folder.
         environ: Where the credentials of object stores are.
         clock: For the time of signatures.
+        here: Whether steps run on this machine and see its folders. Where they do not, as on a cluster, no folder is a store:
+            what lies on this machine is neither granted nor read, whatever an address says.
 
     Attributes:
         grants: Makes the grants of steps.
@@ -48,14 +50,16 @@ class ArtifactStore:
         *,
         environ: Mapping[str, str] | None = None,
         clock: Clock | None = None,
+        here: bool = True,
     ) -> None:
         self.folder = folder
+        self._steps_are_here = here
         self.projects = Projects(projects)
         self._scratch = folder.with_name("scratch")
         self.root = root.rstrip("/") or self.folder.absolute().as_uri()
         self._remote = Remote(environ or {}, clock or SystemClock())
         self.transfers = Transfers(self._remote)
-        self.grants = Grants(self.projects, self.transfers, self._unseen)
+        self.grants = Grants(self.projects, self.transfers, self._unseen, None if here else self._archive)
 
     async def check_root(self, uri: str) -> None:
         """Make sure that runs can write below an address.
@@ -63,7 +67,7 @@ class ArtifactStore:
         Raises:
             Invalid: They cannot; says why, and what to do.
         """
-        path = local_path(uri)
+        path = self._place(uri)
         if path is not None:
             if self._hidden(path):
                 raise Invalid(
@@ -91,9 +95,9 @@ class ArtifactStore:
 
     async def exists(self, uri: str) -> bool:
         """Whether something lies at an address; ``False`` too for addresses that cannot be asked."""
-        if not _in_a_store(uri):
+        if not self._in_a_store(uri):
             return False
-        if (path := local_path(uri)) is not None:
+        if (path := self._place(uri)) is not None:
             return path.exists()
         return any([await self._remote.size(one) is not None for one in (uri, uri + MANIFEST_SUFFIX)])
 
@@ -106,7 +110,7 @@ class ArtifactStore:
         Raises:
             Invalid: Such a folder has more than `content.MAX_LISTED` files, or a link that leaves it.
         """
-        if not _in_a_store(uri):
+        if not self._in_a_store(uri):
             return []
         try:
             text = b"".join([piece async for piece in self.read(uri + MANIFEST_SUFFIX)])
@@ -115,7 +119,7 @@ class ArtifactStore:
         return content.manifest(text, uri).files
 
     async def _listed(self, uri: str) -> list[content.ManifestFile]:
-        path = local_path(uri)
+        path = self._place(uri)
         if path is not None:
             return await asyncio.to_thread(content.listed, path) if path.is_dir() else []
         if scheme(uri) not in REMOTE_SCHEMES or await self._remote.size(uri) is not None:
@@ -130,7 +134,7 @@ class ArtifactStore:
             NotFound: Nothing does.
             Invalid: It lies elsewhere, or a folder holds links that leave it.
         """
-        path = local_path(uri)
+        path = self._place(uri)
         if path is None:
             raise Invalid(f"{uri}: only local files can be measured. Copy it into the folder store first.")
         return await asyncio.to_thread(content.measure, path)
@@ -157,7 +161,7 @@ class ArtifactStore:
         if not digest:
             return ""  # nothing was written; the address may be one that only the user's code understands
         try:
-            path = local_path(uri)
+            path = self._place(uri)
         except Invalid as error:
             return str(error).rstrip(".")
         return content.check(path, digest, size) if path is not None else ""
@@ -172,9 +176,37 @@ class ArtifactStore:
         Raises:
             PipelineError: The archive is damaged or too large, or a member of it leaves its folder.
         """
-        if (path := self.projects.path(digest)).is_dir():
+        path = self.projects.path(digest)
+        if not path.is_dir():
+            await asyncio.to_thread(self.projects.keep, digest, archive)
+        if self._steps_are_here:
             return path.as_uri()
-        return (await asyncio.to_thread(self.projects.keep, digest, archive)).as_uri()
+        uri = self._archive(digest)
+        if not await self.exists(uri):
+            await self._remote.write(uri, await asyncio.to_thread(self.projects.archive, digest, archive))
+        return uri
+
+    def _archive(self, digest: str) -> str:
+        """Where a project lies for steps of other machines."""
+        return f"{self.root}/projects/{self.projects.path(digest).name}.zip"
+
+    def _place(self, uri: str) -> Path | None:
+        """Where an address leads on this machine; ``None`` for addresses elsewhere.
+
+        Raises:
+            Invalid: It leaves its folder; or this machine is none where steps run.
+        """
+        path = local_path(uri)
+        if path is not None and not self._steps_are_here:
+            raise not_here(uri)
+        return path
+
+    def _in_a_store(self, uri: str) -> bool:
+        """Whether an address names a place that is read: not the web's, and none that only the user's code understands."""
+        try:
+            return scheme(uri) in REMOTE_SCHEMES or self._place(uri) is not None
+        except Invalid:
+            return False
 
     async def read(self, uri: str, path: str = "") -> AsyncIterator[bytes]:
         """Yield the bytes of an artifact, or of one file of a folder.
@@ -183,8 +215,8 @@ class ArtifactStore:
             NotFound: There is nothing; raised before the first piece.
             Invalid: The path leaves the artifact, the artifact is a folder and no file of it is named, or it lies in no store.
         """
-        local = local_path(uri)
-        if local is None and not _in_a_store(uri):
+        local = self._place(uri)
+        if local is None and not self._in_a_store(uri):
             raise Invalid(f"{uri} lies in no store of this host, so it is not read here. Get it with what knows the address.")
         if local is None:
             async for piece in self._remote.read(uri, path):
@@ -217,7 +249,7 @@ class ArtifactStore:
             Unavailable: The store does not answer; try again.
             Invalid: It says no.
         """
-        path = local_path(uri)
+        path = self._place(uri)
         if path is None:
             await self._remote.write(uri, data)
             return
@@ -231,7 +263,7 @@ class ArtifactStore:
             Unavailable: The store does not answer; try again.
         """
         whole = join_path(uri, path) if path else uri
-        target = local_path(uri)
+        target = self._place(uri)
         if target is None:
             await self._remote.upload(whole, file, (await asyncio.to_thread(file.stat)).st_size)
         else:
@@ -246,19 +278,11 @@ class ArtifactStore:
         """
         if not self.owns(uri):
             raise Invalid(f"{uri} lies outside of {self.root}, so it is not deleted. Delete it where it lies.")
-        path = local_path(uri)
+        path = self._place(uri)
         if path is None:
             await self._remote.delete(uri)
             return
         await asyncio.to_thread(_delete, path)
-
-
-def _in_a_store(uri: str) -> bool:
-    """Whether an address names a place that the host reads: not the web's, and none that only the user's code understands."""
-    try:
-        return scheme(uri) in REMOTE_SCHEMES or local_path(uri) is not None
-    except Invalid:
-        return False
 
 
 def hidden(path: Path, shown: Iterable[Path | None]) -> bool:

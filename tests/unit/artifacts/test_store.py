@@ -171,3 +171,26 @@ async def test_what_lies_in_no_store_has_no_files_and_is_not_read(store: Artifac
     assert not await store.exists(uri)
     with pytest.raises(Invalid, match=r"lies in no store of this host|must be an absolute path"):
         await read(store, uri)
+
+
+async def test_where_steps_run_elsewhere_nothing_of_this_machine_is_granted_or_read(tmp_path: Path) -> None:
+    """A hub in a cluster has files of its own, and tokens among them: no address leads there."""
+    secret = tmp_path / "token"
+    secret.write_text("t")
+    store = ArtifactStore(tmp_path / "artifacts", tmp_path / "projects", "s3://bucket/kedge", here=False)
+    uri = secret.as_uri()
+    refused = "is a file of one machine, which the Pods of a cluster do not see"
+    with pytest.raises(Invalid, match=refused):
+        await read(store, uri)
+    with pytest.raises(Invalid, match=refused):
+        await store.check_root(tmp_path.as_uri())
+    with pytest.raises(Invalid, match=refused):
+        await store.write(uri, b"")
+    asked = {"inputs": {"artifacts": {"x": {"artifacts": [{"uri": uri}]}}}}
+    with pytest.raises(Invalid, match=refused):
+        await store.grants.of(asked, "", {})
+    assert store.grants_in_place(asked, "") is None
+    assert not await store.exists(uri)
+    assert not await store.files(uri)
+    assert refused in await store.check(uri, "sha256:" + hashlib.sha256(b"t").hexdigest(), 1)
+    assert secret.read_text() == "t"
