@@ -32,7 +32,6 @@ from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
-from kedge.kube.pods import is_over as is_pod_over
 from kedge.pipelines import observations, summaries
 from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.code import Launcher
@@ -503,7 +502,7 @@ class RunController:
         worker = self._workers.get(reference.run)
         if worker is not None:
             worker.observe(pod, gone=new is None)
-        elif new is not None and (observations.is_tracked(new) or not is_pod_over(new)):
+        elif new is not None and (observations.is_tracked(new) or not observations.comes_to_its_end(new)):
             self._orphan(new, reference)
 
     def _orphan(self, pod: Obj, reference: observations.PodRef) -> None:
@@ -574,7 +573,7 @@ class RunController:
 
     async def _settle_all(self, run_id: str) -> None:
         """Let go of every Pod of a run that is over, and end those that nobody wants."""
-        held = [pod for pod in self.pods_of(run_id) if observations.is_tracked(pod) or not is_pod_over(pod)]
+        held = [pod for pod in self.pods_of(run_id) if observations.is_tracked(pod) or not observations.comes_to_its_end(pod)]
         if not held:
             return
         good = {(found.task, found.number) for found in self._history.attempts(run_id) if found.state is State.SUCCEEDED}

@@ -189,6 +189,14 @@ def is_tracked(pod: Obj) -> bool:
     return TRACKING_FINALIZER in (pod["metadata"].get("finalizers") or ())
 
 
+def comes_to_its_end(pod: Obj) -> bool:
+    """Whether a Pod is over, or will be without being told: its ``main`` has ended, which a kubelet says a moment earlier.
+
+    Deleting it in that moment would take its log away before anyone has read it.
+    """
+    return is_over(pod) or _terminated((pod.get("status") or {}).get("containerStatuses"), MAIN) is not None
+
+
 def started(pod: Obj, earliest: datetime) -> datetime:
     """When the container ``main`` began, as the Pod says: whole seconds, so never before it was asked for."""
     ended = _terminated((pod.get("status") or {}).get("containerStatuses"), MAIN) or {}
@@ -199,7 +207,7 @@ def started(pod: Obj, earliest: datetime) -> datetime:
 def stall(pod: Obj) -> Stall | None:
     """Whether a Pod does not go on, and how long it may do so before its attempt has failed."""
     status, metadata = pod.get("status") or {}, pod["metadata"]
-    if is_over(pod) or _terminated(status.get("containerStatuses"), MAIN) is not None:
+    if comes_to_its_end(pod):
         return None
     if metadata.get("deletionTimestamp"):
         return Stall("ending", float(metadata.get("deletionGracePeriodSeconds") or 0) + _NODE_ANSWERS)

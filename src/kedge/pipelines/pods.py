@@ -14,7 +14,6 @@ from kedge.errors import AlreadyExists, ApiError, BadRequest, Forbidden, Invalid
 from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, POD
 from kedge.kube.kinds import Kind, Obj
-from kedge.kube.pods import is_over
 from kedge.pipelines import code, observations, refusals
 from kedge.pipelines.claims import Claims
 from kedge.pipelines.engine.types import Event, Failure, StartStep, StepFailed
@@ -147,7 +146,7 @@ class StepPods:
         """
         metadata = pod["metadata"]
         self.settled(pod)
-        if not wanted and not is_over(pod) and not metadata.get("deletionTimestamp"):
+        if not wanted and not observations.comes_to_its_end(pod) and not metadata.get("deletionTimestamp"):
             await self.stop(metadata["namespace"], metadata["name"])
         elif observations.is_tracked(pod):
             await self.let_go(POD, metadata["namespace"], metadata["name"])

@@ -15,7 +15,6 @@ from typing import Protocol
 from kedge.errors import ApiError, KedgeError, StateError, TooManyRequests
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Obj
-from kedge.kube.pods import is_over
 from kedge.pipelines import observations
 from kedge.pipelines.engine.types import (
     CacheAnswered,
@@ -360,7 +359,9 @@ class Worker:
             return  # made for an attempt that this history does not know yet: it will find its Pod there
         self.tools.room.give(reference.namespace, reference.name)
         wanted = task.state is State.SUCCEEDED and reference.attempt == task.attempt
-        if observations.is_tracked(pod) or not (wanted or is_over(pod) or pod["metadata"].get("deletionTimestamp")):
+        if observations.is_tracked(pod) or not (
+            wanted or observations.comes_to_its_end(pod) or pod["metadata"].get("deletionTimestamp")
+        ):
             if not self.settling:
                 self.tools.timers.after(_SETTLE_SECONDS, ("settle", self.live.record.id), self.wake)
             self.settling[name] = (pod, wanted)

@@ -218,6 +218,21 @@ async def test_a_step_that_raises_fails_the_run_with_its_message(world: World) -
         assert life.api.get(RUN, run.name, "default")["status"]["message"] == ended.failure.message
 
 
+async def test_a_pod_whose_container_has_failed_is_not_deleted_before_its_log_was_read(world: World) -> None:
+    """A kubelet tells of the container's end a moment before the Pod's."""
+    async with hub(world, node=False) as life:
+        run = await life.submit(pipelines.chain(1))
+        await life.until(lambda: life.api.list(POD, "default").items)
+        (pod,) = life.api.list(POD, "default").items
+        ended = {"name": "main", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+        status = {"phase": "Running", "containerStatuses": [ended]}
+        life.api.patch(POD, pod["metadata"]["name"], "default", {"status": status}, subresource="status")
+        assert (await life.end(run.id)).state == "FAILED"
+        (left,) = life.api.list(POD, "default").items
+        assert "deletionTimestamp" not in left["metadata"]
+        assert "finalizers" not in left["metadata"]
+
+
 async def test_outputs_that_do_not_fit_are_refused_to_the_step_and_fail_it(world: World) -> None:
     told: list[str] = []
 
