@@ -143,7 +143,7 @@ class HttpClient:
 
     async def document(self, path: str) -> Obj:
         """Read a document that is no object, such as ``/openid/v1/jwks``."""
-        return await self._request("GET", path)
+        return await self._request("GET", path, accept="*/*")  # the key set has a media type of its own, and no other
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
         """Read one object."""
@@ -303,9 +303,12 @@ class HttpClient:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        accept: str = "",
     ) -> Obj:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if content is None else {"Content-Type": content_type}
+        if accept:
+            headers["Accept"] = accept
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             delay = _FIRST_DELAY * 2**attempt
