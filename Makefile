@@ -6,10 +6,10 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo test test-cluster check format bench dist soak constraints clean
+.PHONY: help setup setup-dev demo test test-cluster check format bench bench-cluster dist soak constraints clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make the virtual environment with what Kedge needs to run
 	@bash scripts/setup
@@ -36,6 +36,9 @@ format: setup-dev ## Rewrite the code as the formatter wants it
 
 bench: setup-dev ## Measure speed and size against their budgets; BENCH="--json chain" selects
 	@$(BIN)/python bench/run.py $(BENCH)
+
+bench-cluster: setup-dev ## The same on a real Kubernetes, beside bare Pods; BENCH="step artifacts" selects
+	@$(BIN)/python bench/cluster.py $(BENCH)
 
 soak: setup-dev ## Kill a host at 200 moments, then look for rare failures over and over for SOAK minutes (10)
 	@bash scripts/soak $(or $(SOAK),10)

@@ -5,8 +5,8 @@
     python bench/run.py steps compile   those modules
 
 Every module of this folder that has ``run() -> list[dict]`` is a benchmark. A row is ``name``, ``value``, ``unit``,
-``limit`` (the budget; ``None`` where there is none) and ``floor`` (what the same run measured as the least possible, or
-``None``).
+``limit`` (the budget; ``None`` where there is none; the least, where ``more`` is set) and ``floor`` (what the same run measured
+as the least possible, or ``None``). What is measured on a cluster is in `cluster`.
 
 Exit status 1 when a budget is not kept, 2 when a benchmark could not be run.
 """
@@ -26,12 +26,12 @@ HERE = Path(__file__).parent
 Row = dict[str, Any]
 
 
-def benchmarks() -> dict[str, Path]:
-    """Name and file of every benchmark."""
-    return {path.stem: path for path in sorted(HERE.glob("*.py")) if path.stem != "run" and "def run(" in path.read_text()}
+def benchmarks(folder: Path = HERE, sign: str = "def run()") -> dict[str, Path]:
+    """Name and file of every benchmark in a folder: a file in which ``sign`` stands."""
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "run" and sign in path.read_text()}
 
 
-def load(name: str, path: Path) -> Callable[[], list[Row]]:
+def load(name: str, path: Path) -> Callable[..., list[Row]]:
     """The ``run`` of a file; its neighbours can be imported by it."""
     spec = importlib.util.spec_from_file_location(f"bench_{name}", path)
     if spec is None or spec.loader is None:
@@ -51,7 +51,9 @@ def figure(value: float | None) -> str:
 
 def kept(row: Row) -> bool:
     """Whether the row keeps its budget."""
-    return row.get("limit") is None or row["value"] <= row["limit"]
+    if row.get("limit") is None:
+        return True
+    return row["value"] >= row["limit"] if row.get("more") else row["value"] <= row["limit"]
 
 
 def table(rows: list[Row]) -> str:

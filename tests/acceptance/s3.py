@@ -30,16 +30,18 @@ class S3:
     Args:
         program: What to run.
         folder: Where it keeps its objects.
+        address: Where it listens.
     """
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, address: str = "127.0.0.1") -> None:
+        self._address = address
         self._program = program
         self.folder = folder / BUCKET
         self._sidecar = folder.with_name("metadata")
         self.folder.mkdir(parents=True)
         self._sidecar.mkdir()
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.bind((address, 0))
             self.port: int = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +49,7 @@ class S3:
     def environ(self) -> dict[str, str]:
         """What a hub needs to use it."""
         return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self._address}:{self.port}",
             "AWS_ACCESS_KEY_ID": "tester",
             "AWS_SECRET_ACCESS_KEY": "not-for-steps",
             "AWS_REGION": "us-east-1",
@@ -55,13 +57,13 @@ class S3:
 
     def start(self) -> None:
         keys = {"ROOT_ACCESS_KEY": "tester", "ROOT_SECRET_KEY": "not-for-steps", "PATH": os.defpath}
-        command = [self._program, "--port", f"127.0.0.1:{self.port}", "--quiet"]
+        command = [self._program, "--port", f"{self._address}:{self.port}", "--quiet"]
         command += ["posix", "--sidecar", str(self._sidecar), str(self.folder.parent)]
         with (self._sidecar / ".log").open("ab") as log:
             self._process = subprocess.Popen(command, env=keys, stdout=log, stderr=log)
         deadline = time.monotonic() + START_SECONDS
         while True:
-            with suppress(OSError), closing(socket.create_connection(("127.0.0.1", self.port), timeout=1)):
+            with suppress(OSError), closing(socket.create_connection((self._address, self.port), timeout=1)):
                 return
             assert self._process.poll() is None, (self._sidecar / ".log").read_text()
             assert time.monotonic() < deadline, f"versitygw was not ready within {START_SECONDS} s"
@@ -75,10 +77,14 @@ class S3:
 
 
 @contextmanager
-def running_s3() -> Generator[S3]:
-    """Start a server with one empty bucket, and end it afterwards."""
+def running_s3(address: str = "127.0.0.1") -> Generator[S3]:
+    """Start a server with one empty bucket, and end it afterwards.
+
+    Args:
+        address: Where it listens.
+    """
     folder = Path(tempfile.mkdtemp(prefix="kedge-s3-"))
-    server = S3(built("versitygw", MODULE, VERSION), folder / "objects")
+    server = S3(built("versitygw", MODULE, VERSION), folder / "objects", address)
     try:
         server.start()
         yield server
