@@ -1,9 +1,17 @@
-"""Two runs of pytest with one summary: what scripts/test needs, whose second run has the tests of the cluster."""
+"""Two runs of pytest with one summary: what scripts/test needs, whose second run has the tests of the cluster.
+
+And two databases: tests that hold on SQLite and on PostgreSQL ask for `either_database`, and then run over both.
+"""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import postgresql
 import pytest
+
+from kedge.db.database import Database, open_postgres, open_sqlite
+from kedge.testing import runs
 
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
@@ -38,3 +46,38 @@ def _line(config: pytest.Config, category: str, report: pytest.TestReport) -> st
     if category == "passed":
         data["sections"] = []
     return json.dumps([category, data], default=str) + "\n"
+
+
+@pytest.fixture(scope="session")
+def _databases() -> Iterator[postgresql.Databases]:
+    postgresql.skip_where_missing()
+    with postgresql.server() as made:
+        yield postgresql.Databases(made)
+
+
+@pytest.fixture
+def postgres_url(_databases: postgresql.Databases) -> Iterator[str]:
+    """The address of a database without rows."""
+    name = _databases.take()
+    yield _databases.url(name)
+    _databases.give(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Database]]:
+    """Opens the history of a folder: a file in it, or a database of its own. The hubs of `kedge.testing.runs` open it too."""
+    if request.param == "sqlite":
+        yield lambda folder: open_sqlite(folder / "history.db")
+        return
+    databases: postgresql.Databases = request.getfixturevalue("_databases")
+    taken: dict[Path, str] = {}
+
+    def opened(folder: Path) -> Database:
+        if folder not in taken:
+            taken[folder] = databases.take()
+        return open_postgres(databases.url(taken[folder]))
+
+    monkeypatch.setattr(runs, "open_history", opened)
+    yield opened
+    for name in taken.values():
+        databases.give(name)

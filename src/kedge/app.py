@@ -130,7 +130,7 @@ async def _parts(
         api.logs = node.logs
         artifacts = _artifacts(settings, home.path, clock)
         feature = pipelines.Feature(
-            pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
+            pipelines.open_history(settings, home.path / "history.db"),
             _surroundings(settings, client, node, artifacts, http=http, parts=(clock, ids)),
             _limits(settings),
         )

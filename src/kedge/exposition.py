@@ -154,7 +154,8 @@ def _databases(store: ObjectLog | None, history: Database) -> Iterable[Family]:
     made = history.written.named("history")
     if store is not None:
         made.take(store.written.named("objects"))
-    yield timed("kedge_sqlite_write_duration_seconds", "How long writes took.", made, "database")
+    yield counted("kedge_database_connection_losses_total", "How often the history's database was lost.", history.losses)
+    yield timed("kedge_database_write_duration_seconds", "How long writes took.", made, "database")
 
 
 def process(started_at: float) -> Iterable[Family]:

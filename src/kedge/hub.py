@@ -127,7 +127,7 @@ async def _parts(
         home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock, here=False
     )
     feature = pipelines.Feature(
-        pipelines.open_history(home.path / "history.db", synchronous=settings.synchronous),
+        pipelines.open_history(settings, home.path / "history.db"),
         pipelines.Surroundings(
             client if ALL in (seen := settings.watch_namespaces or (client.namespace,)) else ScopedClient(client, seen),
             artifacts,

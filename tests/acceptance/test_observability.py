@@ -70,7 +70,7 @@ def test_prometheus_reads_what_the_host_has_done(kedge_host: RunningHost, traine
     assert values["kedge_warm_interpreters",] >= 1
     assert sum(sample.value for sample in families["kedge_container_starts"].samples) == 1
     assert values["apiserver_request_total", ("code", "200"), ("resource", "runs"), ("verb", "create")] == 1
-    assert values["kedge_sqlite_write_duration_seconds_count", ("database", "history")] > 0
+    assert values["kedge_database_write_duration_seconds_count", ("database", "history")] > 0
     assert values["process_resident_memory_bytes",] < 300 << 20
     assert {
         "workqueue_depth",

@@ -46,7 +46,7 @@ def installed(name: str, module: str, version: str) -> Path:
     Raises:
         NoGo: It is not there yet, and cannot be built.
     """
-    found = tests_cache() / f"{name}-{version}" / name
+    found = tests_cache() / f"{name}-{version}-static" / name
     with one_at_a_time(found.parent.name):
         if not found.exists():
             _go(name, ["install", "-trimpath", "-buildvcs=false", f"{module}@{version}"], {**STATIC, "GOBIN": str(found.parent)})

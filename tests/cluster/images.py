@@ -178,10 +178,11 @@ def _make_static(root: Path) -> None:
 
 def _make_s3(root: Path) -> None:
     shutil.copy(built("versitygw", *VERSITYGW), root / "versitygw")
-    (root / "tmp").mkdir()
-    (root / "tmp").chmod(0o1777)
+    (root / "objects" / BUCKET).mkdir(parents=True)  # a bucket is a folder
+    (root / "metadata").mkdir()
 
 
+BUCKET = "bucket"
 VERSITYGW = ("github.com/versity/versitygw/cmd/versitygw", "v1.8.0")
 HUB = "docker.io/library"
 PAUSE = Image(("kedge.test/pause:1",), _make_pause, PAUSE_SOURCE, {"Entrypoint": ["/pause"]})
@@ -198,5 +199,5 @@ SHELL = Image(
     {"Cmd": ["sh"]},
 )
 STATIC = Image(("kedge.test/static:1",), _make_static, (HERE / "static" / "main.go").read_text(), {"Entrypoint": ["/static"]})
-S3 = Image(("kedge.test/s3:1",), _make_s3, repr(VERSITYGW), {"Entrypoint": ["/versitygw"]})
+S3 = Image(("kedge.test/s3:1",), _make_s3, f"static {VERSITYGW} {BUCKET}", {"Entrypoint": ["/versitygw"]})
 ALL = (PAUSE, PYTHON, SHELL, STATIC, S3)

@@ -112,7 +112,7 @@ class HttpClient:
         user_agent: str = "kedge",
     ) -> None:
         self._clock = clock or SystemClock()
-        headers = {"User-Agent": user_agent, "Accept": "application/json, */*;q=0.5"}  # a set of keys is of another type
+        headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self.namespace = access.namespace
         verify = tls(access) if transport is None and access.server.startswith("https") else True
         if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport

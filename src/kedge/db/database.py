@@ -1,66 +1,107 @@
 """The connection to the history database, its transactions, and what its errors mean.
 
 There is one connection, used by the hub's thread alone: with SQLite in its WAL mode a transaction of a few rows is a tenth of a
-millisecond, less than handing it to another thread and back would cost.
+millisecond, less than handing it to another thread and back would cost. With PostgreSQL it is as long as the way there and back,
+which `Database.writing` goes once (docs/decisions has the figures).
 """
 
+import asyncio
 import contextlib
-import sqlite3
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Protocol
 
 import sqlalchemy
-from sqlalchemy import event
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import StaticPool
 
 from kedge.db import schema
+from kedge.db.postgres import PostgresServer
+from kedge.db.sqlite import SqliteFile
 from kedge.errors import StateError, Unavailable
-from kedge.measures import Histogram
+from kedge.measures import Counter, Histogram
 
-# How long a write waits for another program (a backup) that holds the file, in seconds. It blocks the hub, so it is short:
-# what could not be written is tried again.
-_BUSY_TIMEOUT = 2.0
-# Bytes; so much is read through in a tenth of a second.
-_CHECKED = 64 << 20
 
-_FULL = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"}
-_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_PROTOCOL"}
-_CORRUPT = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_INDEX", "SQLITE_IOERR_SHORT_READ"}
-_UNREADABLE = "Could not decode to UTF-8"  # what Python says of a text that is none, without a code of SQLite's
+class Server(Protocol):
+    """What differs between the databases.
+
+    Attributes:
+        dialect: SQL's, as SQLAlchemy names it.
+        place: The database's name in messages: a path or an address without its password.
+        engine: Where to connect.
+    """
+
+    dialect: str
+    place: str
+    engine: sqlalchemy.Engine
+
+    def begin(self, connection: Connection) -> None:
+        """Begin a transaction."""
+        ...
+
+    def begin_schema(self, connection: Connection) -> None:
+        """Begin a transaction that makes or changes tables, alone among all that do."""
+        ...
+
+    def at_once(self, connection: Connection) -> contextlib.AbstractContextManager[None]:
+        """A transaction whose statements may all travel together; their answers are known at its end."""
+        ...
+
+    def check(self, connection: Connection) -> None:
+        """See that the database can be used; raises `errors.StateError`."""
+        ...
+
+    def meaning(self, error: DBAPIError) -> Exception:
+        """The error that says it to people, or the same one where it is a defect."""
+        ...
+
+    def on_ready(self, call: Callable[[], None]) -> None:
+        """Call this, from any thread, when there is a connection again."""
+        ...
+
+    def is_lost(self, error: DBAPIError) -> bool:
+        """Whether the connection cannot be used any more."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is not the connection's."""
+        ...
 
 
 class Database:
     """One SQL database at the version that this code reads.
 
     Args:
-        engine: Where to connect; `open_sqlite` makes one.
-        place: The database's name in messages: a path or an address without its password.
+        server: Where it is; `open_sqlite` and `open_postgres` make one.
 
     Attributes:
         written: How long transactions took that wrote.
+        losses: How often the connection was lost.
         on_damage: Called when the file turns out to be damaged, before that is raised: whoever asked may only want to try again,
             which helps nobody.
 
     Raises:
-        StateError: It is corrupt, or a newer version wrote it.
+        StateError: It cannot be used: it is corrupt, or a newer version wrote it.
         Unavailable: It cannot be reached or written now.
     """
 
-    def __init__(self, engine: sqlalchemy.Engine, place: str) -> None:
-        self.place = place
-        self._engine = engine
+    def __init__(self, server: Server) -> None:
+        self.place = server.place
+        self._server = server
+        self._engine = server.engine
         self.on_damage: Callable[[StateError], None] | None = None
-        with self._explained():
-            self._connection = engine.connect()
-        self._sqlite = engine.dialect.name == "sqlite"
         self.written = Histogram()
+        self.losses = Counter()
+        self._at_once = False
+        self._on_return: Callable[[], None] | None = None
+        with self._explained():
+            self._connection = self._engine.connect()
         try:
-            self._check()
+            with self.reading() as connection:
+                server.check(connection)
             with self._explained():
-                schema.prepare(self._connection, place)
+                schema.prepare(self._connection, self.place, server.begin_schema)
         except BaseException:
             self.close()
             raise
@@ -68,89 +109,107 @@ class Database:
     @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
-        return self._engine.dialect.name
+        return self._server.dialect
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[Connection]:
         """All of what is written inside, or nothing.
 
         Raises:
-            Unavailable: The disk is full or another program holds the file; nothing was written, try again later.
+            Unavailable: The database is away, the disk is full, or another program holds the file: try again later. Nothing was
+                written, unless the connection was lost with the answer to the commit: whoever goes on reads again what there is.
             StateError: The file is damaged.
         """
         start = time.perf_counter()
-        with self._explained(), self._connection.begin():
-            if self._sqlite:  # IMMEDIATE: wait for the lock here, where nothing has been read yet
-                self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with self._explained(), self._usable().begin():
+            self._server.begin(self._connection)
             yield self._connection
+        self.written.observe(time.perf_counter() - start)
+
+    @contextlib.contextmanager
+    def writing(self) -> Generator[Connection]:
+        """As `transaction`, for statements whose results nobody looks at: all of them may travel to the database at once."""
+        start = time.perf_counter()
+        with self._explained(), self._usable().begin(), self._server.at_once(self._connection):
+            self._at_once = True
+            try:
+                yield self._connection
+            finally:
+                self._at_once = False
         self.written.observe(time.perf_counter() - start)
 
     @contextlib.contextmanager
     def reading(self) -> Generator[Connection]:
         """A connection to read from; also usable inside `transaction`, whose writes it then sees."""
+        if self._at_once:
+            raise RuntimeError("nothing can be read inside Database.writing: use Database.transaction")
         if self._connection.in_transaction():
             yield self._connection
             return
         with self._explained():
             try:
-                yield self._connection
+                yield self._usable()
             finally:
                 self._connection.rollback()
 
+    def follow(self, on_return: Callable[[], None]) -> None:
+        """Call this in the running loop when the database is back after its connection was lost, before anything is asked of it.
+
+        What was written last may then be there or not: a commit whose answer was lost, a replica that had not got all of it.
+        """
+        loop = asyncio.get_running_loop()
+        self._on_return = on_return
+
+        def ready() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._renew)
+
+        self._server.on_ready(ready)
+
     def close(self) -> None:
         """Close the connection; harmless when done twice."""
+        self._server.close()
         self._connection.close()
         self._engine.dispose()
 
-    def _check(self) -> None:
-        """Look for damage that runs would meet page by page otherwise; a large file is left to ``kedge doctor``."""
-        if not self._sqlite:
-            return
-        with self.reading() as connection:
-            size = connection.exec_driver_sql(
-                "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-            ).scalar()
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() if (size or 0) <= _CHECKED else "ok"
-        if found != "ok":
-            raise self._damaged(" ".join(str(found).split()))
+    def _usable(self) -> Connection:
+        """The connection, or another one where it was lost."""
+        if self._connection.invalidated:
+            self._renew()
+            if self._on_return is not None:  # what asks now may rest on what is not so any more
+                raise Unavailable(f"{self.place}: the connection was lost, and is back at this moment.", retry_after=1)
+        return self._connection
 
-    def _damaged(self, why: str) -> StateError:
-        return StateError(
-            f"{self.place}: the history database is damaged ({why}). Stop Kedge, then restore the file from a backup, "
-            f"or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
-        )
+    def _renew(self) -> None:
+        """Take the new connection where there is one, and tell who follows: nobody has read anything from it yet."""
+        if self._connection.invalidated:
+            fresh = self._engine.connect()
+            self._connection.close()
+            self._connection = fresh
+            if self._on_return is not None:
+                self._on_return()
+
+    def _lose(self) -> None:
+        """The connection is of no use any more: begin to look for another one."""
+        if not self._connection.invalidated:
+            self._connection.invalidate()
+        self.losses.add()
+        with contextlib.suppress(Unavailable):
+            self._renew()
 
     @contextlib.contextmanager
     def _explained(self) -> Generator[None]:
         try:
             yield
-        except IntegrityError:
-            raise  # a rule of the tables: the caller knows what it means
         except DBAPIError as error:
-            meaning = self._meaning(error)
+            if self._server.is_lost(error):
+                self._lose()
+            if isinstance(error, IntegrityError):
+                raise  # a rule of the tables: the caller knows what it means
+            meaning = self._server.meaning(error)
             if isinstance(meaning, StateError) and self.on_damage is not None:
                 self.on_damage(meaning)
             raise meaning from error
-
-    def _meaning(self, error: DBAPIError) -> Exception:
-        name = getattr(error.orig, "sqlite_errorname", "")
-        if name in _CORRUPT or (not name and _UNREADABLE in str(error.orig)):
-            return self._damaged(str(error.orig))
-        if name in _BUSY:
-            return Unavailable(
-                f"{self.place}: another program holds the database ({error.orig}). Wait for it to end, or stop it."
-            )
-        if name == "SQLITE_FULL":
-            return Unavailable(
-                f"{self.place}: the disk is full. Free some space there; nothing was lost, and it can go on at once."
-            )
-        if name in _FULL:
-            return Unavailable(
-                f"{self.place}: cannot be written ({error.orig}). Make space on its disk; what waits then goes on."
-            )
-        if name == "SQLITE_READONLY" or error.connection_invalidated:
-            return Unavailable(f"{self.place}: cannot be written ({error.orig}). Check its permissions and its disk.")
-        return error
 
 
 def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
@@ -164,26 +223,19 @@ def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
         StateError: The file is corrupt, or a newer version wrote it.
         Unavailable: It cannot be opened or written.
     """
-    with contextlib.suppress(OSError):  # what is wrong with the place is said when the file is opened
-        path.touch(mode=0o600)  # its owner's alone, and with it the files that SQLite lays beside it
-    engine = sqlalchemy.create_engine(
-        sqlalchemy.URL.create("sqlite", database=str(path)),
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT, "isolation_level": None},
-    )
+    return Database(SqliteFile(path, synchronous))
 
-    @event.listens_for(engine, "connect")
-    def settle(connection: sqlite3.Connection, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]  # the event calls it
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode = WAL",
-            f"synchronous = {synchronous}",
-            "foreign_keys = ON",
-            "temp_store = MEMORY",
-            "cache_size = -4000",  # KiB
-            "journal_size_limit = 16777216",  # the WAL's file shrinks again after a burst
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
 
-    return Database(engine, str(path))
+def open_postgres(url: str, *, take_over: bool = False) -> Database:
+    """Open a database of a PostgreSQL server, and make its tables where it has none.
+
+    Args:
+        url: As ``psql`` takes it: ``postgresql://user:password@host:5432/database?sslmode=verify-full``; several hosts, with
+            commas between them, are those among which the server may move.
+        take_over: End the connection of another hub that writes to the database, in place of waiting for it.
+
+    Raises:
+        StateError: It cannot be used: a newer version wrote it, the role may not, the extra ``kedge[postgres]`` is missing.
+        Unavailable: It cannot be reached or written now, or another hub writes to it.
+    """
+    return Database(PostgresServer(url, take_over=take_over))

@@ -6,6 +6,8 @@
 - Newer: refused. Guessing at a schema from the future would lose what its writer stored.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, select
@@ -28,34 +30,45 @@ _version = Table(
 )
 
 
-def prepare(connection: Connection, place: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What `prepare` did.
+
+    Attributes:
+        before: The revision that it found; ``None`` for a database without tables.
+        after: The one that it left.
+    """
+
+    before: str | None
+    after: str
+
+
+def prepare(connection: Connection, place: str, begin: Callable[[Connection], None]) -> Migration:
     """Make or migrate the tables, in one transaction.
 
     Args:
         connection: An open connection, outside any transaction.
         place: The database's name in messages.
+        begin: Begins a transaction that is alone among all that make or migrate tables.
 
     Raises:
         StateError: A newer version of Kedge wrote it.
     """
-    sqlite = connection.dialect.name == "sqlite"
     with connection.begin():
-        if sqlite:  # tables and stamp together or not at all; the driver would otherwise commit each
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        begin(connection)
         found = revision(connection)
-        if found == REVISIONS[-1]:
-            return
         if found is None:
             metadata.create_all(connection)
             _version.create(connection)
             connection.execute(_version.insert().values(version_num=REVISIONS[-1]))
-            return
-        if found not in REVISIONS:
+        elif found not in REVISIONS:
             raise StateError(
                 f"{place}: the history database has schema {found}, which a newer version of Kedge wrote; this one reads up to "
-                f"{REVISIONS[-1]}. Upgrade Kedge, or give this one another data directory (KEDGE_HOME)."
+                f"{REVISIONS[-1]}. Upgrade Kedge, or give this one another data directory (KEDGE_HOME) or database."
             )
-        migrate(connection)
+        elif found != REVISIONS[-1]:
+            migrate(connection)
+    return Migration(found, REVISIONS[-1])
 
 
 def revision(connection: Connection) -> str | None:

@@ -5,15 +5,26 @@ microseconds since 1970 (UTC), flags are 0 or 1, and what has an inner structure
 column of its own with an index; a test asks the query planner about every statement of the history.
 """
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, LargeBinary, MetaData, Table, text
+
+from kedge.db.types import INTEGER, TEXT, indexable
 
 metadata = MetaData()
+
+
+def _covering(name: str, *columns: str) -> tuple[Index, Index]:
+    """An index that answers counts by itself, on each database with what it can hold; see `indexable`."""
+    return (
+        Index(name, *indexable(columns, "sqlite")).ddl_if(dialect="sqlite"),
+        Index(name, *indexable(columns, "postgresql")).ddl_if(dialect="postgresql"),
+    )
+
 
 # A pipeline's IR and platform document, once for each content: a thousand runs of one pipeline store it once.
 specs = Table(
     "specs",
     metadata,
-    Column("digest", Text, primary_key=True),  # sha256:<hex> of both documents
+    Column("digest", TEXT, primary_key=True),  # sha256:<hex> of both documents
     Column("pipeline", LargeBinary, nullable=False),  # PipelineSpec, JSON, zlib
     Column("platform", LargeBinary),  # platform spec, JSON, zlib
     Column("created_at", BigInteger, nullable=False),
@@ -22,16 +33,18 @@ specs = Table(
 experiments = Table(
     "experiments",
     metadata,
-    Column("experiment_id", Text, primary_key=True),
-    Column("namespace", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("description", Text, nullable=False, server_default=""),
-    Column("storage_state", Text, nullable=False, server_default="AVAILABLE"),  # or ARCHIVED
+    Column("experiment_id", TEXT, primary_key=True),
+    Column("namespace", TEXT, nullable=False),
+    Column("display_name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("storage_state", TEXT, nullable=False, server_default="AVAILABLE"),  # or ARCHIVED
     Column("created_at", BigInteger, nullable=False),
     Column("last_run_created_at", BigInteger),
     Index("ix_experiments_name", "namespace", "display_name", unique=True),
     # Here and below: what lists are filtered by is in the index of their order, so that a count reads nothing else.
-    Index("ix_experiments_created", "created_at", "experiment_id", "namespace", "storage_state", "display_name", "description"),
+    *_covering(
+        "ix_experiments_created", "created_at", "experiment_id", "namespace", "storage_state", "display_name", "description"
+    ),
     Index("ix_experiments_display_name", "display_name", "experiment_id"),
     Index("ix_experiments_last_run", "last_run_created_at", "experiment_id"),
 )
@@ -39,15 +52,15 @@ experiments = Table(
 pipelines = Table(
     "pipelines",
     metadata,
-    Column("pipeline_id", Text, primary_key=True),
-    Column("namespace", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("description", Text, nullable=False, server_default=""),
-    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("pipeline_id", TEXT, primary_key=True),
+    Column("namespace", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("display_name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("tags", TEXT, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_pipelines_name", "namespace", "name", unique=True),
-    Index("ix_pipelines_created", "created_at", "pipeline_id", "namespace", "name", "display_name", "description"),
+    *_covering("ix_pipelines_created", "created_at", "pipeline_id", "namespace", "name", "display_name", "description"),
     Index("ix_pipelines_plain_name", "name", "pipeline_id"),
     Index("ix_pipelines_display_name", "display_name", "pipeline_id"),
 )
@@ -55,16 +68,16 @@ pipelines = Table(
 pipeline_versions = Table(
     "pipeline_versions",
     metadata,
-    Column("pipeline_version_id", Text, primary_key=True),
-    Column("pipeline_id", Text, ForeignKey("pipelines.pipeline_id", ondelete="CASCADE"), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("description", Text, nullable=False, server_default=""),
-    Column("spec_digest", Text, ForeignKey("specs.digest"), nullable=False),
-    Column("tags", Text, nullable=False, server_default="{}"),
+    Column("pipeline_version_id", TEXT, primary_key=True),
+    Column("pipeline_id", TEXT, ForeignKey("pipelines.pipeline_id", ondelete="CASCADE"), nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("display_name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("spec_digest", TEXT, ForeignKey("specs.digest"), nullable=False),
+    Column("tags", TEXT, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
-    Column("code_source_url", Text, nullable=False, server_default=""),
-    Column("package_url", Text, nullable=False, server_default=""),
+    Column("code_source_url", TEXT, nullable=False, server_default=""),
+    Column("package_url", TEXT, nullable=False, server_default=""),
     Index("ix_pipeline_versions_name", "pipeline_id", "name", unique=True),
     Index("ix_pipeline_versions_created", "pipeline_id", "created_at", "pipeline_version_id"),
     Index("ix_pipeline_versions_spec", "spec_digest"),
@@ -76,9 +89,9 @@ def _tags(name: str, owner: Table, key: str) -> Table:
     return Table(
         name,
         metadata,
-        Column(key, Text, ForeignKey(f"{owner.name}.{key}", ondelete="CASCADE"), primary_key=True),
-        Column("key", Text, primary_key=True),
-        Column("value", Text, nullable=False),
+        Column(key, TEXT, ForeignKey(f"{owner.name}.{key}", ondelete="CASCADE"), primary_key=True),
+        Column("key", TEXT, primary_key=True),
+        Column("value", TEXT, nullable=False),
         Index(f"ix_{name}", "key", "value", key),
     )
 
@@ -94,27 +107,27 @@ _RECURRING_FILTERED = (
 recurring_runs = Table(
     "recurring_runs",
     metadata,
-    Column("recurring_run_id", Text, primary_key=True),
-    Column("namespace", Text, nullable=False),
-    Column("display_name", Text, nullable=False),
-    Column("description", Text, nullable=False, server_default=""),
-    Column("experiment_id", Text, ForeignKey("experiments.experiment_id")),
-    Column("pipeline_id", Text),  # no foreign keys: it outlives the pipeline, and then says what it lacks
-    Column("pipeline_version_id", Text),  # NULL: the newest at each firing
-    Column("spec_digest", Text, ForeignKey("specs.digest")),  # of a pipeline that was given inline
-    Column("parameters", Text, nullable=False),
-    Column("pipeline_root", Text, nullable=False, server_default=""),
-    Column("service_account", Text, nullable=False, server_default=""),
-    Column("trigger", Text, nullable=False),  # JSON
-    Column("max_concurrency", Integer, nullable=False),
-    Column("no_catchup", Integer, nullable=False),
-    Column("enabled", Integer, nullable=False),
-    Column("fired", Integer, nullable=False, server_default="0"),  # how often
+    Column("recurring_run_id", TEXT, primary_key=True),
+    Column("namespace", TEXT, nullable=False),
+    Column("display_name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("experiment_id", TEXT, ForeignKey("experiments.experiment_id")),
+    Column("pipeline_id", TEXT),  # no foreign keys: it outlives the pipeline, and then says what it lacks
+    Column("pipeline_version_id", TEXT),  # NULL: the newest at each firing
+    Column("spec_digest", TEXT, ForeignKey("specs.digest")),  # of a pipeline that was given inline
+    Column("parameters", TEXT, nullable=False),
+    Column("pipeline_root", TEXT, nullable=False, server_default=""),
+    Column("service_account", TEXT, nullable=False, server_default=""),
+    Column("trigger", TEXT, nullable=False),  # JSON
+    Column("max_concurrency", INTEGER, nullable=False),
+    Column("no_catchup", INTEGER, nullable=False),
+    Column("enabled", INTEGER, nullable=False),
+    Column("fired", INTEGER, nullable=False, server_default="0"),  # how often
     Column("since", BigInteger, nullable=False),  # moments up to this one are dealt with
-    Column("error", Text),  # why the last moment started no run
+    Column("error", TEXT),  # why the last moment started no run
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
-    Index("ix_recurring_runs_created", "created_at", "recurring_run_id", *_RECURRING_FILTERED),
+    *_covering("ix_recurring_runs_created", "created_at", "recurring_run_id", *_RECURRING_FILTERED),
     Index("ix_recurring_runs_namespace", "namespace", "created_at", "recurring_run_id"),
     Index("ix_recurring_runs_experiment", "experiment_id", "created_at", "recurring_run_id"),
     Index("ix_recurring_runs_name", "display_name", "created_at", "recurring_run_id"),
@@ -128,12 +141,12 @@ recurring_runs = Table(
 firings = Table(
     "firings",
     metadata,
-    Column("recurring_run_id", Text, ForeignKey("recurring_runs.recurring_run_id", ondelete="CASCADE"), primary_key=True),
+    Column("recurring_run_id", TEXT, ForeignKey("recurring_runs.recurring_run_id", ondelete="CASCADE"), primary_key=True),
     Column("moment", BigInteger, primary_key=True),
-    Column("run_name", Text, nullable=False),  # of the Run object: a function of both, so that making it twice makes one
-    Column("position", Integer, nullable=False),  # the how-manieth firing it is, from 1
-    Column("run_id", Text),  # NULL until the Run is known to exist
-    Column("error", Text),  # why there is none
+    Column("run_name", TEXT, nullable=False),  # of the Run object: a function of both, so that making it twice makes one
+    Column("position", INTEGER, nullable=False),  # the how-manieth firing it is, from 1
+    Column("run_id", TEXT),  # NULL until the Run is known to exist
+    Column("error", TEXT),  # why there is none
     Index(
         "ix_firings_open",
         "recurring_run_id",
@@ -148,30 +161,30 @@ _RARELY_FILTERED = ("pipeline_id", "pipeline_version_id", "recurring_run_id", "f
 runs = Table(
     "runs",
     metadata,
-    Column("run_id", Text, primary_key=True),  # metadata.uid of the Run object
-    Column("namespace", Text, nullable=False),
-    Column("name", Text, nullable=False),  # metadata.name of the Run object
-    Column("display_name", Text, nullable=False),
-    Column("description", Text, nullable=False, server_default=""),
-    Column("experiment_id", Text, ForeignKey("experiments.experiment_id")),
-    Column("pipeline_id", Text),  # no foreign keys: a run outlives the pipeline that it was started from
-    Column("pipeline_version_id", Text),
-    Column("pipeline_name", Text, nullable=False),
-    Column("spec_digest", Text, ForeignKey("specs.digest"), nullable=False),
-    Column("parameters", Text, nullable=False),
-    Column("pipeline_root", Text, nullable=False),
-    Column("service_account", Text, nullable=False, server_default=""),
-    Column("cache", Integer, nullable=False, server_default="1"),
-    Column("state", Text, nullable=False),  # KFP's words
-    Column("state_history", Text, nullable=False, server_default="[]"),
-    Column("storage_state", Text, nullable=False, server_default="AVAILABLE"),
-    Column("cancel_reason", Text),  # set once somebody asked for the end
-    Column("failure", Text),
-    Column("outputs", Text),
+    Column("run_id", TEXT, primary_key=True),  # metadata.uid of the Run object
+    Column("namespace", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),  # metadata.name of the Run object
+    Column("display_name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("experiment_id", TEXT, ForeignKey("experiments.experiment_id")),
+    Column("pipeline_id", TEXT),  # no foreign keys: a run outlives the pipeline that it was started from
+    Column("pipeline_version_id", TEXT),
+    Column("pipeline_name", TEXT, nullable=False),
+    Column("spec_digest", TEXT, ForeignKey("specs.digest"), nullable=False),
+    Column("parameters", TEXT, nullable=False),
+    Column("pipeline_root", TEXT, nullable=False),
+    Column("service_account", TEXT, nullable=False, server_default=""),
+    Column("cache", INTEGER, nullable=False, server_default="1"),
+    Column("state", TEXT, nullable=False),  # KFP's words
+    Column("state_history", TEXT, nullable=False, server_default="[]"),
+    Column("storage_state", TEXT, nullable=False, server_default="AVAILABLE"),
+    Column("cancel_reason", TEXT),  # set once somebody asked for the end
+    Column("failure", TEXT),
+    Column("outputs", TEXT),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
-    Column("recurring_run_id", Text),  # no foreign key either
+    Column("recurring_run_id", TEXT),  # no foreign key either
     Column("scheduled_at", BigInteger),  # the moment of its recurring run
     # A page and its count read one of these and nothing else: each holds what lists are filtered by, in the order of the pages.
     Index("ix_runs_created", "created_at", "run_id", "namespace", *_FILTERED, *_RARELY_FILTERED),
@@ -195,28 +208,28 @@ runs = Table(
 tasks = Table(
     "tasks",
     metadata,
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
-    Column("task_id", Text, primary_key=True),  # dotted path; "" is the root
-    Column("name", Text, nullable=False),
-    Column("parent", Text),
-    Column("kind", Text, nullable=False),
-    Column("component", Text, nullable=False),
-    Column("executor", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("waiting", Text),  # what a PENDING task waits for
-    Column("iteration", Integer),
-    Column("iterations", Integer),
-    Column("attempt", Integer, nullable=False),
-    Column("infra_failures", Integer, nullable=False),
-    Column("inputs", Text),
-    Column("outputs", Text),
-    Column("failure", Text),
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", TEXT, primary_key=True),  # dotted path; "" is the root
+    Column("name", TEXT, nullable=False),
+    Column("parent", TEXT),
+    Column("kind", TEXT, nullable=False),
+    Column("component", TEXT, nullable=False),
+    Column("executor", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("waiting", TEXT),  # what a PENDING task waits for
+    Column("iteration", INTEGER),
+    Column("iterations", INTEGER),
+    Column("attempt", INTEGER, nullable=False),
+    Column("infra_failures", INTEGER, nullable=False),
+    Column("inputs", TEXT),
+    Column("outputs", TEXT),
+    Column("failure", TEXT),
     Column("retry_at", BigInteger),
-    Column("cache_key", Text, nullable=False),
-    Column("cached_from", Text, nullable=False),
+    Column("cache_key", TEXT, nullable=False),
+    Column("cached_from", TEXT, nullable=False),
     # The scope of the cache, kept here so that a look-up is one index seek.
-    Column("namespace", Text, nullable=False),
-    Column("pipeline_name", Text, nullable=False),
+    Column("namespace", TEXT, nullable=False),
+    Column("pipeline_name", TEXT, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
@@ -247,22 +260,22 @@ tasks = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
-    Column("task_id", Text, primary_key=True),
-    Column("attempt", Integer, primary_key=True),
-    Column("pod_name", Text, nullable=False),
-    Column("pod_uid", Text),  # known once the Pod was seen
-    Column("state", Text, nullable=False),  # PENDING RUNNING SUCCEEDED FAILED CANCELED
-    Column("reason", Text),
-    Column("message", Text),
-    Column("exit_code", Integer),
-    Column("infra", Integer, nullable=False, server_default="0"),
-    Column("staged", Text),  # outputs that a sidecar committed before the main container's exit was seen
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", TEXT, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True),
+    Column("pod_name", TEXT, nullable=False),
+    Column("pod_uid", TEXT),  # known once the Pod was seen
+    Column("state", TEXT, nullable=False),  # PENDING RUNNING SUCCEEDED FAILED CANCELED
+    Column("reason", TEXT),
+    Column("message", TEXT),
+    Column("exit_code", INTEGER),
+    Column("infra", INTEGER, nullable=False, server_default="0"),
+    Column("staged", TEXT),  # outputs that a sidecar committed before the main container's exit was seen
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
-    Column("pod_kept", Integer, nullable=False, server_default="1"),  # 0: the Pod was deleted after its end, with its log
-    Column("spec_digest", Text),  # what it ran; NULL in rows of older hosts: what the run says
+    Column("pod_kept", INTEGER, nullable=False, server_default="1"),  # 0: the Pod was deleted after its end, with its log
+    Column("spec_digest", TEXT),  # what it ran; NULL in rows of older hosts: what the run says
     Index("ix_attempts_pod", "pod_uid", unique=True),
     Index(
         "ix_attempts_kept",
@@ -276,15 +289,15 @@ attempts = Table(
 pod_events = Table(
     "pod_events",
     metadata,
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
-    Column("task_id", Text, primary_key=True),
-    Column("attempt", Integer, primary_key=True),
-    Column("event_id", Text, primary_key=True),  # metadata.uid of the Event
-    Column("type", Text, nullable=False),  # Normal or Warning
-    Column("reason", Text, nullable=False),
-    Column("message", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", TEXT, primary_key=True),
+    Column("attempt", INTEGER, primary_key=True),
+    Column("event_id", TEXT, primary_key=True),  # metadata.uid of the Event
+    Column("type", TEXT, nullable=False),  # Normal or Warning
+    Column("reason", TEXT, nullable=False),
+    Column("message", TEXT, nullable=False),
+    Column("source", TEXT, nullable=False),
+    Column("count", INTEGER, nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Column("position", BigInteger, nullable=False),  # its first resourceVersion, where that is a number
@@ -293,21 +306,21 @@ pod_events = Table(
 artifacts = Table(
     "artifacts",
     metadata,
-    Column("artifact_id", Text, primary_key=True),
-    Column("namespace", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("type", Text, nullable=False),  # schemaTitle, such as system.Model
-    Column("uri", Text, nullable=False),
-    Column("digest", Text),
+    Column("artifact_id", TEXT, primary_key=True),
+    Column("namespace", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("type", TEXT, nullable=False),  # schemaTitle, such as system.Model
+    Column("uri", TEXT, nullable=False),
+    Column("digest", TEXT),
     Column("size", BigInteger),
-    Column("metadata", Text, nullable=False, server_default="{}"),
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE")),  # who made it
-    Column("task_id", Text),
+    Column("metadata", TEXT, nullable=False, server_default="{}"),
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE")),  # who made it
+    Column("task_id", TEXT),
     Column("created_at", BigInteger, nullable=False),
-    Index("ix_artifacts_uri", "uri"),
+    Index("ix_artifacts_uri", "uri", postgresql_using="spgist"),  # of any length; by address and by folder
     Index("ix_artifacts_run", "run_id", "task_id"),
     Index("ix_artifacts_created", "namespace", "created_at", "artifact_id"),
-    Index("ix_artifacts_age", "created_at", "artifact_id", "namespace", "name", "type", "uri", "run_id"),
+    *_covering("ix_artifacts_age", "created_at", "artifact_id", "namespace", "name", "type", "uri", "run_id"),
     Index("ix_artifacts_name", "name", "artifact_id"),
     Index("ix_artifacts_type", "type", "artifact_id"),
 )
@@ -316,9 +329,9 @@ artifacts = Table(
 deletions = Table(
     "deletions",
     metadata,
-    Column("subject", Text, primary_key=True),  # a run's id, or an address
-    Column("kind", Text, nullable=False),  # run, bytes, or import: bytes that stay if the run that they belong to arrives
-    Column("keep", Integer, nullable=False),  # of a run: its artifacts stay
+    Column("subject", TEXT, primary_key=True),  # a run's id, or an address
+    Column("kind", TEXT, nullable=False),  # run, bytes, or import: bytes that stay if the run that they belong to arrives
+    Column("keep", INTEGER, nullable=False),  # of a run: its artifacts stay
     Column("created_at", BigInteger, nullable=False),
     Index("ix_deletions", "kind", "created_at", "subject", "keep"),
 )
@@ -327,12 +340,12 @@ deletions = Table(
 task_artifacts = Table(
     "task_artifacts",
     metadata,
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
-    Column("task_id", Text, primary_key=True),
-    Column("direction", Text, primary_key=True),  # input or output
-    Column("key", Text, primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("artifact_id", Text, nullable=False),  # no foreign key: who read it is known after its maker's run was deleted
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", TEXT, primary_key=True),
+    Column("direction", TEXT, primary_key=True),  # input or output
+    Column("key", TEXT, primary_key=True),
+    Column("position", INTEGER, primary_key=True),
+    Column("artifact_id", TEXT, nullable=False),  # no foreign key: who read it is known after its maker's run was deleted
     Index("ix_task_artifacts_artifact", "artifact_id"),
 )
 
@@ -340,13 +353,13 @@ task_artifacts = Table(
 metric_series = Table(
     "metric_series",
     metadata,
-    Column("series_id", Integer, primary_key=True),
-    Column("run_id", Text, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
-    Column("task_id", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("artifact", Text, nullable=False),  # the output's name
-    Column("position", Integer, nullable=False),  # within an output that is a list
+    Column("series_id", INTEGER, primary_key=True),
+    Column("run_id", TEXT, ForeignKey("runs.run_id", ondelete="CASCADE"), nullable=False),
+    Column("task_id", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("attempt", INTEGER, nullable=False),
+    Column("artifact", TEXT, nullable=False),  # the output's name
+    Column("position", INTEGER, nullable=False),  # within an output that is a list
     Index("ix_metric_series", "run_id", "task_id", "name", "attempt", "artifact", "position", unique=True),
 )
 
@@ -354,7 +367,7 @@ metric_series = Table(
 metric_points = Table(
     "metric_points",
     metadata,
-    Column("series_id", Integer, ForeignKey("metric_series.series_id", ondelete="CASCADE"), primary_key=True),
+    Column("series_id", INTEGER, ForeignKey("metric_series.series_id", ondelete="CASCADE"), primary_key=True),
     Column("step", BigInteger, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("value", Float),  # NULL is NaN, which SQLite does not store
@@ -365,16 +378,16 @@ metric_points = Table(
 lineage_events = Table(
     "lineage_events",
     metadata,
-    Column("seq", Integer, primary_key=True),  # in their order
-    Column("run_id", Text, nullable=False),  # no foreign key: what happened is told of a deleted run too
-    Column("task_id", Text, nullable=False),
-    Column("generation", Integer, nullable=False),  # how often the run had gone on after an end
-    Column("kind", Text, nullable=False),  # start or end
-    Column("event", Text, nullable=False),  # JSON, without the code
-    Column("spec_digest", Text, nullable=False),
-    Column("component", Text, nullable=False),
-    Column("executor", Text, nullable=False),
-    Column("sent", Integer, nullable=False),
+    Column("seq", INTEGER, primary_key=True),  # in their order
+    Column("run_id", TEXT, nullable=False),  # no foreign key: what happened is told of a deleted run too
+    Column("task_id", TEXT, nullable=False),
+    Column("generation", INTEGER, nullable=False),  # how often the run had gone on after an end
+    Column("kind", TEXT, nullable=False),  # start or end
+    Column("event", TEXT, nullable=False),  # JSON, without the code
+    Column("spec_digest", TEXT, nullable=False),
+    Column("component", TEXT, nullable=False),
+    Column("executor", TEXT, nullable=False),
+    Column("sent", INTEGER, nullable=False),
     Index("ix_lineage_events", "run_id", "task_id", "generation", "kind", unique=True),
     Index("ix_lineage_events_waiting", "seq", sqlite_where=text("sent = 0"), postgresql_where=text("sent = 0")),
 )

@@ -18,16 +18,7 @@ from msgspec.structs import replace
 from kedge.client.types import Client
 from kedge.control.background import Background
 from kedge.control.informer import Informer
-from kedge.errors import (
-    AlreadyExists,
-    BadRequest,
-    Conflict,
-    KedgeError,
-    NotFound,
-    PipelineError,
-    StateError,
-    Unavailable,
-)
+from kedge.errors import AlreadyExists, BadRequest, Conflict, KedgeError, NotFound, PipelineError, StateError, Unavailable
 from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -281,6 +272,14 @@ class RunController:
         self._lifetimes.reopened(record.id)
         self._adopt(obj)
         return plan
+
+    def doubt(self) -> None:
+        """The database was away: what was written last may be there or not, so every run is loaded again before it goes on."""
+        for worker in self._workers.values():
+            worker.doubt()
+        for obj in self._runs.items():
+            if self._ready and not is_over(obj):
+                self._adopt(obj)
 
     def is_still(self, run_id: str) -> bool:
         """Whether nobody works on a run, or is about to."""

@@ -189,7 +189,7 @@ class Deletions:
 
     async def start(self) -> None:
         """Go on with what was asked for before the hub ended."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(_given_up)
         self._wake.set()
         self._works = True
@@ -277,16 +277,17 @@ class Deletions:
 
     def _note(self, notes: Iterable[tuple[str, str, int]]) -> None:
         now = rows.micros(self._clock.now())
-        with self._database.transaction() as connection:
-            for subject, kind, keep in notes:
-                connection.execute(self._put, {"subject": subject, "kind": kind, "keep": keep, "created_at": now})
+        found = [{"subject": subject, "kind": kind, "keep": keep, "created_at": now} for subject, kind, keep in notes]
+        if found:
+            with self._database.writing() as connection:
+                connection.execute(self._put, found)
 
     def _pending(self, folder: str) -> bool:
         with self._database.reading() as connection:
             return connection.execute(_within, {"first": folder, "beyond": folder + "0"}).first() is not None
 
     def _drop(self, subject: str) -> None:
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(delete(deletions).where(deletions.c.subject == subject))
 
     def _asked(self, kind: str) -> list[tuple[str, int]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from kedge.client.types import Client
-from kedge.db.database import Database, open_sqlite
+from kedge.config import Settings
+from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.kube.clock import Clock, Ids
 from kedge.launcher import bundle
 from kedge.pipelines import archive, rest, steps
@@ -171,6 +172,7 @@ class Feature:
 
     async def start(self) -> None:
         """Take up every unfinished run; returns when all of them have been."""
+        self.database.follow(self.controller.doubt)
         if self._outbox is not None:
             await self._outbox.start()
         given = self._given
@@ -198,6 +200,13 @@ class Feature:
         self.database.close()
 
 
-def open_history(path: Path, *, synchronous: str = "NORMAL") -> Database:
-    """Open the history of an embedded host; see `kedge.db.database.open_sqlite`."""
-    return open_sqlite(path, synchronous=synchronous)
+def open_history(settings: Settings, path: Path) -> Database:
+    """Open the history: the database that the settings name, or a file.
+
+    Raises:
+        StateError: It cannot be used: it is corrupt, or a newer version wrote it.
+        Unavailable: It cannot be reached or written now.
+    """
+    if settings.database:
+        return open_postgres(settings.database)
+    return open_sqlite(path, synchronous=settings.synchronous)

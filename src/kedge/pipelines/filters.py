@@ -37,8 +37,8 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "LESS_THAN": lambda column, value: column < value,
     "LESS_THAN_EQUALS": lambda column, value: column <= value,
     "IN": lambda column, value: column.in_(value),
-    # Not instr(): upstream finds "Train" by "train", and so do people.
-    "IS_SUBSTRING": lambda column, value: column.like(f"%{value.translate(_ESCAPED)}%", escape="\\"),
+    # Upstream finds "Train" by "train", and so do people; of letters beyond ASCII neither database sees that they are the same.
+    "IS_SUBSTRING": lambda column, value: column.ilike(f"%{value.translate(_ESCAPED)}%", escape="\\"),
 }
 _TAG = "tags."
 _TAG_OPERATIONS = ("EQUALS", "NOT_EQUALS", "IN", "IS_SUBSTRING")

@@ -182,7 +182,7 @@ class History:
         Returns:
             The run as the history now has it.
         """
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
             connection.execute(self._keep_run, rows.run_row(run))
             if run.experiment_id:
@@ -191,8 +191,8 @@ class History:
                     .where(experiments.c.experiment_id == run.experiment_id)
                     .values(last_run_created_at=rows.micros(run.created_at))
                 )
-            found = connection.execute(_one_run, {"run": run.id}).mappings().one()
-            return rows.read_run(found)
+        found = self._first(_one_run, run=run.id)
+        return rows.read_run(found) if found is not None else run
 
     def write(self, run: RunRecord, changes: Changes) -> None:
         """Write all changes of one run in one transaction.
@@ -204,7 +204,7 @@ class History:
         Raises:
             Unavailable: Nothing was written.
         """
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             self._write(connection, run, changes)
             if self.journal is not None:
                 self.journal(connection, run, changes)
@@ -228,7 +228,7 @@ class History:
         """
         found = list(changed)
         keys = [{"run": run.id, "task": task} for task in removed]
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(self._put_run, rows.run_row(run))
             if keys:
                 connection.execute(_remove_task, keys)
@@ -244,7 +244,7 @@ class History:
         """Write the end of a run that no engine ends, and of everything in it that was not over."""
         live = ("PENDING", "RUNNING")
         over = {"state": "CANCELED", "finished_at": rows.micros(run.finished_at)}
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(self._put_run, rows.run_row(run))
             of_run = tasks.c.run_id == run.id
             connection.execute(
@@ -265,7 +265,7 @@ class History:
 
     def keep_spec(self, spec: Spec, now: datetime) -> None:
         """Store a pipeline's documents, unless they are stored."""
-        with self._database.transaction() as connection:
+        with self._database.writing() as connection:
             connection.execute(self._keep_spec, rows.spec_row(spec, now))
 
     def set_storage_state(self, run_id: str, state: str) -> bool:
@@ -277,7 +277,7 @@ class History:
         """Note that the Pods of attempts (run, task, number) were deleted."""
         keys = [{"run": run, "task": task, "number": number} for run, task, number in ended]
         if keys:
-            with self._database.transaction() as connection:
+            with self._database.writing() as connection:
                 connection.execute(_forget_pod, keys)
 
     # ---- what is read

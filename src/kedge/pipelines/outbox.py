@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from kedge.control.background import Background
@@ -23,7 +22,7 @@ from kedge.db.tables import lineage_events
 from kedge.errors import KedgeError
 from kedge.kube.clock import Clock
 from kedge.pipelines import openlineage
-from kedge.pipelines.history import History
+from kedge.pipelines.history import History, upsert
 from kedge.pipelines.origins import code_of
 from kedge.pipelines.records import Changes, RunRecord
 
@@ -67,9 +66,7 @@ class Outbox:
         self._version = version
         self._wake = asyncio.Event()
         self._background = Background("lineage events")
-        kind: Any = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
-        unique = ["run_id", "task_id", "generation", "kind"]
-        self._put = kind(lineage_events).on_conflict_do_nothing(index_elements=unique)
+        self._put = upsert(lineage_events, database.dialect, keep=True, by=("run_id", "task_id", "generation", "kind"))
         history.journal = self.record
 
     def record(self, connection: Connection, run: RunRecord, changes: Changes) -> None:
@@ -99,9 +96,8 @@ class Outbox:
                 row(task.id, kind, event, (task.component, task.executor))
                 for kind, event in openlineage.of_task(record, task, self._version)
             ]
-        for each in (*found, *ended):  # the run's end comes last
-            connection.execute(self._put, each)
         if found or ended:
+            connection.execute(self._put, [*found, *ended])  # the run's end comes last
             self._wake.set()
 
     async def start(self) -> None:
@@ -148,7 +144,7 @@ class Outbox:
             except msgspec.MsgspecError:
                 about = {"run_id": row["run_id"]}
                 _log.exception("a lineage event is left out: what was kept of it cannot be read", extra=about)
-            with self._database.transaction() as connection:
+            with self._database.writing() as connection:
                 connection.execute(_note, {"number": row["seq"]})
                 if row["kind"] == "end" and not row["task_id"]:
                     connection.execute(_forget, {"run": row["run_id"]})

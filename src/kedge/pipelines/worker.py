@@ -156,6 +156,7 @@ class Worker:
     patience: Patience = field(init=False)
     trouble: str = ""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _again_at_once: asyncio.Event = field(default_factory=asyncio.Event)
     _failures: int = 0
 
     def __post_init__(self) -> None:
@@ -166,6 +167,12 @@ class Worker:
 
     def wake(self) -> None:
         """There is something to look at, or to do."""
+        self._wake.set()
+
+    def doubt(self) -> None:
+        """Load the run again before anything else, and at once: what it waited for may be there."""
+        self.live.broken = True
+        self._again_at_once.set()
         self._wake.set()
 
     def observe(self, pod: Obj, *, gone: bool) -> None:
@@ -231,7 +238,13 @@ class Worker:
             _log.log(level, "a run waits", extra={"run_id": self.live.record.id, "seconds": round(delay, 3), "error": str(error)})
             if not isinstance(error, ApiError):
                 self.live.broken = True
-        await self.tools.clock.sleep(delay)
+        self._again_at_once.clear()
+        waits = [asyncio.ensure_future(self.tools.clock.sleep(delay)), asyncio.ensure_future(self._again_at_once.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
         self._wake.set()
 
     async def _turn(self) -> None:

@@ -202,6 +202,11 @@ class Hub:
 Wrap = Callable[[Client, Database], tuple[Client, Database]]
 
 
+def open_history(folder: Path) -> Database:
+    """The history of the hubs of a world; tests put another database in its place."""
+    return open_sqlite(folder / "history.db")
+
+
 @contextlib.asynccontextmanager
 async def hub(
     world: World, wrap: Wrap | None = None, *, logs: StepLogs | None = None, limits: Limits | None = None, node: bool = True
@@ -215,7 +220,7 @@ async def hub(
         limits: How much at once.
         node: Whether Pods run.
     """
-    api, database = world.api(), open_sqlite(world.folder / "history.db")
+    api, database = world.api(), open_history(world.folder)
     outer: Client = LocalClient(api)
     client, wrapped = wrap(outer, database) if wrap is not None else (outer, database)
     given = Surroundings(client, world.artifacts, logs, "http://127.0.0.1:1", world.clock, SystemIds())

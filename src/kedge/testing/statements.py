@@ -39,7 +39,11 @@ def only_indexed() -> Generator[None]:
     found: dict[str, list[str]] = {}
 
     def look(_connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, executemany: bool) -> None:  # noqa: FBT001  # as SQLAlchemy calls it
-        if not statement.startswith(_ASKED) or any(name in statement for name in _PASSED_OVER):
+        if (
+            not isinstance(cursor, sqlite3.Cursor)
+            or not statement.startswith(_ASKED)
+            or any(name in statement for name in _PASSED_OVER)
+        ):
             return
         given = parameters[0] if executemany else parameters
         if bad := scans(cursor.connection, statement, given):

@@ -14,6 +14,8 @@ from kedge.testing import pipelines
 from kedge.testing.pipelines import TEXT, component, container, python, task
 from kedge.testing.runs import Hub, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 _OPTIONAL = {
     **{name: {"parameterType": TEXT, "isOptional": True} for name in ("pvc_name", "pvc_name_suffix", "volume_name")},
     **{name: {"parameterType": "STRUCT", "isOptional": True} for name in ("annotations", "data_source")},

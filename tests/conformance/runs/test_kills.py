@@ -29,6 +29,8 @@ from kedge.testing.nodes import Ended, Step, output, raised
 from kedge.testing.pipelines import NUMBER, task
 from kedge.testing.runs import Hub, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Work = Callable[[Hub], Awaitable[None]]
 
 
@@ -85,6 +87,12 @@ class FusedDatabase:
     @contextlib.contextmanager
     def transaction(self) -> Generator[Any]:
         with self._database.transaction() as connection:
+            yield connection
+            self._fuse.burn()
+
+    @contextlib.contextmanager
+    def writing(self) -> Generator[Any]:
+        with self._database.writing() as connection:
             yield connection
             self._fuse.burn()
 

@@ -14,6 +14,8 @@ from kedge.testing.clock import FakeClock
 from kedge.testing.nodes import Ended, Step, raised
 from kedge.testing.runs import Hub, World, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 @pytest.fixture
 def clock() -> FakeClock:

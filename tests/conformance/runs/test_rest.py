@@ -24,6 +24,8 @@ from kedge.testing.nodes import Ended, Step, output
 from kedge.testing.pipelines import TEXT, component, python, task
 from kedge.testing.runs import Hub, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 TOKEN = "the-owner's-token"
 
 

@@ -19,6 +19,8 @@ from kedge.testing.nodes import Ended, Step, output, raised
 from kedge.testing.pipelines import NUMBER, TEXT, component, container, python, task
 from kedge.testing.runs import World, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -565,6 +567,7 @@ async def test_a_lost_history_begins_anew_with_the_pods_that_there_are(world: Wo
         assert world.machine.started == [uid]
 
 
+@pytest.mark.parametrize("either_database", ["sqlite"], indirect=True)  # a server's disk is another matter
 async def test_a_full_disk_makes_a_run_wait_and_go_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
     async with hub(world) as life:
         database = life.feature.database

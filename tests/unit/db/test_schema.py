@@ -113,7 +113,7 @@ def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path, c
 
 @pytest.mark.parametrize("checked", [1 << 30, 0], ids=["opened", "read, where it is too large to be looked through"])
 def test_a_database_damaged_inside_says_so_when_it_is(checked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.db.database._CHECKED", checked)
+    monkeypatch.setattr("kedge.db.sqlite._CHECKED", checked)
     path = tmp_path / "history.db"
     database = open_sqlite(path)
     with database.transaction() as connection:
@@ -151,7 +151,7 @@ def test_a_full_disk_is_unavailable_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_held_by_another_program_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.db.database._BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr("kedge.db.sqlite._BUSY_TIMEOUT", 0.01)
     database = open_sqlite(tmp_path / "history.db")
     other = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

@@ -20,6 +20,8 @@ from starlette.applications import Starlette
 
 from kedge.testing.runs import World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 

@@ -15,6 +15,8 @@ from kedge.testing import pipelines
 from kedge.testing.clock import FakeClock
 from kedge.testing.runs import StandInStore, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 class _Log:
     async def read(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]:

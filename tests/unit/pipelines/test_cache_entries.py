@@ -17,6 +17,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Machine
 from kedge.testing.runs import Hub, World, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 DAY = 86400.0
 ADD = (pipelines.component("add", {"x": pipelines.NUMBER}, {"Output": pipelines.NUMBER}), pipelines.python("add"))
 PIPELINE = pipelines.pipeline(

@@ -17,6 +17,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, StandInStore, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 MAKE = (pipelines.component("make", writes={"data": "system.Dataset"}), pipelines.python("make"))
 USE = (pipelines.component("use", reads={"data": "system.Dataset"}), pipelines.python("use"))

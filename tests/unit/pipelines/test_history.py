@@ -1,6 +1,6 @@
 """The history: what is written comes back, and every statement finds its rows through an index."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kedge.db.database import Database, open_sqlite
+from kedge.db.database import Database
 from kedge.errors import AlreadyExists, BadRequest, Conflict, NotFound
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.engine.types import Artifact, Failure, Kind, Outputs, State, Task, Waiting
@@ -31,8 +31,8 @@ SPEC = Spec.of({"pipelineInfo": {"name": "p"}, "root": {}}, {"kedge": {"config":
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = open_sqlite(tmp_path / "history.db")
+def database(either_database: Callable[[Path], Database], tmp_path: Path) -> Iterator[Database]:
+    found = either_database(tmp_path)
     yield found
     found.close()
 

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
 
-from kedge.db.database import Database, open_sqlite
+from kedge.db.database import Database
 from kedge.db.tables import lineage_events
 from kedge.pipelines.history import History
 from kedge.pipelines.outbox import Outbox
@@ -16,8 +16,8 @@ from kedge.testing.clock import FakeClock
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = open_sqlite(tmp_path / "history.db")
+def database(either_database: Callable[[Path], Database], tmp_path: Path) -> Iterator[Database]:
+    found = either_database(tmp_path)
     yield found
     found.close()
 

@@ -14,6 +14,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 ALONE = pipelines.pipeline({"a": pipelines.task("a")}, {"a": (pipelines.component("a"), pipelines.python("a"))})
 
 

@@ -27,6 +27,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, StandInStore, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 LOG = b"2026-11-24T08:00:00Z hello\n"
 WRITES = {"file": "system.Dataset", "folder": "system.Model"}

@@ -15,6 +15,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Machine
 from kedge.testing.runs import World, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 

@@ -22,6 +22,8 @@ from kedge.testing.clock import FakeClock, settle
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, World, Wrap, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 CHAIN = pipelines.chain(1)
 BACKWARDS = {"start_time": "2026-01-02T00:00:00Z", "end_time": "2026-01-01T00:00:00Z"}

@@ -19,6 +19,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Step
 from kedge.testing.runs import Hub, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 CHAIN = pipelines.chain(2)
 STORED = {"pipeline_id": "x"}

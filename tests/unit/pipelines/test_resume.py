@@ -12,6 +12,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step
 from kedge.testing.runs import Hub, World, hub, obedient
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 Json = dict[str, Any]
 NUMBER = pipelines.NUMBER
 

@@ -21,6 +21,8 @@ from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Machine, Step, raised
 from kedge.testing.runs import Hub, StandInStore, World, hub
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 TRAIN = (pipelines.component("train", writes={"metrics": "system.Metrics"}), pipelines.python("train"))
 
 

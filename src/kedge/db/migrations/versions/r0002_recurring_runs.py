@@ -5,6 +5,8 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
+from kedge.db.types import INTEGER, TEXT, indexable
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -51,7 +53,7 @@ _OTHER_INDEXES = {
 
 
 def _runs() -> None:
-    op.add_column("runs", sa.Column("recurring_run_id", sa.Text(), nullable=True))
+    op.add_column("runs", sa.Column("recurring_run_id", TEXT, nullable=True))
     op.add_column("runs", sa.Column("scheduled_at", sa.BigInteger(), nullable=True))
     for name, columns in _RUN_INDEXES.items():
         if name not in _NEW:
@@ -67,16 +69,16 @@ def _others() -> None:
     for name, (table, columns) in _OTHER_INDEXES.items():
         if name in {"ix_experiments_created", "ix_pipelines_created"}:
             op.drop_index(name, table_name=table)
-        op.create_index(name, table, columns, unique=False)
+        op.create_index(name, table, indexable(columns, op.get_bind().dialect.name), unique=False)
 
 
 def _tags(owner: str, key: str) -> None:
     name = f"{owner.removesuffix('s')}_tags"
     op.create_table(
         name,
-        sa.Column(key, sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column(key, TEXT, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.ForeignKeyConstraint([key], [f"{owner}.{key}"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint(key, "key"),
     )
@@ -90,30 +92,30 @@ def _tags(owner: str, key: str) -> None:
 
 def _versions() -> None:
     for name in ("code_source_url", "package_url"):
-        op.add_column("pipeline_versions", sa.Column(name, sa.Text(), server_default="", nullable=False))
+        op.add_column("pipeline_versions", sa.Column(name, TEXT, server_default="", nullable=False))
 
 
 def _recurring_runs() -> None:
     op.create_table(
         "recurring_runs",
-        sa.Column("recurring_run_id", sa.Text(), nullable=False),
-        sa.Column("namespace", sa.Text(), nullable=False),
-        sa.Column("display_name", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), server_default="", nullable=False),
-        sa.Column("experiment_id", sa.Text(), nullable=True),
-        sa.Column("pipeline_id", sa.Text(), nullable=True),
-        sa.Column("pipeline_version_id", sa.Text(), nullable=True),
-        sa.Column("spec_digest", sa.Text(), nullable=True),
-        sa.Column("parameters", sa.Text(), nullable=False),
-        sa.Column("pipeline_root", sa.Text(), server_default="", nullable=False),
-        sa.Column("service_account", sa.Text(), server_default="", nullable=False),
-        sa.Column("trigger", sa.Text(), nullable=False),
-        sa.Column("max_concurrency", sa.Integer(), nullable=False),
-        sa.Column("no_catchup", sa.Integer(), nullable=False),
-        sa.Column("enabled", sa.Integer(), nullable=False),
-        sa.Column("fired", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("recurring_run_id", TEXT, nullable=False),
+        sa.Column("namespace", TEXT, nullable=False),
+        sa.Column("display_name", TEXT, nullable=False),
+        sa.Column("description", TEXT, server_default="", nullable=False),
+        sa.Column("experiment_id", TEXT, nullable=True),
+        sa.Column("pipeline_id", TEXT, nullable=True),
+        sa.Column("pipeline_version_id", TEXT, nullable=True),
+        sa.Column("spec_digest", TEXT, nullable=True),
+        sa.Column("parameters", TEXT, nullable=False),
+        sa.Column("pipeline_root", TEXT, server_default="", nullable=False),
+        sa.Column("service_account", TEXT, server_default="", nullable=False),
+        sa.Column("trigger", TEXT, nullable=False),
+        sa.Column("max_concurrency", INTEGER, nullable=False),
+        sa.Column("no_catchup", INTEGER, nullable=False),
+        sa.Column("enabled", INTEGER, nullable=False),
+        sa.Column("fired", INTEGER, server_default="0", nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("error", TEXT, nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiments.experiment_id"]),
@@ -129,7 +131,8 @@ def _recurring_runs() -> None:
         "name": ["display_name", *order],
     }
     for name, columns in indexes.items():
-        op.create_index(f"ix_recurring_runs_{name}", "recurring_runs", columns, unique=False)
+        fitting = indexable(columns, op.get_bind().dialect.name)
+        op.create_index(f"ix_recurring_runs_{name}", "recurring_runs", fitting, unique=False)
     op.create_index("ix_recurring_runs_spec", "recurring_runs", ["spec_digest"], unique=False)
     enabled = sa.text("enabled = 1")
     op.create_index(
@@ -145,12 +148,12 @@ def _recurring_runs() -> None:
 def _firings() -> None:
     op.create_table(
         "firings",
-        sa.Column("recurring_run_id", sa.Text(), nullable=False),
+        sa.Column("recurring_run_id", TEXT, nullable=False),
         sa.Column("moment", sa.BigInteger(), nullable=False),
-        sa.Column("run_name", sa.Text(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("run_id", sa.Text(), nullable=True),
-        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("run_name", TEXT, nullable=False),
+        sa.Column("position", INTEGER, nullable=False),
+        sa.Column("run_id", TEXT, nullable=True),
+        sa.Column("error", TEXT, nullable=True),
         sa.ForeignKeyConstraint(["recurring_run_id"], ["recurring_runs.recurring_run_id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("recurring_run_id", "moment"),
     )

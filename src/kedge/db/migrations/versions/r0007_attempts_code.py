@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from kedge.db.types import TEXT
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -11,4 +13,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Add the column; attempts from before say nothing, which means what their run says."""
-    op.add_column("attempts", sa.Column("spec_digest", sa.Text))
+    op.add_column("attempts", sa.Column("spec_digest", TEXT))
