@@ -10,7 +10,7 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines import documents, ir
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.history import History
-from kedge.pipelines.kinds import INLINE_LIMIT, RUN, TRACKING_FINALIZER
+from kedge.pipelines.kinds import INLINE_LIMIT, RUN, TRACKING_FINALIZER, pipeline_faults
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import RunRecord, Spec
 from kedge.pipelines.spec import Pipeline
@@ -65,9 +65,11 @@ class Registrar:
         """The documents of a Run object.
 
         Raises:
-            PipelineError: It names a stored pipeline that is not there.
+            PipelineError: It names a stored pipeline that is not there, or breaks a rule that its cluster did not check.
         """
         spec = obj["spec"]
+        if faults := pipeline_faults(spec):  # a cluster takes Runs by their definition, which cannot say all
+            raise PipelineError(" ".join(f"{each.field}: {each.message}." for each in faults))
         if (inline := spec.get("pipelineSpec")) is not None:
             platforms = (spec.get("platformSpec") or {}).get("platforms") or {}
             return Spec.of(inline, platforms)

@@ -63,7 +63,7 @@ def _validate(new: Obj, old: Obj | None) -> list[Cause]:
             causes.append(Cause(f"spec.{name}", f"must be {_WORDS[kind]}, got {value!r:.60}", "FieldValueTypeInvalid"))  # pyright: ignore[reportArgumentType]
     if causes:
         return causes
-    causes = list(_pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {}, over=is_over(old))
+    causes = list(pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {}, over=is_over(old))
     if old is None and (moment := spec.get("scheduledAt")) is not None and not _is_time(moment):
         causes.append(Cause("spec.scheduledAt", f"must be an RFC 3339 time such as 2026-11-23T09:05:07Z, got {moment!r:.60}"))
     if (ttl := spec.get("ttlSecondsAfterFinished")) is not None and ttl < 0:
@@ -90,7 +90,8 @@ def _unknown(name: str) -> Cause:
     return Cause(f"spec.{name}", f"is no field of a Run; there are {known}", "FieldValueNotSupported")
 
 
-def _pipeline_faults(spec: dict[str, Any]) -> list[Cause]:
+def pipeline_faults(spec: dict[str, Any]) -> list[Cause]:
+    """What is wrong with how a Run names its pipeline."""
     inline, digest = spec.get("pipelineSpec"), spec.get("pipelineDigest")
     if inline is None and digest is None:
         return [Cause("spec.pipelineSpec", "is required (or pipelineDigest, of a pipeline that is stored)", "FieldValueRequired")]
@@ -128,6 +129,31 @@ def _message(run: Obj) -> str:
     return run.get("status", {}).get("message") or ""
 
 
+def _fixed(name: str) -> Obj:
+    """What `_change_faults` checks of a field, as a rule of a cluster's definition (the Common Expression Language)."""
+    return {
+        "rule": f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+        "message": "may not be changed once the run exists. Start another run",
+        "fieldPath": f".{name}",
+    }
+
+
+_RULES: list[Obj] = [
+    {
+        "rule": "has(self.pipelineSpec) != has(self.pipelineDigest)",
+        "message": "give it a pipelineSpec, or the pipelineDigest of a pipeline that is stored, and not both",
+    },
+    *(_fixed(name) for name in _FIELDS if name not in _MUTABLE),
+]
+
+_STAYS = {
+    "rule": "!(has(oldSelf.spec.terminate) && oldSelf.spec.terminate) || (has(self.spec.terminate) && self.spec.terminate) || "
+    "(has(oldSelf.status) && has(oldSelf.status.state) && "
+    f"!(oldSelf.status.state in {sorted(LIVE_RUN_STATES)}))",
+    "message": "may not be taken back: the run is ending. Start another run",
+    "fieldPath": ".spec.terminate",
+}
+
 RUN = Kind(
     "Run",
     "runs",
@@ -139,10 +165,12 @@ RUN = Kind(
     schema={
         "type": "object",
         "required": ["spec"],
+        "x-kubernetes-validations": [_STAYS],
         "properties": {
             "spec": {
                 "type": "object",
                 "description": "What to run. Only terminate, ttlSecondsAfterFinished and the texts may change later.",
+                "x-kubernetes-validations": _RULES,
                 "properties": {
                     "pipelineSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
                     "platformSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
