@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from components import API_PORT, NODE_IP
-from go_programs import HERE, kubernetes, one_at_a_time, tests_cache
+from go_programs import HERE, cache_folder, kubernetes, one_at_a_time
 from images import Image, archived
 
 from cluster import LocalCluster, load, loaded
@@ -110,7 +110,7 @@ class Cluster:
         beside = self.kubeconfig.parent / "bin" / "kubectl"
         found = str(beside) if beside.exists() else shutil.which("kubectl")
         if found is None:
-            link = tests_cache() / "kubectl"
+            link = cache_folder() / "kubectl"
             with one_at_a_time("kubectl"):
                 link.unlink(missing_ok=True)
                 link.symlink_to(kubernetes())
@@ -124,8 +124,8 @@ def own_cluster() -> Generator[Cluster]:
 
     Who uses it holds a lock that the kernel takes away from a process that dies, so none is left running for nobody.
     """
-    local = LocalCluster(tests_cache() / "cluster")
-    with (tests_cache() / "cluster-users.lock").open("w") as users:
+    local = LocalCluster(cache_folder() / "cluster")
+    with (cache_folder() / "cluster-users.lock").open("w") as users:
         with one_at_a_time("cluster-start"):
             if _nobody_else(users):
                 _order("down", local.folder, "--purge")

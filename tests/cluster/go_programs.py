@@ -46,7 +46,7 @@ def installed(name: str, module: str, version: str) -> Path:
     Raises:
         NoGo: It is not there yet, and cannot be built.
     """
-    found = tests_cache() / f"{name}-{version}-static" / name
+    found = cache_folder() / f"{name}-{version}-static" / name
     with one_at_a_time(found.parent.name):
         if not found.exists():
             _go(name, ["install", "-trimpath", "-buildvcs=false", f"{module}@{version}"], {**STATIC, "GOBIN": str(found.parent)})
@@ -67,7 +67,7 @@ def compiled(name: str, flags: Iterator[str] | tuple[str, ...] = ()) -> Path:
     content = hashlib.sha256(repr(flags).encode())
     for path in sorted(source.iterdir()):
         content.update(path.name.encode() + b"\0" + path.read_bytes())
-    folder = tests_cache() / f"{name}-{content.hexdigest()[:12]}"
+    folder = cache_folder() / f"{name}-{content.hexdigest()[:12]}"
     found = folder / name
     with one_at_a_time(folder.name):
         if not found.exists():
@@ -93,7 +93,7 @@ def required(module: str) -> str:
     return found[1]
 
 
-def tests_cache() -> Path:
+def cache_folder() -> Path:
     """Where tests keep what is made once for a machine."""
     return Settings.from_environment().cache / "tests"
 
@@ -101,7 +101,7 @@ def tests_cache() -> Path:
 @contextmanager
 def one_at_a_time(name: str) -> Generator[None]:
     """Make something in the cache while nobody else does."""
-    folder = tests_cache()
+    folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from go_programs import HERE, built, compiled, one_at_a_time, tests_cache
+from go_programs import HERE, built, cache_folder, compiled, one_at_a_time
 from mirror import NAME
 
 SUITE = "bookworm"
@@ -51,10 +51,10 @@ class Image:
         """The OCI image layout, made if it is not in the cache."""
         content = repr((self.names, self.recipe, dict(self.config), SUITE, platform.machine(), LAYOUT))
         name = f"image-{self.names[0].rpartition('/')[2].replace(':', '-')}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
-        found = tests_cache() / name
+        found = cache_folder() / name
         with one_at_a_time(name):
             if not found.exists():
-                with tempfile.TemporaryDirectory(dir=tests_cache()) as scratch:
+                with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
                     root = Path(scratch, "root")
                     root.mkdir()
                     self.make(root)
