@@ -187,7 +187,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = connection.execute(_one_pipeline, {"id": pipeline_id}).mappings().first()
         if found is None:
-            raise NotFound(f"pipeline {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
+            raise no_pipeline(pipeline_id)
         return rows.read_pipeline(found)
 
     def pipeline_named(self, name: str, namespace: str) -> PipelineRecord | None:
@@ -202,8 +202,7 @@ class Catalog:
             statement, key = (_one_version, version_id) if version_id else (_newest_version, pipeline_id)
             found = connection.execute(statement, {"id": key}).mappings().first()
         if found is None or (pipeline_id and found["pipeline_id"] != pipeline_id):
-            what = f"version {version_id!r} of pipeline" if version_id else "a version of pipeline"
-            raise NotFound(f"{what} {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
+            raise no_version(pipeline_id, version_id)
         return rows.read_version(found)
 
     def known_version(self, version_id: str) -> VersionRecord | None:
@@ -237,9 +236,9 @@ class Catalog:
         with self._database.transaction() as connection:
             connection.execute(delete(pipeline_versions).where(pipeline_versions.c.pipeline_version_id == version_id))
 
-    def list_pipelines(self, query: pages.Query, *, namespace: str = "") -> pages.Page[PipelineRecord]:
-        """One page of pipelines."""
-        where = [pipelines.c.namespace == namespace] if namespace else []
+    def list_pipelines(self, query: pages.Query, *, namespace: str | None = None) -> pages.Page[PipelineRecord]:
+        """One page of pipelines, of all namespaces or of one; ``""`` has those that all share."""
+        where = [pipelines.c.namespace == namespace] if namespace is not None else []
         with self._database.reading() as connection:
             return pages.page(connection, _PIPELINES, query, *where)
 
@@ -293,7 +292,7 @@ class Catalog:
         with self._database.reading() as connection:
             found = connection.execute(_one_experiment, {"id": experiment_id}).mappings().first()
         if found is None:
-            raise NotFound(f"experiment {experiment_id!r} not found. GET /apis/v2beta1/experiments lists those that exist.")
+            raise no_experiment(experiment_id)
         return rows.read_experiment(found)
 
     def archive_experiment(self, experiment_id: str) -> None:
@@ -324,6 +323,22 @@ class Catalog:
         where = [experiments.c.namespace == namespace] if namespace else []
         with self._database.reading() as connection:
             return pages.page(connection, _EXPERIMENTS, query, *where)
+
+
+def no_pipeline(pipeline_id: str) -> NotFound:
+    """There is no such pipeline."""
+    return NotFound(f"pipeline {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
+
+
+def no_version(pipeline_id: str, version_id: str) -> NotFound:
+    """There is no such version, or none at all."""
+    what = f"version {version_id!r} of pipeline" if version_id else "a version of pipeline"
+    return NotFound(f"{what} {pipeline_id!r} not found. `kedge pipelines list` shows those that exist.")
+
+
+def no_experiment(experiment_id: str) -> NotFound:
+    """There is no such experiment."""
+    return NotFound(f"experiment {experiment_id!r} not found. GET /apis/v2beta1/experiments lists those that exist.")
 
 
 def _of(table: Table, experiment_id: str) -> Any:

@@ -39,6 +39,7 @@ from kedge.pipelines.rest_tasks import Tasks
 from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.series import Series
+from kedge.pipelines.subjects import Records
 from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Submissions
 from kedge.server.callers import Callers
 
@@ -127,7 +128,6 @@ class Feature:
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
         )
-        submissions.namespace = given.namespace
         self.deletions = Deletions(self.controller, self.history, database=database, artifacts=given.artifacts, clock=given.clock)
         self.resumptions = Resumptions(self.controller, self.history, self._registrar, given.clock)
         recurring = RecurringRuns(database)
@@ -155,6 +155,7 @@ class Feature:
             artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog), given.version),
             metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=self._portables(given.artifacts),
+            records=Records(self.controller, self.history, self._catalog, recurring, given.namespace),
             cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
         )
 

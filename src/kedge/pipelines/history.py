@@ -405,8 +405,9 @@ class History:
         run_ids: Sequence[str] = (),
         task_ids: Sequence[str] = (),
         direction: Literal["input", "output"] | None = None,
+        namespaces: Sequence[str] = (),
     ) -> pages.Page[Edge]:
-        """One page of who read or made what, of these artifacts, runs and tasks; of all where none is named.
+        """One page of who read or made what, of these artifacts, runs, tasks and namespaces; of all where none is named.
 
         Raises:
             BadRequest: The query cannot be answered.
@@ -417,6 +418,8 @@ class History:
             (task_artifacts.c.task_id, task_ids),
         )
         where: list[ColumnElement[bool]] = [column.in_(values) for column, values in wanted if values]
+        if namespaces:
+            where.append(task_artifacts.c.run_id.in_(select(runs.c.run_id).where(runs.c.namespace.in_(namespaces))))
         if direction is not None:
             where.append(task_artifacts.c.direction.in_((direction,)))
         told = pages.told(query)

@@ -72,11 +72,12 @@ class Imports:
         self._series = series
         self._events = events
 
-    async def take(self, pieces: AsyncIterator[bytes]) -> RunRecord:
+    async def take(self, pieces: AsyncIterator[bytes], namespace: str | None = None) -> RunRecord:
         """Take in a run.
 
         Args:
             pieces: The file.
+            namespace: Where the run goes; ``None`` for where it was.
 
         Returns:
             The run as it is here.
@@ -89,6 +90,8 @@ class Imports:
         reader = _Members(pieces)
         bundle: Bundle = portable.read_json(await reader.document(RUN), Bundle, RUN)
         _check(bundle)
+        if namespace is not None:
+            bundle = _into(bundle, namespace)
         if self._history.run(bundle.run.id) is not None:
             raise AlreadyExists(f"run {bundle.run.id!r} is here already. Delete it first to import it again.")
         if bundle.run.id in self._coming:
@@ -101,6 +104,8 @@ class Imports:
 
     async def _take(self, bundle: Bundle, reader: "_Members") -> RunRecord:
         here = {each: found for each in (one.artifact for one in bundle.stored) if (found := self._history.artifact(each))}
+        if foreign := [each for each, record in here.items() if record.namespace != bundle.run.namespace]:
+            raise BadRequest(f"artifact {foreign[0]!r} belongs to another namespace. The file cannot be taken in here.")
         moved = _Moved(bundle, self._artifacts.root, {each: record.artifact.uri for each, record in here.items()})
         await self._deletions.cleared(f"{moved.run.pipeline_root}/{bundle.run.id}")
         self._deletions.expect(moved.written)
@@ -224,6 +229,12 @@ class _Moved:
         return Values(
             values.parameters, {name: [self.artifact(one) for one in listed] for name, listed in values.artifacts.items()}
         )
+
+
+def _into(bundle: Bundle, namespace: str) -> Bundle:
+    """The same run, of another namespace."""
+    artifacts = [replace(each, namespace=namespace) for each in bundle.artifacts]
+    return replace(bundle, run=replace(bundle.run, namespace=namespace), artifacts=artifacts)
 
 
 def _check(bundle: Bundle) -> None:

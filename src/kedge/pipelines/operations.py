@@ -7,7 +7,8 @@ document says and what the server does cannot part.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from kedge.errors import BadRequest, MethodNotAllowed
 from kedge.pipelines import answers, pages
+from kedge.pipelines.rights import Right, permit
 from kedge.server.auth import User
 from kedge.server.callers import Callers
 
@@ -66,6 +68,7 @@ class Call:
         query: Its query parameters.
         body: What it carries, as the operation's type; ``None`` without one.
         size: Bytes of the body.
+        namespaces: Those that it is about, for which the caller's rights were checked.
     """
 
     request: Request
@@ -73,6 +76,17 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
     size: int = 0
+    namespaces: tuple[str | None, ...] = ()
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that it is about; ``None`` for all of them."""
+        return self.namespaces[0] if self.namespaces else None
+
+    @property
+    def home(self) -> str:
+        """The namespace of what is made, or is there; ``""`` for none."""
+        return self.namespace or ""
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -112,6 +126,7 @@ class Operation:
         path: Below the prefix, with ``{names}``.
         work: What is done.
         summary: In a line.
+        rights: What its caller must be allowed to do, the first of them with what it is about.
         answer: The name of the schema of what comes back; ``""`` for an empty object.
         query: Parameters besides those of the path.
         body: What the request carries.
@@ -125,6 +140,7 @@ class Operation:
     path: str
     work: Callable[[Call], Awaitable[Response]]
     summary: str
+    rights: tuple[Right, ...]
     answer: str = ""
     query: tuple[Param, ...] = ()
     body: type[msgspec.Struct] | None = None
@@ -148,17 +164,22 @@ class Operation:
         """The names in its path."""
         return re.findall(r"{(\w+)(?::path)?}", self.path)
 
-    async def serve(self, request: Request, user: User) -> Response:
-        """Check a request and do what it asks for."""
+    async def serve(self, request: Request, user: User, callers: Callers) -> Response:
+        """Check a request and the rights of who sent it, and do what it asks for."""
+        call = await self._read(request, user)
+        namespaces = await permit(self.rights, call, callers)
+        return await self.work(replace(call, namespaces=namespaces))
+
+    async def _read(self, request: Request, user: User) -> Call:
         query = self._query(request)
         if self.body is None:
-            return await self.work(Call(request, user, query))
+            return Call(request, user, query)
         content = await answers.content(request)
         if not content:
             raise BadRequest(f"the {self.body.__name__}: the body is empty. Send it as JSON.")
         arguments = content, self.body, f"the {self.body.__name__}"
         body = answers.decode(*arguments) if len(content) < _LARGE else await asyncio.to_thread(answers.decode, *arguments)
-        return await self.work(Call(request, user, query, body, len(content)))
+        return Call(request, user, query, body, len(content))
 
     def _query(self, request: Request) -> Mapping[str, str]:
         found = dict(request.query_params)
@@ -186,7 +207,7 @@ class Place:
     """
 
     def __init__(self, operations: list[Operation], callers: Callers) -> None:
-        self._by_method = {operation.method: answers.guarded(operation.serve, callers) for operation in operations}
+        self._by_method = {one.method: answers.guarded(partial(one.serve, callers=callers), callers) for one in operations}
         self._other = answers.guarded(self._refuse, callers)
         self._allowed = ", ".join(sorted(self._by_method))
 

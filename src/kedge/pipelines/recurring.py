@@ -206,10 +206,7 @@ class RecurringRuns:
         """One of them; raises `errors.NotFound`."""
         found = self.find(recurring_run_id)
         if found is None:
-            raise NotFound(
-                f"recurring run {recurring_run_id!r} not found. "
-                "`kedge schedules list` or GET /apis/v2beta1/recurringruns shows those that exist."
-            )
+            raise no_recurring_run(recurring_run_id)
         return found
 
     def find(self, recurring_run_id: str) -> RecurringRun | None:
@@ -285,6 +282,14 @@ class RecurringRuns:
             connection.execute(
                 update(recurring_runs).where(recurring_runs.c.recurring_run_id == firing.owner).values(error=error)
             )
+
+
+def no_recurring_run(recurring_run_id: str) -> NotFound:
+    """There is no such recurring run."""
+    return NotFound(
+        f"recurring run {recurring_run_id!r} not found. "
+        "`kedge schedules list` or GET /apis/v2beta1/recurringruns shows those that exist."
+    )
 
 
 def _run_name(record: RecurringRun, moment: datetime) -> str:

@@ -27,7 +27,7 @@ class ArtifactEndpoints:
 
     async def list(self, call: Call) -> Response:
         """``GET /artifacts``, of one run with ``run_id``."""
-        page = self._history.list_artifacts(call.listing, namespace=call.text("namespace"), run_id=call.text("run_id"))
+        page = self._history.list_artifacts(call.listing, namespace=call.namespace or "", run_id=call.text("run_id"))
         return answers.listed("artifacts", [shapes.artifact_record(record) for record in page.items], page)
 
     async def get(self, call: Call) -> Response:
@@ -91,7 +91,8 @@ class ArtifactEndpoints:
         if kind and kind not in shapes.DIRECTIONS:
             raise BadRequest(f"type: only {' and '.join(shapes.DIRECTIONS)} are told apart here, got {kind!r:.80}.")
         direction = shapes.DIRECTIONS.get(kind)
-        page = self._history.list_edges(call.listing, direction=direction, **named)
+        namespaces = [each for each in call.namespaces if each is not None]
+        page = self._history.list_edges(call.listing, direction=direction, namespaces=namespaces, **named)
         makers = self._history.makers({edge.artifact for edge in page.items})
         shown = [shapes.artifact_task(edge, makers.get(edge.artifact)) for edge in page.items]
         return answers.listed("artifact_tasks", shown, page)
@@ -100,11 +101,15 @@ class ArtifactEndpoints:
         artifact_id = call.path["artifact_id"]
         record = self._history.artifact(artifact_id)
         if record is None:
-            raise NotFound(
-                f"artifact {artifact_id!r} not found. "
-                "`kedge artifacts list` or GET /apis/v2beta1/artifacts shows those that exist."
-            )
+            raise no_artifact(artifact_id)
         return record
+
+
+def no_artifact(artifact_id: str) -> NotFound:
+    """There is no such artifact."""
+    return NotFound(
+        f"artifact {artifact_id!r} not found. `kedge artifacts list` or GET /apis/v2beta1/artifacts shows those that exist."
+    )
 
 
 async def _rest(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:

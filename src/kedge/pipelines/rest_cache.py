@@ -27,7 +27,7 @@ class CacheEndpoints:
     async def get(self, call: Call) -> Response:
         """``GET /cache_entries/{cache_fingerprint}``, with what was made and whether it is still there."""
         entry = self._entries.get(
-            call.path["cache_fingerprint"], namespace=call.text("namespace"), pipeline=call.text("pipeline_name")
+            call.path["cache_fingerprint"], namespace=call.namespace or "", pipeline=call.text("pipeline_name")
         )
         made = entry.task.outputs.artifacts.values() if entry.task.outputs is not None else ()
         gone = [
@@ -63,4 +63,4 @@ def _selection(call: Call) -> Selection:
             before = parse_timestamp(text)
         except (ValueError, OverflowError) as error:
             raise BadRequest(f"before: {text!r:.80} is no RFC 3339 time, such as 2026-11-23T09:05:07Z.") from error
-    return Selection(call.text("namespace"), call.text("pipeline_name"), call.text("component"), call.text("task_name"), before)
+    return Selection(call.namespace or "", call.text("pipeline_name"), call.text("component"), call.text("task_name"), before)

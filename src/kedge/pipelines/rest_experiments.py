@@ -20,14 +20,13 @@ class Experiments:
         asked = call.body
         if not asked.display_name:
             raise BadRequest("the Experiment: display_name must not be empty.")
-        namespace = asked.namespace or DEFAULT_NAMESPACE
-        made = self._catalog.add_experiment(namespace, asked.display_name, asked.description or "")
+        made = self._catalog.add_experiment(call.home, asked.display_name, asked.description or "")
         return answers.answer(shapes.experiment(made))
 
     async def list(self, call: Call) -> Response:
         """``GET /experiments``."""
-        self._catalog.default_experiment(call.text("namespace") or DEFAULT_NAMESPACE)
-        page = self._catalog.list_experiments(call.listing, namespace=call.text("namespace"))
+        self._catalog.default_experiment(call.namespace or DEFAULT_NAMESPACE)
+        page = self._catalog.list_experiments(call.listing, namespace=call.namespace or "")
         return answers.listed("experiments", [shapes.experiment(record) for record in page.items], page)
 
     async def get(self, call: Call) -> Response:

@@ -19,7 +19,6 @@ from kedge.pipelines.documents import Document
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import PipelineRecord, Spec, VersionRecord
-from kedge.pipelines.submissions import DEFAULT_NAMESPACE
 
 _MOST_TAGS, _TAG_LENGTH = 20, 63
 
@@ -47,7 +46,7 @@ class Pipelines:
     async def create(self, call: Call) -> Response:
         """``POST /pipelines``: a pipeline that has no version yet."""
         asked: rest_bodies.Pipeline = call.body
-        record = self._new(asked, asked.name or asked.display_name or "")
+        record = self._new(call, asked, asked.name or asked.display_name or "")
         self._catalog.add_pipeline(record)
         return answers.answer(shapes.pipeline(record))
 
@@ -55,7 +54,7 @@ class Pipelines:
         """``POST /pipelines/create``: a pipeline and its first version."""
         asked: rest_bodies.PipelineAndVersion = call.body
         spec = await self._given(asked.pipeline_version)
-        record = self._new(asked.pipeline, asked.pipeline.name or asked.pipeline.display_name or spec.name, spec)
+        record = self._new(call, asked.pipeline, asked.pipeline.name or asked.pipeline.display_name or spec.name, spec)
         version = self._new_version(record.id, asked.pipeline_version, spec, record.name)
         self._catalog.add_pipeline(record, version, spec)
         return answers.answer(shapes.pipeline(record))
@@ -67,17 +66,16 @@ class Pipelines:
             name=call.text("name") or call.text("display_name") or spec.name,
             display_name=call.text("display_name"),
             description=call.text("description"),
-            namespace=call.text("namespace"),
             tags=_tags(call.text("tags")),
         )
-        record = self._new(asked, asked.name or "", spec)
+        record = self._new(call, asked, asked.name or "", spec)
         first = rest_bodies.PipelineVersion(display_name=record.display_name)
         self._catalog.add_pipeline(record, self._new_version(record.id, first, spec, record.name), spec)
         return answers.answer(shapes.pipeline(record))
 
     async def list(self, call: Call) -> Response:
         """``GET /pipelines``."""
-        page = self._catalog.list_pipelines(call.listing, namespace=call.text("namespace"))
+        page = self._catalog.list_pipelines(call.listing, namespace=call.namespace)
         return answers.listed("pipelines", [shapes.pipeline(record) for record in page.items], page)
 
     async def get(self, call: Call) -> Response:
@@ -87,7 +85,7 @@ class Pipelines:
     async def named(self, call: Call) -> Response:
         """``GET /pipelines/names/{name}``."""
         name = call.path["name"]
-        record = self._catalog.pipeline_named(name, call.text("namespace") or DEFAULT_NAMESPACE)
+        record = self._catalog.pipeline_named(name, call.home)
         if record is None:
             raise NotFound(
                 f"there is no pipeline named {name!r}. "
@@ -106,12 +104,12 @@ class Pipelines:
         self._catalog.delete_pipeline(call.path["pipeline_id"], cascade=call.flag("cascade"))
         return answers.answer({})
 
-    def _new(self, asked: rest_bodies.Pipeline, name: str, spec: Spec | None = None) -> PipelineRecord:
+    def _new(self, call: Call, asked: rest_bodies.Pipeline, name: str, spec: Spec | None = None) -> PipelineRecord:
         if not name:
             raise BadRequest("the Pipeline: name or display_name is required.")
         return PipelineRecord(
             id=self._ids.uid(),
-            namespace=asked.namespace or DEFAULT_NAMESPACE,
+            namespace=call.home,
             name=name,
             display_name=asked.display_name or name,
             description=asked.description or (_description(spec) if spec is not None else ""),

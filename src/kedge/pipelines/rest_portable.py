@@ -24,4 +24,4 @@ class Portables:
 
     async def take(self, call: Call) -> Response:
         """``POST /runs:import``, with the file as its body."""
-        return answers.answer(shapes.run(await self._imports.take(call.request.stream())))
+        return answers.answer(shapes.run(await self._imports.take(call.request.stream(), call.namespace)))

@@ -55,7 +55,7 @@ class RecurringRunEndpoints:
         now = self._parts.clock.now()
         record = RecurringRun(
             id=self._parts.ids.uid(),
-            namespace=asked.namespace or call.text("namespace") or self._parts.submissions.namespace,
+            namespace=call.home,
             created_at=now,
             updated_at=now,
             **changes,
@@ -74,9 +74,7 @@ class RecurringRunEndpoints:
 
     async def list(self, call: Call) -> Response:
         """``GET /recurringruns``."""
-        page = self._parts.recurring.page(
-            call.listing, namespace=call.text("namespace"), experiment_id=call.text("experiment_id")
-        )
+        page = self._parts.recurring.page(call.listing, namespace=call.namespace or "", experiment_id=call.text("experiment_id"))
         return answers.listed("recurring_runs", [shapes.recurring_run(record) for record in page.items], page)
 
     async def get(self, call: Call) -> Response:
@@ -139,7 +137,7 @@ class RecurringRunEndpoints:
         found = await self._pipeline(call, known)
         if found is not None:
             changes |= _source(asked, found)
-        await self._check(found, changes, known)
+        await self._check(found, changes, known, call.home)
         return changes, found.spec if found is not None and found.version is None else None
 
     def _moments(self, asked: rest_bodies.Trigger, known: RecurringRun | None) -> dict[str, Any]:
@@ -162,7 +160,7 @@ class RecurringRunEndpoints:
             asked.pipeline_spec, asked.pipeline_version_reference, version_id=version_id, size=call.size
         )
 
-    async def _check(self, found: Found | None, changes: dict[str, Any], known: RecurringRun | None) -> None:
+    async def _check(self, found: Found | None, changes: dict[str, Any], known: RecurringRun | None, namespace: str) -> None:
         """Refuse what no firing could start. Macros are still texts here, as they are when they are filled in."""
         relevant = {"parameters", "pipeline_root", "experiment_id"} & changes.keys()
         if found is None and not (known is not None and relevant):
@@ -174,6 +172,7 @@ class RecurringRunEndpoints:
         kept = {name: getattr(known, name) for name in ("parameters", "pipeline_root", "experiment_id")} if known else {}
         wanted = {**kept, **{name: changes[name] for name in relevant}}
         order = Order(
+            namespace=namespace,
             parameters=wanted.get("parameters") or {},
             pipeline_root=wanted.get("pipeline_root") or "",
             experiment_id=wanted.get("experiment_id") or "",

@@ -62,7 +62,7 @@ class Runs:
         )
         config = asked.runtime_config or rest_bodies.RuntimeConfig()
         order = Order(
-            namespace=call.text("namespace") or asked.namespace or self._submissions.namespace,
+            namespace=call.home,
             parameters=config.parameters or {},
             pipeline_root=config.pipeline_root or "",
             display_name=asked.display_name or "",
@@ -75,7 +75,7 @@ class Runs:
 
     async def list(self, call: Call) -> Response:
         """``GET /runs``."""
-        page = self._history.list_runs(call.listing, namespace=call.text("namespace"), experiment_id=call.text("experiment_id"))
+        page = self._history.list_runs(call.listing, namespace=call.namespace or "", experiment_id=call.text("experiment_id"))
         return answers.listed("runs", [shapes.run(record) for record in page.items], page)
 
     async def get(self, call: Call) -> Response:

@@ -10,7 +10,7 @@ from kedge.kube import names
 from kedge.kube.clock import micro_timestamp
 from kedge.pipelines import documents, ir
 from kedge.pipelines.adoption import Registrar
-from kedge.pipelines.catalog import Catalog
+from kedge.pipelines.catalog import Catalog, no_experiment
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.history import History
 from kedge.pipelines.ports import Artifacts
@@ -78,15 +78,11 @@ class Submissions:
         catalog: Stored pipelines and experiments.
         registrar: Reads pipelines.
         artifacts: Says whether a pipeline root can be used.
-
-    Attributes:
-        namespace: Where runs go whose request names none.
     """
 
     def __init__(
         self, controller: RunController, history: History, *, catalog: Catalog, registrar: Registrar, artifacts: Artifacts
     ) -> None:
-        self.namespace = DEFAULT_NAMESPACE
         self._controller = controller
         self._history = history
         self._catalog = catalog
@@ -151,6 +147,8 @@ class Submissions:
         await self._artifacts.check_root(order.pipeline_root or found.pipeline.spec.default_pipeline_root or self._artifacts.root)
         if order.experiment_id:
             experiment = self._catalog.experiment(order.experiment_id)
+            if experiment.namespace != order.namespace:
+                raise no_experiment(order.experiment_id)
             if experiment.storage_state == "ARCHIVED":
                 raise BadRequest(f"experiment {experiment.display_name!r} is archived. Unarchive it first, or choose another.")
 
