@@ -92,6 +92,10 @@ class Imports:
         _check(bundle)
         if namespace is not None:
             bundle = _into(bundle, namespace)
+        for each in bundle.artifacts:
+            known = self._history.artifact(each.id)
+            if known is not None and known.namespace != bundle.run.namespace:
+                raise BadRequest(f"artifact {each.id!r} belongs to another namespace here. Delete it there first.")
         if self._history.run(bundle.run.id) is not None:
             raise AlreadyExists(f"run {bundle.run.id!r} is here already. Delete it first to import it again.")
         if bundle.run.id in self._coming:
@@ -104,8 +108,6 @@ class Imports:
 
     async def _take(self, bundle: Bundle, reader: "_Members") -> RunRecord:
         here = {each: found for each in (one.artifact for one in bundle.stored) if (found := self._history.artifact(each))}
-        if foreign := [each for each, record in here.items() if record.namespace != bundle.run.namespace]:
-            raise BadRequest(f"artifact {foreign[0]!r} belongs to another namespace. The file cannot be taken in here.")
         moved = _Moved(bundle, self._artifacts.root, {each: record.artifact.uri for each, record in here.items()})
         await self._deletions.cleared(f"{moved.run.pipeline_root}/{bundle.run.id}")
         self._deletions.expect(moved.written)

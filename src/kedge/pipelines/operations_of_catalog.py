@@ -14,7 +14,6 @@ _ABOUT = (Param("name"), Param("display_name"), Param("description"), Param("tag
 
 def pipelines(pipelines: Pipelines, of: Subjects) -> list[Operation]:
     """Of stored pipelines."""
-    one = "/pipelines/{pipeline_id}"
     return [
         Operation(
             method="POST",
@@ -53,6 +52,13 @@ def pipelines(pipelines: Pipelines, of: Subjects) -> list[Operation]:
             answer="Pipelines",
             query=(*LISTING, NAMESPACE),
         ),
+        *_one_pipeline(pipelines, of),
+    ]
+
+
+def _one_pipeline(pipelines: Pipelines, of: Subjects) -> list[Operation]:
+    one = "/pipelines/{pipeline_id}"
+    return [
         Operation(
             method="GET",
             path="/pipelines/names/{name:path}",
@@ -246,6 +252,13 @@ def recurring(recurring: RecurringRunEndpoints, of: Subjects) -> list[Operation]
             answer=answer,
             body=body,
         ),
+        *_switches(recurring, of),
+    ]
+
+
+def _switches(recurring: RecurringRunEndpoints, of: Subjects) -> list[Operation]:
+    one = "/recurringruns/{recurring_run_id}"
+    return [
         Operation(
             method="DELETE",
             path=one,

@@ -75,6 +75,13 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             summary="End a run",
             query=(_IGNORED_EXPERIMENT,),
         ),
+        *_runs_again(runs, of),
+    ]
+
+
+def _runs_again(runs: Runs, of: Subjects) -> list[Operation]:
+    one = "/runs/{run_id}"
+    return [
         Operation(
             method="POST",
             path=one + ":retry",
@@ -88,7 +95,7 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             method="POST",
             path=one + ":resume",
             work=runs.resume,
-            rights=may("retry runs", of.run) + may("get pipelines", of.referenced),
+            rights=may("retry runs", of.run) + may("create runs", of.run) + may("get pipelines", of.referenced),
             summary="Go on with a run that failed, with a changed pipeline; what is unchanged and succeeded is kept",
             answer="Resumption",
             body=bodies.Resumption,
@@ -114,16 +121,7 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
 
 def tasks(tasks: Tasks, of: Subjects) -> list[Operation]:
     """Of the tasks of runs, and their logs."""
-    run, follow = "/runs/{run_id}", Param("follow", "boolean", "Go on until the step ends, without `attempt` into its retries.")
-    reading = (
-        follow,
-        Param("attempt", "integer", "Which try, from 0; the last when left out."),
-        Param("timestamps", "boolean", "Begin each line with its time."),
-        Param("tail_lines", "integer", "Only the last so many lines."),
-        Param("since_time", text="Only lines from this time on, RFC 3339."),
-        Param("since_seconds", "integer", "Only lines of the last so many seconds."),
-        Param("container", text="Of the Pod; the step's own when left out."),
-    )
+    run = "/runs/{run_id}"
     return [
         Operation(
             method="GET",
@@ -164,6 +162,22 @@ def tasks(tasks: Tasks, of: Subjects) -> list[Operation]:
             answer="PodEvents",
             query=(*LISTING[:2], Param("task_id", text="Of this task alone.")),
         ),
+        *_written(tasks, of),
+    ]
+
+
+def _written(tasks: Tasks, of: Subjects) -> list[Operation]:
+    run, follow = "/runs/{run_id}", Param("follow", "boolean", "Go on until the step ends, without `attempt` into its retries.")
+    reading = (
+        follow,
+        Param("attempt", "integer", "Which try, from 0; the last when left out."),
+        Param("timestamps", "boolean", "Begin each line with its time."),
+        Param("tail_lines", "integer", "Only the last so many lines."),
+        Param("since_time", text="Only lines from this time on, RFC 3339."),
+        Param("since_seconds", "integer", "Only lines of the last so many seconds."),
+        Param("container", text="Of the Pod; the step's own when left out."),
+    )
+    return [
         Operation(
             method="GET",
             path=run + "/tasks/{task_id}/logs",
@@ -248,6 +262,13 @@ def artifacts(artifacts: ArtifactEndpoints, of: Subjects) -> list[Operation]:
             summary="List the files of a folder",
             answer="ArtifactFiles",
         ),
+        *_links_and_content(artifacts, of),
+    ]
+
+
+def _links_and_content(artifacts: ArtifactEndpoints, of: Subjects) -> list[Operation]:
+    one = "/artifacts/{artifact_id}"
+    return [
         Operation(
             method="GET",
             path="/artifact_tasks",
