@@ -11,6 +11,7 @@ import ssl
 import tempfile
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -292,6 +293,29 @@ class HttpClient:
                     raise _error(response)
                 async for data in response.aiter_bytes():
                     yield data
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", silence: float = _ANSWER_SECONDS
+    ) -> AsyncGenerator[httpx.Response]:
+        """Send one request as it is, once, and yield its answer, whatever its status; what speaking through a proxy path wants.
+
+        Args:
+            method: Such as ``POST``.
+            path: Such as ``/api/v1/namespaces/default/services/http:x:80/proxy/``.
+            headers: Besides our own.
+            content: The body.
+            silence: Seconds for which the other side may say nothing.
+
+        Raises:
+            Unavailable: The server cannot be reached, or stopped in the middle.
+        """
+        timeout = httpx.Timeout(silence, connect=_CONNECT_SECONDS)
+        try:
+            async with self._http.stream(method, path, content=content, headers=headers, timeout=timeout) as response:
+                yield response
         except httpx.RequestError as error:
             raise self._unreachable(error) from error
 
