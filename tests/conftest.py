@@ -1,6 +1,7 @@
-"""Two runs of pytest with one summary: what scripts/test needs, whose second run has the tests of the cluster.
+"""What all tests have: hosts and databases to run over, and two runs of pytest with one summary.
 
-And two databases: tests that hold on SQLite and on PostgreSQL ask for `either_database`, and then run over both.
+The hosts are those of `hosts`. Tests that hold on SQLite and on PostgreSQL ask for `either_database`, and then run over both. The
+summary is what scripts/test needs, whose second run has the tests of the cluster.
 """
 
 import json
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import postgresql
 import pytest
+from hosts import cluster, hub, hubs, kedge_host, own_host, own_hub, start_host
 
 from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.testing import runs
 
+__all__ = ["cluster", "hub", "hubs", "kedge_host", "own_host", "own_hub", "start_host"]
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 

@@ -94,6 +94,7 @@ def start(
     http_port: int | None = None,
     https_port: int | None = None,
     options: Sequence[str] = (),
+    home: Path | None = None,
     timeout: float = 30.0,
 ) -> Host:
     """Start a host that outlives this process, and wait until it is ready.
@@ -103,6 +104,7 @@ def start(
         http_port: Port for REST and pages; ``None`` for the one this data directory always had, or any.
         https_port: Port for the Kubernetes API, likewise.
         options: Further ones of ``kedge up``.
+        home: The process's ``KEDGE_HOME``, where the data directory lies below it: that of a hub against a cluster.
         timeout: Seconds to wait.
 
     Returns:
@@ -125,7 +127,7 @@ def start(
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**settings.environ, "KEDGE_HOME": str(settings.home)},
+            env={**settings.environ, "KEDGE_HOME": str(home or settings.home)},
             start_new_session=True,
         )
     try:

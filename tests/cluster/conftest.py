@@ -1,13 +1,10 @@
-"""Tests against a real cluster: `KEDGE_TEST_KUBECONFIG`'s, else one of our own; skipped where neither can be had."""
+"""Tests against a real cluster; see `hosts.cluster`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from access import Cluster, own_cluster
-from prerequisites import missing
-
-from kedge.config import Settings
+from access import Cluster
 
 TEST_SECONDS = 300
 
@@ -17,24 +14,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.cluster)
             if item.get_closest_marker("timeout") is None:  # a fixture may have to build the cluster first
                 item.add_marker(pytest.mark.timeout(TEST_SECONDS, func_only=True))
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """A cluster whose administrator the test is."""
-    environ = Settings.from_environment().environ
-    if given := environ.get("KEDGE_TEST_KUBECONFIG"):
-        yield Cluster(Path(given).absolute(), environ.get("KEDGE_TEST_CONTEXT", ""))
-        return
-    if why := missing():
-        why += "; KEDGE_TEST_KUBECONFIG names another one"
-        if environ.get("CI", "") not in {"", "0", "false"}:
-            pytest.fail(why)
-        pytest.skip(why)
-    with own_cluster() as found:
-        yield found
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def command(
     steps alone: they are adopted at the next start. `kedge down` ends those too.
     """
     settings = Settings.from_environment()
+    home = settings.home
     if kubeconfig is not None or context is not None:
         from kedge import clusters, hub  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
 
@@ -49,7 +50,7 @@ def command(
     found = host.find(settings)
     options = [] if kubeconfig is None else [f"--kubeconfig={kubeconfig.absolute()}"]
     options += [] if context is None else [f"--context={context}"]
-    running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options)
+    running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options, home=home)
     if output == "json":
         print_json(running.as_json())
         return

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -32,10 +32,14 @@ class RunningHost:
 
     Attributes:
         settings: Its data directory, cache and environment.
+        options: Further ones of the ``kedge up`` that starts it.
+        above: The ``KEDGE_HOME`` below which its data directory lies, where that is not the same.
         host: What it says of itself; of the newest process after `start`.
     """
 
     settings: Settings
+    options: Sequence[str] = ()
+    above: Path | None = None
     host: Host = field(init=False)
 
     @property
@@ -50,7 +54,7 @@ class RunningHost:
 
     def start(self) -> None:
         """Start the hub, or start it again in the same data directory."""
-        self.host = hosts.start(self.settings)
+        self.host = hosts.start(self.settings, options=self.options, home=self.above)
 
     def stop(self) -> None:
         """Stop the hub as SIGTERM does; steps go on."""
@@ -61,6 +65,13 @@ class RunningHost:
         os.kill(self.host.pid, signal.SIGKILL)
         if not hosts.wait_for_exit(self.host.pid, 10):
             raise StateError(f"Process {self.host.pid} outlived SIGKILL for 10 s.")
+
+    def end(self) -> None:
+        """Close the client, and stop the hub if it runs."""
+        if "client" in vars(self):
+            self.client.close()
+        if left := hosts.find(self.settings):
+            hosts.stop(left)
 
     def cli(self, *arguments: str, timeout: float = 120, check: bool = False) -> "subprocess.CompletedProcess[str]":
         """Run the command line against this host.
@@ -89,21 +100,34 @@ def running_host(environ: Mapping[str, str] | None = None, *, start: bool = True
         environ: Variables on top of the process's own, such as ``KEDGE_MAX_PODS``.
         start: Whether to start it at once; otherwise the test calls `RunningHost.start`.
     """
-    # Short: a unix socket's path has 107 bytes.
+    with new_home() as home:
+        kedge = RunningHost(settings_of(home, environ or {}))
+        try:
+            if start:
+                kedge.start()
+            yield kedge
+        finally:
+            kedge.end()
+            hosts.stop_supervisor(home)
+
+
+@contextlib.contextmanager
+def new_home() -> Generator[Path]:
+    """A data directory, deleted afterwards; its path is short, since a unix socket's has 107 bytes."""
     home = Path(tempfile.mkdtemp(prefix="kedge-"))
-    inherited = Settings.from_environment().environ
-    # Environments are shared between tests: they are named by their content.
-    kept = {name: value for name, value in inherited.items() if not name.startswith("KEDGE_") or name == "KEDGE_CACHE"}
-    settings = Settings.from_environment({**kept, **(environ or {}), "KEDGE_HOME": str(home)})
-    kedge = RunningHost(replace(settings, home=home))
     try:
-        if start:
-            kedge.start()
-        yield kedge
+        yield home
     finally:
-        if "client" in vars(kedge):
-            kedge.client.close()
-        if left := hosts.find(kedge.settings):
-            hosts.stop(left)
-        hosts.stop_supervisor(home)
         shutil.rmtree(home, ignore_errors=True)
+
+
+def settings_of(home: Path, environ: Mapping[str, str]) -> Settings:
+    """Settings of a host under test: nothing of the developer's own but the cache, whose environments are named by content.
+
+    Args:
+        home: Its ``KEDGE_HOME``.
+        environ: Variables on top of the process's own.
+    """
+    inherited = Settings.from_environment().environ
+    kept = {name: value for name, value in inherited.items() if not name.startswith("KEDGE_") or name == "KEDGE_CACHE"}
+    return Settings.from_environment({**kept, **environ, "KEDGE_HOME": str(home)})

@@ -1,0 +1,115 @@
+"""Hosts for tests that run over both: the embedded host, and a hub that works against a real cluster.
+
+``kedge_host`` is one for the tests of a file and ``own_host`` one that a test may kill; ``start_host`` starts one with settings. A
+test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
+"""
+
+import secrets
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from access import Cluster, own_cluster
+from images import PYTHON, SHELL
+from prerequisites import missing
+from s3 import BUCKET, S3, running_s3
+
+from kedge.config import Settings
+from kedge.testing.cluster import running_hub
+from kedge.testing.host import RunningHost, running_host
+
+HOSTS = ("embedded", pytest.param("cluster", marks=pytest.mark.cluster))
+StartHost = Callable[..., AbstractContextManager[RunningHost]]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A cluster whose administrator the test is: `KEDGE_TEST_KUBECONFIG`'s, else one of our own; skipped where there is none."""
+    environ = Settings.from_environment().environ
+    if given := environ.get("KEDGE_TEST_KUBECONFIG"):
+        yield Cluster(Path(given).absolute(), environ.get("KEDGE_TEST_CONTEXT", ""))
+        return
+    if why := missing():
+        why += "; KEDGE_TEST_KUBECONFIG names another one"
+        if environ.get("CI", "") not in {"", "0", "false"}:
+            pytest.fail(why)
+        pytest.skip(why)
+    with own_cluster() as found:
+        yield found
+
+
+@dataclass(frozen=True)
+class Hubs:
+    """Starts hubs against one cluster, each in a namespace of its own.
+
+    Attributes:
+        cluster: The cluster.
+        s3: Where their artifacts lie; Pods reach it.
+    """
+
+    cluster: Cluster
+    s3: S3
+
+    @contextmanager
+    def start(self, environ: Mapping[str, str] | None = None, *, start: bool = True) -> Generator[RunningHost]:
+        """As `kedge.testing.host.running_host`."""
+        with self.cluster.namespace() as namespace:
+            given = {
+                "KEDGE_LISTEN": self.cluster.host,
+                "KEDGE_ARTIFACTS": f"s3://{BUCKET}/{secrets.token_hex(4)}",
+                "KEDGE_STAGER_IMAGE": "python:3.11",
+                **self.s3.environ,
+                **(environ or {}),
+            }
+            where: dict[str, Any] = {"context": self.cluster.context, "namespace": namespace, "start": start}
+            with running_hub(self.cluster.kubeconfig, given, **where) as kedge:
+                yield kedge
+
+
+@pytest.fixture(scope="session")
+def hubs(cluster: Cluster) -> Iterator[Hubs]:
+    """What starts hubs against the cluster."""
+    cluster.bring(PYTHON)
+    cluster.bring(SHELL)
+    with running_s3(cluster.host) as s3:
+        yield Hubs(cluster, s3)
+
+
+@pytest.fixture(scope="session")
+def hub(hubs: Hubs) -> Iterator[RunningHost]:
+    """A hub against the cluster that the tests of a session share."""
+    with hubs.start() as kedge:
+        yield kedge
+
+
+@pytest.fixture
+def own_hub(hubs: Hubs) -> Iterator[RunningHost]:
+    """A hub against the cluster that this test may kill."""
+    with hubs.start() as kedge:
+        yield kedge
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def kedge_host(request: pytest.FixtureRequest) -> Iterator[RunningHost]:
+    """A running host that the tests of one file share."""
+    if request.param == "cluster":
+        yield request.getfixturevalue("hub")
+        return
+    with running_host() as kedge:
+        yield kedge
+
+
+@pytest.fixture(params=HOSTS)
+def start_host(request: pytest.FixtureRequest) -> StartHost:
+    """Starts a host, as `kedge.testing.host.running_host` does."""
+    return request.getfixturevalue("hubs").start if request.param == "cluster" else running_host
+
+
+@pytest.fixture
+def own_host(start_host: StartHost) -> Iterator[RunningHost]:
+    """A running host that this test may kill."""
+    with start_host() as kedge:
+        yield kedge
