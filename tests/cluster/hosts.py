@@ -1,7 +1,7 @@
 """Hosts for tests that run over both: the embedded host, and a hub that works against a real cluster.
 
-``kedge_host`` is one for the tests of a file and ``own_host`` one that a test may kill; ``start_host`` starts one with settings. A
-test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
+``kedge_host`` is one for the tests of a file, ``own_host`` one that a test may kill; ``start_host`` starts one with settings.
+A test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
 """
 
 import secrets

@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from access import Cluster
-
 from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
