@@ -7,6 +7,7 @@ summary is what scripts/test needs, whose second run has the tests of the cluste
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import LiteralString
 
 import postgresql
 import pytest
@@ -64,6 +65,20 @@ def postgres_url(_databases: postgresql.Databases) -> Iterator[str]:
     name = _databases.take()
     yield _databases.url(name)
     _databases.give(name)
+
+
+@pytest.fixture
+def new_postgres(_databases: postgresql.Databases) -> Iterator[Callable[..., str]]:
+    """Makes databases without tables, with options of CREATE DATABASE; says their addresses."""
+    made: list[str] = []
+
+    def new(options: LiteralString = "") -> str:
+        made.append(_databases.new(options))
+        return _databases.url(made[-1])
+
+    yield new
+    for name in made:
+        _databases.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

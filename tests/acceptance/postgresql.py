@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psutil
 import psycopg
@@ -174,13 +174,20 @@ class Databases:
 
     def take(self) -> str:
         """The name of one without rows."""
-        if self._free:
-            return self._free.pop()
+        return self._free.pop() if self._free else self.new()
+
+    def new(self, options: LiteralString = "") -> str:
+        """The name of one without tables, made with some options of CREATE DATABASE."""
         self._count += 1
         name = f"t{self._count}"
         with _connected(self._server.url()) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(sql.SQL("CREATE DATABASE {} {}").format(sql.Identifier(name), sql.SQL(options)))
         return name
+
+    def drop(self, name: str) -> None:
+        """Delete one for good, whoever uses it."""
+        with _connected(self._server.url()) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def give(self, name: str) -> None:
         """It is not used any more."""

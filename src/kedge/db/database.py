@@ -78,6 +78,7 @@ class Database:
     Attributes:
         written: How long transactions took that wrote.
         losses: How often the connection was lost.
+        migration: What was done to the tables.
         on_damage: Called when the file turns out to be damaged, before that is raised: whoever asked may only want to try again,
             which helps nobody.
 
@@ -101,7 +102,7 @@ class Database:
             with self.reading() as connection:
                 server.check(connection)
             with self._explained():
-                schema.prepare(self._connection, self.place, server.begin_schema)
+                self.migration = schema.prepare(self._connection, self.place, server.begin_schema)
         except BaseException:
             self.close()
             raise
@@ -226,6 +227,24 @@ def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
     return Database(SqliteFile(path, synchronous))
 
 
+def migrate(url: str) -> schema.Migration:
+    """Bring a PostgreSQL database to the version that this code reads, or make its tables; a hub may be using it meanwhile.
+
+    Args:
+        url: As for `open_postgres`; its role owns the tables.
+
+    Returns:
+        From which revision to which.
+
+    Raises:
+        StateError: It cannot be used: a newer version wrote it, the role may not, the extra ``kedge[postgres]`` is missing.
+        Unavailable: It cannot be reached or written now.
+    """
+    database = Database(PostgresServer(url, claim="nothing"))
+    database.close()
+    return database.migration
+
+
 def open_postgres(url: str, *, take_over: bool = False) -> Database:
     """Open a database of a PostgreSQL server, and make its tables where it has none.
 
@@ -238,4 +257,4 @@ def open_postgres(url: str, *, take_over: bool = False) -> Database:
         StateError: It cannot be used: a newer version wrote it, the role may not, the extra ``kedge[postgres]`` is missing.
         Unavailable: It cannot be reached or written now, or another hub writes to it.
     """
-    return Database(PostgresServer(url, take_over=take_over))
+    return Database(PostgresServer(url, claim="now" if take_over else "soon"))

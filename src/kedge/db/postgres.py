@@ -11,7 +11,7 @@ import contextlib
 import re
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
@@ -56,16 +56,25 @@ _LATER = ("53", "55", "57014", "40")
 _DAMAGED = ("XX001", "XX002", "58")
 
 
+Claim = Literal["soon", "now", "nothing"]
+"""How to become the one that writes: when nobody else does, in place of whoever does, or not at all."""
+
+
 class PostgresServer:
-    """A database of a PostgreSQL server; see `kedge.db.database.open_postgres`."""
+    """A database of a PostgreSQL server; see `kedge.db.database.open_postgres`.
+
+    Args:
+        url: Where it is.
+        claim: How the first connection becomes the one that writes.
+    """
 
     dialect = "postgresql"
 
-    def __init__(self, url: str, *, take_over: bool = False) -> None:
+    def __init__(self, url: str, *, claim: Claim = "soon") -> None:
         _driver()
         self._options = _read(url)
         self.place = _place(self._options)
-        self._link = _Link(self, take_over=take_over)
+        self._link = _Link(self, claim)
         self.engine = sqlalchemy.create_engine(
             "postgresql+psycopg://",
             creator=self._link.take,
@@ -175,15 +184,15 @@ class _Link:
 
     Args:
         server: Where to.
-        take_over: Whether the first connection ends that of another hub.
+        claim: How the first connection becomes the one that writes; those after a loss wait.
 
     Attributes:
         ready: Called when there is a connection again.
     """
 
-    def __init__(self, server: PostgresServer, *, take_over: bool) -> None:
+    def __init__(self, server: PostgresServer, claim: Claim) -> None:
         self._server = server
-        self._take_over = take_over
+        self._claims = claim
         self._first = True
         self.ready: Callable[[], None] = _nobody
         self._lock = threading.Lock()
@@ -198,7 +207,8 @@ class _Link:
         """A connection that may write; called by SQLAlchemy where it needs one."""
         if self._first:
             raw = self._make()
-            self._first = self._take_over = False
+            self._first = False
+            self._claims = "nothing" if self._claims == "nothing" else "soon"
             return raw
         with self._lock:
             raw, self._ready = self._ready, None
@@ -247,18 +257,18 @@ class _Link:
                 raw.close()
                 raise
         except psycopg.Error as error:
-            code, why = _told(error)
-            if code.startswith(("28", "3D", "3F", "42")):  # the password, the database, a right
-                raise StateError(f"{self._server.place}: the server refuses ({why}). Look at KEDGE_DATABASE.") from error
-            raise Unavailable(f"{self._server.place}: cannot be reached ({why}).") from error
+            why = _told(error)[1]
+            raise Unavailable(f"{self._server.place}: cannot be reached ({why}). Look at it, and at KEDGE_DATABASE.") from error
         return raw
 
     def _claim(self, raw: Any) -> None:
         """Be the one that writes. Only then is it certain that nothing given to the connection before is still to come."""
         waited = 0.0
+        if self._claims == "nothing":
+            return
         while not raw.execute(f"SELECT pg_try_advisory_lock({_WRITER}, {_LOCK_KEY})").fetchone()[0]:
             holder = raw.execute(_HOLDER).fetchone()
-            if holder is not None and (self._take_over or holder == self._last):
+            if holder is not None and (self._claims == "now" or holder == self._last):
                 raw.execute("SELECT pg_terminate_backend(%s)", [holder[0]])
             if waited >= _CLAIM_SECONDS:
                 raise Unavailable(
@@ -291,12 +301,13 @@ def _read(url: str) -> dict[str, Any]:
         raise StateError("KEDGE_DATABASE: must begin with postgresql://, such as postgresql://user:password@host:5432/kedge.")
     try:
         told = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.Error as error:
-        # Without its text, which quotes what may be the password.
-        raise StateError(
+    except psycopg.Error:
+        told = None
+    if told is None or not re.fullmatch(r"[0-9,]*", str(told.get("port", ""))):
+        raise StateError(  # without the library's words, which quote what may be the password
             "KEDGE_DATABASE: cannot be read as postgresql://user:password@host:5432/database?option=value. In names and "
             "passwords write special characters as %40 for @, %2F for /, %3A for :, %25 for %."
-        ) from error.with_traceback(None)
+        )
     found = _DEFAULTS | {key: value for key, value in told.items() if value is not None}
     if "," in str(found.get("host", "")) and "target_session_attrs" not in found:
         found["target_session_attrs"] = "read-write"  # of several servers the one that may be written to
