@@ -53,32 +53,33 @@ def _line(config: pytest.Config, category: str, report: pytest.TestReport) -> st
 
 
 @pytest.fixture(scope="session")
-def _databases() -> Iterator[postgresql.Databases]:
+def databases() -> Iterator[postgresql.Databases]:
+    """Those of this session's server."""
     postgresql.skip_where_missing()
     with postgresql.server() as made:
         yield postgresql.Databases(made)
 
 
 @pytest.fixture
-def postgres_url(_databases: postgresql.Databases) -> Iterator[str]:
+def postgres_url(databases: postgresql.Databases) -> Iterator[str]:
     """The address of a database without rows."""
-    name = _databases.take()
-    yield _databases.url(name)
-    _databases.give(name)
+    name = databases.take()
+    yield databases.url(name)
+    databases.give(name)
 
 
 @pytest.fixture
-def new_postgres(_databases: postgresql.Databases) -> Iterator[Callable[..., str]]:
+def new_postgres(databases: postgresql.Databases) -> Iterator[Callable[..., str]]:
     """Makes databases without tables, with options of CREATE DATABASE; says their addresses."""
     made: list[str] = []
 
     def new(options: LiteralString = "") -> str:
-        made.append(_databases.new(options))
-        return _databases.url(made[-1])
+        made.append(databases.new(options))
+        return databases.url(made[-1])
 
     yield new
     for name in made:
-        _databases.drop(name)
+        databases.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -87,15 +88,15 @@ def either_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     if request.param == "sqlite":
         yield lambda folder: open_sqlite(folder / "history.db")
         return
-    databases: postgresql.Databases = request.getfixturevalue("_databases")
+    found: postgresql.Databases = request.getfixturevalue("databases")
     taken: dict[Path, str] = {}
 
     def opened(folder: Path) -> Database:
         if folder not in taken:
-            taken[folder] = databases.take()
-        return open_postgres(databases.url(taken[folder]))
+            taken[folder] = found.take()
+        return open_postgres(found.url(taken[folder]))
 
     monkeypatch.setattr(runs, "open_history", opened)
     yield opened
     for name in taken.values():
-        databases.give(name)
+        found.give(name)

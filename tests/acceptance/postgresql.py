@@ -115,6 +115,10 @@ class Server:
                 self._process.wait(0.05)
         raise TimeoutError(f"the server does not answer: {(self.folder / 'log').read_text()}")
 
+    def promote(self) -> None:
+        """Let a standby take the place of its primary, and wait until it has."""
+        self.call("pg_ctl", "promote", "-w", "-D", str(self.data))
+
     def kill(self) -> None:
         """End it and all of its processes as a power cut does, without a word to anyone."""
         if self._process is not None:
@@ -140,6 +144,20 @@ def server(*settings: str) -> Generator[Server]:
     made = Server(folder, settings)
     try:
         made.make()
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def standby(primary: Server) -> Generator[Server]:
+    """Another server that follows one, and may take its place."""
+    folder = Path(tempfile.mkdtemp(prefix="kedge-pg-"))
+    made = Server(folder, ["hot_standby=on"])
+    try:
+        made.call("pg_basebackup", "-h", str(primary.folder), "-U", USER, "-D", str(made.data), "-R", "--no-sync", "-c", "fast")
         made.start()
         yield made
     finally:

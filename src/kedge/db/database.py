@@ -60,6 +60,14 @@ class Server(Protocol):
         """Call this, from any thread, when there is a connection again."""
         ...
 
+    def heard(self, connection: Connection) -> int | None:
+        """Listen to what the server says although nothing was asked; what can be waited on for that, or ``None``.
+
+        Raises:
+            DBAPIError: The server is gone.
+        """
+        ...
+
     def is_lost(self, error: DBAPIError) -> bool:
         """Whether the connection cannot be used any more."""
         ...
@@ -96,6 +104,8 @@ class Database:
         self.losses = Counter()
         self._at_once = False
         self._on_return: Callable[[], None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._heard: int | None = None
         with self._explained():
             self._connection = self._engine.connect()
         try:
@@ -111,6 +121,11 @@ class Database:
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._server.dialect
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the connection is lost, and not made anew yet."""
+        return self._connection.invalidated
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[Connection]:
@@ -158,8 +173,9 @@ class Database:
 
         What was written last may then be there or not: a commit whose answer was lost, a replica that had not got all of it.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._on_return = on_return
+        self._listen()
 
         def ready() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -170,6 +186,7 @@ class Database:
     def close(self) -> None:
         """Close the connection; harmless when done twice."""
         self._server.close()
+        self._listen_no_more()
         self._connection.close()
         self._engine.dispose()
 
@@ -187,16 +204,35 @@ class Database:
             fresh = self._engine.connect()
             self._connection.close()
             self._connection = fresh
+            self._listen()
             if self._on_return is not None:
                 self._on_return()
 
     def _lose(self) -> None:
         """The connection is of no use any more: begin to look for another one."""
+        self._listen_no_more()
         if not self._connection.invalidated:
             self._connection.invalidate()
         self.losses.add()
         with contextlib.suppress(Unavailable):
             self._renew()
+
+    def _listen(self) -> None:
+        """Hear when the server goes away, also while nothing is asked of it."""
+        if self._loop is not None and (number := self._server.heard(self._connection)) is not None:
+            self._heard = number
+            self._loop.add_reader(number, self._hear)
+
+    def _listen_no_more(self) -> None:
+        if self._loop is not None and self._heard is not None:
+            self._loop.remove_reader(self._heard)
+            self._heard = None
+
+    def _hear(self) -> None:
+        try:
+            self._server.heard(self._connection)
+        except DBAPIError:
+            self._lose()
 
     @contextlib.contextmanager
     def _explained(self) -> Generator[None]:

@@ -151,6 +151,20 @@ class PostgresServer:
         """Call this, from the thread that connects, when there is a connection again."""
         self._link.ready = call
 
+    def heard(self, connection: Connection) -> int | None:
+        """The number of the socket, once what has come was read.
+
+        Raises:
+            DBAPIError: It was closed by the server.
+        """
+        raw: Any = connection.connection.driver_connection
+        psycopg = _driver()
+        try:
+            raw.pgconn.consume_input()
+        except psycopg.Error as error:
+            raise DBAPIError.instance(None, None, error, psycopg.Error, True, True, connection.dialect) from error
+        return raw.fileno()
+
     def is_lost(self, error: DBAPIError) -> bool:
         """Whether the connection cannot be used any more."""
         return error.connection_invalidated or _told(error.orig)[0].startswith(_ENDED)

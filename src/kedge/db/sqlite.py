@@ -96,6 +96,10 @@ class SqliteFile:
     def on_ready(self, call: Callable[[], None]) -> None:
         """A file does not go away."""
 
+    def heard(self, connection: Connection) -> int | None:
+        """A file says nothing."""
+        del connection
+
     def is_lost(self, error: DBAPIError) -> bool:
         """A file does not go away."""
         del error
