@@ -108,6 +108,9 @@ class Settings:
             (``KEDGE_TRUSTED_PROXY``; default nobody's).
         trusted_proxy_secret: What that proxy sends as ``X-Kedge-Proxy-Secret`` (``KEDGE_TRUSTED_PROXY_SECRET``). Given with
             addresses, both must fit.
+        lease: Name of the Lease by which several hubs of a cluster decide which of them works (``KEDGE_LEASE``; default: there is
+            one hub).
+        pod_name: Of the Pod in which the hub runs (``KEDGE_POD_NAME``).
         database: Where the history is kept: ``postgresql://user:password@host/database``; ``""`` for a file in `home`
             (``KEDGE_DATABASE``).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
@@ -141,6 +144,8 @@ class Settings:
     callers: str = ""
     trusted_proxy: str = ""
     trusted_proxy_secret: str = field(default="", repr=False)
+    lease: str = ""
+    pod_name: str = ""
     database: str = field(default="", repr=False)  # it may hold a password
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
@@ -192,6 +197,8 @@ class Settings:
             callers=_choice(env, "KEDGE_CALLERS", ("", "cluster", "owner")),
             trusted_proxy=env.get("KEDGE_TRUSTED_PROXY", ""),
             trusted_proxy_secret=env.get("KEDGE_TRUSTED_PROXY_SECRET", ""),
+            lease=env.get("KEDGE_LEASE", ""),
+            pod_name=env.get("KEDGE_POD_NAME", ""),
             database=env.get("KEDGE_DATABASE", ""),
             environ={name: value for name, value in env.items() if name != "KEDGE_DATABASE"},
         )

@@ -86,6 +86,25 @@ def serve(settings: Settings, place: Place) -> None:
     run_until_told(settings, hub(settings, place))
 
 
+def migrate(settings: Settings) -> str:
+    """Bring the history to the version of this code, as nobody else uses it.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        StateError: A newer version wrote it, or a hub uses it.
+        Unavailable: It cannot be reached.
+    """
+    home = Home.acquire(settings.home, __version__)
+    try:
+        database = pipelines.open_history(settings, home.path / "history.db")
+        database.close()
+        return database.place
+    finally:
+        home.release()
+
+
 @asynccontextmanager
 async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Future[None]"]:
     """Start a hub; it runs until the block is left.
@@ -102,7 +121,8 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
             async with HttpClient(place.access) as client:
                 await _check_cluster(client)
                 for kind in pipelines.KINDS:
-                    await _ensure(client, kind)
+                    # In a Pod it is for kedge install to define it: the hub has no right beyond its namespaces.
+                    await (_look(client, kind, settings) if place.kubeconfig is None else _ensure(client, kind, settings))
                 async with _parts(settings, (home, place), listeners, client) as failed:
                     yield failed
         finally:
@@ -234,7 +254,7 @@ async def _check_cluster(client: HttpClient) -> None:
         )
 
 
-async def _ensure(client: HttpClient, kind: Kind) -> None:
+async def _ensure(client: HttpClient, kind: Kind, settings: Settings) -> None:
     """See that the cluster serves a kind of ours, and let it do so where we may.
 
     Raises:
@@ -245,7 +265,7 @@ async def _ensure(client: HttpClient, kind: Kind) -> None:
     try:
         found = await client.get(CRD, name)
     except Forbidden:
-        await _look(client, kind)
+        await _look(client, kind, settings)
         return
     except NotFound:
         try:
@@ -270,9 +290,10 @@ async def _ensure(client: HttpClient, kind: Kind) -> None:
             found = await client.get(CRD, name)
 
 
-async def _look(client: HttpClient, kind: Kind) -> None:
+async def _look(client: HttpClient, kind: Kind, settings: Settings) -> None:
+    place = (settings.watch_namespaces or (client.namespace,))[0]
     try:
-        await client.list(kind, client.namespace, limit=1)
+        await client.list(kind, None if place == ALL else place, limit=1)
     except NotFound as error:
         raise StateError(f"the cluster does not serve {kind.resource}. Run `kedge install` as an administrator.") from error
 

@@ -176,6 +176,18 @@ class HttpClient:
         path = kind.path(namespace, name, subresource)
         return await self._request("PATCH", path, body=patch, content_type=_PATCH_TYPES[type])
 
+    async def apply(self, kind: Kind, obj: Obj, *, manager: str) -> Obj:
+        """Make an object as it shall be, on the server's side: what was applied before and is not in it now goes away.
+
+        Args:
+            kind: The kind.
+            obj: The object.
+            manager: Whose fields these are from now on, also where somebody else had set them.
+        """
+        path = kind.path(_namespace(kind, obj), obj["metadata"]["name"])
+        query = {"fieldManager": manager, "force": "true"}
+        return await self._request("PATCH", path, query=query, body=obj, content_type="application/apply-patch+yaml")
+
     async def delete(
         self,
         kind: Kind,

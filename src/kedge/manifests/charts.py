@@ -1,0 +1,155 @@
+"""The same objects as files: a Helm chart and a kustomize base.
+
+A chart has the structure that the options gave it (how many hubs, which database, whose Runs); what it leaves open is in its
+``values.yaml``: the image, addresses, names of Secrets, variables and resources, and the release's namespace.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from kedge.kube.kinds import Kind, Obj
+from kedge.manifests import hub
+from kedge.manifests.options import Options
+
+# An "@" begins no plain scalar of YAML, so what stands alone is written in quotes.
+_NAMESPACE, _VARIABLES, _RESOURCES = "@namespace@", "@variables@", "@resources@"
+_KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
+_ABOUT = {
+    "image": "Kedge's image, as nodes pull it; it also stages the files of steps.",
+    "artifacts": "Where artifacts go: s3://bucket/prefix, gs://… or az://….",
+    "artifactsSecret": "The Secret whose keys, such as AWS_ACCESS_KEY_ID, the hub gets as variables.",
+    "databaseSecret": "The Secret whose key url is PostgreSQL's address.",
+    "serviceAccount": "The service account as which the hub runs.",
+    "replicas": "Hubs: one works, the others stand by.",
+    "storage": "Size of the claim for the history.",
+}
+_VARIABLES_TEMPLATE = """\
+{indent}{{{{- range $name, $value := .Values.env }}}}
+{indent}- name: {{{{ $name }}}}
+{indent}  value: {{{{ $value | quote }}}}
+{indent}{{{{- end }}}}
+"""
+
+
+def kustomize(objects: Sequence[Obj]) -> dict[str, str]:
+    """A kustomize base: the text of each file by its name."""
+    files = {_file(obj): _yaml(obj) for obj in objects}
+    listed = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(files)}
+    return {"kustomization.yaml": _yaml(listed), **files}
+
+
+def helm(options: Options, served: Iterable[Kind]) -> dict[str, str]:
+    """A Helm chart: the text of each file by its name."""
+    values = _values(options)
+    marked = {name: _mark(name) for name in values if name != "replicas"}
+    names = tuple(_NAMESPACE if name == options.namespace else name for name in options.watched)
+    generic = replace(
+        options,
+        namespace=_NAMESPACE,
+        namespaces=options.namespaces if options.everywhere else names,
+        image=marked["image"],
+        artifacts=marked["artifacts"],
+        artifacts_secret=marked.get("artifactsSecret", ""),
+        database_secret=marked.get("databaseSecret", ""),
+        service_account=marked.get("serviceAccount", ""),
+        storage=marked.get("storage", options.storage),
+        env={_VARIABLES: _VARIABLES},
+    )
+    objects = hub.objects(generic, served)
+    resources = _container(objects)["resources"]
+    _container(objects)["resources"] = _RESOURCES
+    chart = {"apiVersion": "v2", "name": hub.NAME, "type": "application", "version": _semantic(options.version)}
+    chart |= {"appVersion": options.version, "description": "Kedge: Kubeflow's APIs in one Deployment."}
+    files = {"Chart.yaml": _yaml(chart), "values.yaml": _values_text(values, options, resources)}
+    for obj in objects:
+        files[f"templates/{_file(obj).replace(_NAMESPACE, 'own')}"] = _template(obj, values)
+    return files
+
+
+def _values(options: Options) -> dict[str, Any]:
+    """What a chart leaves open, with what was given for it."""
+    found: dict[str, Any] = {"image": options.image, "artifacts": options.artifacts}
+    if options.artifacts_secret:
+        found["artifactsSecret"] = options.artifacts_secret
+    if options.database_secret:
+        found["databaseSecret"] = options.database_secret
+    else:
+        found["storage"] = options.storage
+    if options.service_account:
+        found["serviceAccount"] = options.service_account
+    if options.elects:
+        found["replicas"] = options.replicas
+    return found
+
+
+def _values_text(values: Mapping[str, Any], options: Options, resources: Obj) -> str:
+    lines = [f"# {_ABOUT[name]}\n{_yaml({name: value})}" for name, value in values.items()]
+    lines.append(f"# More variables of the hub.\n{_yaml({'env': dict(options.env)})}")
+    lines.append(f"# What the hub's container is given.\n{_yaml({'resources': resources})}")
+    return "\n".join(lines)
+
+
+def _template(obj: Obj, values: Mapping[str, Any]) -> str:
+    meta = dict(obj["metadata"])
+    annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name != hub.OPTIONS_ANNOTATION}
+    if obj["kind"] in _KEPT:
+        annotations["helm.sh/resource-policy"] = "keep"  # deleting it would delete data
+    meta.pop("annotations", None)
+    meta["labels"] = {**meta.get("labels", {}), "app.kubernetes.io/managed-by": "@managed-by@"}
+    text = _yaml({**obj, "metadata": {**meta, **({"annotations": annotations} if annotations else {})}})
+    text = re.sub(r"\{\{|\}\}", lambda found: f'{{{{ "{found[0]}" }}}}', text)
+    text = re.sub(rf"^( *)- name: '{_VARIABLES}'\n +value: '{_VARIABLES}'\n", _variables, text, flags=re.MULTILINE)
+    text = re.sub(rf"^( *)resources: '{_RESOURCES}'\n", _resources, text, flags=re.MULTILINE)
+    if "replicas" in values and obj["kind"] == "Deployment":
+        text = re.sub(r"^  replicas: \d+$", "  replicas: {{ .Values.replicas }}", text, flags=re.MULTILINE)
+    text = text.replace(_NAMESPACE, "{{ .Release.Namespace }}").replace("@managed-by@", "{{ .Release.Service }}")
+    for name in values:
+        text = text.replace(_mark(name), f'{{{{ required "{name} is required" .Values.{name} }}}}')
+    return text
+
+
+def _variables(found: re.Match[str]) -> str:
+    return _VARIABLES_TEMPLATE.format(indent=found[1])
+
+
+def _resources(found: re.Match[str]) -> str:
+    return f"{found[1]}resources:\n{found[1]}  {{{{- toYaml .Values.resources | nindent {len(found[1]) + 2} }}}}\n"
+
+
+def _mark(name: str) -> str:
+    return f"@{name}@"
+
+
+def _container(objects: Sequence[Obj]) -> Obj:
+    (deployment,) = (obj for obj in objects if obj["kind"] == "Deployment")
+    container: Obj = deployment["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def _file(obj: Obj) -> str:
+    meta = obj["metadata"]
+    place = f"-{meta['namespace']}" if obj["kind"] in {"Role", "RoleBinding", "ServiceAccount"} else ""
+    return f"{obj['kind'].lower()}-{meta['name']}{place}.yaml"
+
+
+def _semantic(version: str) -> str:
+    """A version as Helm wants it.
+
+    Examples:
+        >>> _semantic("0.1"), _semantic("1.2.0rc1")
+        ('0.1.0', '1.2.0-rc1')
+    """
+    found = re.match(r"(\d+)\.?(\d+)?\.?(\d+)?[.-]?(.*)", version)
+    if found is None:
+        return f"0.0.0-{json.dumps(version)[1:-1]}"
+    return ".".join(part or "0" for part in found.group(1, 2, 3)) + (f"-{found[4]}" if found[4] else "")
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, width=1000, allow_unicode=True)
+    return text
