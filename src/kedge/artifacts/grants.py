@@ -26,7 +26,8 @@ class Grants:
         projects: Where project code lies on this machine.
         transfers: Makes addresses in object stores.
         unseen: Whether something lies at a place of this machine that steps do not see.
-        archives: Where project code lies in an object store, by its digest; ``None`` where steps run on this machine.
+        archives: Where project code lies in an object store, by its digest and namespace; ``None`` where steps run on this
+            machine.
     """
 
     def __init__(
@@ -34,20 +35,23 @@ class Grants:
         projects: Projects,
         transfers: Transfers,
         unseen: Callable[[Path], bool],
-        archives: Callable[[str], str] | None = None,
+        archives: Callable[[str, str], str] | None = None,
     ) -> None:
         self._projects = projects
         self._archives = archives
         self._transfers = transfers
         self._unseen = unseen
 
-    async def of(self, executor_input: Mapping[str, Any], project: str, digests: Mapping[str, str]) -> dict[str, Any]:
+    async def of(
+        self, executor_input: Mapping[str, Any], project: str, digests: Mapping[str, str], namespace: str
+    ) -> dict[str, Any]:
         """Make the grants of an executor input.
 
         Args:
             executor_input: Kubeflow's, with the address of every artifact.
             project: Digest of the project code, or ``""``.
             digests: What is known to lie at inputs' addresses; empty for what may never have been written.
+            namespace: Of the step.
 
         Returns:
             ``{"inputs": {name: [grant]}, "outputs": …, "project": grant or None}``.
@@ -58,7 +62,7 @@ class Grants:
         return {
             "inputs": await self._side(executor_input, "inputs", digests),
             "outputs": await self._side(executor_input, "outputs", {}),
-            "project": await self._project(project) if project else None,
+            "project": await self._project(project, namespace) if project else None,
         }
 
     def in_place(self, executor_input: Mapping[str, Any], project: str) -> dict[str, Any] | None:
@@ -80,10 +84,10 @@ class Grants:
                 return None
         return made
 
-    async def _project(self, digest: str) -> Grant:
+    async def _project(self, digest: str, namespace: str) -> Grant:
         if self._archives is None:
             return self._unpacked(digest)
-        return await self._transfers.read(self._archives(digest), File())
+        return await self._transfers.read(self._archives(digest, namespace), File())
 
     def _unpacked(self, digest: str) -> Grant:
         return {"path": str(self._projects.path(digest))}
@@ -161,6 +165,14 @@ def own(executor_input: Mapping[str, Any], side: Side, uri: str) -> None:
         if any(uri.startswith(prefix) for prefix in below):
             return
     raise Forbidden(f"{uri} is none of this step's {side}. A Pod moves only its own files.")
+
+
+def addresses(executor_input: Mapping[str, Any]) -> Iterator[str]:
+    """The address of every artifact that a step reads or makes."""
+    sides: tuple[Side, Side] = ("inputs", "outputs")
+    for side in sides:
+        for listed in _artifacts(executor_input, side).values():
+            yield from (one["uri"] for one in listed)
 
 
 def _artifacts(executor_input: Mapping[str, Any], side: Side) -> dict[str, list[Mapping[str, Any]]]:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from kedge.artifacts.grants import give_outputs, own
+from kedge.artifacts.grants import addresses, give_outputs, own
 from kedge.artifacts.store import ArtifactStore
 from kedge.artifacts.transfers import File
 from kedge.client.status import to_status
@@ -245,15 +245,15 @@ class _Desk:
 
     async def _begin(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Begin)
-        assignment = await self._backend.begin(pod.uid)
-        made = await self._store.grants.of(assignment.executor_input, assignment.project, assignment.digests)
+        assignment = await self._assigned(pod)
+        made = await self._store.grants.of(assignment.executor_input, assignment.project, assignment.digests, pod.namespace)
         if said.user > 0:
             await asyncio.to_thread(give_outputs, made, said.user)
         return {"executorInput": assignment.executor_input, "grants": made}
 
     async def _transfers(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Move)
-        own((await self._backend.begin(pod.uid)).executor_input, said.side, said.uri)
+        own((await self._assigned(pod, said.uri)).executor_input, said.side, said.uri)
         if len(said.files) > MAX_FILES:
             raise BadRequest(f"addresses of {len(said.files)} files were asked for at once; ask for {MAX_FILES} at most.")
         make = self._store.transfers.read if said.side == "inputs" else self._store.transfers.write
@@ -261,14 +261,22 @@ class _Desk:
 
     async def _listing(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _List)
-        own((await self._backend.begin(pod.uid)).executor_input, "inputs", said.uri)
+        own((await self._assigned(pod, said.uri)).executor_input, "inputs", said.uri)
         return {"files": [{"path": file.path, "size": file.size} for file in await self._store.files(said.uri)]}
 
     async def _complete(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Complete)
-        own((await self._backend.begin(pod.uid)).executor_input, "outputs", said.uri)
+        own((await self._assigned(pod, said.uri)).executor_input, "outputs", said.uri)
         await self._store.transfers.complete(said.uri, said.file, said.etags)
         return {"completed": True}
+
+    async def _assigned(self, pod: PodIdentity, *more: str) -> Assignment:
+        """What a Pod is to do, and nothing of another namespace, wherever the addresses come from."""
+        assignment = await self._backend.begin(pod.uid)
+        for uri in (*addresses(assignment.executor_input), *more):
+            if fault := self._store.place_fault(uri, pod.namespace):
+                raise Invalid(f"{fault}.")
+        return assignment
 
     async def _metrics(self, request: Request) -> dict[str, Any]:
         pod, said = await self._admitted(request, _Metrics)
@@ -281,6 +289,8 @@ class _Desk:
         pod, said = await self._admitted(request, _Commit)
         for name, listed in said.outputs.artifacts.items():
             for artifact in listed:
+                if fault := self._store.place_fault(artifact.uri, pod.namespace):
+                    raise Invalid(f"output {name!r}: {fault}.")
                 if fault := await self._store.check(artifact.uri, artifact.digest, artifact.size):
                     raise Invalid(f"output {name!r}: {fault}.")
         await self._backend.commit(pod.uid, said.outputs)

@@ -17,6 +17,7 @@ from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST, Content
 from kedge.artifacts.grants import Grants, not_here
 from kedge.artifacts.projects import Projects
 from kedge.artifacts.remote import Remote
+from kedge.artifacts.territories import Territories
 from kedge.artifacts.transfers import Transfers
 from kedge.artifacts.uris import REMOTE_SCHEMES, join_path, local_path, scheme, within
 from kedge.errors import Invalid, NotFound, Unavailable
@@ -35,7 +36,8 @@ class ArtifactStore:
         environ: Where the credentials of object stores are.
         clock: For the time of signatures.
         here: Whether steps run on this machine and see its folders. Where they do not, as on a cluster, no folder is a store:
-            what lies on this machine is neither granted nor read, whatever an address says.
+            what lies on this machine is neither granted nor read, whatever an address says; and each namespace has a place of
+            its own below the root (`kedge.artifacts.territories`).
 
     Attributes:
         grants: Makes the grants of steps.
@@ -57,16 +59,27 @@ class ArtifactStore:
         self.projects = Projects(projects)
         self._scratch = folder.with_name("scratch")
         self.root = root.rstrip("/") or self.folder.absolute().as_uri()
+        self._territories = Territories(self.root, divided=not here)
         self._remote = Remote(environ or {}, clock or SystemClock())
         self.transfers = Transfers(self._remote)
         self.grants = Grants(self.projects, self.transfers, self._unseen, None if here else self._archive)
 
-    async def check_root(self, uri: str) -> None:
-        """Make sure that runs can write below an address.
+    def root_of(self, namespace: str) -> str:
+        """The address below which a namespace's artifacts go."""
+        return self._territories.root(namespace)
+
+    def place_fault(self, uri: str, namespace: str) -> str:
+        """Why an address is none that a namespace may use, or ``""``."""
+        return self._territories.fault(uri, namespace)
+
+    async def check_root(self, uri: str, namespace: str) -> None:
+        """Make sure that runs of a namespace can write below an address.
 
         Raises:
             Invalid: They cannot; says why, and what to do.
         """
+        if fault := self.place_fault(uri, namespace):
+            raise Invalid(f"pipeline root {uri!r}: {fault}. Leave it out, or choose another.")
         path = self._place(uri)
         if path is not None:
             if self._hidden(path):
@@ -166,29 +179,32 @@ class ArtifactStore:
             return str(error).rstrip(".")
         return content.check(path, digest, size) if path is not None else ""
 
-    async def keep_project(self, digest: str, archive: str) -> str:
+    async def keep_project(self, digest: str, archive: str, namespace: str) -> str:
         """Unpack project code unless it is there, and return its address.
 
         Args:
             digest: SHA-256 of the archive, in hex.
             archive: A zip in base64.
+            namespace: Of the run.
 
         Raises:
             PipelineError: The archive is damaged or too large, or a member of it leaves its folder.
         """
         path = self.projects.path(digest)
-        if not path.is_dir():
-            await asyncio.to_thread(self.projects.keep, digest, archive)
         if self._steps_are_here:
+            if not path.is_dir():
+                await asyncio.to_thread(self.projects.keep, digest, archive)
             return path.as_uri()
-        uri = self._archive(digest)
+        uri = self._archive(digest, namespace)
         if not await self.exists(uri):
-            await self._remote.write(uri, await asyncio.to_thread(self.projects.archive, digest, archive))
+            content = await asyncio.to_thread(self.projects.archive, digest, archive)
+            await asyncio.to_thread(self.projects.keep, digest, archive)
+            await self._remote.write(uri, content)
         return uri
 
-    def _archive(self, digest: str) -> str:
-        """Where a project lies for steps of other machines."""
-        return f"{self.root}/projects/{self.projects.path(digest).name}.zip"
+    def _archive(self, digest: str, namespace: str) -> str:
+        """Where a project lies for steps of other machines; a namespace's own, so that none runs what another has put there."""
+        return f"{self.root_of(namespace)}/.projects/{self.projects.path(digest).name}.zip"
 
     def _place(self, uri: str) -> Path | None:
         """Where an address leads on this machine; ``None`` for addresses elsewhere.

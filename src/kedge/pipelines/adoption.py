@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from kedge.errors import PipelineError
+from kedge.errors import NotFound, PipelineError
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.pipelines import documents, ir
@@ -95,14 +95,16 @@ class Registrar:
             return known, self._history.spec(known.spec_digest) or spec
         now = self._clock.now()
         name = spec.name or metadata["name"]
-        root = asked.get("pipelineRoot") or spec.pipeline.get("defaultPipelineRoot") or self._artifacts.root
+        root = asked.get("pipelineRoot") or spec.pipeline.get("defaultPipelineRoot") or self._artifacts.root_of(namespace)
+        if fault := self._artifacts.place_fault(root, namespace):
+            raise PipelineError(f"pipeline root {root!r}: {fault}. Leave it out, or choose another.")
         record = RunRecord(
             id=metadata["uid"],
             namespace=namespace,
             name=metadata["name"],
             display_name=asked.get("displayName") or metadata["name"],
             description=asked.get("description") or "",
-            experiment_id=asked.get("experimentId") or self._catalog.default_experiment(namespace).id,
+            experiment_id=self._experiment(asked.get("experimentId"), namespace),
             pipeline_id=asked.get("pipelineId"),
             pipeline_version_id=asked.get("pipelineVersionId"),
             recurring_run_id=asked.get("recurringRunId"),
@@ -116,6 +118,18 @@ class Registrar:
             scheduled_at=parse_timestamp(asked["scheduledAt"]) if asked.get("scheduledAt") else None,
         )
         return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
+
+    def _experiment(self, experiment_id: str | None, namespace: str) -> str:
+        """The experiment of a run: its namespace's own, since whoever may make a Run may name any."""
+        if not experiment_id:
+            return self._catalog.default_experiment(namespace).id
+        try:
+            found = self._catalog.experiment(experiment_id)
+        except NotFound:
+            found = None
+        if found is None or found.namespace != namespace:
+            raise PipelineError(f"experimentId: there is no experiment {experiment_id!r} in namespace {namespace!r}.")
+        return found.id
 
 
 def _asked_at(metadata: Obj, now: datetime) -> datetime:

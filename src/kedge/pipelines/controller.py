@@ -137,6 +137,7 @@ class RunController:
             final_status_complete=limits.final_status_complete,
             cache_ttl=limits.cache_ttl,
             grants=self._tools.artifacts.grants_in_place,
+            place_fault=self._tools.artifacts.place_fault,
         )
         self._background.start(self._timers.run())
         self._background.start(self._pods.run())

@@ -50,7 +50,12 @@ _tries = select(attempts.c.task_id, attempts.c.attempt).where(attempts.c.run_id 
 _left = (
     select(artifacts)
     .join(task_artifacts, task_artifacts.c.artifact_id == artifacts.c.artifact_id)
-    .where(task_artifacts.c.run_id == bindparam("run"), artifacts.c.run_id.is_(None), artifacts.c.task_id.is_not(None))
+    .where(
+        task_artifacts.c.run_id == bindparam("run"),
+        artifacts.c.run_id.is_(None),
+        artifacts.c.task_id.is_not(None),
+        artifacts.c.namespace == bindparam("namespace"),
+    )
     .distinct()
 )
 _other_user = (
@@ -370,7 +375,7 @@ class _Planner:
     def _take_along(self, plan: _Plan) -> None:
         """Add what earlier deletions left for this run's sake, and nobody else uses."""
         run = self._run.id
-        for row in self._connection.execute(_left, {"run": run}).mappings().all():
+        for row in self._connection.execute(_left, {"run": run, "namespace": self._run.namespace}).mappings().all():
             record = rows.read_artifact(row)
             if self._connection.execute(_other_user, {"artifact": record.id, "run": run}).first() is not None:
                 continue

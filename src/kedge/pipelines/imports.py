@@ -93,6 +93,8 @@ class Imports:
         if namespace is not None:
             bundle = _into(bundle, namespace)
         for each in bundle.artifacts:
+            if fault := self._artifacts.place_fault(each.artifact.uri, bundle.run.namespace):
+                raise BadRequest(f"artifact {each.id!r}: {fault}. The file cannot be taken in here.")
             known = self._history.artifact(each.id)
             if known is not None and known.namespace != bundle.run.namespace:
                 raise BadRequest(f"artifact {each.id!r} belongs to another namespace here. Delete it there first.")
@@ -108,7 +110,9 @@ class Imports:
 
     async def _take(self, bundle: Bundle, reader: "_Members") -> RunRecord:
         here = {each: found for each in (one.artifact for one in bundle.stored) if (found := self._history.artifact(each))}
-        moved = _Moved(bundle, self._artifacts.root, {each: record.artifact.uri for each, record in here.items()})
+        moved = _Moved(
+            bundle, self._artifacts.root_of(bundle.run.namespace), {each: record.artifact.uri for each, record in here.items()}
+        )
         await self._deletions.cleared(f"{moved.run.pipeline_root}/{bundle.run.id}")
         self._deletions.expect(moved.written)
         try:

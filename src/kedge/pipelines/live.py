@@ -83,6 +83,7 @@ class LiveRun:
         self.broken = False
         self._history = history
         self._cache_ttl = surroundings.cache_ttl
+        self._place_fault = surroundings.place_fault
         info = record.info(infra_retries=infra_retries, project_digest=str(spec.project.get("digest", "")))
         info = replace(info, final_status_complete=surroundings.final_status_complete)
         tasks, attempts = history.tasks(record.id), history.attempts(record.id)
@@ -271,6 +272,10 @@ class LiveRun:
 
     def _import(self, instruction: ImportArtifact, now: datetime, changes: Changes) -> Event:
         wanted, record = instruction.artifact, self.record
+        if fault := self._place_fault(wanted.uri, record.namespace):
+            return StepFailed(
+                now, instruction.task, instruction.attempt, Failure("user", "ImportForbidden", f"{fault}.", final=True)
+            )
         found = None if instruction.reimport else self._known(wanted, changes)
         if found is None:
             made = derived_id(record.id, instruction.task, instruction.attempt, wanted.name)

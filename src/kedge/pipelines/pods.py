@@ -174,7 +174,7 @@ class StepPods:
         if not project:
             return code.documents(live.pipeline, None, live.steps.kfp_runtime)
         digest = str(project.get("digest", ""))
-        uri = await self._artifacts.keep_project(digest, str(project.get("archive", "")))
+        uri = await self._artifacts.keep_project(digest, str(project.get("archive", "")), live.record.namespace)
         return code.documents(live.pipeline, {"digest": digest, "uri": uri}, live.steps.kfp_runtime)
 
     async def _keep(self, config_map: Obj) -> bool:

@@ -150,6 +150,8 @@ class Exports:
         artifacts = [each for each in found if each is not None]
         stored: list[Stored] = []
         for each in artifacts:
+            if self._artifacts.place_fault(each.artifact.uri, record.namespace):
+                continue
             if each.artifact.digest and await self._artifacts.exists(each.artifact.uri):
                 is_folder = await self._artifacts.exists(each.artifact.uri + MANIFEST_SUFFIX)
                 files = len(await self._artifacts.files(each.artifact.uri)) if is_folder else None

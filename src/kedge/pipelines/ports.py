@@ -38,8 +38,16 @@ class Artifacts(Protocol):
         """Address of the default store, such as ``file:///home/me/.local/share/kedge/artifacts``."""
         ...
 
-    async def check_root(self, uri: str) -> None:
-        """Raise `errors.KedgeError` when runs cannot write below an address, saying why."""
+    def root_of(self, namespace: str) -> str:
+        """The address below which a namespace's artifacts go."""
+        ...
+
+    def place_fault(self, uri: str, namespace: str) -> str:
+        """Why an address is none that a namespace may use, or ``""``."""
+        ...
+
+    async def check_root(self, uri: str, namespace: str) -> None:
+        """Raise `errors.KedgeError` when runs of a namespace cannot write below an address, saying why."""
         ...
 
     async def exists(self, uri: str) -> bool:
@@ -58,7 +66,7 @@ class Artifacts(Protocol):
         """The files of an artifact that is a folder; none for a single file."""
         ...
 
-    async def keep_project(self, digest: str, archive: str) -> str:
+    async def keep_project(self, digest: str, archive: str, namespace: str) -> str:
         """Store a run's project code (a zip in base64) unless it is stored, and return its address.
 
         Raises:

@@ -162,7 +162,17 @@ _enabled = select(recurring_runs.c.recurring_run_id).where(recurring_runs.c.enab
 _is_open = firings.c.run_id.is_(None) & firings.c.error.is_(None)
 _owners = select(firings.c.recurring_run_id).where(_is_open).distinct()
 _open = select(firings).where(firings.c.recurring_run_id == bindparam("id"), _is_open).order_by(firings.c.moment)
-_live = select(func.count()).select_from(runs).where(runs.c.recurring_run_id == bindparam("id"), runs.c.finished_at.is_(None))
+# A Run may name any recurring run: one of another namespace is none of its runs.
+_live = (
+    select(func.count())
+    .select_from(runs)
+    .join(recurring_runs, recurring_runs.c.recurring_run_id == runs.c.recurring_run_id)
+    .where(
+        runs.c.recurring_run_id == bindparam("id"),
+        runs.c.finished_at.is_(None),
+        runs.c.namespace == recurring_runs.c.namespace,
+    )
+)
 
 
 class RecurringRuns:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
-from kedge.errors import BadRequest, NotFound
+from kedge.errors import BadRequest, Forbidden, NotFound
 from kedge.pipelines import answers, openlineage, shapes
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
@@ -68,12 +68,15 @@ class ArtifactEndpoints:
 
     async def files(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}/files``: those of a folder; none for a single file."""
-        files = await self._store.files(self._record(call).artifact.uri)
+        record = self._record(call)
+        self._check_place(record)
+        files = await self._store.files(record.artifact.uri)
         return answers.answer({"files": [{"path": each.path, "size": each.size, "sha256": each.sha256} for each in files]})
 
     async def content(self, call: Call) -> Response:
         """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``."""
         record = self._record(call)
+        self._check_place(record)
         pieces = self._store.read(record.artifact.uri, call.text("path"))
         first = await anext(aiter(pieces), b"")  # an error comes before the first piece
         name = (call.text("path") or record.artifact.uri).rstrip("/").rpartition("/")[2]
@@ -96,6 +99,11 @@ class ArtifactEndpoints:
         makers = self._history.makers({edge.artifact for edge in page.items})
         shown = [shapes.artifact_task(edge, makers.get(edge.artifact)) for edge in page.items]
         return answers.listed("artifact_tasks", shown, page)
+
+    def _check_place(self, record: ArtifactRecord) -> None:
+        """Refuse to read for a namespace what is not its own, wherever the record comes from."""
+        if fault := self._store.place_fault(record.artifact.uri, record.namespace):
+            raise Forbidden(f"artifact {record.id!r}: {fault}.")
 
     def _record(self, call: Call) -> ArtifactRecord:
         artifact_id = call.path["artifact_id"]

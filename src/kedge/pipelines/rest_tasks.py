@@ -13,7 +13,7 @@ import msgspec
 from starlette.responses import Response, StreamingResponse
 
 from kedge.client.types import Reader
-from kedge.errors import BadRequest, NotFound, TooLarge
+from kedge.errors import BadRequest, Forbidden, NotFound, TooLarge
 from kedge.kube.clock import SystemClock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -262,6 +262,8 @@ class Tasks:
         name = call.path["artifact_name"]
         if not made.get(name):
             raise NotFound(f"task {task.id!r} has no output artifact {name!r}. It has: {', '.join(sorted(made)) or 'none'}.")
+        if fault := self._artifacts.place_fault(made[name][0].uri, record.namespace):
+            raise Forbidden(f"artifact {name!r}: {fault}.")
         content = bytearray()
         async for piece in self._artifacts.read(made[name][0].uri):
             content += piece

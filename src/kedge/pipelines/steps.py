@@ -64,6 +64,7 @@ class Surroundings:
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success.
         cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
         grants: How a step may move its artifacts, by executor input and digest of its project; ``None`` where it must ask.
+        place_fault: Why an address is none that a namespace may use, or ``""``.
         stager: The image of the containers that stage files for steps without Python.
         reports: Whether steps tell the hub of their end themselves also where their Pod's status would: a kubelet looks at its
             containers once a second, so the next step begins that much sooner.
@@ -75,6 +76,7 @@ class Surroundings:
     final_status_complete: bool = False
     cache_ttl: float | None = None
     grants: Callable[[Mapping[str, Any], str], Mapping[str, Any] | None] = must_ask
+    place_fault: Callable[[str, str], str] = lambda _uri, _namespace: ""
     stager: str = LAUNCHER_IMAGE
     reports: bool = False
 

@@ -144,7 +144,8 @@ class Submissions:
             KedgeError: Says which, and why.
         """
         ir.check_parameters(found.pipeline, order.parameters)
-        await self._artifacts.check_root(order.pipeline_root or found.pipeline.spec.default_pipeline_root or self._artifacts.root)
+        root = order.pipeline_root or found.pipeline.spec.default_pipeline_root or self._artifacts.root_of(order.namespace)
+        await self._artifacts.check_root(root, order.namespace)
         if order.experiment_id:
             experiment = self._catalog.experiment(order.experiment_id)
             if experiment.namespace != order.namespace:

@@ -457,6 +457,8 @@ class Worker:
         for listed in outputs.artifacts.values():
             for artifact in listed:
                 # Without a digest there never were bytes: metrics are all metadata.
+                if self.tools.artifacts.place_fault(artifact.uri, self.live.record.namespace):
+                    return False
                 if artifact.digest and not await self.tools.artifacts.exists(artifact.uri):
                     return False
         return True

@@ -40,6 +40,7 @@ class StandInStore:
     Attributes:
         gone: Addresses at which nothing is.
         projects: Digests of the project code that was kept.
+        owners: Addresses that belong to one namespace.
     """
 
     root = "file:///artifacts"
@@ -47,9 +48,21 @@ class StandInStore:
     def __init__(self) -> None:
         self.gone: set[str] = set()
         self.projects: list[str] = []
+        self.owners: dict[str, str] = {}
 
-    async def check_root(self, uri: str) -> None:
+    def root_of(self, namespace: str) -> str:
+        """All have the same."""
+        del namespace
+        return self.root
+
+    def place_fault(self, uri: str, namespace: str) -> str:
+        """None: every address is everybody's, unless a test has given it to one namespace."""
+        owner = self.owners.get(uri, namespace)
+        return "" if owner == namespace else f"{uri} belongs to another namespace than {namespace!r}"
+
+    async def check_root(self, uri: str, namespace: str) -> None:
         """Refuse what is no address at all."""
+        del namespace
         if "://" not in uri:
             raise PipelineError(f"pipeline_root {uri!r} is no address.")
 
@@ -71,9 +84,9 @@ class StandInStore:
         del uri
         return []
 
-    async def keep_project(self, digest: str, archive: str) -> str:
+    async def keep_project(self, digest: str, archive: str, namespace: str) -> str:
         """Note the digest."""
-        del archive
+        del archive, namespace
         self.projects.append(digest)
         return f"{self.root}/projects/{digest}"
 

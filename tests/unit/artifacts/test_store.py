@@ -53,16 +53,16 @@ async def test_what_is_not_there_is_not_found(store: ArtifactStore) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="steps share /tmp with the machine")
 async def test_a_root_that_steps_do_not_see_is_refused(store: ArtifactStore) -> None:
     with pytest.raises(Invalid, match=r"do not see the machine's\. .* KEDGE_ARTIFACTS=/tmp/kedge-roots/a\."):
-        await store.check_root("file:///tmp/kedge-roots/a")
+        await store.check_root("file:///tmp/kedge-roots/a", "default")
 
 
 async def test_a_root_that_cannot_be_written_is_refused(store: ArtifactStore, tmp_path: Path) -> None:
-    await store.check_root(store.root)
+    await store.check_root(store.root, "default")
     (tmp_path / "file").touch()
     with pytest.raises(Invalid, match="artifacts cannot be written there"):
-        await store.check_root((tmp_path / "file" / "root").as_uri())
+        await store.check_root((tmp_path / "file" / "root").as_uri(), "default")
     with pytest.raises(Invalid, match=r"Use one of file://, s3://"):
-        await store.check_root("https://example.com/root")
+        await store.check_root("https://example.com/root", "default")
 
 
 def test_the_hub_and_the_launcher_digest_alike(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ async def test_grants_are_for_exactly_what_the_executor_input_names(store: Artif
         },
         "outputs": {"artifacts": {"out": listed(store.root + "/r/out")}},
     }
-    made = await store.grants.of(given, "ab" * 32, {})
+    made = await store.grants.of(given, "ab" * 32, {}, "default")
     assert made == {
         "inputs": {
             "a": [{"uri": "file:///data/a", "path": "/data/a"}, {"uri": "/data/b", "path": "/data/b"}],
@@ -118,7 +118,7 @@ async def test_an_object_store_grants_a_signed_address(store: ArtifactStore, mon
         monkeypatch.setenv(name, value)
     addresses = [{"uri": f"s3://bucket/x/{name}"} for name in ("a", "never-written", "imported")]
     given = {"inputs": {"artifacts": {"a": {"artifacts": addresses}}}}
-    made = await store.grants.of(given, "", {"s3://bucket/x/a": "sha256:00", "s3://bucket/x/never-written": ""})
+    made = await store.grants.of(given, "", {"s3://bucket/x/a": "sha256:00", "s3://bucket/x/never-written": ""}, "default")
     assert made["inputs"]["a"][0]["digest"] == "sha256:00"
     assert [one.get("optional") for one in made["inputs"]["a"]] == [None, True, None]
     url = made["inputs"]["a"][0]["url"]
@@ -183,12 +183,12 @@ async def test_where_steps_run_elsewhere_nothing_of_this_machine_is_granted_or_r
     with pytest.raises(Invalid, match=refused):
         await read(store, uri)
     with pytest.raises(Invalid, match=refused):
-        await store.check_root(tmp_path.as_uri())
+        await store.check_root(tmp_path.as_uri(), "default")
     with pytest.raises(Invalid, match=refused):
         await store.write(uri, b"")
     asked = {"inputs": {"artifacts": {"x": {"artifacts": [{"uri": uri}]}}}}
     with pytest.raises(Invalid, match=refused):
-        await store.grants.of(asked, "", {})
+        await store.grants.of(asked, "", {}, "default")
     assert store.grants_in_place(asked, "") is None
     assert not await store.exists(uri)
     assert not await store.files(uri)

@@ -13,7 +13,9 @@ from kedge.errors import Forbidden, Unauthorized
 from kedge.kube.core import NAMESPACE
 from kedge.kube.kinds import Obj
 from kedge.pipelines import rest
+from kedge.pipelines.kinds import RUN
 from kedge.pipelines.operations import Operation
+from kedge.pipelines.recurring import RecurringRuns
 from kedge.server.auth import User
 from kedge.server.callers import authorization
 from kedge.server.cluster_callers import READING
@@ -277,6 +279,52 @@ async def test_a_file_takes_over_nothing_of_another_namespace(tenants: Tenants) 
     await tenants("ann", "DELETE", f"/runs/{run['run_id']}", params={"keep_artifacts": "true"})
     said = await tenants("bob", "POST", "/runs:import", code=400, params={"namespace": "team-b"}, content=file)
     assert "belongs to another namespace" in said["message"]
+
+
+async def test_an_importer_brings_nothing_of_another_namespace(tenants: Tenants) -> None:
+    tenants.life.world.artifacts.owners["s3://b/model"] = "team-b"
+    mine = await tenants.run("bob", "team-b")
+    assert mine["state"] == "SUCCEEDED"
+    there = await tenants.run("ann", "team-a")
+    assert there["state"] == "FAILED"
+    task = await tenants("ann", "GET", f"/runs/{there['run_id']}/tasks/load")
+    assert "s3://b/model belongs to another namespace than 'team-a'" in str(task["error"])
+
+
+async def test_what_a_record_says_does_not_open_another_s_folder(tenants: Tenants) -> None:
+    things = await tenants.things("ann", "team-a")
+    await tenants("ann", "GET", f"/artifacts/{things.artifact_id}")
+    tenants.life.world.artifacts.owners["s3://b/model"] = "team-b"  # a step may commit any address
+    for path in (
+        f"/artifacts/{things.artifact_id}/content",
+        f"/artifacts/{things.artifact_id}/files",
+        f"/runs/{things.run_id}/nodes/load/artifacts/artifact:read",
+    ):
+        assert "another namespace" in (await tenants("ann", "GET", path, code=403))["message"]
+
+
+async def test_a_file_with_an_address_of_another_namespace_is_refused(tenants: Tenants) -> None:
+    run = await tenants.run("ann", "team-a")
+    file = (await tenants.ask("ann", "GET", f"/runs/{run['run_id']}:export")).content
+    await tenants("ann", "DELETE", f"/runs/{run['run_id']}")
+    tenants.life.world.artifacts.owners["s3://b/model"] = "team-a"
+    said = await tenants("bob", "POST", "/runs:import", code=400, params={"namespace": "team-b"}, content=file)
+    assert "s3://b/model belongs to another namespace than 'team-b'" in said["message"]
+
+
+async def test_a_run_object_joins_nothing_of_another_namespace(tenants: Tenants) -> None:
+    there = await tenants.things("ann", "team-a")
+    spec = {"pipelineSpec": PIPELINE, "experimentId": there.experiment_id}
+    made = {"apiVersion": RUN.api_version, "kind": "Run", "metadata": {"name": "sly", "namespace": "team-b"}, "spec": spec}
+    tenants.life.api.create(RUN, made)
+    await tenants.life.until(lambda: tenants.life.api.get(RUN, "sly", "team-b").get("status", {}).get("state") == "FAILED")
+    assert "there is no experiment" in str(tenants.life.api.get(RUN, "sly", "team-b")["status"])
+    recurring = RecurringRuns(tenants.life.feature.database)
+    made = {**made, "metadata": {"name": "many", "namespace": "team-b"}}
+    made["spec"] = {"pipelineSpec": PIPELINE, "recurringRunId": there.recurring_run_id}
+    uid = tenants.life.api.create(RUN, made)["metadata"]["uid"]
+    await tenants.life.until(lambda: tenants.life.feature.history.run(uid) is not None)
+    assert recurring.live(there.recurring_run_id) == 0
 
 
 # ---- what all share
