@@ -30,6 +30,7 @@ from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.crds import CRD, crd, is_established
 from kedge.kube.kinds import Kind
+from kedge.leading import Leadership
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.pod_logs import PodLogs
@@ -83,7 +84,7 @@ def serve(settings: Settings, place: Place) -> None:
         StateError: The data directory or the cluster cannot be used.
         KedgeError: The port is in use.
     """
-    run_until_told(settings, hub(settings, place))
+    run_until_told(settings, hub(settings, place), waits=bool(settings.lease))
 
 
 def migrate(settings: Settings) -> str:
@@ -123,7 +124,10 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
                 for kind in pipelines.KINDS:
                     # In a Pod it is for kedge install to define it: the hub has no right beyond its namespaces.
                     await (_look(client, kind, settings) if place.kubeconfig is None else _ensure(client, kind, settings))
-                async with _parts(settings, (home, place), listeners, client) as failed:
+                async with (
+                    _at_work(settings, listeners, client) as leader,
+                    _parts(settings, (home, place), listeners, client, leader) as failed,
+                ):
                     yield failed
         finally:
             listeners.close()
@@ -132,24 +136,44 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
 
 
 @asynccontextmanager
+async def _at_work(settings: Settings, listeners: Listeners, client: HttpClient) -> AsyncGenerator[Leadership | None]:
+    """Wait for this hub's turn, where there are several; answered is meanwhile that it stands by."""
+    if not settings.lease:
+        yield None
+        return
+    leader = Leadership(settings, client, SystemClock(), SystemIds())
+    await leader.stand_by()
+    await listeners.start(leader.front)
+    try:
+        await leader.election.acquire()
+        yield leader
+    finally:
+        await leader.election.release()
+        await listeners.stop(lambda: None)
+
+
+@asynccontextmanager
 async def _parts(
-    settings: Settings, where: tuple[Home, Place], listeners: Listeners, client: HttpClient
+    settings: Settings, where: tuple[Home, Place], listeners: Listeners, client: HttpClient, leader: Leadership | None
 ) -> AsyncGenerator["asyncio.Future[None]"]:
-    """Everything above the data directory, the bound port and the cluster."""
+    """Everything above the data directory, the bound port, the cluster and this hub's turn."""
     clock, ids = SystemClock(), SystemIds()
     home, place = where
     own = f"http://{place.listen if place.listen != '0.0.0.0' else LOOPBACK}:{listeners.ports.http}"  # noqa: S104  # compared
     token, authenticator = _owner(home, own, clock, ids)
     tokens = ClusterTokens(client, clock)
     background = Parts()
+    if leader is not None:
+        background.start("lease", leader.election.keep())
     shutil.rmtree(home.path / "scratch", ignore_errors=True)  # what a hub that was killed had on its way
     artifacts = ArtifactStore(
         home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock, here=False
     )
+    writer = client if leader is None else leader.client
     feature = pipelines.Feature(
-        pipelines.open_history(settings, home.path / "history.db"),
+        pipelines.open_history(settings, home.path / "history.db", take_over=leader is not None),
         pipelines.Surroundings(
-            client if ALL in (seen := settings.watch_namespaces or (client.namespace,)) else ScopedClient(client, seen),
+            writer if ALL in (seen := settings.watch_namespaces or (client.namespace,)) else ScopedClient(writer, seen),
             artifacts,
             PodLogs(client),
             place.address or own,
@@ -179,7 +203,11 @@ async def _parts(
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else authenticator)
     try:
         await background.reach(feature.start())
-        await listeners.start(LoopbackGuard(web) if place.listen == LOOPBACK else web)
+        if leader is None:
+            await listeners.start(LoopbackGuard(web) if place.listen == LOOPBACK else web)
+        else:
+            leader.front.app = web
+            await leader.take_requests()
         home.announce(_announcement(home, place, own, token, timestamp(clock.now())))
         _log.info("ready", extra={"http": own, "cluster": place.access.server, "version": __version__})
         yield background.failed

@@ -29,23 +29,43 @@ _log = logging.getLogger(__name__)
 _STARTED_SECONDS = 1.0
 
 
-def run_until_told(settings: Settings, host: "AbstractAsyncContextManager[asyncio.Future[None]]") -> None:
+_Host = AbstractAsyncContextManager["asyncio.Future[None]"]
+
+
+def run_until_told(settings: Settings, host: _Host, *, waits: bool = False) -> None:
     """Run a host in this process until SIGTERM or SIGINT tells it to stop, or a part of it fails for good.
 
     Args:
         settings: How it logs.
         host: Runs while it is entered; yields what is done, with an exception, when a part of it has failed.
+        waits: Whether its start may have to wait for others: it is then left where it is when we are told to stop.
     """
     logs.set_up(settings.log_format, settings.log_level)
-    asyncio.run(_until_told(host))
+    asyncio.run(_until_told(host, waits=waits))
 
 
-async def _until_told(host: "AbstractAsyncContextManager[asyncio.Future[None]]") -> None:
+async def _until_told(host: _Host, *, waits: bool) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    entered = asyncio.Event()
+    serving = asyncio.create_task(_serve(host, entered, stopping))
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if waits and not entered.is_set():
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+        return
+    await serving
+
+
+async def _serve(host: _Host, entered: asyncio.Event, stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
     async with host as failed:
+        entered.set()
         # What was loaded and made so far stays: the collector need not look at it again, and forked memory stays shared.
         gc.collect()
         gc.freeze()

@@ -201,13 +201,18 @@ class Feature:
         self.database.close()
 
 
-def open_history(settings: Settings, path: Path) -> Database:
+def open_history(settings: Settings, path: Path, *, take_over: bool = False) -> Database:
     """Open the history: the database that the settings name, or a file.
+
+    Args:
+        settings: Name it.
+        path: The file.
+        take_over: End the connection of another hub that writes to the database.
 
     Raises:
         StateError: It cannot be used: it is corrupt, or a newer version wrote it.
         Unavailable: It cannot be reached or written now.
     """
     if settings.database:
-        return open_postgres(settings.database)
+        return open_postgres(settings.database, take_over=take_over)
     return open_sqlite(path, synchronous=settings.synchronous)
