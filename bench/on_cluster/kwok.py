@@ -21,7 +21,7 @@ VERSION = "v0.7.0"
 NODES = 10
 LABEL = ("kedge.test/simulated", "true")
 _ANNOTATION = "kedge.test/simulated"
-_RUN_MILLISECONDS = 3000  # longer than the stand-in ever takes to commit
+_RUN_MILLISECONDS = 10_000  # longer than the stand-in ever takes to commit
 _CONTAINERS = """{{ range .spec.containers }}
 - name: {{ .name | Quote }}
   image: {{ .image | Quote }}

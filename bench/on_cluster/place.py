@@ -28,12 +28,15 @@ from images import Image
 from kedge import clusters, host
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import load
+from kedge.client.types import pages
 from kedge.config import Settings
+from kedge.errors import NotFound
 from kedge.home import Host
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.pipelines import compiler
 from kedge.pipelines.client import Client
+from kedge.pipelines.kinds import RUN
 
 POD_SECONDS = 120.0
 START_SECONDS = 60.0
@@ -152,7 +155,7 @@ class Place:
                 if os.environ.get("BENCH_KEEP_LOG"):  # noqa: TID251  # of the benchmark alone
                     shutil.copy(home / "hub.log", os.environ["BENCH_KEEP_LOG"])  # noqa: TID251  # likewise
                 host.stop(found)
-                self._release(namespace)
+                asyncio.run(self._release(namespace))
                 shutil.rmtree(home, ignore_errors=True)
 
     def _kubeconfig(self, home: Path, namespace: str) -> Path:
@@ -164,12 +167,16 @@ class Place:
         path.chmod(0o600)
         return path
 
-    def _release(self, namespace: str) -> None:
+    async def _release(self, namespace: str) -> None:
         """Runs that a stopped hub left hold their namespace; nobody is there any more to let go of them."""
-        for kind in ("runs.kedge.dev", "pods"):
-            for name in self.cluster.kubectl("get", kind, "-n", namespace, "-o", "name").split():
-                with contextlib.suppress(RuntimeError):
-                    self.cluster.kubectl("patch", name, "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        async with self.bare(namespace) as bare:
+            for kind in (RUN, POD):
+                async for page in pages(bare.client, kind, namespace):
+                    for obj in page.items:
+                        if obj["metadata"].get("finalizers"):
+                            with contextlib.suppress(NotFound):
+                                name = obj["metadata"]["name"]
+                                await bare.client.patch(kind, name, namespace, {"metadata": {"finalizers": None}})
 
     @contextlib.asynccontextmanager
     async def bare(self, namespace: str) -> AsyncGenerator[Bare]:

@@ -23,6 +23,7 @@ from kedge.client.bearer import Bearer
 from kedge.client.kubeconfig import Access
 from kedge.client.lines import Lines
 from kedge.client.status import from_status
+from kedge.client.transport import KeptConnections
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
 from kedge.kube.clock import Clock, SystemClock
 from kedge.kube.kinds import Kind, Obj
@@ -117,7 +118,7 @@ class HttpClient:
         self.namespace = access.namespace
         verify = tls(access) if transport is None and access.server.startswith("https") else True
         if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport
-            transport = httpx.AsyncHTTPTransport(verify=verify, socket_options=_socket_options())
+            transport = KeptConnections(verify if isinstance(verify, ssl.SSLContext) else None, _socket_options())
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=headers,

@@ -158,7 +158,7 @@ class PodEvents:
         found: list[PodEvent] = []
         left: dict[str, tuple[Obj, int]] = {}
         for uid, (event, tries) in self._heard.items():
-            place = self._place(event["podUid"])
+            place = self._place(event["podUid"], ask=tries in {0, _PATIENCE})
             if place is not None:
                 found.append(_read(event, place, self._clock.now()))
                 if event.get("type") == "Warning":
@@ -170,15 +170,15 @@ class PodEvents:
                 self._keep(connection, found)
         self._heard = left
 
-    def _place(self, pod_uid: str) -> tuple[str, str, int] | None:
-        """The run, task and number of the attempt that a Pod is."""
+    def _place(self, pod_uid: str, *, ask: bool) -> tuple[str, str, int] | None:
+        """The run, task and number of the attempt that a Pod is; the history is asked first and last: most Pods are none."""
         try:
             reference = self._controller.find(pod_uid)
         except KedgeError:  # not all Pods are known yet
             return None
         if reference is not None:
             return reference.run, reference.task, reference.attempt
-        attempt = self._history.attempt_of_pod(pod_uid)
+        attempt = self._history.attempt_of_pod(pod_uid) if ask else None
         return (attempt.run, attempt.task, attempt.number) if attempt is not None else None
 
     def _keep(self, connection: Connection, found: Iterable[PodEvent]) -> None:
