@@ -37,6 +37,7 @@ def simulated_nodes(place: Place) -> Generator[None]:
     """Have nodes that only seem to run their Pods, for Pods that ask for them by `LABEL`."""
     program = installed("kwok", "sigs.k8s.io/kwok/cmd/kwok", VERSION)
     names = [f"simulated-{number}" for number in range(NODES)]
+    place.cluster.kubectl("delete", "nodes", "-l", "=".join(LABEL), "--wait")  # what a run that was killed has left
     place.cluster.apply(*map(_node, names))
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "kwok.yaml")

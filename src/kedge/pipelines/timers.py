@@ -22,6 +22,10 @@ class Timers:
         self._order = itertools.count()
         self._changed = asyncio.Event()
 
+    def now(self) -> float:
+        """Seconds that have passed, on the clock that is waited by."""
+        return self._clock.monotonic()
+
     def after(self, seconds: float, key: Hashable, call: Callable[[], object]) -> None:
         """Call a function once, in so many seconds; a later word about the same key replaces it.
 
