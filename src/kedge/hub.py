@@ -222,7 +222,8 @@ def _callers(settings: Settings, place: Place, client: HttpClient, tokens: Clust
     if (settings.callers or ("cluster" if place.kubeconfig is None else "owner")) == "owner":
         return None
     proxy = TrustedProxy.of(settings.trusted_proxy, settings.trusted_proxy_secret)
-    return ClusterCallers(client, tokens, SystemClock(), client.namespace, proxy)
+    seen = settings.watch_namespaces or (client.namespace,)
+    return ClusterCallers(client, tokens, SystemClock(), (client.namespace, None if ALL in seen else seen), proxy)
 
 
 def _owner(home: Home, own: str, clock: Clock, ids: Ids) -> tuple[str, Authenticator]:

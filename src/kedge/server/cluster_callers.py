@@ -7,7 +7,7 @@ of one namespace is all that the hub needs. Answers are used for some seconds. N
 
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, Unauthorized, Unavailable
@@ -89,18 +89,24 @@ class ClusterCallers:
         api: The cluster's API server.
         tokens: Checks service accounts' tokens.
         clock: For the age of answers.
-        namespace: The hub's own: who may write pipelines there may write those that all namespaces share.
+        places: The hub's own namespace (who may write pipelines there may write those that all share), and those that it serves;
+            ``None`` for all.
         proxy: Whose headers are believed; nobody's by default.
     """
 
     multi_user = True
 
     def __init__(
-        self, api: ApiServer, tokens: ClusterTokens, clock: Clock, namespace: str, proxy: TrustedProxy | None = None
+        self,
+        api: ApiServer,
+        tokens: ClusterTokens,
+        clock: Clock,
+        places: tuple[str, Collection[str] | None],
+        proxy: TrustedProxy | None = None,
     ) -> None:
         self._api = api
         self._tokens = tokens
-        self._namespace = namespace
+        self._namespace, self._served = places
         self._proxy = proxy
         self._answers: Remembered[_Question, bool] = Remembered(clock)
 
@@ -129,6 +135,11 @@ class ClusterCallers:
         where = namespace or self._namespace
         if fault := names.label_fault(where):
             raise BadRequest(f"namespace: {fault}.")
+        if namespace and self._served is not None and namespace not in self._served:
+            raise Forbidden(
+                f"namespace {namespace!r} is not served by this hub, only {', '.join(sorted(self._served))}. "
+                "KEDGE_WATCH_NAMESPACES of the hub says which (kedge install --watch)."
+            )
         question = (user.name, tuple(user.groups), verb, resource, where, name)
         allowed = self._answers.get(question)
         if allowed is None:

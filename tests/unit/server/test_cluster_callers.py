@@ -37,7 +37,7 @@ class Cluster:
 
 def callers(cluster: Cluster, clock: FakeClock | None = None, proxy: TrustedProxy | None = None) -> ClusterCallers:
     clock = clock or FakeClock()
-    return ClusterCallers(cluster, ClusterTokens(cluster, clock), clock, "kedge", proxy)
+    return ClusterCallers(cluster, ClusterTokens(cluster, clock), clock, ("kedge", ("a", "b", "x")), proxy)
 
 
 async def test_the_cluster_is_asked_in_kubeflows_words() -> None:
@@ -112,6 +112,13 @@ async def test_a_namespace_in_which_the_hub_may_not_ask_is_not_served() -> None:
     cluster.failures = [errors.Forbidden("cannot create localsubjectaccessreviews")]
     with pytest.raises(errors.Forbidden, match="'a' is not served by this hub"):
         await callers(cluster).check(EDITOR, "list", "runs", "a")
+
+
+async def test_a_namespace_that_the_hub_does_not_look_into_is_not_served() -> None:
+    cluster = Cluster((EDITOR.name, "list", "runs", "c"))
+    with pytest.raises(errors.Forbidden, match="'c' is not served by this hub, only a, b, x"):
+        await callers(cluster).check(EDITOR, "list", "runs", "c")
+    assert not cluster.asked
 
 
 @pytest.mark.parametrize("namespace", ["../kube-system", "a/pods", "A", "a?x=1", "*"])
