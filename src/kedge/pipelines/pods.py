@@ -21,6 +21,7 @@ from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINAL
 from kedge.pipelines.live import LiveRun
 from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.refusals import Held
+from kedge.pipelines.restricted import Restricted, restrict
 
 _log = logging.getLogger(__name__)
 # A patch that names one value of the list: others may hold finalizers of their own on the Pod, and change them meanwhile.
@@ -63,6 +64,7 @@ class StepPods:
         self.settled: Callable[[Obj], None] = lambda _: None
         self.claims = Claims(client, clock)
         self._artifacts = artifacts
+        self._restricted = Restricted(clock)
         self._equipped: set[str] = set()
         self._equipping = asyncio.Lock()
 
@@ -92,6 +94,8 @@ class StepPods:
 
     async def _create(self, live: LiveRun, start: StartStep, pod: Obj) -> Begun:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        if namespace in self._restricted:
+            restrict(pod)
         try:
             return Begun(await self._client.create(POD, pod))
         except AlreadyExists:
@@ -101,6 +105,8 @@ class StepPods:
             text = f"Pod {namespace}/{name} is there and belongs to somebody else. Delete it."
             return self._failed(start, Failure("infra", "PodNameTaken", text))
         except (Invalid, BadRequest, TooLarge, Forbidden, NotFound) as error:
+            if self._restricted.learn(namespace, error):
+                return await self._create(live, start, pod)
             return self._refused(start, error, "Pod")
 
     async def _find_again(self, live: LiveRun, start: StartStep, name: str) -> Begun:
