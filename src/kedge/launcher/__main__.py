@@ -30,9 +30,6 @@ def main(argv: Optional[List[str]] = None) -> int:
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTERM})
         return run(arguments[2:])
     if arguments in (["stage-in"], ["stage-out"]):
-        # A kubelet may say that the user's command has ended before anything below is loaded. To the first process of a container
-        # a signal that nobody waits for is lost, and `stage-out` would wait for it until its time is up.
-        _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM} if arguments == ["stage-out"] else ())
         from . import carry  # steps of other images only
 
         return carry.stage_in() if arguments == ["stage-in"] else carry.stage_out()

@@ -1,11 +1,16 @@
 """Staging around a container whose image we know nothing about: one container before it, one sidecar beside it.
 
+The sidecar is started first. The kubelet stops it by SIGTERM when the user's container has ended, which may be a moment after all
+of them began; to the first process of a container a signal is lost that comes before it is waited for, and the sidecar would then
+wait until its time is up. So the other container, which brings the inputs meanwhile, does not end before the sidecar listens.
+
 All three share a directory, ``/kedge/staging``::
 
     inputs/…                      input artifacts
     outputs/artifacts/…           where the user's command writes output artifacts
     outputs/parameters/<name>     … and output parameters
     outputs/executor_output.json  Kubeflow's ExecutorOutput, if the command writes one
+    .listening, .brought          empty files: the sidecar waits for its signal; the inputs are there
 
 The hub decides every path and names it in the executor input (``customPath`` of artifacts, ``outputFile`` of parameters), because
 it wrote the same paths into the user's command line.
@@ -14,15 +19,17 @@ it wrote the same paths into the user's command line.
 import json
 import os
 import signal
+import time
 from typing import Any, Dict, List
 
 from . import files, report, workspace
-from .errors import LauncherError, NotWanted, StepError
+from .errors import HubUnreachable, LauncherError, NotWanted, StepError
 from .hub import Hub
 from .outputs import merge
 from .step import Step, read_step, staging
 
-_BEGUN = ".begun.json"
+_BEGUN, _LISTENING, _BROUGHT = ".begun.json", ".listening", ".brought"
+_SIDECAR_PATIENCE = 300.0  # seconds, for an interpreter to start on a machine that has much to do
 _SHARED = "/kedge/staging"
 
 
@@ -33,10 +40,11 @@ def stage_in() -> int:
 
 def stage_out() -> int:
     """Wait until the kubelet says that the user's container has ended, then collect and commit; returns the exit code."""
-    # The kubelet stops sidecars after the last main container: with SIGTERM. A node that starts this process with the signal
-    # blocked already closes the gap in which a quick command ends before the interpreter is here.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    _mark(_LISTENING)
     signal.sigwait({signal.SIGTERM})
+    if not os.path.exists(os.path.join(staging(), _BROUGHT)):
+        return 0  # the user's command has never run, and the other container says why
     return _reported(_stage_out)
 
 
@@ -73,6 +81,28 @@ def _stage_in() -> None:
     for path in paths:
         files.make_parent(path)
         os.chmod(os.path.dirname(path), 0o777)  # noqa: S103  # the user's container may be another user's
+    _await_sidecar()
+    _mark(_BROUGHT)
+
+
+def _await_sidecar() -> None:
+    listening = os.path.join(staging(), _LISTENING)
+    end = time.monotonic() + _SIDECAR_PATIENCE
+    while not os.path.exists(listening):
+        if time.monotonic() > end:
+            raise HubUnreachable(
+                f"the sidecar stage-out, which collects this step's outputs, did not start within {_SIDECAR_PATIENCE:.0f} s: its "
+                "log may say why. The step will be run again.",
+                "SidecarNotStarted",
+            )
+        time.sleep(0.01)
+
+
+def _mark(name: str) -> None:
+    path = os.path.join(staging(), name)
+    files.make_parent(path)
+    with open(path, "wb"):
+        pass
 
 
 def _stage_out() -> None:

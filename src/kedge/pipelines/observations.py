@@ -98,7 +98,7 @@ _NOT_HEARD_YET = re.compile(r"failed to sync (secret|configmap) cache")
 # What a node is given to say that it has ended a Pod, beyond the Pod's own grace period.
 _NODE_ANSWERS = 10.0
 # What the launcher writes when the fault is not the step's: no hub, or one that took an attempt for another.
-_INFRA_ERRORS = {"HubUnreachable", "NotWanted"}
+_INFRA_ERRORS = {"HubUnreachable", "NotWanted", "SidecarNotStarted"}
 
 
 @dataclass(frozen=True, slots=True)

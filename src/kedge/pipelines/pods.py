@@ -28,6 +28,10 @@ _log = logging.getLogger(__name__)
 _LET_GO = {"metadata": {"labels": {RECORDED_LABEL: "true"}, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
 
 
+STOP_SECONDS = 30
+"""Seconds that a step has to end which nobody wants any more; its Pod may have more, for its uploads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What came of beginning an attempt.
@@ -127,7 +131,7 @@ class StepPods:
     async def stop(self, namespace: str, name: str) -> None:
         """End a Pod and let it go."""
         try:
-            await self._client.delete(POD, name, namespace)
+            await self._client.delete(POD, name, namespace, grace_period=STOP_SECONDS)
         except NotFound:
             return
         await self.let_go(POD, namespace, name)

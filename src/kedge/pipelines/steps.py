@@ -5,7 +5,7 @@ hundred Pods of a few shared parts. There are three kinds of Pod:
 
 - a *Python component*: one container in which the launcher runs the function;
 - a *bare* container, for any other image with nothing to stage: the user's command, untouched;
-- a *staged* container: an init container brings the inputs, a sidecar collects the outputs when the user's command has ended.
+- a *staged* container: a sidecar collects the outputs when the user's command has ended; an init container brings the inputs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -320,9 +320,10 @@ class Steps:
         user = _user_container(plan, words)
         user["volumeMounts"] = [_STAGING_MOUNT]
         return {
+            # The sidecar first: it starts while the other one brings the inputs, and listens before the user's command can end.
             "initContainers": [
-                {"name": "stage-in", "args": ["stage-in"], **stage},
                 {"name": "stage-out", "args": ["stage-out"], "restartPolicy": "Always", **stage},
+                {"name": "stage-in", "args": ["stage-in"], **stage},
             ],
             "containers": [user],
             "volumes": [self._launcher_volume(), _TOKEN_VOLUME, {"name": "kedge-staging", "emptyDir": {}}],

@@ -165,6 +165,10 @@ class Launcher:
         env = self.environment(step, **environment)
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60, cwd=self.folder)
 
+    def begin(self, step: dict[str, Any], command: str) -> "subprocess.Popen[str]":
+        """Start the launcher without waiting for its end."""
+        return subprocess.Popen([self.python, str(self.app), command], env=self.environment(step), text=True)
+
     def sidecar(self, step: dict[str, Any]) -> "subprocess.Popen[str]":
         """Start ``stage-out`` as a node does: with SIGTERM held back, so that it cannot come too early."""
         argv = [self.python, str(self.app), "stage-out"]

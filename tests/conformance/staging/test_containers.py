@@ -1,6 +1,8 @@
 """Staging around a user's own command: stage-in before it, stage-out when it has ended."""
 
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +33,33 @@ def assigned(hub: Hub) -> dict[str, Any]:
     return given
 
 
-def stop(launcher: Launcher) -> tuple[int, str]:
-    """Start the sidecar, and stop it as a kubelet does; returns its exit code and what it said."""
+@pytest.fixture
+def sidecar(launcher: Launcher) -> Iterator["subprocess.Popen[str]"]:
+    """The sidecar, started first as a node does."""
     process = launcher.sidecar(STEP)
+    yield process
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def stop(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    """Stop the sidecar as a kubelet does; returns its exit code and what it said."""
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=30)
     return process.returncode, said
 
 
 @pytest.mark.usefixtures("assigned")
-def test_a_command_finds_its_inputs_and_its_outputs_are_committed(launcher: Launcher, hub: Hub) -> None:
+def test_a_command_finds_its_inputs_and_its_outputs_are_committed(
+    launcher: Launcher, sidecar: "subprocess.Popen[str]", hub: Hub
+) -> None:
     assert launcher.start(STEP, "stage-in").returncode == 0
     shared = Path(launcher.folder / "staging")
     assert (shared / "inputs/data/0/data.csv").read_text() == "abc"
     (shared / "outputs/artifacts/out").write_text("made")
     (shared / "outputs/parameters/count").write_text("3")
     (shared / "outputs/executor_output.json").write_text('{"artifacts": {"out": {"artifacts": [{"metadata": {"rows": 4}}]}}}')
-    assert stop(launcher) == (0, "")
+    assert stop(sidecar) == (0, "")
     made = committed(hub)
     assert made["texts"] == {"count": "3"}
     assert (made["artifacts"]["out"][0]["metadata"], made["artifacts"]["out"][0]["size"]) == ({"rows": 4}, 4)
@@ -56,9 +68,9 @@ def test_a_command_finds_its_inputs_and_its_outputs_are_committed(launcher: Laun
 
 
 @pytest.mark.usefixtures("assigned")
-def test_a_command_that_wrote_no_parameter_fails(launcher: Launcher, hub: Hub) -> None:
+def test_a_command_that_wrote_no_parameter_fails(launcher: Launcher, sidecar: "subprocess.Popen[str]", hub: Hub) -> None:
     assert launcher.start(STEP, "stage-in").returncode == 0
-    code, said = stop(launcher)
+    code, said = stop(sidecar)
     assert code == 1
     assert "output 'count': the command wrote no file at" in said
     assert hub.backend.commits == []
@@ -69,3 +81,25 @@ def test_paths_outside_of_the_shared_folder_are_refused(launcher: Launcher, assi
     done = launcher.start(STEP, "stage-in")
     assert done.returncode == 1
     assert "not below /kedge/staging" in done.stderr
+
+
+@pytest.mark.usefixtures("assigned")
+def test_the_inputs_are_not_there_before_the_sidecar_listens(launcher: Launcher, hub: Hub) -> None:
+    """The user's command is started when they are; its end must not come to a sidecar that cannot hear of it."""
+    first = launcher.begin(STEP, "stage-in")
+    brought = launcher.folder / "staging" / "inputs/data/0/data.csv"
+    while not brought.exists():
+        assert first.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        first.wait(0.2)
+    sidecar = launcher.sidecar(STEP)
+    assert first.wait(30) == 0
+    stop(sidecar)
+
+
+@pytest.mark.usefixtures("assigned")
+def test_nothing_is_committed_of_a_command_that_never_ran(sidecar: "subprocess.Popen[str]", launcher: Launcher, hub: Hub) -> None:
+    while not (launcher.folder / "staging" / ".listening").exists():
+        assert sidecar.poll() is None
+    assert stop(sidecar) == (0, "")
+    assert (hub.backend.begins, hub.backend.commits) == (0, [])

@@ -51,7 +51,7 @@ def test_parts_that_pods_share_are_not_changed() -> None:
     assert shared == before
 
 
-def test_a_namespace_is_remembered_for_a_while_by_what_it_refused() -> None:
+async def test_a_namespace_is_remembered_for_a_while_by_what_it_refused() -> None:
     clock = FakeClock()
     known = Restricted(clock)
     assert not known.learn("team", Forbidden("pods are forbidden: exceeded quota: few"))
@@ -59,5 +59,5 @@ def test_a_namespace_is_remembered_for_a_while_by_what_it_refused() -> None:
     assert "team" in known
     assert "other" not in known
     assert not known.learn("team", REFUSAL), "a Pod that keeps to the standard was refused: another try is no use"
-    clock.advance(REMEMBERED)
+    await clock.advance(REMEMBERED)
     assert "team" not in known

@@ -201,8 +201,8 @@ def test_a_container_with_files_is_staged_around_its_untouched_command() -> None
     pod = pod_of("copy", part, Inputs(artifacts={"data": [Artifact("data", "s3://b/data.csv")]}))
     spec = pod["spec"]
     assert [(c["name"], c["args"], c.get("restartPolicy")) for c in spec["initContainers"]] == [
-        ("stage-in", ["stage-in"], None),
         ("stage-out", ["stage-out"], "Always"),
+        ("stage-in", ["stage-in"], None),
     ]
     (main,) = spec["containers"]
     assert main["command"] == [
