@@ -229,7 +229,7 @@ def test_a_refusal_names_the_caller_and_what_would_allow_it(tenants: Tenants, th
     said = tenants.ask(tenants.headers("viewer", tenants.a), "DELETE", f"/runs/{things.run_id}")
     assert said.status_code == 403
     assert f'User "system:serviceaccount:{tenants.a}:viewer" cannot delete resource "runs"' in said.json()["message"]
-    assert f"--clusterrole kubeflow-pipelines-edit --serviceaccount={tenants.a}:viewer" in said.json()["message"]
+    assert f"--role kedge-edit --serviceaccount={tenants.a}:viewer" in said.json()["message"]
 
 
 def test_a_namespace_that_is_not_served_is_refused(tenants: Tenants) -> None:

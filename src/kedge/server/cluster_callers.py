@@ -114,6 +114,9 @@ class ClusterCallers:
         """Who sends a request; see `kedge.server.callers.Callers.caller`."""
         said = headers.get(USER_HEADER, "")
         if self._proxy is not None and said and self._proxy.sent(headers, peer):
+            # A proxy knows browsers by their cookies, which they send along when a page of another site makes them ask.
+            if headers.get("sec-fetch-site") == "cross-site":
+                raise Forbidden("the request was made by a page of another site. Send it from this one, or with a token.")
             return _proxied(said, headers.get(GROUPS_HEADER, ""))
         scheme, _, token = authorization(headers).partition(" ")
         if scheme.lower() == "bearer" and token.strip():
@@ -188,10 +191,11 @@ def _proxied(name: str, groups: str) -> User:
 def _refusal(user: User, verb: str, resource: str, namespace: str, *, shared: bool) -> str:
     kind, _, account = user.name.partition("system:serviceaccount:")
     subject = f"--serviceaccount={account}" if not kind and account else f"--user={user.name}"
-    role = "kubeflow-pipelines-view" if verb in READING else "kubeflow-pipelines-edit"
+    role = "view" if verb in READING else "edit"
     why = f" What all namespaces share is written by those who may in the hub's own, {namespace!r}." if shared else ""
     return (
         f'{resource}.{GROUP} is forbidden: User "{user.name}" cannot {verb} resource "{resource}" in API group "{GROUP}" in the '
         f'namespace "{namespace}".{why} To allow it: '
-        f"kubectl create rolebinding NAME --namespace {namespace} --clusterrole {role} {subject}"
+        f"kubectl create rolebinding NAME --namespace {namespace} --role kedge-{role} {subject} "
+        f"(with Kubeflow: --clusterrole kubeflow-pipelines-{role})"
     )

@@ -12,6 +12,7 @@ from tenant_table import EDIT, LAST, VIEW, Row, Things, allows, in_order, table
 from kedge.errors import Forbidden, Unauthorized
 from kedge.kube.core import NAMESPACE
 from kedge.kube.kinds import Obj
+from kedge.manifests import rights
 from kedge.pipelines import rest
 from kedge.pipelines.kinds import RUN
 from kedge.pipelines.operations import Operation
@@ -136,6 +137,14 @@ async def test_every_operation_asks_for_a_right_and_the_documentation_has_them_a
 def test_the_documentation_says_what_kubeflow_s_roles_allow(row: Row) -> None:
     assert row.view is all(allows(VIEW, right) for right in row.rights)
     assert row.edit is all(allows(EDIT, right) for right in row.rights)
+
+
+@pytest.mark.parametrize(("rules", "column"), [(rights.VIEW, "view"), (rights.EDIT, "edit")])
+def test_the_roles_that_kedge_install_brings_allow_the_same(rules: tuple[Obj, ...], column: str) -> None:
+    allowed = {f"{verb} {kind}" for rule in rules for kind in rule["resources"] for verb in rule["verbs"]}
+    assert {row.operation for row in table() if set(row.rights) <= allowed} == {
+        row.operation for row in table() if getattr(row, column)
+    }
 
 
 async def test_roles_and_operations_are_as_the_table_says(tenants: Tenants) -> None:

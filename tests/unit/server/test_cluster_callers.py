@@ -57,7 +57,7 @@ async def test_a_refusal_says_who_what_where_and_how_to_allow_it() -> None:
     assert caught.value.message == (
         'runs.pipelines.kubeflow.org is forbidden: User "system:serviceaccount:a:editor" cannot create resource "runs" in '
         'API group "pipelines.kubeflow.org" in the namespace "b". To allow it: kubectl create rolebinding NAME --namespace b '
-        "--clusterrole kubeflow-pipelines-edit --serviceaccount=a:editor"
+        "--role kedge-edit --serviceaccount=a:editor (with Kubeflow: --clusterrole kubeflow-pipelines-edit)"
     )
 
 
@@ -178,6 +178,13 @@ async def test_nobody_else_is_believed(trusted: TrustedProxy | None, peer: str, 
 async def test_a_proxy_makes_nobody_the_cluster_s_own(said: dict[str, str]) -> None:
     with pytest.raises(errors.Unauthorized, match="names that begin with system:"):
         await callers(Cluster(), proxy=proxy("10.0.0.7")).caller(said, "10.0.0.7")
+
+
+async def test_a_page_of_another_site_cannot_use_the_proxy_s_word() -> None:
+    asked = callers(Cluster(), proxy=proxy("10.0.0.7"))
+    with pytest.raises(errors.Forbidden, match="a page of another site"):
+        await asked.caller({**SAID, "sec-fetch-site": "cross-site"}, "10.0.0.7")
+    assert (await asked.caller({**SAID, "sec-fetch-site": "same-origin"}, "10.0.0.7")).name == "ann@example.com"
 
 
 async def test_an_address_that_is_mapped_to_ipv6_is_the_same() -> None:
