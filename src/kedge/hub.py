@@ -91,7 +91,7 @@ def migrate(settings: Settings) -> str:
     """Bring the history to the version of this code, as nobody else uses it.
 
     Returns:
-        Where it lies.
+        What was done, in words.
 
     Raises:
         StateError: A newer version wrote it, or a hub uses it.
@@ -99,9 +99,7 @@ def migrate(settings: Settings) -> str:
     """
     home = Home.acquire(settings.home, __version__)
     try:
-        database = pipelines.open_history(settings, home.path / "history.db")
-        database.close()
-        return database.place
+        return pipelines.migrate_history(settings, home.path / "history.db")
     finally:
         home.release()
 

@@ -1,5 +1,6 @@
 """A wire between a hub and its PostgreSQL server: it can be cut at any message, and be as long as one between two machines."""
 
+import queue
 import socket
 import threading
 import time
@@ -64,6 +65,9 @@ class Wire:
                 threading.Thread(target=self._answer, args=(client, server), daemon=True).start()
 
     def _ask(self, client: socket.socket, server: socket.socket) -> None:
+        due: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        if self.delay:
+            threading.Thread(target=_arrive, args=(due, server), daemon=True).start()
         with suppress(OSError):
             while said := client.recv(_CHUNK):
                 with self._lock:
@@ -75,9 +79,10 @@ class Wire:
                     if self.answered:
                         server.sendall(said)
                     break
-                if self.delay:
-                    time.sleep(self.delay)  # noqa: TID251  # the wire's length
-                server.sendall(said)
+                if self.delay:  # as on a long wire, what is sent later does not wait for what was sent before to arrive
+                    due.put((time.monotonic() + self.delay, said))
+                else:
+                    server.sendall(said)
         _close(client)
         if self.answered:
             _shut(server, socket.SHUT_WR)
@@ -91,6 +96,14 @@ class Wire:
                     client.sendall(said)
         _close(client)
         _close(server)
+
+
+def _arrive(due: "queue.SimpleQueue[tuple[float, bytes]]", server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            moment, said = due.get()
+            time.sleep(max(0.0, moment - time.monotonic()))  # noqa: TID251  # the wire's length
+            server.sendall(said)
 
 
 def _shut(end: socket.socket, how: int = socket.SHUT_RDWR) -> None:

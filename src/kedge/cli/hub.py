@@ -18,6 +18,6 @@ def command(*, port: int, migrate: bool) -> None:
 
     settings = Settings.from_environment()
     if migrate:
-        click.echo(f"The history in {hub.migrate(settings)} is at the version of Kedge {__version__}.")
+        click.echo(f"{hub.migrate(settings)} This is Kedge {__version__}.")
         return
     hub.serve(settings, clusters.inside(settings, port))

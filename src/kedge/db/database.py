@@ -263,22 +263,17 @@ def open_sqlite(path: Path, *, synchronous: str = "NORMAL") -> Database:
     return Database(SqliteFile(path, synchronous))
 
 
-def migrate(url: str) -> schema.Migration:
-    """Bring a PostgreSQL database to the version that this code reads, or make its tables; a hub may be using it meanwhile.
+def open_to_migrate(url: str) -> Database:
+    """Open a PostgreSQL database for its `Database.migration` alone; a hub may be using it meanwhile.
 
     Args:
         url: As for `open_postgres`; its role owns the tables.
-
-    Returns:
-        From which revision to which.
 
     Raises:
         StateError: It cannot be used: a newer version wrote it, the role may not, the extra ``kedge[postgres]`` is missing.
         Unavailable: It cannot be reached or written now.
     """
-    database = Database(PostgresServer(url, claim="nothing"))
-    database.close()
-    return database.migration
+    return Database(PostgresServer(url, claim="nothing"))
 
 
 def open_postgres(url: str, *, take_over: bool = False) -> Database:

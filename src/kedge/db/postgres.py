@@ -188,7 +188,9 @@ class PostgresServer:
             kind(raw.adapters, codec)
         raw.execute(
             f"SET statement_timeout = '{_STATEMENT_SECONDS}s'; SET lock_timeout = '{_LOCK_SECONDS}s';"
-            f"SET idle_in_transaction_session_timeout = '{4 * _STATEMENT_SECONDS}s'"
+            f"SET idle_in_transaction_session_timeout = '{4 * _STATEMENT_SECONDS}s';"
+            # So the server finds out that a hub's machine is gone: its lock is free again after 20 seconds.
+            "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
         )
         return raw
 

@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute
 
 from kedge.client.types import Client
 from kedge.config import Settings
-from kedge.db.database import Database, open_postgres, open_sqlite
+from kedge.db.database import Database, open_postgres, open_sqlite, open_to_migrate
 from kedge.kube.clock import Clock, Ids
 from kedge.launcher import bundle
 from kedge.pipelines import archive, rest, steps
@@ -205,14 +205,34 @@ def open_history(settings: Settings, path: Path, *, take_over: bool = False) -> 
     """Open the history: the database that the settings name, or a file.
 
     Args:
-        settings: Name it.
+        settings: Which.
         path: The file.
-        take_over: End the connection of another hub that writes to the database.
+        take_over: This hub is the one that works now: end the session of another one that still writes to the database.
+
+    Raises:
+        StateError: It cannot be used: it is corrupt, or a newer version wrote it.
+        Unavailable: It cannot be reached or written now, or another hub writes to it.
+    """
+    if settings.database:
+        return open_postgres(settings.database, take_over=take_over)
+    return open_sqlite(path, synchronous=settings.synchronous)
+
+
+def migrate_history(settings: Settings, path: Path) -> str:
+    """Bring the history to the version of this code, or make it.
+
+    Returns:
+        What was done, in a sentence that says from which schema to which.
 
     Raises:
         StateError: It cannot be used: it is corrupt, or a newer version wrote it.
         Unavailable: It cannot be reached or written now.
     """
-    if settings.database:
-        return open_postgres(settings.database, take_over=take_over)
-    return open_sqlite(path, synchronous=settings.synchronous)
+    database = open_to_migrate(settings.database) if settings.database else open_sqlite(path)
+    database.close()
+    done = database.migration
+    if done.before is None:
+        return f"{database.place}: was empty, and has the tables of schema {done.after} now."
+    if done.before == done.after:
+        return f"{database.place}: has schema {done.after} already."
+    return f"{database.place}: has gone from schema {done.before} to {done.after}."

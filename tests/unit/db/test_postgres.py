@@ -12,11 +12,11 @@ import pytest
 
 from kedge.config import Settings
 from kedge.db import schema
-from kedge.db.database import Database, migrate, open_postgres
+from kedge.db.database import Database, open_postgres, open_to_migrate
 from kedge.db.tables import metadata
 from kedge.errors import StateError, Unavailable
 from kedge.pipelines.catalog import Catalog
-from kedge.pipelines.feature import open_history
+from kedge.pipelines.feature import migrate_history, open_history
 from kedge.pipelines.history import History
 from kedge.pipelines.pages import Query
 from kedge.testing.clock import FakeClock, FakeIds
@@ -50,6 +50,12 @@ def migrated(url: str, target: str) -> None:
     with found.begin() as connection:
         schema.migrate(connection, target)
     found.dispose()
+
+
+def migrate(url: str) -> schema.Migration:
+    database = open_to_migrate(url)
+    database.close()
+    return database.migration
 
 
 def open_bare(url: str) -> Any:
@@ -91,6 +97,26 @@ def test_a_database_without_tables_gets_them(new_postgres: Made) -> None:
     assert migrate(new_postgres()) == schema.Migration(None, schema.REVISIONS[-1])
 
 
+def test_what_a_migration_did_is_said_in_words(new_postgres: Made, tmp_path: Path) -> None:
+    url, path = new_postgres(), tmp_path / "history.db"
+    newest = schema.REVISIONS[-1]
+    for settings in (Settings(tmp_path, tmp_path, database=url), Settings(tmp_path, tmp_path)):
+        assert migrate_history(settings, path).endswith(f": was empty, and has the tables of schema {newest} now.")
+        assert migrate_history(settings, path).endswith(f": has schema {newest} already.")
+    old = new_postgres()
+    migrated(old, "0003")
+    told = migrate_history(Settings(tmp_path, tmp_path, database=old), path)
+    assert told.endswith(f": has gone from schema 0003 to {newest}.")
+    assert told.startswith("postgresql://")
+
+
+def test_tables_are_migrated_although_a_hub_uses_them(postgres_url: str) -> None:
+    database = open_postgres(postgres_url)
+    assert migrate(postgres_url).after == schema.REVISIONS[-1]
+    assert History(database).live_runs() == []
+    database.close()
+
+
 def test_a_newer_database_is_refused_and_left_alone(new_postgres: Made) -> None:
     url = new_postgres()
     migrate(url)
@@ -106,7 +132,7 @@ def test_several_that_migrate_at_once_do_it_once(new_postgres: Made, begun: str)
     url = new_postgres()
     if begun != "nothing":
         migrated(url, begun)
-    code = f"from kedge.db.database import migrate; print(migrate({url!r}).before)"
+    code = f"from kedge.db.database import open_to_migrate; print(open_to_migrate({url!r}).migration.before)"
     several = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     told = sorted(each.communicate(timeout=60)[0].strip() for each in several)
     assert [each.returncode for each in several] == [0, 0, 0]
