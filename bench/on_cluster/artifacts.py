@@ -13,11 +13,11 @@ SIZE = 1 << 20
 
 
 @dsl.component(base_image=chains.IMAGE)
-def make(size: int, data: dsl.Output[dsl.Dataset]) -> None:
+def make(size: int, new: dsl.Output[dsl.Dataset]) -> None:
     """The first artifact."""
     from pathlib import Path  # noqa: PLC0415  # a component brings its own
 
-    Path(data.path).write_bytes(b"k" * size)
+    Path(new.path).write_bytes(b"k" * size)
 
 
 @dsl.component(base_image=chains.IMAGE)
@@ -36,7 +36,7 @@ def chain(length: int) -> Any:
         task = make(size=SIZE)
         task.set_caching_options(False)
         for _ in range(length - 1):
-            task = carry(old=task.outputs["data" if task.component_spec.name == "make" else "new"])
+            task = carry(old=task.outputs["new"])
             task.set_caching_options(False)
 
     return pipeline

@@ -27,16 +27,22 @@ class Bearer(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Send the request with the token; again, with what is in the file now, when the server does not take it."""
-        if token := self._current():
+        if token := self.current():
             request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
-        if response.status_code == Unauthorized.code and self._file is not None:
-            self._read_at = float("-inf")
-            if (again := self._current()) != token:
-                request.headers["Authorization"] = f"Bearer {again}"
-                yield request
+        if response.status_code == Unauthorized.code and (again := self.another(token)):
+            request.headers["Authorization"] = f"Bearer {again}"
+            yield request
 
-    def _current(self) -> str | None:
+    def another(self, refused: str | None) -> str | None:
+        """The token that is in the file now, when the server does not take one; ``None`` where it is no other."""
+        if self._file is None:
+            return None
+        self._read_at = float("-inf")
+        return again if (again := self.current()) != refused else None
+
+    def current(self) -> str | None:
+        """The token, if there is one."""
         if self._file is None:
             return self._fixed
         if time.monotonic() - self._read_at > _FRESH_SECONDS:

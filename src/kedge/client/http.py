@@ -23,7 +23,7 @@ from kedge.client.bearer import Bearer
 from kedge.client.kubeconfig import Access
 from kedge.client.lines import Lines
 from kedge.client.status import from_status
-from kedge.client.transport import KeptConnections
+from kedge.client.transport import Answer, KeptConnections
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
 from kedge.kube.clock import Clock, SystemClock
 from kedge.kube.kinds import Kind, Obj
@@ -43,6 +43,7 @@ _WATCH_SECONDS = 290  # servers end watches at their own whim; asking for it mak
 _QUIET_SECONDS = 90.0
 _ANSWER_SECONDS = 30.0
 _CONNECT_SECONDS = 5.0
+_TIMEOUTS = {"connect": _CONNECT_SECONDS, "read": _ANSWER_SECONDS, "write": _ANSWER_SECONDS}
 # Of a connection that is to stay: the kernel asks the other end after 10 seconds of silence, and gives up 15 seconds later; what
 # is sent and not acknowledged for 20 seconds ends it too. The names are those that the system has.
 _KEPT_ALIVE: tuple[tuple[str, int], ...] = (
@@ -114,15 +115,18 @@ class HttpClient:
         user_agent: str = "kedge",
     ) -> None:
         self._clock = clock or SystemClock()
-        headers = {"User-Agent": user_agent, "Accept": "application/json"}
+        self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self.namespace = access.namespace
         verify = tls(access) if transport is None and access.server.startswith("https") else True
+        self._bearer = Bearer(access)
+        self._kept: KeptConnections | None = None
         if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport
-            transport = KeptConnections(verify if isinstance(verify, ssl.SSLContext) else None, _socket_options())
+            context = verify if isinstance(verify, ssl.SSLContext) else None
+            transport = self._kept = KeptConnections(access.server, context, _socket_options())
         self._http = httpx.AsyncClient(
             base_url=access.server,
-            headers=headers,
-            auth=Bearer(access),
+            headers=self._headers,
+            auth=self._bearer,
             verify=verify,
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,
@@ -271,7 +275,7 @@ class HttpClient:
         try:
             if response.is_error:
                 await response.aread()
-                raise _error(response)
+                raise _error(_whole(response))
             lines = Lines()
             async for data in response.aiter_bytes():
                 for line in filter(bytes.strip, lines.feed(data)):
@@ -303,7 +307,7 @@ class HttpClient:
             ) as response:
                 if response.is_error:
                     await response.aread()
-                    raise _error(response)
+                    raise _error(_whole(response))
                 async for data in response.aiter_bytes():
                     yield data
         except httpx.RequestError as error:
@@ -350,21 +354,45 @@ class HttpClient:
             last = attempt == _ATTEMPTS
             delay = _FIRST_DELAY * 2**attempt
             try:
-                response = await self._http.request(method, path, params=query, content=content, headers=headers)
+                answer = await self._ask(method, path, query, headers, content)
             except httpx.RequestError as error:
                 unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
                 if last or not (unsent or method == "GET"):
                     raise self._unreachable(error) from error
             else:
-                if not response.is_error:
-                    return _decoded(response)
-                failure = _error(response)
-                busy = response.status_code == errors.TooManyRequests.code or (method == "GET" and response.status_code in _BUSY)
+                if answer.status < 400:  # what is no error
+                    return self._decoded(path, answer)
+                failure = _error(answer)
+                busy = answer.status == errors.TooManyRequests.code or (method == "GET" and answer.status in _BUSY)
                 if last or not busy:
                     raise failure
                 delay = max(delay, _asked(failure))
             await self._clock.sleep(delay)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], content: bytes | None
+    ) -> Answer:
+        """Send a request once."""
+        if self._kept is None:
+            return _whole(await self._http.request(method, path, params=query, content=content, headers=headers))
+        sent = {**self._headers, **headers}
+        if token := self._bearer.current():
+            sent["Authorization"] = f"Bearer {token}"
+        answer = await self._kept.ask(method, path, query, sent, content, timeouts=_TIMEOUTS)
+        if answer.status == errors.Unauthorized.code and (again := self._bearer.another(token)):
+            sent["Authorization"] = f"Bearer {again}"
+            answer = await self._kept.ask(method, path, query, sent, content, timeouts=_TIMEOUTS)
+        return answer
+
+    def _decoded(self, path: str, answer: Answer) -> Obj:
+        try:
+            return msgspec.json.decode(answer.body)
+        except msgspec.DecodeError as error:
+            message = (
+                f"{self._http.base_url}{path}: the answer is no JSON ({error}). Is this the address of a Kubernetes API server?"
+            )
+            raise errors.ServerError(message) from error
 
     def _unreachable(self, error: httpx.RequestError | TimeoutError) -> errors.Unavailable:
         why = str(error) or type(error).__name__
@@ -394,18 +422,14 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
 
 
-def _decoded(response: httpx.Response) -> Obj:
-    try:
-        return msgspec.json.decode(response.content)
-    except msgspec.DecodeError as error:
-        message = f"{response.url}: the answer is no JSON ({error}). Is this the address of a Kubernetes API server?"
-        raise errors.ServerError(message) from error
+def _whole(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, response.content, response.headers.get("Retry-After", ""))
 
 
-def _error(response: httpx.Response) -> errors.ApiError:
+def _error(answer: Answer) -> errors.ApiError:
     try:
-        body: Any = msgspec.json.decode(response.content)
+        body: Any = msgspec.json.decode(answer.body)
     except msgspec.DecodeError:
-        body = response.text
-    header = response.headers.get("Retry-After", "")
-    return from_status(body, code=response.status_code, retry_after=float(header) if header.isdigit() else None)
+        body = answer.body.decode("utf-8", "replace")
+    wait = answer.retry_after
+    return from_status(body, code=answer.status, retry_after=float(wait) if wait.isdigit() else None)

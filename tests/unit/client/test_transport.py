@@ -1,6 +1,7 @@
 """What the transport of the HTTP client makes of the answers of servers, good and bad, and when it uses a connection again."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,8 @@ import pytest
 from kedge.client import transport
 from kedge.client.transport import KeptConnections
 
+_TIMES = {"connect": 5.0, "read": 5.0, "write": 5.0}
+_ZIPPED = gzip.compress(b"zipped")
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -49,7 +52,8 @@ async def _reached(*answers: bytes | None, read: float = 5.0) -> AsyncGenerator[
     server = _Server(*answers)
     async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
         port = listening.sockets[0].getsockname()[1]
-        client = httpx.AsyncClient(transport=KeptConnections(None), base_url=f"http://127.0.0.1:{port}", timeout=read)
+        address = f"http://127.0.0.1:{port}"
+        client = httpx.AsyncClient(transport=KeptConnections(address, None), base_url=address, timeout=read)
         async with client:
             yield client, server
         for writer in server.writers:
@@ -134,7 +138,7 @@ async def test_a_bad_answer_is_an_error_of_httpx(answer: bytes | None, error: ty
 
 
 async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
-    async with httpx.AsyncClient(transport=KeptConnections(None)) as client:
+    async with httpx.AsyncClient(transport=KeptConnections("http://127.0.0.1:1", None)) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get("http://127.0.0.1:1/")
 
@@ -145,3 +149,66 @@ async def test_no_more_requests_than_have_turns_wait_for_answers(monkeypatch: py
         answers = await asyncio.gather(*(client.get("/") for _ in range(10)))
     assert [answer.text for answer in answers] == ["ok"] * 10
     assert server.connections <= 2
+
+
+@asynccontextmanager
+async def _asked(*answers: bytes | None) -> AsyncGenerator[tuple[KeptConnections, _Server]]:
+    server = _Server(*answers)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0) as listening:
+        connections = KeptConnections(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/below/", None)
+        yield connections, server
+        await connections.aclose()
+        for writer in server.writers:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (_OK, b"ok"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n1\r\n!\r\n0\r\n\r\n", b"ok!"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall that comes", b"all that comes"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(_ZIPPED), _ZIPPED), b"zipped"),
+    ],
+    ids=["length", "chunks", "until the end", "compressed"],
+)
+async def test_an_answer_that_is_asked_for_is_given_whole(answer: bytes, body: bytes) -> None:
+    async with _asked(answer) as (connections, server):
+        found = await connections.ask("GET", "/pods/a b", {"labelSelector": "a in (b,c)"}, {"X": "y"}, None, timeouts=_TIMES)
+    assert (found.status, found.body) == (200, body)
+    assert server.requests[0].startswith(b"GET /below/pods/a%20b?labelSelector=a%20in%20%28b%2Cc%29 HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+async def test_what_is_asked_uses_one_connection_and_sends_its_body() -> None:
+    async with _asked(*[_OK] * 3) as (connections, server):
+        for _ in range(3):
+            await connections.ask("POST", "/", None, {}, b"{}", timeouts=_TIMES)
+    assert server.connections == 1
+    assert all(request.endswith(b"Content-Length: 2\r\n\r\n{}") for request in server.requests)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (None, httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 9\r\n\r\ncut", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", httpx.ReadTimeout),
+    ],
+    ids=["no answer", "cut", "not compressed", "silent"],
+)
+async def test_what_is_asked_of_a_bad_server_is_an_error_of_httpx(answer: bytes | None, error: type[Exception]) -> None:
+    async with _asked(answer or None) as (connections, _):
+        with pytest.raises(error):
+            await connections.ask("GET", "/", None, {}, None, timeouts={**_TIMES, "read": 0.3})
+        assert not connections.kept
+
+
+async def test_no_header_of_ours_can_begin_another_request() -> None:
+    async with _asked(_OK, _OK) as (connections, server):
+        await connections.ask("GET", "/a\r\nX: y\r\n\r\nGET /b", {"q": "\r\n"}, {}, None, timeouts=_TIMES)
+        with pytest.raises(ValueError, match="header"):
+            await connections.ask("GET", "/", None, {"X": "y\r\nZ: z"}, None, timeouts=_TIMES)
+    assert [request.split(b"\r\n")[0] for request in server.requests] == [
+        b"GET /below/a%0D%0AX:%20y%0D%0A%0D%0AGET%20/b?q=%0D%0A HTTP/1.1"
+    ]
