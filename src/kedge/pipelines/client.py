@@ -23,7 +23,8 @@ from kedge.pipelines.step_log import Follower, LogPart, lines
 
 _PREFIX = "/apis/v2beta1"
 _PREFIX_OF_ID = re.compile("[0-9a-f-]{6,36}")
-_TIMEOUT = httpx.Timeout(60, connect=5)
+TIMEOUT = httpx.Timeout(60, connect=5)
+"""Of a request; what has no end has none."""
 # A run may be silent for as long as its longest step.
 _ENDLESS = httpx.Timeout(None, connect=5)
 Json = dict[str, Any]
@@ -36,6 +37,7 @@ class Client:
     Args:
         host: Its HTTP address, as ``kedge status`` shows it.
         token: Its token, likewise.
+        http: Speaks to it instead, as where it is reached through others.
 
     Examples:
         >>> client = Client("http://127.0.0.1:8080", "token")   # doctest: +SKIP
@@ -44,11 +46,11 @@ class Client:
         'SUCCEEDED'
     """
 
-    def __init__(self, host: str, token: str | None = None) -> None:
+    def __init__(self, host: str, token: str | None = None, *, http: httpx.Client | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._host = host.rstrip("/")
         # Never through a proxy of the environment: the host is on this machine, or named outright.
-        self._http = httpx.Client(base_url=self._host, headers=headers, timeout=_TIMEOUT, trust_env=False)
+        self._http = http or httpx.Client(base_url=self._host, headers=headers, timeout=TIMEOUT, trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""

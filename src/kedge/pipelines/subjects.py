@@ -17,6 +17,7 @@ from kedge.pipelines.rest_artifacts import no_artifact
 from kedge.pipelines.rest_runs import known_run, no_run
 from kedge.pipelines.rights import Subject
 from kedge.pipelines.submissions import DEFAULT_NAMESPACE
+from kedge.server.callers import NAMESPACE
 
 _MOST = 1000
 _WHICH = "namespace: is required, because this hub has many. Say which: ?namespace=NAME, or namespace=… of kfp.Client."
@@ -79,7 +80,7 @@ class Subjects:
 
     def listed(self, call: Call) -> list[Subject]:
         """A list of things of a namespace."""
-        return [Subject(self._asked(call.text("namespace")))]
+        return [Subject(self._asked(_named(call)))]
 
     def listed_by_experiment(self, call: Call) -> list[Subject]:
         """Such a list, or one of an experiment, which has a namespace."""
@@ -95,7 +96,7 @@ class Subjects:
 
     def listed_pipelines(self, call: Call) -> list[Subject]:
         """Pipelines of a namespace, or those that all share."""
-        namespace = call.text("namespace")
+        namespace = _named(call)
         return [Subject(namespace if namespace or self._multi_user else None)]
 
     def linked(self, call: Call) -> list[Subject]:
@@ -114,7 +115,7 @@ class Subjects:
 
     def made(self, call: Call) -> list[Subject]:
         """Something new in a namespace."""
-        return [Subject(self._given(_body_namespace(call)))]
+        return [Subject(self._given(_body_namespace(call) or _named(call)))]
 
     def made_in_experiment(self, call: Call) -> list[Subject]:
         """Something new in a namespace, which may be that of its experiment."""
@@ -126,7 +127,7 @@ class Subjects:
 
     def made_pipeline(self, call: Call) -> list[Subject]:
         """A new pipeline, or one of a name, in a namespace or for all."""
-        namespace = _body_namespace(call)
+        namespace = _body_namespace(call) or _named(call)
         return [Subject(namespace if namespace or self._multi_user else self._records.namespace)]
 
     def taken(self, call: Call) -> list[Subject]:
@@ -176,6 +177,11 @@ class Subjects:
         if not namespace and self._multi_user:
             raise BadRequest(_WHICH)
         return namespace or self._records.namespace
+
+
+def _named(call: Call) -> str:
+    """The namespace of a query, or the one that the caller means otherwise."""
+    return call.text("namespace") or call.request.headers.get(NAMESPACE, "")
 
 
 def _body_namespace(call: Call) -> str:

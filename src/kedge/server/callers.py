@@ -15,6 +15,8 @@ GROUP = "pipelines.kubeflow.org"
 """The API group of Kubeflow Pipelines' resources, as its ClusterRoles name them."""
 AUTHORIZATION = "x-kedge-authorization"
 """Read before ``Authorization``, which the API server's proxy of a Service takes for itself."""
+NAMESPACE = "x-kedge-namespace"
+"""The namespace that is meant where a request names none: what a command line's context is to it."""
 
 
 class Callers(Protocol):
