@@ -19,13 +19,18 @@ PYTHON_VERSION = "3.11"  # the base's
 
 def kedge_image() -> Path:
     """The OCI image layout of `KEDGE`, built if it is not in the cache."""
-    name = f"image-kedge-{_content()[:12]}"
+    name = f"image-kedge-named-{_content()[:12]}"
     found = cache_folder() / name
     with one_at_a_time(name):
         if not found.exists():
             with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
                 build(Path(scratch, "layout"), Path(scratch, "work")).rename(found)
     return found
+
+
+def own_name() -> str:
+    """A name of the image that no other code's has: on a node that several share, `KEDGE` may be any's."""
+    return f"{KEDGE}-{_content()[:12]}"
 
 
 def build(target: Path, scratch: Path) -> Path:
@@ -55,7 +60,9 @@ def build(target: Path, scratch: Path) -> Path:
     subprocess.run(["umount", str(scratch / "storage" / "overlay")], check=False, capture_output=True)
     shutil.rmtree(scratch)
     index = json.loads((target / "index.json").read_text())
-    index["manifests"][0]["annotations"] = {NAME: KEDGE, "io.containerd.image.name": KEDGE}
+    entry = index["manifests"][0]
+    names = (KEDGE, own_name())
+    index["manifests"] = [{**entry, "annotations": {NAME: name, "io.containerd.image.name": name}} for name in names]
     (target / "index.json").write_text(json.dumps(index))
     return target
 

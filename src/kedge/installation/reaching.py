@@ -44,11 +44,9 @@ def find(access: Access) -> Client | None:
     try:
         account = user.call("GET", SERVICE_ACCOUNT.path(access.namespace, USER_ACCOUNT))
     except NotFound:
-        user.close()
         return None
     hub = (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL)
     if not hub:
-        user.close()
         raise StateError(
             f"{access.namespace}: the service account {USER_ACCOUNT} does not say which hub it is for (label {INSTALLED_LABEL}). "
             "Run kedge install again."
@@ -65,12 +63,18 @@ class _Api:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._http = httpx.Client(base_url=access.server, auth=Bearer(access), verify=_verify(access), timeout=TIMEOUT)
 
     def call(self, method: str, path: str, body: Obj | None = None) -> Obj:
         """One request, and its answer."""
         try:
-            response = self._http.request(method, path, json=body)
+            response = httpx.request(
+                method,
+                self._access.server + path,
+                json=body,
+                auth=Bearer(self._access),
+                verify=_verify(self._access),
+                timeout=TIMEOUT,
+            )
         except httpx.TransportError as error:
             raise Unavailable(f"{self._access.server}: cannot be reached: {error or type(error).__name__}.") from error
         if response.is_error:
@@ -90,10 +94,6 @@ class _Api:
                 f" allowed to create serviceaccounts/token of that name in namespace {self._access.namespace}."
             ) from error
         return str(answer["status"]["token"])
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
 
 class _Through(httpx.Auth):

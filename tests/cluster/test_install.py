@@ -1,0 +1,81 @@
+"""``kedge install``, ``upgrade`` and ``uninstall`` on a real cluster, in namespaces that enforce the restricted standard."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from access import Cluster
+from deployed_s3 import DeployedS3, deployed_s3
+from installed import Home, home, volume
+
+from kedge.pipelines.compiler import compile_file
+
+SOURCE = """
+from kedge import dsl
+from kedge.dsl import Dataset, Input, Output
+
+@dsl.component
+def write(n: int, out: Output[Dataset]):
+    with open(out.path, "w") as file:
+        file.write("x" * n)
+
+@dsl.component
+def size(data: Input[Dataset], seconds: float) -> int:
+    import os, time
+    time.sleep(seconds)
+    return os.path.getsize(data.path)
+
+@dsl.pipeline
+def pipeline(seconds: float = 0.0) -> int:
+    return size(data=write(n=7).outputs["out"], seconds=seconds).output
+"""
+
+
+@pytest.fixture(scope="module")
+def s3(cluster: Cluster) -> Iterator[DeployedS3]:
+    with deployed_s3(cluster) as found:
+        yield found
+
+
+@pytest.fixture
+def place(cluster: Cluster, s3: DeployedS3, tmp_path: Path) -> Iterator[Home]:
+    with home(cluster, s3, tmp_path) as found:
+        yield found
+
+
+def document(folder: Path) -> Any:
+    file = folder / "pipeline.py"
+    file.write_text(SOURCE)
+    return compile_file(file)
+
+
+def left(place: Home) -> set[str]:
+    """What a namespace holds, but for what every namespace has and what a test has brought."""
+    listed = place.kubectl("api-resources", "--verbs=list,get", "--namespaced", "--output=name").split()
+    skipped = {"events", "events.events.k8s.io", "pods.metrics.k8s.io"}
+    names = place.kubectl("get", ",".join(set(listed) - skipped), "--output=name", "--ignore-not-found").split()
+    brought = {"configmap/kube-root-ca.crt", "serviceaccount/default", "secret/bucket", "secret/database"}
+    return {name for name in names if name not in brought and not name.startswith("endpoint")}
+
+
+def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
+    with volume(place) as options:
+        assert f"Kedge 0.1.0 runs in namespace {place.name}" in place.install(*options)
+        again = place.install()
+        assert "created" not in again
+        assert "changed" not in again
+        with place.client() as client:
+            run = client.run(document(place.folder), name="first")
+            ended = client.wait(run["run_id"])
+            assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
+
+        said = place.kedge("uninstall")
+        assert "Kept: the Runs, the claim kedge-data, the kinds' definitions" in said
+        kinds = {name.partition("/")[0] for name in left(place)}
+        assert kinds == {"run.kedge.dev", "pod", "configmap", "persistentvolumeclaim"}  # the run, what it owns, and the history
+        place.install(*options)
+        with place.client() as client:
+            assert client.get("first")["state"] == "SUCCEEDED"
+        place.kedge("uninstall", "--delete-data", "--yes")
+        assert left(place) == set()
