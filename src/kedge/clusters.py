@@ -1,12 +1,16 @@
 """Which cluster a command means: a kubeconfig and a context, and the data directory of the hub that works against it."""
 
-import re
-from dataclasses import dataclass, replace
+import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 
-from kedge.client.kubeconfig import current_context, in_cluster, load
+from kedge.client.http import HttpClient
+from kedge.client.kubeconfig import Access, current_context, in_cluster, load
+from kedge.client.relay import remove
 from kedge.config import Settings
 from kedge.hub import Place
+from kedge.kube.clock import SystemIds
+from kedge.relayed import has_relay, identity, recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,34 +20,63 @@ class Chosen:
     Attributes:
         settings: Of the hub that works against it from here: its data directory is the cluster's own.
         kubeconfig: The file.
-        context: The context in it.
     """
 
     settings: Settings
     kubeconfig: Path
-    context: str
+
+    def access(self) -> Access:
+        """How the cluster is reached.
+
+        Raises:
+            StateError: The file cannot be read, or has no such context.
+        """
+        return load(self.kubeconfig, context=self.settings.context)
 
     def place(self, port: int | None) -> Place:
         """Where the hub works and listens."""
-        access = load(self.kubeconfig, context=self.context)
-        return Place(access, self.kubeconfig, self.settings.listen, self.settings.hub_address, port)
+        settings = self.settings
+        return Place(self.access(), self.kubeconfig, settings.listen, settings.hub_address, port, settings.context)
 
 
-def choose(settings: Settings, kubeconfig: Path | None, context: str | None) -> Chosen:
+def choose(settings: Settings, kubeconfig: Path | None = None, context: str | None = None) -> Chosen:
     """Find the cluster that a command means.
 
     Args:
         settings: As the environment has them.
-        kubeconfig: The file; ``None`` for that of ``KUBECONFIG``, or ``~/.kube/config``.
-        context: Its context; ``None`` for the current one.
+        kubeconfig: The file; ``None`` for the one that the data directory was last used with, that of ``KUBECONFIG``, or
+            ``~/.kube/config``.
+        context: Its context; ``None`` for that of the settings, or the current one of the file.
 
     Raises:
         StateError: The file cannot be read, or has no such context.
     """
-    path = kubeconfig or Path(settings.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
-    name = context or current_context(path)
-    home = settings.home / "clusters" / re.sub(r"[^A-Za-z0-9._-]+", "_", name)
-    return Chosen(replace(settings, home=home), path.absolute(), name)
+    name = context or settings.context
+    given = kubeconfig or (recall(settings.of(name).home).get("kubeconfig") if name else None)
+    path = Path(given or settings.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
+    return Chosen(settings.of(name or current_context(path)), path.absolute())
+
+
+def remove_relay(settings: Settings) -> bool:
+    """Take the relay of a cluster's hub away.
+
+    Args:
+        settings: Of the hub.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        KedgeError: The cluster cannot be reached, or does not let us.
+    """
+    if not has_relay(settings.home):
+        return False
+    return asyncio.run(_remove(choose(settings).access(), identity(settings.home, SystemIds()).name))
+
+
+async def _remove(access: Access, name: str) -> bool:
+    async with HttpClient(access) as client:
+        return await remove(client, name)
 
 
 def inside(settings: Settings, port: int) -> Place:

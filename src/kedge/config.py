@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kedge.errors import KedgeError
@@ -113,6 +113,8 @@ class Settings:
         pod_name: Of the Pod in which the hub runs (``KEDGE_POD_NAME``).
         database: Where the history is kept: ``postgresql://user:password@host/database``; ``""`` for a file in `home`
             (``KEDGE_DATABASE``).
+        context: The cluster that commands mean, by the name of its kubeconfig's context; `home` is then the data directory of
+            the hub that works against it from here (``KEDGE_CONTEXT``; default none: the host of this machine).
         environ: The environment that was read, for what passes through it (``PATH``, proxies).
     """
 
@@ -147,7 +149,18 @@ class Settings:
     lease: str = ""
     pod_name: str = ""
     database: str = field(default="", repr=False)  # it may hold a password
+    context: str = ""
     environ: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def root(self) -> Path:
+        """``KEDGE_HOME``: `home`, or what lies above it where that is of one cluster."""
+        return self.home.parents[1] if self.context else self.home
+
+    def of(self, context: str) -> "Settings":
+        """The settings of the hub that works against the cluster of a context."""
+        home = self.root / "clusters" / re.sub(r"[^A-Za-z0-9._-]+", "_", context)
+        return replace(self, home=home, context=context)
 
     @property
     def claims(self) -> Path:
@@ -168,7 +181,7 @@ class Settings:
         synchronous = env.get("KEDGE_SYNCHRONOUS", "NORMAL").upper()
         if synchronous not in {"NORMAL", "FULL"}:
             raise KedgeError(f"KEDGE_SYNCHRONOUS: must be NORMAL or FULL, got {synchronous!r}. Unset it for NORMAL.")
-        return cls(
+        found = cls(
             home=_home(env),
             cache=_cache(env),
             synchronous=synchronous,
@@ -202,6 +215,7 @@ class Settings:
             database=env.get("KEDGE_DATABASE", ""),
             environ={name: value for name, value in env.items() if name != "KEDGE_DATABASE"},
         )
+        return found.of(context) if (context := env.get("KEDGE_CONTEXT", "")) else found
 
 
 def _artifact_root(env: Mapping[str, str]) -> str:

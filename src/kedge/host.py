@@ -94,8 +94,7 @@ def start(
     http_port: int | None = None,
     https_port: int | None = None,
     options: Sequence[str] = (),
-    home: Path | None = None,
-    timeout: float = 30.0,
+    timeout: float | None = None,
 ) -> Host:
     """Start a host that outlives this process, and wait until it is ready.
 
@@ -104,8 +103,7 @@ def start(
         http_port: Port for REST and pages; ``None`` for the one this data directory always had, or any.
         https_port: Port for the Kubernetes API, likewise.
         options: Further ones of ``kedge up``.
-        home: The process's ``KEDGE_HOME``, where the data directory lies below it: that of a hub against a cluster.
-        timeout: Seconds to wait.
+        timeout: Seconds to wait; by default 30, and for the hub of a cluster, which may have to fetch an image, 330.
 
     Returns:
         The host. When another process started one in the same directory at the same moment, that one.
@@ -127,11 +125,11 @@ def start(
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**settings.environ, "KEDGE_HOME": str(home or settings.home)},
+            env={**settings.environ, "KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context},
             start_new_session=True,
         )
     try:
-        return _await_ready(settings, process, log=(log_path, offset), timeout=timeout)
+        return _await_ready(settings, process, log=(log_path, offset), timeout=timeout or (330.0 if settings.context else 30.0))
     except KeyboardInterrupt:
         # Who does not wait for it would not know that it runs.
         process.terminate()

@@ -12,18 +12,20 @@ import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.routing import BaseRoute
 
-from kedge import __version__, exposition
+from kedge import __version__, exposition, relayed
 from kedge.artifacts import staging
 from kedge.artifacts.pod_tokens import PodTokens
 from kedge.artifacts.store import ArtifactStore
-from kedge.artifacts.uris import scheme
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access
+from kedge.client.relay import Relay
 from kedge.client.scoped import ScopedClient
+from kedge.client.types import Client
 from kedge.config import Settings
 from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
@@ -42,6 +44,7 @@ from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
 from kedge.server.cluster_tokens import ClusterTokens
 from kedge.server.guard import LoopbackGuard
 from kedge.server.health import health
+from kedge.server.inside import call
 from kedge.server.listen import LOOPBACK, Listeners
 from kedge.server.tokens import Tokens
 
@@ -62,8 +65,9 @@ class Place:
         access: How it reaches the cluster.
         kubeconfig: The file that says so; ``None`` in a Pod.
         listen: Address of the HTTP listener.
-        address: The hub's address, as Pods reach it; ``""`` for the listener's own.
+        address: The hub's address, as Pods reach it; ``""`` for a relay's, or the listener's own where that is not loopback.
         port: Of the HTTP listener; ``None`` for the one that the data directory always had, or any.
+        context: The context of the kubeconfig.
     """
 
     access: Access
@@ -71,6 +75,12 @@ class Place:
     listen: str = LOOPBACK
     address: str = ""
     port: int | None = None
+    context: str = ""
+
+    @property
+    def relayed(self) -> bool:
+        """Whether Pods need a relay to reach the hub."""
+        return self.kubeconfig is not None and not self.address and self.listen == LOOPBACK
 
 
 def serve(settings: Settings, place: Place) -> None:
@@ -111,9 +121,11 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
     Yields:
         Done, with an exception, when a part of the hub has failed for good.
     """
-    _check(settings)
+    relayed.check_store(settings)
     home = Home.acquire(settings.home, __version__)
     try:
+        if place.kubeconfig is not None:
+            relayed.remember(home.path, place.access, place.kubeconfig, place.context)
         listeners = Listeners(home.ports()[0] if place.port is None else place.port, None, address=place.listen)
         home.remember_ports(listeners.open().http, 0)
         try:
@@ -167,29 +179,13 @@ async def _parts(
     artifacts = ArtifactStore(
         home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock, here=False
     )
+    relay = Relay(client, relayed.identity(home.path, ids), settings.stager_image) if place.relayed else None
+    address = place.address or (relay.address if relay else own)
     writer = client if leader is None else leader.client
     feature = pipelines.Feature(
         pipelines.open_history(settings, home.path / "history.db", take_over=leader is not None),
-        pipelines.Surroundings(
-            writer if ALL in (seen := settings.watch_namespaces or (client.namespace,)) else ScopedClient(writer, seen),
-            artifacts,
-            PodLogs(client),
-            place.address or own,
-            clock,
-            ids,
-            settings.kfp_runtime,
-            events=(settings.openlineage_url, settings.openlineage_api_key),
-            version=__version__,
-            namespace=client.namespace if client.namespace in seen or ALL in seen else seen[0],
-            stager=settings.stager_image,
-            reports=True,
-        ),
-        Limits(
-            infra_retries=settings.infra_retries,
-            image_pull_timeout=settings.image_pull_timeout,
-            final_status_complete=settings.final_status == "COMPLETE",
-            cache_ttl=settings.cache_ttl,
-        ),
+        _surroundings(settings, (client, writer), artifacts, address),
+        _limits(settings),
     )
     feature.database.on_damage = background.give_up
     routes: list[BaseRoute] = [
@@ -201,6 +197,8 @@ async def _parts(
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else authenticator)
     try:
         await background.reach(feature.start())
+        if relay is not None:
+            background.start("relay", (await relay.start(partial(call, web))).run())
         if leader is None:
             await listeners.start(LoopbackGuard(web) if place.listen == LOOPBACK else web)
         else:
@@ -213,6 +211,36 @@ async def _parts(
         await listeners.stop(feature.close_streams)
         await feature.stop()
         await background.stop()
+
+
+def _surroundings(
+    settings: Settings, clients: tuple[HttpClient, Client], artifacts: ArtifactStore, address: str
+) -> pipelines.Surroundings:
+    client, writer = clients
+    seen = settings.watch_namespaces or (client.namespace,)
+    return pipelines.Surroundings(
+        writer if ALL in seen else ScopedClient(writer, seen),
+        artifacts,
+        PodLogs(client),
+        address,
+        SystemClock(),
+        SystemIds(),
+        settings.kfp_runtime,
+        events=(settings.openlineage_url, settings.openlineage_api_key),
+        version=__version__,
+        namespace=client.namespace if client.namespace in seen or ALL in seen else seen[0],
+        stager=settings.stager_image,
+        reports=True,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        infra_retries=settings.infra_retries,
+        image_pull_timeout=settings.image_pull_timeout,
+        final_status_complete=settings.final_status == "COMPLETE",
+        cache_ttl=settings.cache_ttl,
+    )
 
 
 def _callers(settings: Settings, place: Place, client: HttpClient, tokens: ClusterTokens) -> Callers | None:
@@ -248,19 +276,6 @@ def _announcement(home: Home, place: Place, own: str, token: str, now: str) -> H
         version=__version__,
         started_at=now,
     )
-
-
-def _check(settings: Settings) -> None:
-    """Refuse what cannot work on a cluster, by name.
-
-    Raises:
-        UnsupportedError: Artifacts would lie in a folder of this machine.
-    """
-    if scheme(settings.artifacts) in {"", "file"}:
-        raise UnsupportedError(
-            f"KEDGE_ARTIFACTS: {settings.artifacts or 'is not set, so artifacts would lie in a folder here'}: a cluster's "
-            "Pods cannot see that. Set it to an object store that they reach too: s3://bucket/prefix, gs://… or az://…."
-        )
 
 
 async def _check_cluster(client: HttpClient) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from kedge.cli import session as sessions
 from kedge.cli.again import Again, lay_out
 from kedge.cli.session import connect
 from kedge.client import kubeconfig
@@ -17,7 +18,6 @@ from kedge.config import Settings
 from kedge.errors import StateError
 from kedge.home import Host
 from kedge.kube.clock import SystemClock
-from kedge.kube.kinds import Obj
 from kedge.node.env import MissingError, of_container
 from kedge.node.environments import Environments, Wanted, variables
 from kedge.node.interpreters import Interpreters
@@ -40,13 +40,13 @@ def command(*, run: str, task: str, debugger: bool, keep: bool) -> int:
     The step gets the inputs and variables that it had, and an environment with the packages it asks for; its volumes are not
     there. What it writes goes to a temporary folder: neither the run nor its artifacts change. Exit status: the step's.
     """
-    settings = Settings.from_environment()
+    settings = sessions.settings()
     session = connect(settings)
     folder = Path(tempfile.mkdtemp(prefix="kedge-debug-"))
     try:
         step = lay_out(session.client, run, task, folder)
         environment = asyncio.run(_environment(settings, step))
-        own = asyncio.run(_variables(session.host, step.pod, step.container))
+        own = asyncio.run(_variables(session.host, settings.context, step))
         given = {**settings.environ, **variables(environment, settings.environ), **own, **step.variables}
         if debugger:
             given["KEDGE_DEBUG"] = "1"
@@ -72,15 +72,15 @@ async def _environment(settings: Settings, step: Again) -> Path:
     return await environments.get(wanted)
 
 
-async def _variables(host: Host, pod: Obj, container: Obj) -> dict[str, str]:
+async def _variables(host: Host, context: str, step: Again) -> dict[str, str]:
     """The variables that the step's container had, with Secrets and ConfigMaps as they are now.
 
     Raises:
         StateError: One that it refers to is not there.
     """
-    async with HttpClient(kubeconfig.load(Path(host.kubeconfig))) as api:
+    async with HttpClient(kubeconfig.load(Path(host.kubeconfig), context=context or None)) as api:
         try:
-            found = await of_container(pod, container, Objects(api))
+            found = await of_container(step.pod, step.container, Objects(api))
         except (MissingError, Refusal) as error:
             raise StateError(f"The step's environment cannot be made again: {error}.") from error
     return {name: value for name, value in found.values.items() if name not in _OF_THE_POD}

@@ -30,8 +30,8 @@ def command() -> int:
     steps' environments (pandas, scikit-learn) are installed; that takes longest.
     """
     settings = Settings.from_environment()
-    host.make(settings.home)  # made as a parent of the demo's, it would be open to others
-    settings = replace(settings, home=settings.home / "demo")
+    host.make(settings.root)  # made as a parent of the demo's, it would be open to others
+    settings = replace(settings, home=settings.root / "demo", context="")
     _clear(settings.home)
     started = time.monotonic()
     try:
@@ -93,7 +93,7 @@ def _clear(home: Path) -> None:
         raise StateError(
             f"{home}: is not the data directory of an earlier demo. Move it away, or set KEDGE_HOME to another directory."
         )
-    settings = replace(Settings.from_environment(), home=home)
+    settings = replace(Settings.from_environment(), home=home, context="")
     if left := host.find(settings):
         host.stop(left)
     host.stop_supervisor(home)

@@ -42,6 +42,8 @@ COMMANDS = {
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",
 }
+# Those that speak to a host, and so to the hub of a cluster as well: they take ``--context``.
+OF_A_HOST = {"down", "status", "run", "runs", "logs", "cancel", "pipelines", "artifacts", "cache", "schedules", "debug"}
 
 
 # What the machine says of a file or folder that the user named -> what to do.
@@ -73,6 +75,8 @@ class LazyGroup(click.Group):
             return None
         command = importlib.import_module(f"kedge.cli.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101  # a defect of ours, not of the input
+        if cmd_name in OF_A_HOST:
+            importlib.import_module("kedge.cli.options").add_context(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,6 +10,8 @@ import click
 
 from kedge.kube.clock import SystemClock, micro_timestamp
 
+CONTEXT = "kedge.context"
+"""Where click keeps the context that a command was given."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,6 +47,28 @@ def port_options(command: Command) -> Command:
     for name, what in (("--https-port", "Kubernetes API"), ("--http-port", "REST API and pages")):
         command = click.option(name, type=port, help=f"Port of the {what}; chosen once and kept when not given.")(command)
     return command
+
+
+def add_context(command: click.Command) -> None:
+    """Add ``--context`` to a command, or to each of a group: it then means the hub of that cluster."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            add_context(inner)
+    elif not any("--context" in option.opts for option in command.params):
+        command.params.append(
+            click.Option(
+                ["--context"],
+                help="The cluster that is meant, by its context in the kubeconfig (or KEDGE_CONTEXT).",
+                metavar="NAME",
+                expose_value=False,
+                callback=_remember,
+            )
+        )
+
+
+def _remember(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        ctx.meta[CONTEXT] = value
 
 
 def print_json(value: object) -> None:

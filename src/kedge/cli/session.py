@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import click
 
 from kedge import __version__, host
+from kedge.cli.options import CONTEXT
 from kedge.config import Settings
 from kedge.errors import KedgeError, StateError
 from kedge.home import Host, build
@@ -26,33 +27,48 @@ class Session:
     started: bool = False
 
 
-def connect(settings: Settings | None = None, *, start: bool = False) -> Session:
+def settings() -> Settings:
+    """The settings of the host that the command means: this machine's, or with ``--context`` the hub of that cluster."""
+    found = Settings.from_environment()
+    command = click.get_current_context(silent=True)
+    context = str(command.meta.get(CONTEXT, "")) if command else ""
+    return found.of(context) if context else found
+
+
+def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
     """Find the host of the data directory.
 
     Args:
-        settings: Says where; read from the environment when ``None``.
+        chosen: Says where; what the command means when ``None``.
         start: Start one when none runs, and say so.
 
     Raises:
         StateError: None runs, or it could not be started.
     """
-    settings = settings or Settings.from_environment()
-    running = host.find(settings)
+    chosen = chosen or settings()
+    running = host.find(chosen)
     started = running is None and start
     if running is None:
         if not start:
+            if chosen.context:
+                raise StateError(
+                    f"No hub works against context {chosen.context} from here. "
+                    f"Start one with `kedge up --context {chosen.context} --detach`."
+                )
             raise StateError(
-                f"No host runs in {settings.home}. Start one with `kedge up --detach`, or set KEDGE_HOME to where one runs."
+                f"No host runs in {chosen.home}. Start one with `kedge up --detach`, or set KEDGE_HOME to where one runs."
             )
-        running = host.start(settings)
-        click.echo(f"Started a host in {settings.home}; it keeps running until `kedge down`.", err=True)
+        running = host.start(chosen)
+        what = f"hub for context {chosen.context}" if chosen.context else "host"
+        down = f"kedge down --context {chosen.context}" if chosen.context else "kedge down"
+        click.echo(f"Started a {what} in {chosen.home}; it keeps running until `{down}`.", err=True)
     return Session(running, Client(running.http, running.token), started)
 
 
 def other_code() -> str:
     """What to say where the host of the data directory runs other code than this command; empty where it does not."""
     try:
-        running = host.find(Settings.from_environment())
+        running = host.find(settings())
     except KedgeError:
         return ""
     if running is None or running.build == build():

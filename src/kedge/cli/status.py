@@ -5,7 +5,7 @@ import click
 from kedge import host
 from kedge.cli.machine import limits
 from kedge.cli.options import output_option, print_json
-from kedge.config import Settings
+from kedge.cli.session import settings as meant
 from kedge.node.pressure import is_full
 
 
@@ -13,7 +13,7 @@ from kedge.node.pressure import is_full
 @output_option
 def command(*, output: str) -> int:
     """Say whether a host runs, and where. Exit status 1 when none does."""
-    settings = Settings.from_environment()
+    settings = meant()
     running = host.find(settings)
     if output == "json":
         print_json(
@@ -23,6 +23,8 @@ def command(*, output: str) -> int:
         )
     elif running:
         click.echo(f"running          process {running.pid}, version {running.version}, since {running.started_at}")
+        if settings.context:
+            click.echo(f"context          {settings.context}: the hub runs here, everything else in the cluster")
         click.echo(f"REST and pages   {running.http}")
         click.echo(f"Kubernetes API   {running.https}")
         click.echo(f"kubeconfig       {running.kubeconfig}")
@@ -32,5 +34,6 @@ def command(*, output: str) -> int:
         if is_full(settings.home):
             click.echo("disk             full: runs wait, and go on by themselves when there is room again")
     else:
-        click.echo(f"No host runs in {settings.home}. Start one with `kedge up --detach`.")
+        option = f" --context {settings.context}" if settings.context else ""
+        click.echo(f"No host runs in {settings.home}. Start one with `kedge up{option} --detach`.")
     return 0 if running else 1

@@ -8,13 +8,14 @@ import click
 from kedge import host
 from kedge.cli.options import output_option, port_options, print_json
 from kedge.config import Settings
+from kedge.home import Host
 
 
 @click.command("up")
 @click.option("-d", "--detach", is_flag=True, help="Start it in the background and return when it is ready.")
 @port_options
 @click.option("--kubeconfig", type=click.Path(dir_okay=False, path_type=Path), help="Work against the cluster of this file.")
-@click.option("--context", help="Work against the cluster of this context of the kubeconfig.")
+@click.option("--context", help="Work against the cluster of this context of the kubeconfig (or KEDGE_CONTEXT).")
 @output_option
 def command(
     *,
@@ -27,34 +28,53 @@ def command(
 ) -> None:
     """Start the host, in the foreground or detached.
 
-    With --kubeconfig or --context there is no host here: the hub runs on this machine, and everything else in the cluster.
+    With --kubeconfig or --context there is no host here: the hub runs on this machine, and everything else in the cluster. Pods
+    reach the hub through a relay, a small Pod that it brings there; nothing has to reach this machine. Without --kubeconfig, the
+    file is the one that was named the last time, that of KUBECONFIG, or ~/.kube/config. Artifacts must lie in an object store
+    (KEDGE_ARTIFACTS).
 
     Its state lies in one directory (KEDGE_HOME; see `kedge status`). In the foreground, Ctrl-C stops the host and leaves running
     steps alone: they are adopted at the next start. `kedge down` ends those too.
     """
     settings = Settings.from_environment()
-    home = settings.home
-    if kubeconfig is not None or context is not None:
-        from kedge import clusters, hub  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
+    options: list[str] = []
+    limits: tuple[str, ...] = ()
+    if kubeconfig is not None or context is not None or settings.context:
+        from kedge import clusters, hub, relayed  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
 
         chosen = clusters.choose(settings, kubeconfig, context)
-        settings = chosen.settings
+        settings, place, limits = chosen.settings, chosen.place(http_port), relayed.LIMITS
+        relayed.check_store(settings)
+        options = [f"--kubeconfig={chosen.kubeconfig}"]
         if not detach:
-            hub.serve(settings, chosen.place(http_port))
+            for line in limits:
+                click.echo(line, err=True)
+            hub.serve(settings, place)
             return
+        if place.relayed and not host.find(settings):
+            image = settings.stager_image
+            click.echo(f"Starting. The first time, the cluster brings the relay, and fetches its image, {image}.", err=True)
     elif not detach:
         from kedge import app  # noqa: PLC0415  # likewise: only the process that serves
 
         app.serve(settings, http_port=http_port, https_port=https_port)
         return
     found = host.find(settings)
-    options = [] if kubeconfig is None else [f"--kubeconfig={kubeconfig.absolute()}"]
-    options += [] if context is None else [f"--context={context}"]
-    running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options, home=home)
+    running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options)
     if output == "json":
         print_json(running.as_json())
         return
-    click.echo(f"A host {'already runs' if found else 'runs'} in {running.data_dir}, process {running.pid}.")
+    _print(settings, running, started=found is None)
+    for line in limits if found is None else ():
+        click.echo(line, err=True)
+
+
+def _print(settings: Settings, running: Host, *, started: bool) -> None:
+    what = f"hub for context {settings.context}" if settings.context else "host"
+    click.echo(f"A {what} {'runs' if started else 'already runs'} in {running.data_dir}, process {running.pid}.")
     click.echo(f"  REST and pages   {running.http}")
     click.echo(f"  Kubernetes API   {running.https}")
-    click.echo(f"  kubectl          export KUBECONFIG={shlex.quote(str(running.kubeconfig))}")
+    if settings.context:
+        click.echo(f"  run something    kedge run FILE --context {shlex.quote(settings.context)}")
+    else:
+        click.echo(f"  kubectl          export KUBECONFIG={shlex.quote(str(running.kubeconfig))}")

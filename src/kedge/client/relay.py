@@ -4,23 +4,19 @@ The relay is a small Pod (`kedge.relay`) with a Service. It is brought there whe
 that steps which run meanwhile wait at it; `remove` takes it away for good. Each data directory has one of its own.
 """
 
-import asyncio
 import hashlib
 import json
 import logging
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from kedge import errors
 from kedge.client.http import HttpClient
 from kedge.client.relay_objects import DEPLOYMENT, LABEL, SERVICE, Wanted, objects
-from kedge.client.tunnel import Answer, Handler, Headers, Tunnel, Way
+from kedge.client.tunnel import Handler, Tunnel, Way
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds
 from kedge.kube.core import CONFIG_MAP, POD, SECRET
 from kedge.kube.kinds import Kind, Obj
-
-__all__ = ["Answer", "Handler", "Headers", "Identity", "Relay", "remove"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,64 +47,48 @@ class Identity:
 
 
 class Relay:
-    """Brings a relay into a cluster, and answers what comes through it; an asynchronous context manager.
+    """A relay of ours in a cluster.
 
     Args:
-        client: Speaks to the cluster's API server.
+        client: Speaks to the cluster's API server; the relay is in its namespace.
         identity: Whose relay it is.
         image: Any with Python 3.8 or newer.
-        handler: Answers the requests of Pods.
         clock: For pauses.
         ids: Names the session.
 
     Attributes:
         address: Where Pods reach it, such as ``http://kedge-relay-x1y2.default.svc:80``.
-        failed: Done, with an exception, when it cannot be served any more.
     """
 
     def __init__(
-        self,
-        client: HttpClient,
-        identity: Identity,
-        image: str,
-        handler: Handler,
-        *,
-        clock: Clock | None = None,
-        ids: Ids | None = None,
+        self, client: HttpClient, identity: Identity, image: str, *, clock: Clock | None = None, ids: Ids | None = None
     ) -> None:
         self._client = client
         self._clock = clock or SystemClock()
         self._wanted = Wanted(identity.name, client.namespace, image, identity.secret)
+        self._way = Way(self._wanted.tunnel, identity.secret, (ids or SystemIds()).uid())
         self.address = self._wanted.address
-        way = Way(self._wanted.tunnel, identity.secret, (ids or SystemIds()).uid())
-        self._tunnel = Tunnel(client, way, handler, self._clock, self._mend)
-        self._serving: asyncio.Task[None] | None = None
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def __aenter__(self) -> Self:
-        await self.bring()
-        await self._reach()
-        self._serving = asyncio.create_task(self._tunnel.run(), name="relay")
-        self._serving.add_done_callback(self._ended)
-        return self
+    async def start(self, handler: Handler) -> Tunnel:
+        """Bring the relay where it is not there yet.
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._serving is not None:
-            self._serving.cancel()
-            await asyncio.gather(self._serving, return_exceptions=True)
-        self.failed.cancel()
+        Args:
+            handler: Answers the requests of Pods.
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and not self.failed.done() and (error := task.exception()) is not None:
-            self.failed.set_exception(error)
-
-    async def bring(self) -> None:
-        """See that the relay runs; returns when it does.
+        Returns:
+            What to run: it answers what comes through the relay. The relay itself stays when that ends, and lets Pods wait.
 
         Raises:
-            StateError: It cannot; says why, and what to do.
+            StateError: The relay does not start, or cannot be reached; says why, and what to do.
             UnsupportedError: We may not do what it takes.
         """
+        await self._bring()
+        tunnel = Tunnel(self._client, self._way, handler, self._clock, self._make)
+        await self._reach(tunnel)
+        return tunnel
+
+    async def _bring(self) -> None:
+        """See that the relay runs; returns when it does."""
         try:
             await self._make()
             await self._await_ready()
@@ -121,12 +101,9 @@ class Relay:
             ) from error
 
     async def _make(self) -> None:
+        """See that its objects are there, and what they should be: somebody may have deleted them."""
         for kind, obj in objects(self._wanted):
             await _apply(self._client, kind, obj)
-
-    async def _mend(self) -> None:
-        """What keeps us from the relay may be that somebody has deleted it."""
-        await self._make()
 
     async def _await_ready(self) -> None:
         start = told = self._clock.monotonic()
@@ -148,12 +125,12 @@ class Relay:
                 _log.info("the relay is being started", extra={"image": self._wanted.image, "waits": why})
             await self._clock.sleep(_LOOK_SECONDS)
 
-    async def _reach(self) -> None:
+    async def _reach(self, tunnel: Tunnel) -> None:
         """Say hello; what has just been started may not be in the API server's tables yet."""
         start = self._clock.monotonic()
         while True:
             try:
-                await self._tunnel.greet()
+                await tunnel.greet()
             except errors.ApiError as error:
                 if self._clock.monotonic() - start > _REACHED_SECONDS:
                     raise errors.StateError(

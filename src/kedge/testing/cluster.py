@@ -19,7 +19,7 @@ from kedge.testing.host import RunningHost, new_home, settings_of
 def running_hub(
     kubeconfig: Path, environ: Mapping[str, str], *, context: str = "", namespace: str = "default", start: bool = True
 ) -> Generator[RunningHost]:
-    """Start a hub in a new data directory and end it afterwards; what it has made in the cluster stays there.
+    """Start a hub in a new data directory and end it and its relay afterwards; runs and their Pods stay in the cluster.
 
     Args:
         kubeconfig: Of the cluster.
@@ -33,10 +33,11 @@ def running_hub(
         own = home / "kubeconfig"
         kubeconfigs.write(own, replace(load(kubeconfig, context=context or None), namespace=namespace), name="tests")
         settings = settings_of(home, {**environ, "KUBECONFIG": str(own)})
-        kedge = RunningHost(clusters.choose(settings, own, None).settings, (f"--kubeconfig={own}",), home)
+        kedge = RunningHost(clusters.choose(settings, own, None).settings, (f"--kubeconfig={own}",))
         try:
             if start:
                 kedge.start()
             yield kedge
         finally:
             kedge.end()
+            clusters.remove_relay(kedge.settings)

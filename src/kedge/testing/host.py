@@ -33,19 +33,22 @@ class RunningHost:
     Attributes:
         settings: Its data directory, cache and environment.
         options: Further ones of the ``kedge up`` that starts it.
-        above: The ``KEDGE_HOME`` below which its data directory lies, where that is not the same.
         host: What it says of itself; of the newest process after `start`.
     """
 
     settings: Settings
     options: Sequence[str] = ()
-    above: Path | None = None
     host: Host = field(init=False)
 
     @property
     def home(self) -> Path:
         """The data directory."""
         return self.settings.home
+
+    @property
+    def _place(self) -> dict[str, str]:
+        settings = self.settings
+        return {"KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context, "KEDGE_CACHE": str(settings.cache)}
 
     @cached_property
     def client(self) -> Client:
@@ -54,7 +57,7 @@ class RunningHost:
 
     def start(self) -> None:
         """Start the hub, or start it again in the same data directory."""
-        self.host = hosts.start(self.settings, options=self.options, home=self.above)
+        self.host = hosts.start(self.settings, options=self.options)
 
     def stop(self) -> None:
         """Stop the hub as SIGTERM does; steps go on."""
@@ -83,7 +86,7 @@ class RunningHost:
         """
         return subprocess.run(
             [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
-            env={**self.settings.environ, "KEDGE_HOME": str(self.home), "KEDGE_CACHE": str(self.settings.cache)},
+            env={**self.settings.environ, **self._place},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
