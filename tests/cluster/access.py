@@ -53,6 +53,16 @@ class Cluster:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
 
+    @contextmanager
+    def following(self, *arguments: str) -> Generator[IO[str]]:
+        """What ``kubectl`` writes, line by line as it comes; it is ended with the block."""
+        with subprocess.Popen([*self._command(), *arguments], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout
+            finally:
+                process.terminate()
+
     def get(self, *arguments: str) -> Any:
         """What ``kubectl get`` answers, as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))

@@ -15,6 +15,7 @@ _PATH = "/apis/kedge.dev/v1/staging/"
 _TOKEN = "/var/run/secrets/kedge.dev/token"  # noqa: S105  # where it lies, not what it is
 PATIENCE = 600.0  # seconds
 _TIMEOUT = 60.0
+_CONNECT_TIMEOUT = 10.0  # a Service that was made anew has another address: who asks the old one hears nothing
 _UNAUTHORIZED_PATIENCE = 90.0  # a rotated token reaches the file within about a minute
 
 
@@ -132,8 +133,10 @@ class Hub:
         secure = self._address.startswith("https://")
         place, _, prefix = self._address.partition("://")[2].partition("/")
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(place, timeout=self._timeout)
+        connection = connect(place, timeout=min(self._timeout, _CONNECT_TIMEOUT))
         try:
+            connection.connect()
+            connection.sock.settimeout(self._timeout)
             headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json", "Connection": "close"}
             connection.request("POST", (f"/{prefix}" if prefix else "") + _PATH + verb, body, headers)
             response = connection.getresponse()
