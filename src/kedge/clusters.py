@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.client.http import HttpClient
-from kedge.client.kubeconfig import Access, current_context, in_cluster, load
+from kedge.client.kubeconfig import Access, absolute, current_context, in_cluster, load
 from kedge.client.relay import remove
 from kedge.config import Settings
 from kedge.hub import Place
@@ -44,8 +44,8 @@ def choose(settings: Settings, kubeconfig: Path | None = None, context: str | No
 
     Args:
         settings: As the environment has them.
-        kubeconfig: The file; ``None`` for the one that the data directory was last used with, that of ``KUBECONFIG``, or
-            ``~/.kube/config``.
+        kubeconfig: The file, or several with colons between; ``None`` for the one that the data directory was last used with,
+            that of ``KUBECONFIG``, or ``~/.kube/config``.
         context: Its context; ``None`` for that of the settings, or the current one of the file.
 
     Raises:
@@ -53,8 +53,8 @@ def choose(settings: Settings, kubeconfig: Path | None = None, context: str | No
     """
     name = context or settings.context
     given = kubeconfig or (recall(settings.of(name).home).get("kubeconfig") if name else None)
-    path = Path(given or settings.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
-    return Chosen(settings.of(name or current_context(path)), path.absolute())
+    path = absolute(Path(given or settings.environ.get("KUBECONFIG") or "~/.kube/config"))
+    return Chosen(settings.of(name or current_context(path)), path)
 
 
 def remove_relay(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import tempfile
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -20,11 +20,13 @@ import msgspec
 
 from kedge import errors
 from kedge.client.bearer import Bearer
-from kedge.client.kubeconfig import Access
+from kedge.client.exec_login import ExecLogin
+from kedge.client.kubeconfig import Access, Program
 from kedge.client.lines import Lines
 from kedge.client.status import from_status
 from kedge.client.transport import Answer, KeptConnections
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
+from kedge.config import Settings
 from kedge.kube.clock import Clock, SystemClock
 from kedge.kube.kinds import Kind, Obj
 
@@ -86,6 +88,30 @@ def tls(access: Access) -> ssl.SSLContext:
     return context
 
 
+def _login(program: Program, verify: ssl.SSLContext | bool) -> ExecLogin:  # noqa: FBT001  # as httpx has it
+    context = verify if isinstance(verify, ssl.SSLContext) else None
+    return ExecLogin(program, context, Settings.from_environment().environ)
+
+
+def _named(server_name: str) -> Callable[[httpx.Request], Awaitable[None]]:
+    """Has the server's certificate looked at for another name than its address."""
+
+    async def name(request: httpx.Request) -> None:
+        request.extensions = {**request.extensions, "sni_hostname": server_name}
+
+    return name
+
+
+def _transport(access: Access, verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:  # noqa: FBT001  # as httpx has it
+    if access.proxy is None:
+        context = verify if isinstance(verify, ssl.SSLContext) else None
+        return KeptConnections(access.server, context, _socket_options(), name=access.server_name)
+    try:
+        return httpx.AsyncHTTPTransport(verify=verify, proxy=access.proxy, socket_options=_socket_options())
+    except (ImportError, ValueError) as error:
+        raise errors.UnsupportedError(f"the kubeconfig's proxy-url, {access.proxy}, cannot be used: {error}") from error
+
+
 def _socket_options() -> list[tuple[int, int, int]]:
     options = [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _KEPT_ALIVE if hasattr(socket, name)]
     return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), *options]
@@ -120,18 +146,21 @@ class HttpClient:
         verify = tls(access) if transport is None and access.server.startswith("https") else True
         self._bearer = Bearer(access)
         self._kept: KeptConnections | None = None
-        if transport is None and not urllib.request.getproxies():  # httpx leaves proxies aside where it is given a transport
-            context = verify if isinstance(verify, ssl.SSLContext) else None
-            transport = self._kept = KeptConnections(access.server, context, _socket_options())
+        if transport is None and (access.proxy or not urllib.request.getproxies()):
+            transport = _transport(access, verify)  # httpx leaves the environment's proxies aside where it is given a transport
+            if isinstance(transport, KeptConnections) and access.program is None and not access.impersonates:
+                self._kept = transport
         self._http = httpx.AsyncClient(
             base_url=access.server,
-            headers=self._headers,
-            auth=self._bearer,
+            headers=[*self._headers.items(), *access.impersonates],
+            auth=self._bearer if access.program is None else _login(access.program, verify),
             verify=verify,
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,
             trust_env=transport is None,
         )
+        if access.server_name:
+            self._http.event_hooks = {"request": [_named(access.server_name)]}
 
     async def __aenter__(self) -> Self:
         return self

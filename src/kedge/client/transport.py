@@ -72,10 +72,19 @@ class KeptConnections(httpx.AsyncBaseTransport):
         server: Its address; what comes after the host is where `ask` begins its paths.
         context: The settings of TLS; ``None`` to speak without.
         socket_options: For each connection.
+        name: What the server's certificate must say, when that is not its address.
     """
 
-    def __init__(self, server: str, context: ssl.SSLContext | None, socket_options: Sequence[tuple[int, int, int]] = ()) -> None:
+    def __init__(
+        self,
+        server: str,
+        context: ssl.SSLContext | None,
+        socket_options: Sequence[tuple[int, int, int]] = (),
+        *,
+        name: str | None = None,
+    ) -> None:
         url = httpx.URL(server)
+        self._name = name or url.host
         self._host, self._port = url.host, url.port or (443 if context is not None else 80)
         self._netloc, self._prefix = url.netloc, url.path.rstrip("/")
         self._context = context
@@ -187,7 +196,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
             if found.usable:
                 return found
             found.writer.close()
-        name = self._host if self._context is not None else None
+        name = self._name if self._context is not None else None
         try:
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection(

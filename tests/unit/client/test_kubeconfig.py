@@ -49,13 +49,21 @@ def test_files_that_it_names_are_relative_to_it(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t\n")
     path = _write(tmp_path / "k", user={"tokenFile": "token"}, cluster={"certificate-authority": "ca.pem"})
     access = kubeconfig.load(path)
-    assert (access.server, access.ca, access.token, access.namespace) == ("https://h:1", "CA", "t", "default")
+    assert (access.server, access.ca, access.token, access.namespace) == ("https://h:1", "CA", None, "default")
+    assert access.token_file == tmp_path / "token"
 
 
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"user": {"exec": {}}}, errors.UnsupportedError, "user 'u': logins through exec are not supported. Make a token"),
+        ({"user": {"auth-provider": {}}}, errors.UnsupportedError, "user 'u': logins through auth-provider are not supported"),
+        ({"user": {"username": "x"}}, errors.UnsupportedError, "user 'u': logins through username are not supported"),
+        (
+            {"user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1alpha1"}}},
+            errors.UnsupportedError,
+            "v1alpha1' is not",
+        ),
+        ({"user": {"exec": {"apiVersion": "client.authentication.k8s.io/v1"}}}, errors.StateError, "exec.command: is required"),
         ({"current-context": "x"}, errors.StateError, "contexts has no entry named 'x'; it has c. Choose one of them."),
         ({"clusters": []}, errors.StateError, "clusters has no entry named 'k'; it has none"),
         ({"cluster": {"server": None}}, errors.StateError, "clusters[k].cluster.server: is required"),
@@ -81,3 +89,44 @@ def test_what_is_no_kubeconfig_is_refused(tmp_path: Path, text: str, message: st
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(errors.StateError, match="nowhere: cannot be read"):
         kubeconfig.load(tmp_path / "nowhere")
+
+
+def test_several_files_are_one_and_the_first_holds(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("CA")
+    one = _write(tmp_path / "one", cluster={"certificate-authority": "ca.pem"}, contexts=[], users=[])
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "token").write_text("t")
+    two = _write(tmp_path / "sub" / "two", user={"tokenFile": "token"}, **{"current-context": "other"})
+    access = kubeconfig.load(Path(f"{one}:{tmp_path / 'missing'}:{two}"))
+    assert (access.ca, access.token_file) == ("CA", tmp_path / "sub" / "token")
+    assert kubeconfig.current_context(Path(f"{one}:{two}")) == "c"
+    with pytest.raises(errors.StateError, match="none of these files is there"):
+        kubeconfig.load(Path(f"{tmp_path / 'missing'}:{tmp_path / 'neither'}"))
+
+
+def test_the_way_to_the_server_is_read(tmp_path: Path) -> None:
+    cluster = {"tls-server-name": "api.internal", "proxy-url": "http://proxy:3128", "insecure-skip-tls-verify": True}
+    user = {"token": "t", "as": "jane", "as-groups": ["dev", "ops"], "as-user-extra": {"team": ["a"]}}
+    access = kubeconfig.load(_write(tmp_path / "k", cluster=cluster, user=user))
+    assert (access.server_name, access.proxy, access.verify) == ("api.internal", "http://proxy:3128", False)
+    assert access.impersonates == (
+        ("Impersonate-User", "jane"),
+        ("Impersonate-Group", "dev"),
+        ("Impersonate-Group", "ops"),
+        ("Impersonate-Extra-team", "a"),
+    )
+
+
+def test_a_login_program_is_read_and_its_path_is_relative_to_the_file(tmp_path: Path) -> None:
+    said = {
+        "apiVersion": "client.authentication.k8s.io/v1beta1",
+        "command": "./login",
+        "args": ["--now"],
+        "env": [{"name": "A", "value": "1"}],
+        "provideClusterInfo": True,
+        "installHint": "get it",
+    }
+    program = kubeconfig.load(_write(tmp_path / "k", user={"exec": said})).program
+    assert program is not None
+    assert (program.command, program.args, program.env) == (str(tmp_path / "login"), ("--now",), (("A", "1"),))
+    assert program.cluster == {"server": "https://h:1/", "insecure-skip-tls-verify": False}
