@@ -131,7 +131,7 @@ class LogArchive:
         """Where the log of a Pod is to be copied to; ``""`` when it is there, or nobody wants it any more."""
         reference = observations.reference(pod)
         record = self._parts.history.run(reference.run) if reference is not None else None
-        if reference is None or record is None:
+        if reference is None or record is None or record.namespace != reference.namespace:
             return ""
         uri = address(record, reference.task, reference.attempt)
         return "" if await self._parts.artifacts.exists(uri) else uri

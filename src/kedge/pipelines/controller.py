@@ -371,7 +371,11 @@ class RunController:
         found = self._attempts_by_pod.get(pod_uid)
         if found is None and not self._ready:
             raise Unavailable("the hub is starting; try again in a moment.", retry_after=1)
-        return found
+        if found is None:
+            return None
+        live = self.live(found.run)
+        record = live.record if live is not None else self._history.run(found.run)
+        return found if record is None or found.namespace == record.namespace else None  # any Pod can be labelled as any run's
 
     def warned(self, run_id: str) -> None:
         """Kubernetes has a warning about a Pod of a run."""
@@ -501,7 +505,8 @@ class RunController:
             self._attempts_by_pod[reference.uid] = reference
         worker = self._workers.get(reference.run)
         if worker is not None:
-            worker.observe(pod, gone=new is None)
+            if reference.namespace == worker.live.record.namespace:
+                worker.observe(pod, gone=new is None)
         elif new is not None and (observations.is_tracked(new) or not observations.comes_to_its_end(new)):
             self._orphan(new, reference)
 
@@ -516,9 +521,9 @@ class RunController:
 
     # ---- what workers ask
 
-    def pods_of(self, run_id: str) -> Iterable[Obj]:
+    def pods_of(self, record: RunRecord) -> Iterable[Obj]:
         """The Pods of a run, as last seen."""
-        return self._pods.find(_BY_RUN, run_id)
+        return [pod for pod in self._pods.find(_BY_RUN, record.id) if pod["metadata"]["namespace"] == record.namespace]
 
     def reload(self, worker: Worker) -> LiveRun:
         """Load the run again from the history."""
@@ -552,7 +557,7 @@ class RunController:
         """The run is over and recorded: tell its object, let everything go, forget it."""
         live, run_id = worker.live, worker.live.record.id
         self.publisher.ended(run_id)
-        await self._settle_all(run_id)
+        await self._settle_all(live.record)
         await self._patch_end(
             live.record.namespace, live.record.name, summaries.of_live(live) | summaries.lifetime(live.pipeline, live.record)
         )
@@ -565,18 +570,18 @@ class RunController:
 
     async def _tell_end(self, record: RunRecord, spec: Spec) -> None:
         """A run that was over before its object said so: the hub stopped between the two."""
-        await self._settle_all(record.id)
+        await self._settle_all(record)
         status = summaries.of_record(record)
         with suppress(PipelineError):  # a pipeline that another version of Kedge took says nothing about its objects
             status |= summaries.lifetime(self._registrar.pipeline(spec), record)
         await self._patch_end(record.namespace, record.name, status)
 
-    async def _settle_all(self, run_id: str) -> None:
+    async def _settle_all(self, record: RunRecord) -> None:
         """Let go of every Pod of a run that is over, and end those that nobody wants."""
-        held = [pod for pod in self.pods_of(run_id) if observations.is_tracked(pod) or not observations.comes_to_its_end(pod)]
+        held = [pod for pod in self.pods_of(record) if observations.is_tracked(pod) or not observations.comes_to_its_end(pod)]
         if not held:
             return
-        good = {(found.task, found.number) for found in self._history.attempts(run_id) if found.state is State.SUCCEEDED}
+        good = {(found.task, found.number) for found in self._history.attempts(record.id) if found.state is State.SUCCEEDED}
         for pod in held:
             reference = observations.reference(pod)
             if reference is not None:

@@ -17,7 +17,7 @@ from kedge.errors import BadRequest, Forbidden, NotFound, TooLarge
 from kedge.kube.clock import SystemClock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.pipelines import answers, reasons, shapes
+from kedge.pipelines import answers, observations, reasons, shapes
 from kedge.pipelines.archive import LogArchive
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Kind, State, Task
@@ -363,12 +363,15 @@ class Tasks:
                 raise NotFound(f"step {task.id!r} has no attempt {number}.")
             begun = chosen is not None and (chosen.started_at is not None or chosen.state.finished)
             if chosen is not None and (begun or not follow):
+                gone = NotFound(f"the log of step {task.id!r}, attempt {chosen.number}, is gone with its Pod {chosen.pod_name}.")
                 try:
-                    return chosen.number, await self._reader.get(POD, chosen.pod_name, record.namespace)
+                    pod = await self._reader.get(POD, chosen.pod_name, record.namespace)
                 except NotFound:
-                    raise NotFound(
-                        f"the log of step {task.id!r}, attempt {chosen.number}, is gone with its Pod {chosen.pod_name}."
-                    ) from None
+                    raise gone from None
+                found = observations.reference(pod)
+                if found is None or found.run != record.id:  # a run that came as a file may name any Pod
+                    raise gone
+                return chosen.number, pod
             current = self._history.task(record.id, task.id) or task
             if current.state.finished or not follow or self._closing.is_set():
                 raise NotFound(f"step {task.id!r} has not run: it is {current.state.value.lower()}.")

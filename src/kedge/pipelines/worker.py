@@ -38,6 +38,7 @@ from kedge.pipelines.live import LiveRun
 from kedge.pipelines.patience import Patience
 from kedge.pipelines.pods import StepPods
 from kedge.pipelines.ports import Artifacts
+from kedge.pipelines.records import RunRecord
 from kedge.pipelines.steps import pod_name
 from kedge.pipelines.timers import Timers
 
@@ -96,7 +97,7 @@ class Room:
 class Host(Protocol):
     """What a worker asks of the controller."""
 
-    def pods_of(self, run_id: str) -> Iterable[Obj]:
+    def pods_of(self, record: RunRecord) -> Iterable[Obj]:
         """The Pods of a run, as last seen."""
         ...
 
@@ -215,7 +216,7 @@ class Worker:
         self._wake.set()
 
     def _look_again(self, pod_name: str) -> None:
-        for pod in self.host.pods_of(self.live.record.id):
+        for pod in self.host.pods_of(self.live.record):
             if pod["metadata"]["name"] == pod_name and pod_name not in self.seen:
                 self.observe(pod, gone=False)
 
@@ -298,7 +299,7 @@ class Worker:
 
     def resume(self) -> None:
         """Give the engine what it may have missed: its own instructions, and how every Pod is now."""
-        for pod in self.host.pods_of(self.live.record.id):
+        for pod in self.host.pods_of(self.live.record):
             self.seen[pod["metadata"]["name"]] = (pod, False)
 
     # ---- looking

@@ -73,7 +73,7 @@ async def test_a_reason_that_comes_while_a_run_is_watched_is_told(tmp_path: Path
         run = await life.submit(pipelines.pipeline(two, {"add": add}))
         tasks = life.feature._endpoints.tasks
         client = life.feature.controller._client
-        await life.until(lambda: list(life.feature.controller.pods_of(run.id)))
+        await life.until(lambda: list(life.feature.controller.pods_of(run)))
         found = await client.list(POD)
         (made,) = found.items
         waiting = {"reason": "ContainerCreating", "message": "building Python 3.12 with pandas"}

@@ -1,5 +1,6 @@
 """Namespaces as tenants: what callers with Kubeflow's own roles may do in which namespace, and what they learn of others."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 from starlette.applications import Starlette
 from tenant_table import EDIT, LAST, VIEW, Row, Things, allows, in_order, table
 
-from kedge.errors import Forbidden, Unauthorized
-from kedge.kube.core import NAMESPACE
+from kedge.errors import Conflict, Forbidden, Unauthorized
+from kedge.kube.core import NAMESPACE, POD
 from kedge.kube.kinds import Obj
 from kedge.manifests import rights
 from kedge.pipelines import rest
@@ -39,6 +40,12 @@ ROLES: dict[str, dict[str, str]] = {
     "nil": {},
     "adm": {"kedge": EDIT},
 }
+
+
+def run_object(name: str, namespace: str, **spec: Any) -> Obj:
+    """A Run as somebody applies it."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": RUN.api_version, "kind": "Run", "metadata": metadata, "spec": {"pipelineSpec": PIPELINE, **spec}}
 
 
 class Roles:
@@ -323,17 +330,51 @@ async def test_a_file_with_an_address_of_another_namespace_is_refused(tenants: T
 
 async def test_a_run_object_joins_nothing_of_another_namespace(tenants: Tenants) -> None:
     there = await tenants.things("ann", "team-a")
-    spec = {"pipelineSpec": PIPELINE, "experimentId": there.experiment_id}
-    made = {"apiVersion": RUN.api_version, "kind": "Run", "metadata": {"name": "sly", "namespace": "team-b"}, "spec": spec}
-    tenants.life.api.create(RUN, made)
+    tenants.life.api.create(RUN, run_object("sly", "team-b", experimentId=there.experiment_id))
     await tenants.life.until(lambda: tenants.life.api.get(RUN, "sly", "team-b").get("status", {}).get("state") == "FAILED")
     assert "there is no experiment" in str(tenants.life.api.get(RUN, "sly", "team-b")["status"])
     recurring = RecurringRuns(tenants.life.feature.database)
-    made = {**made, "metadata": {"name": "many", "namespace": "team-b"}}
-    made["spec"] = {"pipelineSpec": PIPELINE, "recurringRunId": there.recurring_run_id}
+    made = run_object("many", "team-b", recurringRunId=there.recurring_run_id)
     uid = tenants.life.api.create(RUN, made)["metadata"]["uid"]
     await tenants.life.until(lambda: tenants.life.feature.history.run(uid) is not None)
     assert recurring.live(there.recurring_run_id) == 0
+
+
+async def test_a_pod_of_another_namespace_is_no_step_of_a_run_whatever_it_says(tmp_path: Path) -> None:
+    async with hub(World.new(tmp_path / "world"), logs=Logs(), node=False) as life:
+        for name in ("team-a", "team-b"):
+            life.api.create(NAMESPACE, {"metadata": {"name": name}})
+        run = life.api.create(RUN, run_object("mine", "team-a"))["metadata"]["uid"]
+        await life.until(lambda: life.api.list(POD, "team-a").items)
+        (step,) = life.api.list(POD, "team-a").items
+        forged = {key: step["metadata"][key] for key in ("name", "labels", "annotations")}
+        spec = {"containers": [{"name": "main", "image": "python:3.11"}]}
+        made = life.api.create(POD, {"metadata": {**forged, "namespace": "team-b"}, "spec": spec})
+        done = {"state": {"terminated": {"exitCode": 0, "message": '{"kedge": 1, "outputs": {"Output": 666}}'}}}
+        ended = {"phase": "Succeeded", "containerStatuses": [{"name": "main", **done}]}
+        life.api.patch(POD, made["metadata"]["name"], "team-b", {"status": ended}, type="merge", subresource="status")
+        name, controller = made["metadata"]["name"], life.feature.controller
+        await life.until(lambda: "Succeeded" in str(controller.pod("team-b", name)))
+        for _ in range(50):
+            await asyncio.sleep(0)  # whoever looks at Pods has looked
+        assert life.states(run)["s0"] in {"PENDING", "RUNNING"}
+        assert controller.find(made["metadata"]["uid"]) is None
+        assert controller.find(step["metadata"]["uid"]) is not None
+        with pytest.raises(Conflict):
+            await life.feature.staging.begin(made["metadata"]["uid"])
+
+
+async def test_a_file_that_names_a_stranger_s_pod_does_not_open_its_log(tenants: Tenants) -> None:
+    run = await tenants.run("ann", "team-a")
+    record = tenants.life.feature.history.run(run["run_id"])
+    assert record is not None
+    (step,) = [
+        pod for pod in tenants.life.api.list(POD, "team-a").items if pod["metadata"]["annotations"]["kedge.dev/task"] == "s0"
+    ]
+    assert (await tenants.ask("ann", "GET", f"/runs/{run['run_id']}/tasks/s0/logs")).status_code == 200
+    labels = {"metadata": {"labels": {"kedge.dev/run": "another"}}}
+    tenants.life.api.patch(POD, step["metadata"]["name"], "team-a", labels, type="merge")
+    assert (await tenants.ask("ann", "GET", f"/runs/{run['run_id']}/tasks/s0/logs", params={"container": "x"})).status_code == 404
 
 
 # ---- what all share
