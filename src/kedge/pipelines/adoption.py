@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from kedge.errors import NotFound, PipelineError
+from kedge.errors import Invalid, NotFound, PipelineError
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.pipelines import documents, ir
@@ -117,7 +117,10 @@ class Registrar:
             created_at=_asked_at(metadata, now),
             scheduled_at=parse_timestamp(asked["scheduledAt"]) if asked.get("scheduledAt") else None,
         )
-        return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
+        try:
+            return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec
+        except Invalid as error:  # a name that the database cannot hold: trying again does not help
+            raise PipelineError(str(error)) from error
 
     def _experiment(self, experiment_id: str | None, namespace: str) -> str:
         """The experiment of a run: its namespace's own, since whoever may make a Run may name any."""

@@ -28,6 +28,8 @@ TRACKING_FINALIZER = "kedge.dev/tracking"
 
 INLINE_LIMIT = 64 * 1024
 """Bytes of JSON up to which a pipeline travels inside its Run."""
+NAME_LIMIT = 500
+"""Characters that a name may have that people choose: lists are sorted by it, and an index of a database holds so much."""
 
 _FIELDS: dict[str, type | tuple[type, ...]] = {
     "pipelineSpec": dict,
@@ -66,6 +68,10 @@ def _validate(new: Obj, old: Obj | None) -> list[Cause]:
     causes = list(pipeline_faults(spec)) if old is None else _change_faults(spec, old.get("spec") or {}, over=is_over(old))
     if old is None and (moment := spec.get("scheduledAt")) is not None and not _is_time(moment):
         causes.append(Cause("spec.scheduledAt", f"must be an RFC 3339 time such as 2026-11-23T09:05:07Z, got {moment!r:.60}"))
+    if len(name := spec.get("displayName") or "") > NAME_LIMIT:
+        causes.append(
+            Cause("spec.displayName", f"must have at most {NAME_LIMIT} characters, got {len(name)}", "FieldValueTooLong")
+        )
     if (ttl := spec.get("ttlSecondsAfterFinished")) is not None and ttl < 0:
         causes.append(Cause("spec.ttlSecondsAfterFinished", f"must be >= 0, got {ttl}. Leave it out for the default."))
     return causes
@@ -180,7 +186,7 @@ RUN = Kind(
                     "recurringRunId": {"type": "string"},
                     "scheduledAt": {"type": "string", "format": "date-time"},
                     "experimentId": {"type": "string"},
-                    "displayName": {"type": "string"},
+                    "displayName": {"type": "string", "maxLength": NAME_LIMIT},
                     "description": {"type": "string"},
                     "parameters": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
                     "pipelineRoot": {"type": "string"},

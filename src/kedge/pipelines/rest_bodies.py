@@ -4,10 +4,14 @@ A body is the whole message, as upstream has it: what was read from the API can 
 (ids, times, states) is then passed over. ``null`` is a field that is not there.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
+from kedge.pipelines.kinds import NAME_LIMIT
+
+Name = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT)]
+"""What people choose to call something."""
 Decided = Any
 """A field that only the server sets: taken, and passed over."""
 
@@ -40,7 +44,7 @@ class Resumption(_Body):
 class Run(_Body):
     """What to run, as ``POST /runs`` takes it."""
 
-    display_name: str | None = None
+    display_name: Name | None = None
     description: str | None = None
     experiment_id: str | None = None
     pipeline_spec: dict[str, Any] | None = None
@@ -95,7 +99,7 @@ class Trigger(_Body):
 class RecurringRun(_Body):
     """What to run when, as ``POST /recurringruns`` takes it; ``PATCH`` changes the fields that are given."""
 
-    display_name: str | None = None
+    display_name: Name | None = None
     description: str | None = None
     experiment_id: str | None = None
     pipeline_spec: dict[str, Any] | None = None
@@ -120,7 +124,7 @@ class RecurringRun(_Body):
 class Experiment(_Body):
     """Body of ``POST /experiments``."""
 
-    display_name: str | None = None
+    display_name: Name | None = None
     description: str | None = None
     namespace: str | None = None
     experiment_id: Decided = None
@@ -132,8 +136,8 @@ class Experiment(_Body):
 class Pipeline(_Body):
     """A stored pipeline; ``PATCH`` changes the fields that are given."""
 
-    name: str | None = None
-    display_name: str | None = None
+    name: Name | None = None
+    display_name: Name | None = None
     description: str | None = None
     namespace: str | None = None
     tags: dict[str, str] | None = None
@@ -151,8 +155,8 @@ class Url(_Body):
 class PipelineVersion(_Body):
     """A version: its pipeline inline, or the address of a file; ``PATCH`` changes the fields that are given."""
 
-    name: str | None = None
-    display_name: str | None = None
+    name: Name | None = None
+    display_name: Name | None = None
     description: str | None = None
     tags: dict[str, str] | None = None
     pipeline_spec: dict[str, Any] | None = None

@@ -194,6 +194,18 @@ async def test_a_session_that_ends_while_nothing_is_asked_is_noticed_at_once(
         assert life.feature.history.live_runs() == [], "nobody was refused"
 
 
+async def test_a_run_whose_name_the_database_cannot_hold_is_refused_and_not_tried_for_ever(
+    opens: Callable[[str], None], postgres_url: str, tmp_path: Path
+) -> None:
+    opens(postgres_url)
+    async with hub(World.new(tmp_path / "world", add)) as life:
+        pipeline = pipelines.chain(1)
+        pipeline["pipelineInfo"]["name"] = "".join(f"{number:x}" for number in range(3000))
+        life.api.create(RUN, {"metadata": {"name": "long", "namespace": "default"}, "spec": {"pipelineSpec": pipeline}})
+        await life.until(lambda: life.api.get(RUN, "long", "default").get("status", {}).get("state") == "FAILED")
+        assert "too long to be looked up by" in life.api.get(RUN, "long", "default")["status"]["message"]
+
+
 async def refused(client: httpx.AsyncClient, run_id: str) -> None:
     """What a client hears while the database is away."""
     for asked in (

@@ -26,6 +26,7 @@ def faults(spec: Any, old: Obj | None = None) -> dict[str, str]:
         ({"pipelineSpec": PIPELINE, "terminate": "yes"}, "spec.terminate", "must be true or false, got 'yes'"),
         ({"pipelineSpec": PIPELINE, "ttlSecondsAfterFinished": True}, "spec.ttlSecondsAfterFinished", "must be a whole number"),
         ({"pipelineSpec": PIPELINE, "ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished", "must be >= 0, got -1"),
+        ({"pipelineSpec": PIPELINE, "displayName": "x" * 501}, "spec.displayName", "must have at most 500 characters, got 501"),
         ({"pipelineSpec": PIPELINE, "colour": 1}, "spec.colour", "is no field of a Run; there are cache, description"),
         (
             {"pipelineSpec": {"x": "y" * INLINE_LIMIT}},

@@ -92,6 +92,8 @@ async def test_health_tells_the_version(rest: Rest) -> None:
         ("POST", "/runs", {"colour": "red"}, {}, 400, "the Run: .* field `colour`.*Fields of the Run: display_name"),
         ("POST", "/runs", {"runtime_config": {"x": 1}}, {}, 400, r"unknown field `x` - at `\$.runtime_config`"),
         ("POST", "/runs", {"display_name": 3}, {}, 400, r"Expected `str.*`, got `int` - at `\$.display_name`"),
+        ("POST", "/runs", {"display_name": "x" * 501}, {}, 400, r"length <= 500 - at `\$.display_name`"),
+        ("POST", "/experiments", {"display_name": "x" * 501}, {}, 400, r"length <= 500 - at `\$.display_name`"),
         ("POST", "/runs", {}, {}, 400, "pipeline_spec or pipeline_version_reference is required"),
         ("POST", "/runs", {"pipeline_spec": CHAIN, "plugins_input": {"x": 1}}, {}, 400, "there are no plugins here"),
         ("POST", "/runs", {"pipeline_spec": CHAIN, "pipeline_version_reference": STORED}, {}, 400, "exclude each other"),
