@@ -11,12 +11,12 @@ from typing import LiteralString
 
 import postgresql
 import pytest
-from hosts import cluster, hub, hubs, kedge_host, own_host, own_hub, start_host
+from hosts import cluster, hub, hubs, kedge_host, own_host, own_hub, shared, start_host
 
 from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.testing import runs
 
-__all__ = ["cluster", "hub", "hubs", "kedge_host", "own_host", "own_hub", "start_host"]
+__all__ = ["cluster", "hub", "hubs", "kedge_host", "own_host", "own_hub", "shared", "start_host"]
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 

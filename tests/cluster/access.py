@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,12 @@ class Cluster:
             finally:
                 process.terminate()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether its node is this machine."""
+        server = self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
+        return server == f"https://{NODE_IP}:{API_PORT}"
+
     def get(self, *arguments: str) -> Any:
         """What ``kubectl get`` answers, as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))
@@ -89,10 +95,9 @@ class Cluster:
                 self._import(layout)
 
     def _import(self, layout: Path) -> None:
-        server = self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
         context = self.context or self.kubectl("config", "current-context").strip()
         with tempfile.TemporaryDirectory() as scratch:
-            if server == f"https://{NODE_IP}:{API_PORT}":
+            if self.is_here:
                 if json.loads((layout / "index.json").read_text())["manifests"][0]["digest"] in loaded():
                     return
                 load(archived(layout, Path(scratch, "image.tar")))
@@ -102,14 +107,14 @@ class Cluster:
                 subprocess.run(["kind", "load", "image-archive", str(archive), "--name", name], check=True)
 
     @contextmanager
-    def namespace(self, labels: dict[str, str] | None = None) -> Generator[str]:
+    def namespace(self, labels: Mapping[str, str] | None = None) -> Generator[str]:
         """A namespace of a test's own, with its service account; deleted afterwards.
 
         Args:
             labels: Such as ``pod-security.kubernetes.io/enforce``.
         """
         name = f"test-{secrets.token_hex(4)}"
-        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
         try:
             self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=30s")
             yield name

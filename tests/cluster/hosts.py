@@ -6,16 +6,19 @@ A test that takes any of them runs twice, unless ``tests/one_host_only.toml`` sa
 
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 from access import Cluster, own_cluster
+from go_programs import cache_folder
 from images import PYTHON, SHELL
 from prerequisites import missing
 from s3 import BUCKET, S3, running_s3
+from volumes import SHARED_LABEL, provisioned, share
 
 from kedge.config import Settings
 from kedge.testing.cluster import running_hub
@@ -48,15 +51,17 @@ class Hubs:
     Attributes:
         cluster: The cluster.
         s3: Where their artifacts lie; Pods reach it.
+        labels: Of their namespaces.
     """
 
     cluster: Cluster
     s3: S3
+    labels: Mapping[str, str]
 
     @contextmanager
     def start(self, environ: Mapping[str, str] | None = None, *, start: bool = True) -> Generator[RunningHost]:
         """As `kedge.testing.host.running_host`."""
-        with self.cluster.namespace() as namespace:
+        with self.cluster.namespace(self.labels) as namespace:
             given = {
                 "KEDGE_LISTEN": self.cluster.host,
                 "KEDGE_ARTIFACTS": f"s3://{BUCKET}/{secrets.token_hex(4)}",
@@ -65,17 +70,33 @@ class Hubs:
                 **(environ or {}),
             }
             where: dict[str, Any] = {"context": self.cluster.context, "namespace": namespace, "start": start}
-            with running_hub(self.cluster.kubeconfig, given, **where) as kedge:
-                yield kedge
+            try:
+                with running_hub(self.cluster.kubeconfig, given, **where) as kedge:
+                    yield kedge
+            finally:
+                self._let_go(namespace)
+
+    def _let_go(self, namespace: str) -> None:
+        """Leave nothing that waits for a hub: it is gone, and the namespace is about to be."""
+        for each in self.cluster.get("pods,runs.kedge.dev", "--namespace", namespace)["items"]:
+            if each["metadata"].get("finalizers"):
+                what = [each["kind"], each["metadata"]["name"], "--namespace", namespace]
+                with suppress(RuntimeError):  # gone by itself
+                    self.cluster.kubectl("patch", *what, "--type=merge", '--patch={"metadata":{"finalizers":null}}')
 
 
 @pytest.fixture(scope="session")
 def hubs(cluster: Cluster) -> Iterator[Hubs]:
     """What starts hubs against the cluster."""
-    cluster.bring(PYTHON)
-    cluster.bring(SHELL)
-    with running_s3(cluster.host) as s3:
-        yield Hubs(cluster, s3)
+    cluster.bring(PYTHON, SHELL)
+    session = secrets.token_hex(4)
+    with ExitStack() as stack:
+        s3 = stack.enter_context(running_s3(cluster.host))
+        if cluster.is_here:
+            share(cluster, shared_folder())
+            volumes = Path(stack.enter_context(TemporaryDirectory(prefix="volumes-", dir=shared_folder())))
+            stack.enter_context(provisioned(cluster, volumes, session))
+        yield Hubs(cluster, s3, {SHARED_LABEL: session})
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +111,20 @@ def own_hub(hubs: Hubs) -> Iterator[RunningHost]:
     """A hub against the cluster that this test may kill."""
     with hubs.start() as kedge:
         yield kedge
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder of the test's own that steps see at the same path, on either host; not in /tmp, of which each step has its own."""
+    with TemporaryDirectory(dir=shared_folder()) as folder:
+        yield Path(folder)
+
+
+def shared_folder() -> Path:
+    """Where such folders are."""
+    folder = cache_folder() / "shared"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="module", params=HOSTS)

@@ -12,10 +12,11 @@ Each file of ``pipelines/`` is a pipeline as a user writes it, and says at its e
                 kind       of Kubernetes' objects that the host must serve; the pipeline waits for the day that it does
     OBJECTS     of Kubernetes that are there before.
 
-For kfp only the import line changes. All runs are submitted at once to one host, which tests then wait for one by one.
+For kfp only the import line changes. All runs are submitted at once to a host of either kind; tests wait for one by one.
 """
 
 import ast
+import asyncio
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -24,15 +25,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
 import pytest
-from environments import CACHE, client_environment
+from environments import client_environment
+from hosts import StartHost, shared_folder
 
+from kedge.client.http import HttpClient
+from kedge.client.kubeconfig import Access, load
 from kedge.errors import PipelineError
 from kedge.kube.core import KINDS
 from kedge.pipelines import documents
 from kedge.pipelines.compiler import compile_file
-from kedge.testing.host import RunningHost, running_host
+from kedge.testing.host import RunningHost
 
 Json = dict[str, Any]
 CASES = {path.stem: path for path in sorted((Path(__file__).parent / "pipelines").glob("*.py"))}
@@ -71,34 +74,35 @@ class Runs:
 
     Args:
         kedge: The host that runs them.
+        asked: Which, each in which ways.
         folder: For sources and compiled pipelines.
-        shared: For what steps leave behind; not in /tmp, of which each step has its own.
+        shared: For what steps leave behind.
     """
 
-    def __init__(self, kedge: RunningHost, folder: Path, shared: Path) -> None:
+    def __init__(self, kedge: RunningHost, asked: set[tuple[str, str]], folder: Path, shared: Path) -> None:
+        self._asked = asked
         self._shared = shared
         self._client = kedge.client
         self._kedge = kedge
         self._folder = folder
         self._started: dict[str, dict[str, Json]] = {}
-        objects: list[Json] = [each for case in CASES for each in stated(case, "OBJECTS") or ()]
-        with httpx.Client(base_url=kedge.host.http, headers={"Authorization": f"Bearer {kedge.host.token}"}) as kubernetes:
-            for each in objects:
-                plural = f"{each['kind'].lower()}s"
-                kubernetes.post(f"/api/v1/namespaces/default/{plural}", json={"apiVersion": "v1", **each}).raise_for_status()
+        access = load(Path(kedge.host.kubeconfig))
+        self.namespace = access.namespace
+        asyncio.run(_create(access, [each for case in {case for case, _ in asked} for each in stated(case, "OBJECTS") or ()]))
 
     def ended(self, case: str, way: str) -> tuple[Json, list[Json]]:
         """A run that is over, and its tasks."""
         if not self._started:
             self._started = {way: {} for way in WAYS}
             self._start_by_kedge()
-            self._start_by_kfp()
+            if self._of("kfp") or self._of("client"):
+                self._start_by_kfp()
         started = self._started[way][case]
         assert "run" in started, started["error"]
         return self._client.wait(started["run"]), self._client.tasks(started["run"])
 
     def _of(self, way: str) -> list[str]:
-        return [name for name in CASES if way in ways(name)]
+        return [name for name in CASES if (name, way) in self._asked]
 
     def _start_by_kedge(self) -> None:
         for name in self._of("kedge"):
@@ -109,7 +113,7 @@ class Runs:
         sources = self._folder / "sources"
         sources.mkdir()
         asked: dict[str, Json] = {}
-        for name in self._of("kfp"):
+        for name in sorted({*self._of("kfp"), *self._of("client")}):
             source = CASES[name].read_text().replace("from kedge.dsl import kubernetes", "from kfp import kubernetes")
             (sources / f"{name}.py").write_text(source.replace("from kedge", "from kfp"))
             asked[name] = {"arguments": self._arguments(name, "client"), "cache": bool(expected(name).get("cache"))}
@@ -139,6 +143,14 @@ class Runs:
         return found
 
 
+async def _create(access: Access, objects: list[Json]) -> None:
+    kinds = {kind.kind: kind for kind in KINDS}
+    async with HttpClient(access) as client:
+        for each in objects:
+            metadata = {**each["metadata"], "namespace": access.namespace}
+            await client.create(kinds[each["kind"]], {**each, "metadata": metadata})
+
+
 def _read(path: Path) -> documents.Document:
     return documents.read(path.read_text())
 
@@ -163,18 +175,19 @@ def ways(case: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """The runs of all pipelines, on one host."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with running_host() as kedge, TemporaryDirectory(dir=CACHE) as shared:
-        yield Runs(kedge, tmp_path_factory.mktemp("pipelines"), Path(shared))
+def runs(kedge_host: RunningHost, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """The runs of all pipelines that are tested, on one host."""
+    given: list[Json] = [each.params for item in request.session.items if (each := getattr(item, "callspec", None)) is not None]
+    asked = {(each["case"], each["way"]) for each in given if {"case", "way"} <= set(each)}
+    with TemporaryDirectory(dir=shared_folder()) as shared:
+        yield Runs(kedge_host, asked, tmp_path_factory.mktemp("pipelines"), Path(shared))
 
 
 @pytest.mark.acceptance
 @pytest.mark.parametrize(("case", "way"), [(case, way) for way in WAYS for case in CASES if way in ways(case)])
 def test_a_pipeline_gives_what_its_semantics_say(runs: Runs, case: str, way: str) -> None:
     run, tasks = runs.ended(case, way)
-    wanted = expected(case)
+    wanted = json.loads(json.dumps(expected(case)).replace("{namespace}", runs.namespace))
     failures = {task["id"]: task["error"]["message"] for task in tasks if task.get("error")}
     assert run["state"] == wanted.get("state", "SUCCEEDED"), failures
     if "failure" in wanted:
@@ -193,8 +206,8 @@ def test_a_pipeline_gives_what_its_semantics_say(runs: Runs, case: str, way: str
 
 
 @pytest.mark.acceptance
-def test_exit_tasks_are_told_upstreams_word_for_success_where_the_setting_says_so() -> None:
-    with running_host({"KEDGE_FINAL_STATUS": "COMPLETE"}) as kedge:
+def test_exit_tasks_are_told_upstreams_word_for_success_where_the_setting_says_so(start_host: StartHost) -> None:
+    with start_host({"KEDGE_FINAL_STATUS": "COMPLETE"}) as kedge:
         run = kedge.client.run(compile_file(CASES["exit_handler_after_success"]))
         kedge.client.wait(run["run_id"])
         report = by_name(kedge.client.tasks(run["run_id"]))["report"][0]

@@ -53,7 +53,7 @@ def pipeline(selector: dict = {"kubernetes.io/os": "linux"}, tolerations: list =
 
 EXPECTED = {
     "returned": {
-        "look": {"Output": {"TEAM": "blue", "NOTE": "two words", "NAMESPACE": "default", "ALL_LABELS": "kedge", "files": ["file"], "memory": True}},
+        "look": {"Output": {"TEAM": "blue", "NOTE": "two words", "NAMESPACE": "{namespace}", "ALL_LABELS": "kedge", "files": ["file"], "memory": True}},
         "on-this-node": {"Output": "by constants"},
         "on-this-node-2": {"Output": "by values"},
     },
