@@ -25,7 +25,7 @@ test: setup-dev ## Run the checks and every test (what CI runs)
 	@bash scripts/test
 
 test-cluster: setup-dev ## Run the tests against a real Kubernetes alone: KEDGE_TEST_KUBECONFIG's, or one that is started here
-	@$(BIN)/python -m pytest -m cluster
+	@$(BIN)/python -m pytest -m "cluster and not soak"
 
 check: setup-dev ## Run the linters and the type checker alone
 	@bash scripts/check

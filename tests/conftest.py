@@ -9,15 +9,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import LiteralString
 
+import both_hosts
 import postgresql
 import pytest
-from hosts import cluster, hub, hubs, kedge_host, own_host, own_hub, shared, start_host
+from hosts import cluster, either_host, hub, hubs, own_host, own_hub, shared, start_host
 
 from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.testing import runs
 
-__all__ = ["cluster", "hub", "hubs", "kedge_host", "own_host", "own_hub", "shared", "start_host"]
+__all__ = ["cluster", "either_host", "hub", "hubs", "own_host", "own_hub", "shared", "start_host"]
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kept, left = both_hosts.chosen(items)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

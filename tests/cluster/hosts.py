@@ -1,6 +1,6 @@
 """Hosts for tests that run over both: the embedded host, and a hub that works against a real cluster.
 
-``kedge_host`` is one for the tests of a file, ``own_host`` one that a test may kill; ``start_host`` starts one with settings.
+``either_host`` is one for the tests of a file, ``own_host`` one that a test may kill; ``start_host`` starts one with settings.
 A test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
 """
 
@@ -128,7 +128,7 @@ def shared_folder() -> Path:
 
 
 @pytest.fixture(scope="module", params=HOSTS)
-def kedge_host(request: pytest.FixtureRequest) -> Iterator[RunningHost]:
+def either_host(request: pytest.FixtureRequest) -> Iterator[RunningHost]:
     """A running host that the tests of one file share."""
     if request.param == "cluster":
         yield request.getfixturevalue("hub")

@@ -12,7 +12,7 @@ Each file of ``pipelines/`` is a pipeline as a user writes it, and says at its e
                 kind       of Kubernetes' objects that the host must serve; the pipeline waits for the day that it does
     OBJECTS     of Kubernetes that are there before.
 
-For kfp only the import line changes. All runs are submitted at once to a host of either kind; tests wait for one by one.
+For kfp only the import line changes. Hosts of either kind run many at once; tests wait for one by one.
 """
 
 import ast
@@ -38,6 +38,8 @@ from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
 Json = dict[str, Any]
+_AT_ONCE = 8
+"""Runs on a cluster, which starts all Pods that there are: a machine's own host lets them wait for their turn."""
 CASES = {path.stem: path for path in sorted((Path(__file__).parent / "pipelines").glob("*.py"))}
 WAYS = ("kedge", "kfp", "client")
 KFP = ["kfp==2.17.0", "kfp-kubernetes==2.17.0"]
@@ -59,6 +61,9 @@ for name, how in json.load(sys.stdin).items():
     try:
         compiler.Compiler().compile(runpy.run_path(str(source))["pipeline"], str(source.with_suffix(".yaml")))
         package = str(source.with_suffix(".yaml"))
+        if not how["submit"]:
+            answers[name] = {}
+            continue
         made = client.create_run_from_pipeline_package(
             package, how["arguments"], run_name=name + " by client", enable_caching=None if how["cache"] else False
         )
@@ -74,58 +79,60 @@ class Runs:
 
     Args:
         kedge: The host that runs them.
-        asked: Which, each in which ways.
+        asked: Which, and in which way, in the tests' order.
         folder: For sources and compiled pipelines.
         shared: For what steps leave behind.
     """
 
-    def __init__(self, kedge: RunningHost, asked: set[tuple[str, str]], folder: Path, shared: Path) -> None:
+    def __init__(self, kedge: RunningHost, asked: list[tuple[str, str]], folder: Path, shared: Path) -> None:
         self._asked = asked
         self._shared = shared
         self._client = kedge.client
         self._kedge = kedge
-        self._folder = folder
-        self._started: dict[str, dict[str, Json]] = {}
+        self._sources = folder
+        self._answers: dict[str, Json] = {}
+        self._started: dict[tuple[str, str], Json] = {}
         access = load(Path(kedge.host.kubeconfig))
         self.namespace = access.namespace
-        asyncio.run(_create(access, [each for case in {case for case, _ in asked} for each in stated(case, "OBJECTS") or ()]))
+        self._at_once = len(asked) if kedge.above is None else _AT_ONCE
+        objects = [each for case in {case for case, _ in asked} for each in stated(case, "OBJECTS") or ()]
+        asyncio.run(_create(access, objects))
 
     def ended(self, case: str, way: str) -> tuple[Json, list[Json]]:
         """A run that is over, and its tasks."""
-        if not self._started:
-            self._started = {way: {} for way in WAYS}
-            self._start_by_kedge()
-            if self._of("kfp") or self._of("client"):
-                self._start_by_kfp()
-        started = self._started[way][case]
+        due = [each for each in self._asked[: self._asked.index((case, way)) + self._at_once] if each not in self._started]
+        if clients := [name for name, other in due if other == "client"]:
+            self._compile(clients, submit=True)
+            self._started |= {(name, "client"): self._answers[name] for name in clients}
+        for name, other in due:
+            if other != "client":
+                self._started[name, other] = self._start(name, other)
+        started = self._started[case, way]
         assert "run" in started, started["error"]
         return self._client.wait(started["run"]), self._client.tasks(started["run"])
 
-    def _of(self, way: str) -> list[str]:
-        return [name for name in CASES if (name, way) in self._asked]
+    def _start(self, case: str, way: str) -> Json:
+        if way == "kedge":
+            return self._submit(case, way, partial(compile_file, CASES[case], pipeline_name="pipeline"))
+        if case not in self._answers:
+            self._compile([name for name, other in self._asked if other == way and name not in self._answers], submit=False)
+        compiled = self._sources / f"{case}.yaml"
+        return self._submit(case, way, partial(_read, compiled)) if compiled.exists() else self._answers[case]
 
-    def _start_by_kedge(self) -> None:
-        for name in self._of("kedge"):
-            compiled = partial(compile_file, CASES[name], pipeline_name="pipeline")
-            self._started["kedge"][name] = self._start(name, "kedge", compiled)
-
-    def _start_by_kfp(self) -> None:
-        sources = self._folder / "sources"
-        sources.mkdir()
+    def _compile(self, cases: list[str], *, submit: bool) -> None:
+        """Have kfp compile pipelines, and a kfp.Client submit them."""
         asked: dict[str, Json] = {}
-        for name in sorted({*self._of("kfp"), *self._of("client")}):
+        for name in cases:
             source = CASES[name].read_text().replace("from kedge.dsl import kubernetes", "from kfp import kubernetes")
-            (sources / f"{name}.py").write_text(source.replace("from kedge", "from kfp"))
-            asked[name] = {"arguments": self._arguments(name, "client"), "cache": bool(expected(name).get("cache"))}
+            (self._sources / f"{name}.py").write_text(source.replace("from kedge", "from kfp"))
+            how = {"submit": submit, "cache": bool(expected(name).get("cache"))}
+            asked[name] = {**how, "arguments": self._arguments(name, "client") if submit else {}}
         python, host = client_environment("kfp", KFP), self._kedge.host
-        arguments = [str(python), "-c", CLIENT, str(sources), host.http, host.token]
+        arguments = [str(python), "-c", CLIENT, str(self._sources), host.http, host.token]
         subprocess.run(arguments, input=json.dumps(asked), check=True, text=True, stdout=subprocess.DEVNULL)
-        self._started["client"] = json.loads((sources / "answers.json").read_text())
-        for name, answer in self._started["client"].items():
-            compiled = sources / f"{name}.yaml"
-            self._started["kfp"][name] = self._start(name, "kfp", partial(_read, compiled)) if compiled.exists() else answer
+        self._answers |= json.loads((self._sources / "answers.json").read_text())
 
-    def _start(self, name: str, way: str, document: Callable[[], documents.Document]) -> Json:
+    def _submit(self, name: str, way: str, document: Callable[[], documents.Document]) -> Json:
         parameters, cache = self._arguments(name, way), bool(expected(name).get("cache"))
         try:
             made = self._client.run(document(), parameters=parameters, name=f"{name} by {way}", cache=cache)
@@ -175,12 +182,13 @@ def ways(case: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def runs(kedge_host: RunningHost, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+def runs(either_host: RunningHost, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """The runs of all pipelines that are tested, on one host."""
     given: list[Json] = [each.params for item in request.session.items if (each := getattr(item, "callspec", None)) is not None]
-    asked = {(each["case"], each["way"]) for each in given if {"case", "way"} <= set(each)}
+    host = "embedded" if either_host.above is None else "cluster"
+    asked = [(each["case"], each["way"]) for each in given if "case" in each and each["either_host"] == host]
     with TemporaryDirectory(dir=shared_folder()) as shared:
-        yield Runs(kedge_host, asked, tmp_path_factory.mktemp("pipelines"), Path(shared))
+        yield Runs(either_host, asked, tmp_path_factory.mktemp("pipelines"), Path(shared))
 
 
 @pytest.mark.acceptance

@@ -26,6 +26,7 @@ MOST = 64
 """Requests whose answers are waited for at once; others wait for their turn. Answers that have begun (watches) do not count."""
 KEPT_SECONDS = 30.0
 _PIECE = 1 << 16
+_GOODBYE_SECONDS = 1.0
 
 _IN_PATHS = "/:@!$&'()*+,;=-._~%"
 
@@ -156,8 +157,14 @@ class KeptConnections(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the connections that nobody uses; the others are closed when their answers are."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().writer.close()
+        writers = [connection.writer for connection in self._idle]
+        self._idle.clear()
+        for writer in writers:
+            writer.close()
+        # Until then a loop that ends would leave them half closed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
     @property
     def kept(self) -> int:

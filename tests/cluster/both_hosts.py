@@ -1,0 +1,62 @@
+"""Which tests run over both hosts, and the list of those that do not: ``tests/one_host_only.toml``."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+LIST = TESTS / "one_host_only.toml"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some tests run on one host only.
+
+    Attributes:
+        why: In words.
+        host: The only one.
+        decision: The number of the page of ``docs/decisions`` that says how many tests there may be.
+        tests: Names such as ``acceptance/test_logs.py::test_x``, or a test's file alone for all of its tests.
+    """
+
+    why: str
+    host: str
+    decision: str
+    tests: tuple[str, ...]
+
+
+def reasons() -> list[Reason]:
+    """The list."""
+    listed: list[dict[str, Any]] = tomllib.loads(LIST.read_text())["reason"]
+    return [Reason(each["why"], each["host"], each["decision"], tuple(each["tests"])) for each in listed]
+
+
+def name_of(item: pytest.Item) -> str:
+    """A test's name in the list: its file and its function; a conformance pipeline goes by its own file."""
+    parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    if "case" in parameters and "way" in parameters:
+        return f"conformance/pipelines/{parameters['case']}.py"
+    return f"{item.path.relative_to(TESTS).as_posix()}::{getattr(item, 'originalname', item.name)}"
+
+
+def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
+    """Part tests into those that run and those that do not on the host that they are for.
+
+    A pipeline that a kfp.Client submits differs on a cluster by that client's requests alone, which other tests make there: it is
+    one for ``make soak``.
+    """
+    only = {test: each.host for each in reasons() for test in each.tests}
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+        host = parameters.get("either_host", parameters.get("start_host"))
+        name = name_of(item)
+        allowed = only.get(name, only.get(name.partition("::")[0], host))
+        (kept if host in {None, allowed} else left).append(item)
+        if host == "cluster" and parameters.get("way") == "client":
+            item.add_marker(pytest.mark.soak)
+    return kept, left
