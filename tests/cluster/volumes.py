@@ -6,12 +6,11 @@ default class; nothing is shared with it, and tests whose steps leave something 
 
 import json
 import shutil
-import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import IO, Any
 
 from access import Cluster
 
@@ -89,21 +88,15 @@ def provisioned(cluster: Cluster, folder: Path, label: str) -> Generator[None]:
         "volumeBindingMode": "Immediate",
     }
     cluster.apply(storage)
-    watch = cluster.start("get", "pvc", "--all-namespaces", "--watch", "--output-watch-events", "--output=json")
-    thread = Thread(target=_provide, args=(cluster, folder, label, watch), daemon=True)
-    thread.start()
-    try:
+    asked = ("get", "pvc", "--all-namespaces", "--watch", "--output-watch-events", "--output=json")
+    with cluster.following(*asked) as changes:
+        Thread(target=_provide, args=(cluster, folder, label, changes), daemon=True).start()
         yield
-    finally:
-        watch.terminate()
-        thread.join(10)
-        watch.communicate()
 
 
-def _provide(cluster: Cluster, folder: Path, label: str, watch: "subprocess.Popen[str]") -> None:
-    assert watch.stdout is not None
+def _provide(cluster: Cluster, folder: Path, label: str, changes: IO[str]) -> None:
     shared: dict[str, bool] = {}
-    for line in watch.stdout:
+    for line in _until_closed(changes):
         event = json.loads(line)
         claim: dict[str, Any] = event["object"]
         namespace = claim["metadata"]["namespace"]
@@ -112,6 +105,11 @@ def _provide(cluster: Cluster, folder: Path, label: str, watch: "subprocess.Pope
             shared[namespace] = labels.get(SHARED_LABEL) == label
         if shared[namespace] and claim["spec"].get("storageClassName") == _CLASS:
             _serve(cluster, folder, event["type"], claim)
+
+
+def _until_closed(lines: IO[str]) -> Iterator[str]:
+    with suppress(ValueError):  # the other thread has ended it
+        yield from lines
 
 
 def _serve(cluster: Cluster, folder: Path, change: str, claim: dict[str, Any]) -> None:
