@@ -94,7 +94,7 @@ class Runs:
         self._started: dict[tuple[str, str], Json] = {}
         access = load(Path(kedge.host.kubeconfig))
         self.namespace = access.namespace
-        self._at_once = len(asked) if kedge.above is None else _AT_ONCE
+        self._at_once = _AT_ONCE if kedge.options else len(asked)
         objects = [each for case in {case for case, _ in asked} for each in stated(case, "OBJECTS") or ()]
         asyncio.run(_create(access, objects))
 
@@ -185,7 +185,7 @@ def ways(case: str) -> tuple[str, ...]:
 def runs(either_host: RunningHost, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """The runs of all pipelines that are tested, on one host."""
     given: list[Json] = [each.params for item in request.session.items if (each := getattr(item, "callspec", None)) is not None]
-    host = "embedded" if either_host.above is None else "cluster"
+    host = "cluster" if either_host.options else "embedded"
     asked = [(each["case"], each["way"]) for each in given if "case" in each and each["either_host"] == host]
     with TemporaryDirectory(dir=shared_folder()) as shared:
         yield Runs(either_host, asked, tmp_path_factory.mktemp("pipelines"), Path(shared))
