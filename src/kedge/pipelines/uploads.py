@@ -7,6 +7,7 @@ unpacks to is counted while it is read, and one with a member that would leave i
 import asyncio
 import gzip
 import io
+import ipaddress
 import tarfile
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _PIECE = 1 << 16
 _HEADERS = _MEMBERS << 11  # of tar: headers and padding
 _FETCH_SECONDS = 30.0
+_CLOUDS = frozenset({"fd00:ec2::254", "100.100.100.200"})  # besides link-local ones
 
 
 def read(content: bytes, name: str = "the upload") -> Document:
@@ -62,8 +64,15 @@ async def fetch(url: str, limit: int) -> Document:
     import httpx  # noqa: PLC0415  # six megabytes, for the few uploads that come as an address
 
     content = bytearray()
+
+    async def look(request: httpx.Request) -> None:  # at each redirection too
+        await _check_host(request.url.host, url)
+
     try:
-        async with httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=True) as client, client.stream("GET", url) as found:
+        async with (
+            httpx.AsyncClient(timeout=_FETCH_SECONDS, follow_redirects=True, event_hooks={"request": [look]}) as client,
+            client.stream("GET", url) as found,
+        ):
             if found.status_code != 200:
                 raise BadRequest(f"package_url: {url} answered {found.status_code}. Give the address of the file itself.")
             async for piece in found.aiter_bytes():
@@ -73,6 +82,21 @@ async def fetch(url: str, limit: int) -> Document:
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise BadRequest(f"package_url: {url!r:.200} cannot be fetched: {type(error).__name__}: {error}") from error
     return await asyncio.to_thread(read, bytes(content), url)
+
+
+async def _check_host(host: str, url: str) -> None:
+    """Refuse the addresses at which clouds tell a machine its credentials: they are the hub's, not its callers'."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except OSError:
+        return  # a proxy may know the name; otherwise the request says so
+    for *_, place in found:
+        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_link_local or str(address) in _CLOUDS:
+            raise BadRequest(
+                f"package_url: {url!r:.200} leads to {address}, which tells of this machine. Upload the file instead."
+            )
 
 
 def _from_zip(content: bytes, name: str) -> Document:

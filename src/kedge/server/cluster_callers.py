@@ -143,13 +143,18 @@ class ClusterCallers:
                 f"namespace {namespace!r} is not served by this hub, only {', '.join(sorted(self._served))}. "
                 "KEDGE_WATCH_NAMESPACES of the hub says which (kedge install --watch)."
             )
-        question = (user.name, tuple(user.groups), verb, resource, where, name)
+        # Most rights are to all objects of a kind: asked without the name, one answer is good for all of them.
+        for each in dict.fromkeys(("", name)):
+            if await self._may(user, (user.name, tuple(user.groups), verb, resource, where, each)):
+                return
+        raise Forbidden(_refusal(user, verb, resource, where, shared=not namespace))
+
+    async def _may(self, user: User, question: _Question) -> bool:
         allowed = self._answers.get(question)
         if allowed is None:
             allowed = await self._ask(user, question)
             self._answers.keep(question, allowed, ALLOWED_SECONDS if allowed else DENIED_SECONDS)
-        if not allowed:
-            raise Forbidden(_refusal(user, verb, resource, where, shared=not namespace))
+        return allowed
 
     async def _ask(self, user: User, question: _Question) -> bool:
         _, _, verb, resource, namespace, name = question

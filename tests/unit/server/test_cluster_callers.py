@@ -17,7 +17,7 @@ EDITOR = User("system:serviceaccount:a:editor", "uid", ("system:serviceaccounts"
 class Cluster:
     """Allows what is in its list; counts what it is asked."""
 
-    def __init__(self, *allowed: tuple[str, str, str, str]) -> None:
+    def __init__(self, *allowed: tuple[str, ...]) -> None:
         self.allowed = set(allowed)
         self.asked: list[Obj] = []
         self.failures: list[errors.ApiError] = []
@@ -32,7 +32,8 @@ class Cluster:
         about = obj["spec"]["resourceAttributes"]
         assert kind.path(obj["metadata"]["namespace"]).endswith(f"/namespaces/{about['namespace']}/localsubjectaccessreviews")
         question = obj["spec"]["user"], about["verb"], about["resource"], about["namespace"]
-        return {"status": {"allowed": question in self.allowed}}
+        named = (*question, about.get("name", ""))
+        return {"status": {"allowed": question in self.allowed or named in self.allowed}}
 
 
 def callers(cluster: Cluster, clock: FakeClock | None = None, proxy: TrustedProxy | None = None) -> ClusterCallers:
@@ -46,9 +47,17 @@ async def test_the_cluster_is_asked_in_kubeflows_words() -> None:
     spec = cluster.asked[0]["spec"]
     assert spec["resourceAttributes"] == {
         "namespace": "a", "verb": "terminate", "group": "pipelines.kubeflow.org", "version": "v1beta1", "resource": "runs",
-        "name": "run-1",
     }  # fmt: skip
     assert (spec["user"], spec["uid"], spec["groups"]) == (EDITOR.name, "uid", ["system:serviceaccounts"])
+
+
+async def test_a_right_to_one_object_is_a_right_to_that_one() -> None:
+    cluster = Cluster((EDITOR.name, "get", "runs", "a", "mine"))
+    asked = callers(cluster)
+    await asked.check(EDITOR, "get", "runs", "a", "mine")
+    for name in ("another", ""):
+        with pytest.raises(errors.Forbidden):
+            await asked.check(EDITOR, "get", "runs", "a", name)
 
 
 async def test_a_refusal_says_who_what_where_and_how_to_allow_it() -> None:
