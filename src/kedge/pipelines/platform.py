@@ -252,6 +252,10 @@ class _Patch:
             self._spec["imagePullSecrets"] = [{"name": name} for name in dict.fromkeys(secrets)]
         if options.active_deadline_seconds:
             self._spec["activeDeadlineSeconds"] = options.active_deadline_seconds
+        if options.priority_class_name:
+            self._spec["priorityClassName"] = options.priority_class_name
+        if options.scheduler_name:
+            self._spec["schedulerName"] = options.scheduler_name
         context = options.security_context
         identity = {"runAsUser": context.run_as_user, "runAsGroup": context.run_as_group, "runAsNonRoot": context.run_as_non_root}
         if identity := {key: value for key, value in identity.items() if value is not None}:

@@ -244,6 +244,8 @@ class ExecutorOptions(_Option, frozen=True):
     image_pull_secret: list[ImagePullSecret] = []
     image_pull_policy: str = ""
     active_deadline_seconds: int = 0
+    priority_class_name: str = ""  # this and the next are Kedge's own: upstream has no option for them
+    scheduler_name: str = ""
     security_context: SecurityContext = SecurityContext()
     init_containers: list[InitContainer] = []
 

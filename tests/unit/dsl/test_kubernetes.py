@@ -190,6 +190,8 @@ WRONG: dict[str, tuple[Callable[[Any], object], str]] = {
         'Task "inner" is pipeline "inner", which has no container to configure.',
     ),
     "timeout": (lambda t: kubernetes.set_timeout(t, -1), 'Task "step" is given a timeout of -1 seconds.'),
+    "priority": (lambda t: kubernetes.set_priority_class(t, ""), "Task \"step\" is given '' as priority class."),
+    "scheduler": (lambda t: kubernetes.set_scheduler(t, 1), 'Task "step" is given 1 as scheduler.'),  # pyright: ignore[reportArgumentType]
     "policy": (lambda t: kubernetes.set_image_pull_policy(t, "Maybe"), "Task \"step\" is given the image pull policy 'Maybe'."),
     "weight": (
         lambda t: kubernetes.add_node_affinity(t, weight=101),

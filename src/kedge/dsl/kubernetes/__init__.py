@@ -37,6 +37,8 @@ from .pods import (
     add_pod_label,
     set_image_pull_policy,
     set_image_pull_secrets,
+    set_priority_class,
+    set_scheduler,
     set_security_context,
     set_timeout,
 )
@@ -69,6 +71,8 @@ __all__ = [
     "mount_pvc",
     "set_image_pull_policy",
     "set_image_pull_secrets",
+    "set_priority_class",
+    "set_scheduler",
     "set_security_context",
     "set_timeout",
     "use_config_map_as_env",

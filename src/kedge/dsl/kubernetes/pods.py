@@ -22,6 +22,24 @@ def add_pod_annotation(task: Task, annotation_key: str, annotation_value: str) -
     return task
 
 
+def set_priority_class(task: Task, name: str) -> Task:
+    """Name the PriorityClass of the step's Pod. Upstream has no such option."""
+    of_task(task)["priorityClassName"] = _given(task, "priority class", name)
+    return task
+
+
+def set_scheduler(task: Task, name: str) -> Task:
+    """Name the scheduler that gives the step's Pod to a node, in place of the cluster's own. Upstream has no such option."""
+    of_task(task)["schedulerName"] = _given(task, "scheduler", name)
+    return task
+
+
+def _given(task: Task, what: str, name: Any) -> str:
+    if not isinstance(name, str) or not name:
+        raise error(task, f"is given {shown(name)} as {what}", "Pass its name.")
+    return name
+
+
 def set_image_pull_policy(task: Task, policy: str) -> Task:
     """Say when the step's image is pulled: ``"Always"``, ``"Never"`` or ``"IfNotPresent"``."""
     if policy not in _POLICIES:
