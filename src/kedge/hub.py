@@ -54,6 +54,8 @@ MINIMUM = (1, 29)
 """The first Kubernetes whose Pods have sidecars (``initContainers[].restartPolicy: Always``) without asking for them."""
 ALL = "*"
 """Among the namespaces that are watched: every one of the cluster."""
+# What asks for nodes must see what waits for them; and where hundreds of Pods begin in a second, 64 wait for their kubelets.
+_WAITING_PODS = 500
 _ESTABLISHED_SECONDS = 30.0
 
 
@@ -240,6 +242,7 @@ def _limits(settings: Settings) -> Limits:
         image_pull_timeout=settings.image_pull_timeout,
         final_status_complete=settings.final_status == "COMPLETE",
         cache_ttl=settings.cache_ttl,
+        waiting_pods=_WAITING_PODS,
     )
 
 

@@ -24,7 +24,7 @@ import httpx
 
 MOST = 64
 """Requests whose answers are waited for at once; others wait for their turn. Answers that have begun (watches) do not count."""
-KEPT_SECONDS = 30.0
+KEPT_SECONDS = 8.0  # less than what lies between us and a server, such as HAProxy, lets a quiet connection stay
 _PIECE = 1 << 16
 _GOODBYE_SECONDS = 1.0
 
@@ -129,8 +129,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
         connection, status, found = await self._exchange((method, target.encode("ascii"), sent, content or b""), timeouts)
         length, keep = _framing(status, found, method)
         try:
-            async with asyncio.timeout(timeouts.get("read")):
-                body = b"".join([piece async for piece in _content(connection.reader, length)])
+            body = await _whole(connection.reader, length, timeouts.get("read"))
             if found.get(b"content-encoding") == b"gzip":
                 body = zlib.decompress(body, wbits=31)
         except BaseException as error:  # noqa: BLE001  # raised again, as httpx calls it
@@ -286,6 +285,18 @@ def _framing(status: int, headers: Headers, method: str) -> tuple[int | None, bo
 
 def _content(reader: asyncio.StreamReader, length: int | None) -> AsyncGenerator[bytes]:
     return _chunks(reader) if length is None else _pieces(reader, length)
+
+
+async def _whole(reader: asyncio.StreamReader, length: int | None, seconds: float | None) -> bytes:
+    """A body, for whose pieces the server has so long each."""
+    pieces: list[bytes] = []
+    clock = asyncio.get_running_loop().time
+    async with asyncio.timeout(seconds) as limit:
+        async for piece in _content(reader, length):
+            pieces.append(piece)
+            if seconds is not None:
+                limit.reschedule(clock() + seconds)
+    return b"".join(pieces)
 
 
 async def _pieces(reader: asyncio.StreamReader, length: int) -> AsyncGenerator[bytes]:

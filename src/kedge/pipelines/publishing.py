@@ -19,16 +19,16 @@ _log = logging.getLogger(__name__)
 # A run's summary is for people: the graph is in the history.
 _INTERVAL = 1.0
 # With a thousand runs, a write for each that has moved would be a fifth of all that a hub does, for objects that nobody looks at.
-_A_SECOND = 20
+_A_SECOND = 10
 _AFTER_A_FAILURE = 3.0
 # A loop over thousands of items that all wait for one thing is not looked through every second.
 _MOST_LOOKED_AT = 1000
 
 
 class Publisher:
-    """Writes the status of Run objects whose runs are not over: at most once a second each, 20 a second of all, only what is new.
+    """Writes the status of Run objects whose runs are not over: at most once a second each, 10 a second of all, only what is new.
 
-    Where more have changed, they take turns: with a thousand runs on their way, an object is up to 50 seconds behind the history.
+    Where more have changed, they take turns: with a thousand runs on their way, an object is up to 100 s behind the history.
     What is written at the end of a run does not wait.
 
     Args:
