@@ -3,6 +3,7 @@
 # ruff: noqa: FBT001, PLR0917  # the signatures are upstream's
 from typing import Any, Dict, List, Optional
 
+from kedge.dsl.tasks import PipelineTask
 from kedge.dsl.values import shown
 
 from .options import Task, Text, add, error, named, of_task
@@ -34,7 +35,7 @@ def set_scheduler(task: Task, name: str) -> Task:
     return task
 
 
-def _given(task: Task, what: str, name: Any) -> str:
+def _given(task: PipelineTask, what: str, name: Any) -> str:
     if not isinstance(name, str) or not name:
         raise error(task, f"is given {shown(name)} as {what}", "Pass its name.")
     return name
