@@ -63,14 +63,14 @@ def between(hub: Hub, run: Any) -> list[float]:
 
 
 def written(place: Place, offset: int, namespace: str) -> int:
-    """The writes that Kedge made in a namespace (and those that are in none), from a position of the audit log on."""
+    """The writes that Kedge made in a namespace, from a position of the audit log on."""
     with place.audit_log.open("rb") as log:
         log.seek(offset)
         events = [json.loads(line) for line in log if line.endswith(b"\n")]
     return sum(
         event["userAgent"].startswith("kedge")
         and event["verb"] in WRITES
-        and (event.get("objectRef") or {}).get("namespace", namespace) == namespace
+        and (event.get("objectRef") or {}).get("namespace") == namespace
         for event in events
     )
 

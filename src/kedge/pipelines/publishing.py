@@ -21,6 +21,8 @@ _INTERVAL = 1.0
 # With a thousand runs, a write for each that has moved would be a fifth of all that a hub does, for objects that nobody looks at.
 _A_SECOND = 10
 _AFTER_A_FAILURE = 3.0
+# That a step has begun to run can wait for its end, or so long: a write for it would be one in four that a step costs.
+_BEGUN = 5.0
 # A loop over thousands of items that all wait for one thing is not looked through every second.
 _MOST_LOOKED_AT = 1000
 
@@ -65,14 +67,23 @@ class Publisher:
     def ended(self, run_id: str) -> None:
         """The run is over: its last word is not ours."""
         self._timers.cancel(("status", run_id))
+        self._timers.cancel(("begun", run_id))
         self._told.pop(run_id, None)
 
-    def _publish(self, worker: Worker) -> None:
+    def _publish(self, worker: Worker, *, begun: bool = False) -> None:
         if worker.over or worker.live.record.finished:
             return
+        run_id = worker.live.record.id
         status = summaries.of_live(worker.live) | {"message": self._trouble(worker)}
-        if self._told.get(worker.live.record.id) != status:
-            self._background.start(self._tell(worker, status))
+        told = self._told.get(run_id)
+        if told == status:
+            return
+        if told is not None and not begun and _gist(told) == _gist(status):
+            if not self._timers.pending(("begun", run_id)):
+                self._timers.after(_BEGUN, ("begun", run_id), lambda: self._publish(worker, begun=True))
+            return
+        self._timers.cancel(("begun", run_id))
+        self._background.start(self._tell(worker, status))
 
     async def _tell(self, worker: Worker, status: Obj) -> None:
         record = worker.live.record
@@ -103,3 +114,8 @@ class Publisher:
             elif text:
                 found = f"{task.id}: {text}"
         return f"{found} (and {more} more)" if more else found or None
+
+
+def _gist(status: Obj) -> Obj:
+    """A status but for which of the tasks that are not over have begun."""
+    return {**status, "tasks": status["tasks"]["finished"]}
