@@ -21,7 +21,7 @@ from kedge.pipelines import compiler
 from kedge.pipelines.kinds import RUN_LABEL
 
 STEPS = 10
-FLOOD = 1500  # Pods, before and after
+FLOOD = 1000  # Pods, before and after
 AT_ONCE = 32
 SUBMITTERS = 4
 

@@ -9,7 +9,7 @@ from place import Place
 from kedge import dsl
 from kedge.kube.kinds import Obj
 
-EACH = 18
+EACH = 12
 _WAIT = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, {15}); signal.sigwait({15})"
 
 

@@ -24,6 +24,7 @@ DOMAIN = "cluster.local"
 MIRROR_PORT = 16500
 CONTAINERD_STATE = Path("/run/kedge-test")  # short, and not on the disk
 CONTAINERD_SOCKET = CONTAINERD_STATE / "containerd.sock"
+_UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")  # what is measured is not how long they keep themselves back
 KUBERNETES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl")
 
 
@@ -104,12 +105,13 @@ class Components:
             "--allocate-node-cidrs=false",
             f"--cert-dir={self.folder}/certs-controllers",
             "--bind-address=127.0.0.1",
+            *_UNLIMITED,
         ]
 
     def scheduler(self) -> list[str]:
         """The scheduler."""
         certificates = f"--cert-dir={self.folder}/certs-scheduler"
-        return [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--bind-address=127.0.0.1", certificates]
+        return [f"--kubeconfig={self.kubeconfig}", "--leader-elect=false", "--bind-address=127.0.0.1", certificates, *_UNLIMITED]
 
     def containerd(self) -> list[str]:
         """The container runtime, with Pods' network."""
