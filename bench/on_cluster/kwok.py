@@ -21,7 +21,7 @@ VERSION = "v0.7.0"
 NODES = 10
 LABEL = ("kedge.test/simulated", "true")
 _ANNOTATION = "kedge.test/simulated"
-_RUN_MILLISECONDS = 10_000  # longer than the stand-in ever takes to commit
+RUN_SECONDS = 5  # longer than the stand-in ever takes to commit
 _CONTAINERS = """{{ range .spec.containers }}
 - name: {{ .name | Quote }}
   image: {{ .image | Quote }}
@@ -129,7 +129,7 @@ def _stages() -> list[Obj]:
             ("v1", "Pod"),
             [alive, _phase("Running")],
             f"phase: Succeeded\ncontainerStatuses:{ended}",
-            delay=_RUN_MILLISECONDS,
+            delay=RUN_SECONDS * 1000,
         ),
         _stage("pod-goes", ("v1", "Pod"), [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}], None),
     ]
