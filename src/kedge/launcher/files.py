@@ -27,8 +27,19 @@ def describe(path: str, name: str) -> Tuple[str, Optional[int]]:
         ``("sha256:<hex>", bytes)``, or ``("", None)`` where nothing was written.
 
     Raises:
-        StepError: It is neither, or a folder holds a link that leaves it, or something that is no file.
+        StepError: It is neither, or may not be read, or a folder holds a link that leaves it, or something that is no file.
     """
+    try:
+        return _described(path, name)
+    except PermissionError as error:
+        raise StepError(
+            f"output {name!r}: {error.filename} cannot be read by user {os.getuid()}, who collects this step's outputs: "
+            f"{error.strerror}. Let the command make its files readable for all (umask 022), or run it as that user.",
+            "OutputInvalid",
+        ) from error
+
+
+def _described(path: str, name: str) -> Tuple[str, Optional[int]]:
     import hashlib
 
     if os.path.isdir(path):
@@ -87,7 +98,7 @@ def make_parent(path: str) -> None:
 def _manifest(root: str, name: str) -> Dict[str, Any]:
     files: List[Dict[str, Any]] = []
     base = os.path.realpath(root)
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         folders.sort()
         for entry in [*names, *(one for one in folders if os.path.islink(os.path.join(folder, one)))]:
             path = os.path.join(folder, entry)
@@ -103,6 +114,10 @@ def _manifest(root: str, name: str) -> Dict[str, Any]:
             files.append({"path": inner.replace(os.sep, "/"), "size": size, "sha256": digest})
     files.sort(key=lambda entry: entry["path"])
     return {"version": 1, "files": files}
+
+
+def _refuse(error: OSError) -> None:
+    raise error  # a folder that may not be read would pass for an empty one
 
 
 def _digest(path: str) -> Tuple[str, int]:

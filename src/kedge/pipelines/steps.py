@@ -403,6 +403,10 @@ def code_document(python: templates.PythonStep, project: Mapping[str, str] | Non
             "firstLine": python.first_line,
             "installed": python.installed,
             "project": project,
+            # The embedded host's node has installed these beforehand; on a cluster, the launcher does.
+            "packages": python.packages,
+            "indexUrls": python.index_urls,
+            "trustedHosts": python.trusted_hosts,
         }
     ).decode()
 

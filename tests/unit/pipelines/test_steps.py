@@ -16,7 +16,17 @@ from kedge.kube.kinds import Obj
 from kedge.pipelines import code, documents, ir
 from kedge.pipelines.engine.types import Artifact, Inputs
 from kedge.pipelines.records import RunRecord, Spec
-from kedge.pipelines.steps import OUTPUTS, STEP_LIMIT, Steps, Surroundings, must_ask, pod_name, staged_path
+from kedge.pipelines.steps import (
+    OUTPUTS,
+    STEP_LIMIT,
+    Steps,
+    Surroundings,
+    code_document,
+    must_ask,
+    pod_name,
+    staged_path,
+)
+from kedge.pipelines.templates import PythonStep
 from kedge.testing import pipelines
 from kedge.testing.pipelines import NUMBER, TEXT, component, container, python, task
 
@@ -278,3 +288,10 @@ def test_the_service_account_is_the_runs() -> None:
 )
 def test_an_input_of_a_staged_step_keeps_the_name_that_its_address_ends_in_if_that_is_one(uri: str, name: str) -> None:
     assert staged_path("inputs", "in", 0, uri) == f"/kedge/staging/inputs/in/0/{name}"
+
+
+def test_the_launcher_is_told_what_a_function_wants_installed() -> None:
+    """No cluster's node installs it."""
+    step = PythonStep("f", "def f(): pass", packages=("tiny==1.0",), index_urls=("https://index",), trusted_hosts=("index",))
+    told = json.loads(code_document(step, None))
+    assert (told["packages"], told["indexUrls"], told["trustedHosts"]) == (["tiny==1.0"], ["https://index"], ["index"])
