@@ -11,6 +11,7 @@ from typing import Any
 
 from access import Cluster
 from images import S3
+from obstore.store import S3Store
 
 PORT = 7070
 KEYS = {"ROOT_ACCESS_KEY": "tester", "ROOT_SECRET_KEY": "not-for-steps"}
@@ -58,6 +59,17 @@ class DeployedS3:
             "AWS_SECRET_ACCESS_KEY": KEYS["ROOT_SECRET_KEY"],
             "AWS_REGION": "us-east-1",
         }
+
+    def store(self, bucket: str) -> S3Store:
+        """A client of it."""
+        return S3Store(
+            bucket,
+            endpoint=self.environ["AWS_ENDPOINT_URL"],
+            access_key_id=KEYS["ROOT_ACCESS_KEY"],
+            secret_access_key=KEYS["ROOT_SECRET_KEY"],
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
 
     def asked(self) -> list[Asked]:
         """What it was asked for, oldest first."""

@@ -198,6 +198,6 @@ SHELL = Image(
     "1",
     {"Cmd": ["sh"]},
 )
-STATIC = Image(("kedge.test/static:1",), _make_static, (HERE / "static" / "main.go").read_text(), {"Entrypoint": ["/static"]})
+STATIC = Image(("kedge.test/static:2",), _make_static, (HERE / "static" / "main.go").read_text(), {"Entrypoint": ["/static"]})
 S3 = Image(("kedge.test/s3:1",), _make_s3, f"static {VERSITYGW} {BUCKET}", {"Entrypoint": ["/versitygw"]})
 ALL = (PAUSE, PYTHON, SHELL, STATIC, S3)

@@ -1,6 +1,6 @@
 // A step in an image that holds nothing else: no shell, no Python, no library.
 //
-//	static [-in FILE] [-out FILE] [-word FILE] [-size BYTES] [-seconds N] [-private] [-exit CODE] TEXT
+//	static [-in FILE] [-out FILE] [-word FILE] [-seconds N] [-deaf] [-private] TEXT
 //
 // It writes what it reads (or TEXT) in capitals to -out, and the number of bytes to -word.
 package main
@@ -10,7 +10,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -18,10 +20,9 @@ func main() {
 	in := flag.String("in", "", "read this file")
 	out := flag.String("out", "", "write this file")
 	word := flag.String("word", "", "write the number of bytes here")
-	size := flag.Int("size", 0, "write so many bytes in place of the text")
 	seconds := flag.Int("seconds", 0, "wait so long first")
 	private := flag.Bool("private", false, "only the user who writes may read")
-	code := flag.Int("exit", 0, "end with this code")
+	deaf := flag.Bool("deaf", false, "do not end when told to")
 	flag.Parse()
 	text := []byte(flag.Arg(0))
 	if *in != "" {
@@ -29,8 +30,8 @@ func main() {
 		check(err)
 		text = found
 	}
-	if *size > 0 {
-		text = bytes.Repeat([]byte("kedge "), *size/6+1)[:*size]
+	if *deaf {
+		signal.Ignore(syscall.SIGTERM)
 	}
 	time.Sleep(time.Duration(*seconds) * time.Second)
 	mode := os.FileMode(0o644)
@@ -44,7 +45,6 @@ func main() {
 		write(*word, []byte(fmt.Sprint(len(text))), mode)
 	}
 	fmt.Println("user", os.Getuid(), "bytes", len(text))
-	os.Exit(*code)
 }
 
 func write(path string, content []byte, mode os.FileMode) {
