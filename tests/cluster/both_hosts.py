@@ -45,18 +45,24 @@ def name_of(item: pytest.Item) -> str:
 def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Item]]:
     """Part tests into those that run and those that do not on the host that they are for.
 
-    A pipeline that a kfp.Client submits differs on a cluster by that client's requests alone, which other tests make there: it is
-    one for ``make soak``.
+    Conformance pipelines go one way each on a cluster, by turns compiled by Kedge and by kfp; the other ways there, which differ
+    by who compiled and who submitted, are for ``-m soak``.
     """
     only = {test: each.host for each in reasons() for test in each.tests}
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
+    ways: dict[str, list[pytest.Item]] = {}
     for item in items:
         parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         host = parameters.get("either_host", parameters.get("start_host"))
         name = name_of(item)
         allowed = only.get(name, only.get(name.partition("::")[0], host))
         (kept if host in {None, allowed} else left).append(item)
-        if host == "cluster" and parameters.get("way") == "client":
-            item.add_marker(pytest.mark.soak)
+        if host == "cluster" and "way" in parameters:
+            ways.setdefault(name, []).append(item)
+    for number, items_of_one in enumerate(ways.values()):
+        taken = items_of_one[number % 2] if len(items_of_one) > 1 else items_of_one[0]
+        for item in items_of_one:
+            if item is not taken:
+                item.add_marker(pytest.mark.soak)
     return kept, left

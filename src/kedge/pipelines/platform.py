@@ -84,10 +84,11 @@ class _Patch:
             self._spec["volumes"] = [*self._spec.get("volumes", ()), *self._volumes.values()]
             self._main["volumeMounts"] = [*self._main.get("volumeMounts", ()), *self._mounts]
         if self._options.init_containers:
-            # After our own, which bring the inputs.
+            # Before our own: sidecars are stopped in reverse, so a user's that ignores SIGTERM would keep the outputs waiting for
+            # the Pod's whole grace. A step in Python, too, brings its inputs after these.
             self._spec["initContainers"] = [
-                *self._spec.get("initContainers", ()),
                 *map(self._before, self._options.init_containers),
+                *self._spec.get("initContainers", ()),
             ]
         self._placement()
         self._pod()

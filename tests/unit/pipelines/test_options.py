@@ -145,7 +145,7 @@ def test_containers_before_a_step_and_beside_it(part: Any) -> None:
         "emptyDirMounts": [{"volumeName": "scratch", "mountPath": "/tmp/x"}],
     }
     pod = pod_of({**mounts, "initContainers": [first, beside]}, part)
-    assert pod["spec"]["initContainers"][-2:] == [
+    assert pod["spec"]["initContainers"][:2] == [
         {**first, "volumeMounts": [{"name": "option-claim-0", "mountPath": "/in"}]},
         {**beside, "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}]},
     ]
