@@ -4,7 +4,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -116,7 +116,7 @@ def test_a_relay_that_is_deleted_comes_again(laptop: RunningHost, cluster: Clust
 
 def test_a_network_that_is_away_while_a_step_ends_loses_nothing(cluster: Cluster, hubs: Hubs, tmp_path: Path) -> None:
     access = kubeconfig.load(cluster.kubeconfig, context=cluster.context or None)
-    with hubs.start(LOOPBACK, start=False) as kedge, Line(access.server) as line:
+    with Line(access.server) as line, hubs.start(LOOPBACK, start=False) as kedge:
         own = Path(kedge.options[0].partition("=")[2])
         known = kubeconfig.load(own)
         kubeconfig.write(own, replace(known, server=line.address, server_name="kubernetes.default.svc"), name="tests")
@@ -204,27 +204,36 @@ class Line:
         self._to = (host, int(port or 443))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self._whole = True
         self.address = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        _end(self._listener)
         self.cut()
+        for thread in self._threads:
+            thread.join(10)
+        for each in (*self._open, self._listener):
+            each.close()
 
     def cut(self) -> None:
         """End all connections, and take no more."""
         self._whole = False
-        for end in list(self._open):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+        for each in list(self._open):
+            _end(each)
 
     def mend(self) -> None:
         """Take connections again."""
         self._whole = True
+
+    def _start(self, what: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=what, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -235,14 +244,18 @@ class Line:
                     continue
                 far = socket.create_connection(self._to)
                 self._open |= {near, far}
-                for ends in ((near, far), (far, near)):
-                    threading.Thread(target=_pass_on, args=ends, daemon=True).start()
+                self._start(_pass_on, near, far)
+                self._start(_pass_on, far, near)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65_536):
             target.sendall(data)
-    for end in (source, target):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+    _end(source)
+    _end(target)
+
+
+def _end(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
