@@ -261,6 +261,8 @@ class History:
                 connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
             connection.execute(self._keep_run, rows.run_row(run))
             self._write(connection, run, changes)
+            # Its Pods were elsewhere: one here that has the name of one of them is somebody else's, and not to be deleted.
+            connection.execute(update(attempts).where(attempts.c.run_id == run.id).values(pod_kept=0))
             also(connection)
 
     def keep_spec(self, spec: Spec, now: datetime) -> None:

@@ -287,6 +287,8 @@ async def test_a_run_that_comes_as_a_file_stays_where_its_bringer_may_make_runs(
     assert record.namespace == "team-b"
     assert all(made.namespace == "team-b" for made in tenants.life.made(brought["run_id"]))
     await tenants("ann", "GET", f"/runs/{brought['run_id']}", code=404)
+    # Nor does the hub ever delete a Pod for what a file says.
+    assert brought["run_id"] not in {attempt.run for attempt, _ in tenants.life.feature.history.ended_pods(0, 100)}
 
 
 async def test_a_file_takes_over_nothing_of_another_namespace(tenants: Tenants) -> None:
