@@ -119,6 +119,19 @@ class Server:
         """Let a standby take the place of its primary, and wait until it has."""
         self.call("pg_ctl", "promote", "-w", "-D", str(self.data))
 
+    @contextmanager
+    def standing_still(self) -> Generator[None]:
+        """For as long as this lasts it does nothing, as one whose disk hangs."""
+        found = psutil.Process(self._process.pid if self._process is not None else 0)
+        processes = [found, *found.children()]
+        for each in processes:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in processes:
+                each.resume()
+
     def kill(self) -> None:
         """End it and all of its processes as a power cut does, without a word to anyone."""
         if self._process is not None:

@@ -10,6 +10,7 @@
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _OLDEST = 130000  # as the server numbers its versions
 # Seconds. How long the hub may stand still for one statement; what waits longer is given up and tried again.
 _STATEMENT_SECONDS, _LOCK_SECONDS = 15, 5
+# The server keeps to those two; where it stands still itself (its disk, its machine), it is given up after so long.
+_SILENT_SECONDS = 20.0
 _FIRST_DELAY, _LAST_DELAY = 0.1, 5.0
 # How long a new connection waits for the lock of writers: a server needs a moment to see that the one before is gone.
 _CLAIM_SECONDS = 5.0
@@ -183,7 +186,7 @@ class PostgresServer:
         Raises:
             psycopg.Error: There is none, or it is no.
         """
-        raw = _driver().connect(**self._options, autocommit=True)
+        raw = _session().connect(**self._options, autocommit=True)
         for kind, codec in _codecs():
             kind(raw.adapters, codec)
         raw.execute(
@@ -307,6 +310,31 @@ def _driver() -> Any:
             "PostgreSQL needs the library psycopg, which is not installed. Install it: pip install 'kedge[postgres]'"
         ) from error
     return psycopg
+
+
+def _session() -> Any:
+    """A class of connections that wait for no answer longer than `_SILENT_SECONDS`."""
+    psycopg = _driver()
+
+    class Session(psycopg.Connection):
+        def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
+            return super().wait(_limited(gen, self), *arguments, **options)
+
+    def _limited(waiting: Any, session: Any) -> Generator[Any, Any, Any]:
+        """What the library does while it waits, until it has waited too long; it looks up ten times a second."""
+        deadline = time.monotonic() + _SILENT_SECONDS
+        try:
+            wanted = next(waiting)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > deadline:
+                    session.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer for {_SILENT_SECONDS:g} seconds")
+                wanted = waiting.send(ready)
+        except StopIteration as end:
+            return end.value
+
+    return Session
 
 
 def _read(url: str) -> dict[str, Any]:

@@ -222,6 +222,25 @@ async def refused(client: httpx.AsyncClient, run_id: str) -> None:
     assert (await client.get("/healthz")).status_code == 200, "another start would not help"
 
 
+async def test_a_server_that_stands_still_is_given_up_and_taken_up_again(
+    opens: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql.skip_where_missing()
+    with postgresql.server() as server:
+        opens(server.url())
+        async with hub(World.new(tmp_path / "world", add)) as life:
+            run = await life.submit(pipelines.chain(30))
+            await life.until(lambda: life.states(run.id).get("s2") == "SUCCEEDED")
+            with server.standing_still(), monkeypatch.context() as patched:
+                patched.setattr("kedge.db.postgres._SILENT_SECONDS", 0.3)
+                with pytest.raises(Unavailable, match=r"no answer for 0\.3 seconds"):
+                    life.feature.history.run(run.id)
+                with pytest.raises(Unavailable, match="is away"):
+                    life.feature.history.run(run.id)
+            assert (await life.end(run.id, within=60)).state == "SUCCEEDED"
+            assert sorted(map(str, life.pod_uids(run.id))) == sorted(life.world.machine.started)
+
+
 @asynccontextmanager
 async def served(life: Hub) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of the hub's REST API."""
