@@ -101,7 +101,7 @@ def test_a_charts_values_are_what_is_set(tmp_path: Path, capsys: pytest.CaptureF
     assert variables["KEDGE_HUB_ADDRESS"] == "http://kedge.elsewhere.svc:8080"
     assert variables["KEDGE_DATABASE"] == {"secretKeyRef": {"name": "another", "key": "url"}}
     assert variables["QUOTED"] == 'a "b": c'
-    assert container["resources"] == {"limits": {"memory": "2Gi"}}
+    assert container["resources"]["limits"] == {"memory": "2Gi"}
     assert made["RoleBinding elsewhere/kedge-runs"]["subjects"][0]["namespace"] == "elsewhere"
 
 

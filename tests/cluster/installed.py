@@ -14,6 +14,7 @@ from typing import Any
 import postgresql
 from access import Cluster
 from deployed_s3 import DeployedS3
+from go_programs import one_at_a_time
 from images import BUCKET, PYTHON
 from kedge_image import kedge_image, own_name
 
@@ -173,13 +174,11 @@ class Database:
 def database(place: Home) -> Generator[Database]:
     """A database, and a Secret ``database`` in the namespace with its address."""
     postgresql.skip_where_missing()
-    port = 20_000 + secrets.randbelow(10_000)
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as rules:
+    with one_at_a_time("postgresql-for-pods"), tempfile.NamedTemporaryFile("w", suffix=".conf") as rules:
         rules.write("local all all trust\nhost all all 0.0.0.0/0 trust\n")
         rules.flush()
         Path(rules.name).chmod(0o644)
-        settings = (f"listen_addresses={place.cluster.host}", f"port={port}", f"hba_file={rules.name}")
-        with postgresql.server(*settings) as server:
-            url = f"postgresql://{postgresql.USER}@{place.cluster.host}:{port}/postgres"
+        with postgresql.server(f"listen_addresses={place.cluster.host}", f"hba_file={rules.name}") as server:
+            url = f"postgresql://{postgresql.USER}@{place.cluster.host}:5432/postgres"
             place.kubectl("create", "secret", "generic", "database", f"--from-literal=url={url}")
             yield Database(server, url)
