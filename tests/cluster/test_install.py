@@ -69,6 +69,9 @@ def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
             run = client.run(document(place.folder), name="first")
             ended = client.wait(run["run_id"])
             assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
+        place.kedge("run", str(place.folder / "pipeline.py"), "--context", "tests")
+        assert "first" in place.kedge("runs", "list", "--context", "tests")
+        assert "size" in place.kedge("runs", "show", "first", "--context", "tests")
 
         said = place.kedge("uninstall")
         assert "Kept: the Runs, the claim kedge-data, the kinds' definitions" in said

@@ -12,7 +12,7 @@ import click
 from kedge import clusters
 from kedge.cli.options import TimeSpan
 from kedge.client.http import HttpClient
-from kedge.client.kubeconfig import Access, load
+from kedge.client.kubeconfig import Access
 from kedge.config import Settings
 from kedge.installation.installer import Installer
 from kedge.installation.removal import Removal
@@ -128,7 +128,7 @@ class Cluster:
 def run_in(kubeconfig: Path | None, context: str | None, seconds: float) -> Generator[Cluster]:
     """The cluster that the options mean."""
     chosen = clusters.choose(Settings.from_environment(), kubeconfig, context)
-    yield Cluster(load(chosen.kubeconfig, context=chosen.context), seconds)
+    yield Cluster(chosen.access(), seconds)
 
 
 def say(text: str) -> None:

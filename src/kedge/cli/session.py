@@ -49,11 +49,13 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
     running = host.find(chosen)
     started = running is None and start
     if running is None:
+        if chosen.context and (installed := _installed(chosen)) is not None:
+            return installed
         if not start:
             if chosen.context:
                 raise StateError(
-                    f"No hub works against context {chosen.context} from here. "
-                    f"Start one with `kedge up --context {chosen.context} --detach`."
+                    f"No hub works against context {chosen.context} from here, and its namespace has none. "
+                    f"Start one with `kedge up --context {chosen.context} --detach`, or see `kedge install`."
                 )
             raise StateError(
                 f"No host runs in {chosen.home}. Start one with `kedge up --detach`, or set KEDGE_HOME to where one runs."
@@ -63,6 +65,20 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
         down = f"kedge down --context {chosen.context}" if chosen.context else "kedge down"
         click.echo(f"Started a {what} in {chosen.home}; it keeps running until `{down}`.", err=True)
     return Session(running, Client(running.http, running.token), started)
+
+
+def _installed(chosen: Settings) -> Session | None:
+    """The hub that is installed in the cluster for the namespace of the context, reached through the API server."""
+    from kedge import clusters  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
+    from kedge.installation.reaching import find  # noqa: PLC0415  # likewise
+
+    cluster = clusters.choose(chosen)
+    access = cluster.access()
+    client = find(access)
+    if client is None:
+        return None
+    here = Host(client.host, access.server, "", str(cluster.kubeconfig), "", pid=0, version="", started_at="")
+    return Session(here, client)
 
 
 def other_code() -> str:

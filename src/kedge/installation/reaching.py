@@ -4,17 +4,21 @@ The API server keeps the header ``Authorization`` for itself. What the hub is to
 account, which the user asks the API server for. Who may do so the cluster's RBAC says, and no password is kept here.
 """
 
+import asyncio
 import ssl
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
+from functools import partial
 
 import httpx
 
 from kedge.client.bearer import Bearer
-from kedge.client.http import tls
+from kedge.client.exec_login import ExecLogin
+from kedge.client.http import HttpClient, tls
 from kedge.client.kubeconfig import Access
-from kedge.client.status import from_status
-from kedge.errors import Forbidden, NotFound, StateError, Unavailable
-from kedge.kube.clock import Clock, SystemClock
+from kedge.config import Settings
+from kedge.errors import Forbidden, NotFound, StateError
+from kedge.kube.clock import SystemClock
 from kedge.kube.core import SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
 from kedge.manifests.hub import INSTALLED_LABEL, NAME, USER_ACCOUNT
@@ -40,10 +44,8 @@ def find(access: Access) -> Client | None:
         Forbidden: The user may not look, or may not have a token; says what is missing.
         Unavailable: The cluster cannot be reached.
     """
-    user = _Api(access)
-    try:
-        account = user.call("GET", SERVICE_ACCOUNT.path(access.namespace, USER_ACCOUNT))
-    except NotFound:
+    account = asyncio.run(_account(access))
+    if account is None:
         return None
     hub = (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL)
     if not hub:
@@ -51,69 +53,80 @@ def find(access: Access) -> Client | None:
             f"{access.namespace}: the service account {USER_ACCOUNT} does not say which hub it is for (label {INSTALLED_LABEL}). "
             "Run kedge install again."
         )
-    path = f"{SERVICE.path(hub, f'http:{NAME}:http', 'proxy')}"
-    auth = _Through(access, user, SystemClock())
-    headers = {NAMESPACE: access.namespace}
-    http = httpx.Client(base_url=access.server + path, headers=headers, auth=auth, verify=_verify(access), timeout=TIMEOUT)
-    return Client(access.server + path, http=http)
+    address = access.server + SERVICE.path(hub, f"http:{NAME}:http", "proxy")
+    verify = tls(access) if access.server.startswith("https") else None
+    http = httpx.Client(
+        base_url=address,
+        headers=[(NAMESPACE, access.namespace), *access.impersonates],
+        auth=_Through(access, verify),
+        verify=verify or True,
+        timeout=TIMEOUT,
+        proxy=access.proxy,
+    )
+    if access.server_name:
+        http.event_hooks = {"request": [partial(_name, access.server_name)]}
+    return Client(address, http=http)
 
 
-class _Api:
-    """The few requests to the API server that are wanted here; the commands are no coroutines."""
+def _name(server_name: str, request: httpx.Request) -> None:
+    """Have the server's certificate looked at for another name than its address."""
+    request.extensions = {**request.extensions, "sni_hostname": server_name}
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
 
-    def call(self, method: str, path: str, body: Obj | None = None) -> Obj:
-        """One request, and its answer."""
+async def _account(access: Access) -> Obj | None:
+    async with HttpClient(access) as api:
         try:
-            response = httpx.request(
-                method,
-                self._access.server + path,
-                json=body,
-                auth=Bearer(self._access),
-                verify=_verify(self._access),
-                timeout=TIMEOUT,
-            )
-        except httpx.TransportError as error:
-            raise Unavailable(f"{self._access.server}: cannot be reached: {error or type(error).__name__}.") from error
-        if response.is_error:
-            raise from_status(response.json(), code=response.status_code)
-        answer: Obj = response.json()
-        return answer
+            return await api.get(SERVICE_ACCOUNT, USER_ACCOUNT, access.namespace)
+        except (NotFound, Forbidden):  # who may not look may run a hub of their own
+            return None
 
-    def token(self) -> str:
-        """A new token for the hub."""
-        spec = {"audiences": [AUDIENCE], "expirationSeconds": _TOKEN_SECONDS}
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+
+async def _token(access: Access) -> str:
+    """A new token for the hub."""
+    spec = {"audiences": [AUDIENCE], "expirationSeconds": _TOKEN_SECONDS}
+    request: Obj = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+    request["metadata"] = {"namespace": access.namespace}
+    async with HttpClient(access) as api:
         try:
-            answer = self.call("POST", SERVICE_ACCOUNT.path(self._access.namespace, USER_ACCOUNT, "token"), body)
+            answer = await api.create(SERVICE_ACCOUNT, request, name=USER_ACCOUNT, subresource="token")
         except Forbidden as error:
             raise Forbidden(
                 f"{error.message}. The hub knows callers by tokens of service accounts: who calls it as {USER_ACCOUNT} must be"
-                f" allowed to create serviceaccounts/token of that name in namespace {self._access.namespace}."
+                f" allowed to create serviceaccounts/token of that name in namespace {access.namespace}."
             ) from error
-        return str(answer["status"]["token"])
+    return str(answer["status"]["token"])
 
 
 class _Through(httpx.Auth):
     """The user's own token for the API server, and another one for the hub behind it."""
 
-    def __init__(self, access: Access, api: _Api, clock: Clock) -> None:
-        self._outer = Bearer(access)
-        self._api = api
-        self._clock = clock
+    def __init__(self, access: Access, context: ssl.SSLContext | None) -> None:
+        self._access = access
+        self._bearer = Bearer(access)
+        self._program = access.program and ExecLogin(access.program, context, Settings.from_environment().environ)
+        self._clock = SystemClock()
         self._token = ""
         self._until = float("-inf")
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Send the request with both."""
         if self._clock.monotonic() >= self._until:
-            self._token = self._api.token()
+            self._token = asyncio.run(_token(self._access))
             self._until = self._clock.monotonic() + _TOKEN_SECONDS * _RENEWED
         request.headers[AUTHORIZATION] = f"Bearer {self._token}"
-        yield from self._outer.auth_flow(request)
+        if self._program is None:
+            yield from self._bearer.auth_flow(request)
+            return
+        with asyncio.Runner() as runner:  # it is a coroutine's, and the commands are none
+            flow = self._program.async_auth_flow(request)
+            response = yield runner.run(_first(flow))
+            with suppress(StopAsyncIteration):
+                yield runner.run(_next(flow, response))
 
 
-def _verify(access: Access) -> bool | ssl.SSLContext:
-    return tls(access) if access.server.startswith("https") else True
+async def _first(flow: AsyncGenerator[httpx.Request, httpx.Response]) -> httpx.Request:
+    return await anext(flow)
+
+
+async def _next(flow: AsyncGenerator[httpx.Request, httpx.Response], response: httpx.Response) -> httpx.Request:
+    return await flow.asend(response)

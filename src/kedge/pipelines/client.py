@@ -52,6 +52,11 @@ class Client:
         # Never through a proxy of the environment: the host is on this machine, or named outright.
         self._http = http or httpx.Client(base_url=self._host, headers=headers, timeout=TIMEOUT, trust_env=False)
 
+    @property
+    def host(self) -> str:
+        """The host's address."""
+        return self._host
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
