@@ -39,6 +39,9 @@ class Client:
         token: Its token, likewise.
         http: Speaks to it instead, as where it is reached through others.
 
+    Attributes:
+        host: The address.
+
     Examples:
         >>> client = Client("http://127.0.0.1:8080", "token")   # doctest: +SKIP
         >>> run = client.run(document, parameters={"x": 1})     # doctest: +SKIP
@@ -48,14 +51,9 @@ class Client:
 
     def __init__(self, host: str, token: str | None = None, *, http: httpx.Client | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._host = host.rstrip("/")
+        self.host = host.rstrip("/")
         # Never through a proxy of the environment: the host is on this machine, or named outright.
-        self._http = http or httpx.Client(base_url=self._host, headers=headers, timeout=TIMEOUT, trust_env=False)
-
-    @property
-    def host(self) -> str:
-        """The host's address."""
-        return self._host
+        self._http = http or httpx.Client(base_url=self.host, headers=headers, timeout=TIMEOUT, trust_env=False)
 
     def close(self) -> None:
         """Close the connections."""
@@ -558,7 +556,7 @@ class Client:
             yield
         except httpx.TransportError as error:
             raise Unavailable(
-                f"The host at {self._host} does not answer ({type(error).__name__}: {error}). Is it running? See `kedge status`."
+                f"The host at {self.host} does not answer ({type(error).__name__}: {error}). Is it running? See `kedge status`."
             ) from error
 
 
