@@ -26,10 +26,10 @@ def commands() -> int:
 """
 
 
-def test_the_outputs_of_quick_commands_are_all_collected(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_the_outputs_of_quick_commands_are_all_collected(either_host: RunningHost, tmp_path: Path) -> None:
     file = tmp_path / "pipeline.py"
     file.write_text(PIPELINE)
-    done = kedge_host.cli("run", str(file), "-o", "json", check=True)
+    done = either_host.cli("run", str(file), "-o", "json", check=True)
     tasks = {task["id"]: task for task in json.loads(done.stdout)["tasks"]}
     assert tasks[""]["outputs"]["parameters"] == {"Output": sum(range(12))}
     assert {task.get("attempt", 0) for task in tasks.values()} == {0}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
+_SECONDS = 300
 LIST = TESTS / "one_host_only.toml"
 
 
@@ -58,6 +59,8 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
         name = name_of(item)
         allowed = only.get(name, only.get(name.partition("::")[0], host))
         (kept if host in {None, allowed} else left).append(item)
+        if host == "cluster" and item.get_closest_marker("timeout") is None:  # a fixture may have to build the cluster first
+            item.add_marker(pytest.mark.timeout(_SECONDS, func_only=True))
         if host == "cluster" and "way" in parameters:
             ways.setdefault(name, []).append(item)
     for number, items_of_one in enumerate(ways.values()):

@@ -1,7 +1,7 @@
 """Hosts for tests that run over both: the embedded host, and a hub that works against a real cluster.
 
-``either_host`` is one for the tests of a file, ``own_host`` one that a test may kill; ``start_host`` starts one with settings.
-A test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
+``either_host`` is one for the tests of a file, ``own_either_host`` one for a test that kills it, and ``start_host`` starts one
+with settings. A test that takes any of them runs twice, unless ``tests/one_host_only.toml`` says why not.
 """
 
 import secrets
@@ -144,7 +144,7 @@ def start_host(request: pytest.FixtureRequest) -> StartHost:
 
 
 @pytest.fixture
-def own_host(start_host: StartHost) -> Iterator[RunningHost]:
+def own_either_host(start_host: StartHost) -> Iterator[RunningHost]:
     """A running host that this test may kill."""
     with start_host() as kedge:
         yield kedge
