@@ -4,7 +4,7 @@ Where there are several users, everything lies in a namespace, and lists are of 
 pipelines may lie in none, which shares them. Where there is one user, nothing named means everything, or ``default``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kedge.errors import BadRequest
 from kedge.pipelines import rest_bodies
@@ -85,13 +85,13 @@ class Subjects:
     def listed_by_experiment(self, call: Call) -> list[Subject]:
         """Such a list, or one of an experiment, which has a namespace."""
         if self._multi_user and not call.text("namespace") and (experiment_id := call.text("experiment_id")):
-            return [self._experiment(experiment_id)]
+            return [_place(self._experiment(experiment_id))]
         return self.listed(call)
 
     def listed_by_run(self, call: Call) -> list[Subject]:
         """Such a list, or one of a run, which has a namespace."""
         if self._multi_user and not call.text("namespace") and (run_id := call.text("run_id")):
-            return [self._run(run_id)]
+            return [_place(self._run(run_id))]
         return self.listed(call)
 
     def listed_pipelines(self, call: Call) -> list[Subject]:
@@ -109,7 +109,7 @@ class Subjects:
         if len(run_ids) + len(artifact_ids) > _MOST:
             raise BadRequest(f"run_ids and artifact_ids: there are more than {_MOST}. Ask in parts.")
         found = [*map(self._run, dict.fromkeys(run_ids)), *map(self._artifact, dict.fromkeys(artifact_ids))]
-        return list({subject.namespace: subject for subject in found}.values()) if len(found) > 1 else found
+        return list({subject.namespace: _place(subject) for subject in found}.values())
 
     # ---- what is made
 
@@ -122,7 +122,7 @@ class Subjects:
         asked: rest_bodies.Run | rest_bodies.RecurringRun = call.body
         experiment_id = asked.experiment_id or call.text("experiment_id")
         if not _body_namespace(call) and experiment_id:
-            return [self._experiment(experiment_id)]
+            return [_place(self._experiment(experiment_id))]
         return self.made(call)
 
     def made_pipeline(self, call: Call) -> list[Subject]:
@@ -182,6 +182,11 @@ class Subjects:
 def _named(call: Call) -> str:
     """The namespace of a query, or the one that the caller means otherwise."""
     return call.text("namespace") or call.request.headers.get(NAMESPACE, "")
+
+
+def _place(subject: Subject) -> Subject:
+    """The place of something, for a right that is not to that one thing."""
+    return replace(subject, name="")
 
 
 def _body_namespace(call: Call) -> str:
