@@ -174,6 +174,7 @@ async def _parts(
     own = f"http://{place.listen if place.listen != '0.0.0.0' else LOOPBACK}:{listeners.ports.http}"  # noqa: S104  # compared
     token, authenticator = _owner(home, own, clock, ids)
     tokens = ClusterTokens(client, clock)
+    await tokens.prepare()
     background = Parts()
     if leader is not None:
         background.start("lease", leader.election.keep())

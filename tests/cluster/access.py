@@ -48,7 +48,7 @@ class Cluster:
         Raises:
             RuntimeError: It failed; has its words.
         """
-        done = subprocess.run([*self._command(), *arguments], input=said, capture_output=True, text=True, check=False)
+        done = subprocess.run([*self.command(), *arguments], input=said, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
@@ -56,7 +56,7 @@ class Cluster:
     @contextmanager
     def following(self, *arguments: str) -> Generator[IO[str]]:
         """What ``kubectl`` writes, line by line as it comes; it is ended with the block."""
-        with subprocess.Popen([*self._command(), *arguments], stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen([*self.command(), *arguments], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:
                 yield process.stdout
@@ -119,9 +119,10 @@ class Cluster:
             self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=30s")
             yield name
         finally:
-            self.kubectl("delete", "namespace", name, "--wait=false")
+            self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
-    def _command(self) -> list[str]:
+    def command(self) -> list[str]:
+        """How ``kubectl`` is called."""
         beside = self.kubeconfig.parent / "bin" / "kubectl"
         found = str(beside) if beside.exists() else shutil.which("kubectl")
         if found is None:

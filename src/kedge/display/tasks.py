@@ -199,6 +199,8 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
         parts.append(f"{over}/{task.iterations}" + (f", {failed} failed" if failed else ""))
     if task.state == "PENDING" and task.waiting in _WAITING:
         parts.append(first_line(task.waiting_reason, WHOLE) or _WAITING[task.waiting])
+    elif task.waiting_reason:  # of one that runs, and is about to be lost
+        parts.append(first_line(task.waiting_reason, WHOLE))
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
     if task.message and task.is_step and (task.state == "FAILED" or (task.state == "PENDING" and not task.waiting_reason)):

@@ -123,21 +123,27 @@ class VolumeMaker:
                     made.readonly.add(name)
                 continue
             made.readonly.add(name)
-            if config := volume.get("configMap"):
-                made.paths[name] = await self._shared(pod, config, made)
-                continue
-            files: dict[str, tuple[bytes, int]] = {}
-            mode = 0o644
-            if secret := volume.get("secret"):
-                mode = secret.get("defaultMode", mode)
-                await self._secret(pod, secret | {"name": secret.get("secretName")}, mode, files, made)
-            elif told := volume.get("downwardAPI"):
-                files |= await self._downward(pod, told, own, made)
-            elif projected := volume.get("projected"):
-                await self._project(pod, projected, own, files, made)
-            _write(own, files)
-            made.paths[name] = own
+            try:
+                made.paths[name] = await self._filled(pod, volume, own, made)
+            except env.MissingError as error:
+                raise env.MissingError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error  # a kubelet's words
         return made
+
+    async def _filled(self, pod: Obj, volume: Obj, own: Path, made: Volumes) -> Path:
+        """The place of a volume whose content is the API server's."""
+        if config := volume.get("configMap"):
+            return await self._shared(pod, config, made)
+        files: dict[str, tuple[bytes, int]] = {}
+        mode = 0o644
+        if secret := volume.get("secret"):
+            mode = secret.get("defaultMode", mode)
+            await self._secret(pod, secret | {"name": secret.get("secretName")}, mode, files, made)
+        elif told := volume.get("downwardAPI"):
+            files |= await self._downward(pod, told, own, made)
+        elif projected := volume.get("projected"):
+            await self._project(pod, projected, own, files, made)
+        _write(own, files)
+        return own
 
     def release(self, volumes: Volumes) -> None:
         """Let go of shared data; what nobody uses stays for a while."""

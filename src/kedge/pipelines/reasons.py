@@ -136,5 +136,5 @@ def _waiting(status: dict[str, Any], around: Around) -> tuple[str, bool]:
         if words:
             return f"{words}: {message}" if message else words, True
         if message:  # such as an environment that is being built, or a volume that is not there
-            return message, False
+            return message, message == around.warning
     return around.warning, bool(around.warning)  # a kubelet says in an Event alone what keeps a volume from being mounted

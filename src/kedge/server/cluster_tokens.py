@@ -9,6 +9,7 @@ when its token ends; who relies on a Pod being there looks for it.
 import base64
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -87,6 +88,11 @@ class ClusterTokens:
         self._refused: tuple[float, ApiError] | None = None
         self._reviewed: Remembered[tuple[bytes, str], User] = Remembered(clock)
 
+    async def prepare(self) -> None:
+        """Read the keys before the first token comes: the API server may be away when it does."""
+        with suppress(ApiError):
+            await self._fetch()
+
     async def user(self, token: str, audience: str) -> User:
         """The service account that holds a token.
 
@@ -144,8 +150,10 @@ class ClusterTokens:
                 self._keys, self._fetched, self._refused = {}, None, (now, error)
                 raise
             except ApiError as error:
-                if kid not in self._keys:  # otherwise what is known still holds
+                if kid not in self._keys:
                     raise Unavailable(f"the cluster's keys could not be read to check the token: {error}") from error
+                # What is known still holds, and a server that is away is not asked about every token.
+                self._fetched = now + _AGAIN - _OLD
         return self._keys.get(kid)
 
     async def _fetch(self) -> None:
