@@ -1,0 +1,31 @@
+"""What a hub asks of a cluster before it begins."""
+
+from typing import Any
+
+import pytest
+
+from kedge.errors import UnsupportedError
+from kedge.hub import _check_cluster
+
+
+class OfVersion:
+    """Of a client, what the check asks: what the cluster's ``/version`` says."""
+
+    def __init__(self, minor: str) -> None:
+        self._minor = minor
+
+    async def version(self) -> dict[str, Any]:
+        return {"major": "1", "minor": self._minor, "gitVersion": f"v1.{self._minor}.0"}
+
+
+@pytest.mark.parametrize("minor", ["29", "36", "29+", "100"])
+async def test_a_cluster_whose_pods_have_sidecars_will_do(minor: str) -> None:
+    await _check_cluster(OfVersion(minor))  # pyright: ignore[reportArgumentType]  # as far as it is asked
+
+
+@pytest.mark.parametrize("minor", ["28", "9", "28+"])
+async def test_an_older_cluster_is_refused_with_the_first_version_that_would_do(minor: str) -> None:
+    with pytest.raises(
+        UnsupportedError, match=r"runs Kubernetes v1\.\d+\+?\.0; Kedge needs 1\.29 or newer, whose Pods have sidecars"
+    ):
+        await _check_cluster(OfVersion(minor))  # pyright: ignore[reportArgumentType]  # as far as it is asked
