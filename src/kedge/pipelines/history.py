@@ -101,11 +101,12 @@ _one_run = select(runs).where(runs.c.run_id == bindparam("run"))
 _live_runs = select(runs.c.run_id).where(runs.c.finished_at.is_(None))
 _runs_in = select(func.count().label("number")).select_from(runs).where(runs.c.state == bindparam("state"))
 _one_spec = select(specs).where(specs.c.digest == bindparam("digest"))
-_tasks_of = select(tasks).where(tasks.c.run_id == bindparam("run"))
+# In the order of their keys, in which SQLite finds them; PostgreSQL has rows that were written last at the end.
+_tasks_of = select(tasks).where(tasks.c.run_id == bindparam("run")).order_by(tasks.c.task_id)
 _task_count = select(func.count().label("number")).select_from(tasks).where(tasks.c.run_id == bindparam("run"))
 _one_task = _tasks_of.where(tasks.c.task_id == bindparam("task"))
-_attempts_of = select(attempts).where(attempts.c.run_id == bindparam("run"))
-_attempts_of_task = _attempts_of.where(attempts.c.task_id == bindparam("task")).order_by(attempts.c.attempt)
+_attempts_of = select(attempts).where(attempts.c.run_id == bindparam("run")).order_by(attempts.c.task_id, attempts.c.attempt)
+_attempts_of_task = _attempts_of.where(attempts.c.task_id == bindparam("task"))
 _attempt_of_pod = select(attempts).where(attempts.c.pod_uid == bindparam("uid"))
 _is_kept = and_(attempts.c.pod_kept == text("1"), attempts.c.finished_at.is_not(None))
 _kept_pods = select(func.count()).select_from(attempts).where(_is_kept)
@@ -129,7 +130,7 @@ _unlink_task = delete(task_artifacts).where(
 )
 _one_artifact = select(artifacts).where(artifacts.c.artifact_id == bindparam("artifact"))
 _artifact_at = select(artifacts).where(artifacts.c.uri == bindparam("uri")).order_by(artifacts.c.created_at.desc()).limit(50)
-_edges_of = select(task_artifacts).where(task_artifacts.c.run_id == bindparam("run"))
+_edges_of = select(task_artifacts).where(task_artifacts.c.run_id == bindparam("run")).order_by(*task_artifacts.primary_key)
 # KFP's scope of the cache: pipelines of one name in one namespace; the newest wins.
 _cached = (
     select(tasks.c.run_id, tasks.c.task_id, tasks.c.outputs)
@@ -314,7 +315,7 @@ class History:
         return rows.read_spec(found) if found else None
 
     def tasks(self, run_id: str) -> list[Task]:
-        """Every task of a run, in no order."""
+        """Every task of a run, in the order of their ids."""
         return [rows.read_task(row) for row in self._all(_tasks_of, run=run_id)]
 
     def task(self, run_id: str, task_id: str) -> Task | None:
