@@ -1,5 +1,6 @@
 """Namespaces as tenants on a real cluster: its own tokens, its own RBAC with Kubeflow's roles, and unmodified clients."""
 
+import contextlib
 import json
 import subprocess
 import time
@@ -19,6 +20,7 @@ from tenant_table import EDIT, VIEW, Things, in_order, roles, table
 from kedge.client.kubeconfig import load, write
 from kedge.kube.crds import crd
 from kedge.manifests import rights
+from kedge.pipelines.client import Client
 from kedge.pipelines.compiler import compile_file
 from kedge.pipelines.kinds import RUN
 from kedge.testing.cluster import running_hub
@@ -82,11 +84,9 @@ class Tenants:
     def run(self, who: dict[str, str], **body: Any) -> Json:
         """A run that is over."""
         run = self.done(who, "POST", "/runs", json={"pipeline_spec": self.pipeline, **body})["run_id"]
-        deadline = time.monotonic() + 60
-        while (found := self.done(who, "GET", f"/runs/{run}"))["state"] in {"PENDING", "RUNNING"}:
-            assert time.monotonic() < deadline, found
-            time.sleep(0.2)  # noqa: TID251  # an API that is asked again, as clients do
-        return found
+        with contextlib.closing(Client(self.address, who["Authorization"].removeprefix("Bearer "))) as client:
+            client.wait(run)
+        return self.done(who, "GET", f"/runs/{run}")
 
     def things(self, who: dict[str, str], namespace: str) -> Things:
         here = {"namespace": namespace}
