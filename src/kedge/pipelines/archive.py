@@ -129,15 +129,19 @@ class LogArchive:
 
     async def _missing(self, pod: Obj) -> str:
         """Where the log of a Pod is to be copied to; ``""`` when it is there, or nobody wants it any more."""
+        uri = self._wanted(pod)
+        return "" if not uri or await self._parts.artifacts.exists(uri) else uri
+
+    def _wanted(self, pod: Obj) -> str:
+        """Where the log of a Pod belongs; ``""`` when nobody wants it any more."""
         reference = observations.reference(pod)
         record = self._parts.history.run(reference.run) if reference is not None else None
         if reference is None or record is None or record.namespace != reference.namespace:
             return ""
-        uri = address(record, reference.task, reference.attempt)
-        return "" if await self._parts.artifacts.exists(uri) else uri
+        return address(record, reference.task, reference.attempt)
 
     async def _copy(self, pod: Obj) -> None:
-        uri = await self._missing(pod)
+        uri = self._wanted(pod)  # the store is asked when there is something to copy
         if not uri:
             return
         copy = self._parts.artifacts.scratch() / f"log-{pod['metadata']['uid']}"
