@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from kedge.errors import Invalid, NotFound, PipelineError
-from kedge.kube.clock import Clock, parse_timestamp
+from kedge.client.types import Client
+from kedge.errors import AlreadyExists, ApiError, Invalid, NotFound, PipelineError, ServerError
+from kedge.kube.clock import Clock, SystemIds, parse_timestamp
 from kedge.kube.kinds import Obj
 from kedge.pipelines import documents, ir
 from kedge.pipelines.catalog import Catalog
@@ -143,14 +144,15 @@ def _asked_at(metadata: Obj, now: datetime) -> datetime:
     return now if made <= now < made + timedelta(seconds=1) else made
 
 
-def run_object(spec: Spec, asked: dict[str, object], namespace: str, name: str) -> Obj:
-    """The Run object of a request.
+def run_object(spec: Spec, asked: dict[str, object], namespace: str, name: str, *, exactly: str = "") -> Obj:
+    """The Run object of a request. It is named here and not by the server, so that one whose answer is lost can be found.
 
     Args:
         spec: What it runs; inline when it is small.
         asked: Other fields of its spec; empty ones are left out.
         namespace: Where.
         name: What its name begins with.
+        exactly: Its whole name.
     """
     fields = {key: value for key, value in asked.items() if value not in (None, "", {})}
     inline: dict[str, object] = {"pipelineSpec": spec.pipeline}
@@ -159,9 +161,35 @@ def run_object(spec: Spec, asked: dict[str, object], namespace: str, name: str) 
     return {
         "apiVersion": RUN.api_version,
         "kind": RUN.kind,
-        "metadata": {"generateName": f"{name}-", "namespace": namespace, "finalizers": [TRACKING_FINALIZER]},
+        "metadata": {
+            "name": exactly or f"{name}-{SystemIds().suffix()}",
+            "namespace": namespace,
+            "finalizers": [TRACKING_FINALIZER],
+        },
         "spec": {**fields, **(inline if fits_inline(spec) else {"pipelineDigest": spec.digest})},
     }
+
+
+async def make(client: Client, run: Obj) -> Obj:
+    """Create a Run object, once: asked again because nobody knows whether it was made, the one that is there is the answer.
+
+    Raises:
+        ApiError: It was refused, or another Run has its name.
+    """
+    name, namespace = run["metadata"]["name"], run["metadata"]["namespace"]
+    for last in (False, True):
+        try:
+            return await client.create(RUN, run)
+        except AlreadyExists:
+            found = await client.get(RUN, name, namespace)
+            firing = run["spec"].get("recurringRunId")
+            if firing != found["spec"].get("recurringRunId") or not (firing or found["spec"] == run["spec"]):
+                raise
+            return found
+        except ApiError as error:
+            if last or error.code < ServerError.code:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def fits_inline(spec: Spec) -> bool:

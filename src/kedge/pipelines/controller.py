@@ -18,13 +18,13 @@ from msgspec.structs import replace
 from kedge.client.types import Client
 from kedge.control.background import Background
 from kedge.control.informer import Informer
-from kedge.errors import AlreadyExists, BadRequest, Conflict, KedgeError, NotFound, PipelineError, StateError, Unavailable
+from kedge.errors import BadRequest, Conflict, KedgeError, NotFound, PipelineError, StateError, Unavailable
 from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
 from kedge.pipelines import observations, summaries
-from kedge.pipelines.adoption import Registrar, run_object
+from kedge.pipelines.adoption import Registrar, make, run_object
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
 from kedge.pipelines.engine.resuming import Plan
@@ -201,17 +201,10 @@ class RunController:
         Raises:
             ApiError: The object was refused.
         """
-        obj = run_object(spec, asked, namespace, name)
+        obj = run_object(spec, asked, namespace, name, exactly=exactly)
         # Written in any case: where the history takes nothing now, no Run is made, for it would begin although it was refused.
         self._history.keep_spec(spec, self._clock.now())
-        if exactly:
-            obj["metadata"] = {**obj["metadata"], "name": exactly}
-        try:
-            made = await self._client.create(RUN, obj)
-        except AlreadyExists:
-            made = await self._client.get(RUN, exactly or name, namespace)
-            if not exactly or made["spec"].get("recurringRunId") != asked.get("recurringRunId"):
-                raise
+        made = await make(self._client, obj)
         why = self._adopt(made)
         if record := self._history.run(made["metadata"]["uid"]):
             return record

@@ -241,6 +241,41 @@ async def test_what_the_api_server_does_not_take_is_shown_as_the_table_has_it(
             assert attempt.number == 0
 
 
+class Losing:
+    """A client whose server makes what it is asked for, and whose answers are lost."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.lost: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def create(self, kind: Kind, obj: Obj, **options: Any) -> Obj:
+        made = await self._client.create(kind, obj, **options)
+        if kind.kind not in self.lost:
+            self.lost.append(kind.kind)
+            raise Unavailable("https://10.0.0.1:6443: cannot be reached: reset. Check that it runs (kedge status).")
+        return made
+
+
+async def test_what_is_made_although_the_answer_is_lost_is_made_once(tmp_path: Path) -> None:
+    """The Run of a request, and the Pod of its step."""
+    losing: list[Losing] = []
+
+    def wrap(client: Any, database: Any) -> tuple[Any, Any]:
+        losing.append(Losing(client))
+        return losing[0], database
+
+    async with hub(World(tmp_path, Machine(obedient)), wrap) as life:
+        run = await life.submit(document())
+        assert (await life.end(run.id)).state == "SUCCEEDED"
+        assert {"Run", "Pod"} <= set(losing[0].lost)
+        assert len(life.api.list(RUN, "default").items) == 1
+        assert len(life.api.list(POD, "default").items) == 1
+        assert [attempt.number for attempt in life.feature.history.attempts(run.id, STEP)] == [0]
+
+
 def test_a_namespace_that_is_being_deleted_is_nobodys_failure() -> None:
     error = Forbidden(
         'pods "a" is forbidden: unable to create new content in namespace x because it is being terminated',
