@@ -28,9 +28,20 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from components import API_PORT, CONTAINERD_SOCKET, CONTAINERD_STATE, KUBERNETES, NODE_IP, NODE_LINK, POD_LINK, Components
+from components import (
+    API_PORT,
+    CONTAINERD_SOCKET,
+    CONTAINERD_STATE,
+    KUBERNETES,
+    NODE_IP,
+    NODE_LINK,
+    POD_LINK,
+    SERVICE_RANGE,
+    Components,
+)
 from go_programs import installed, kubernetes
 from images import ALL, PAUSE, archived, folder_layout
+from kedge_image import kedge_image
 from prerequisites import missing
 
 COREDNS = "v1.14.7"
@@ -212,6 +223,8 @@ def _make_node_address() -> None:
     subprocess.run(["ip", "link", "add", NODE_LINK, "type", "bridge"], stderr=subprocess.DEVNULL, check=False)
     subprocess.run(["ip", "address", "replace", f"{NODE_IP}/32", "dev", NODE_LINK], check=True)
     subprocess.run(["ip", "link", "set", NODE_LINK, "up"], check=True)
+    # Where a machine has no way out, its own processes reach Services all the same: kube-proxy turns what has a way, any.
+    subprocess.run(["ip", "route", "replace", SERVICE_RANGE, "dev", NODE_LINK], check=True)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
@@ -242,6 +255,7 @@ def _prepare() -> int:
     installed("coredns", "github.com/coredns/coredns", COREDNS)
     for image in ALL:
         image.layout()
+    kedge_image()
     return 0
 
 

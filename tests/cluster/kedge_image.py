@@ -15,6 +15,7 @@ from mirror import NAME
 ROOT = Path(__file__).resolve().parents[2]
 KEDGE = "localhost/kedge:test"
 PYTHON_VERSION = "3.11"  # the base's
+KEPT_SECONDS = 3600.0
 
 
 def kedge_image() -> Path:
@@ -25,6 +26,9 @@ def kedge_image() -> Path:
         if not found.exists():
             with tempfile.TemporaryDirectory(dir=cache_folder()) as scratch:
                 build(Path(scratch, "layout"), Path(scratch, "work")).rename(found)
+            for older in cache_folder().glob("image-kedge-*/"):  # each change of the source makes another
+                if found.stat().st_mtime - older.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(older)
     return found
 
 
