@@ -32,7 +32,7 @@ from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.crds import CRD, crd, is_established
 from kedge.kube.kinds import Kind
-from kedge.leading import Leadership
+from kedge.leading import Leadership, check_alone
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.pod_logs import PodLogs
@@ -133,6 +133,8 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
         try:
             async with HttpClient(place.access) as client:
                 await _check_cluster(client)
+                if place.kubeconfig is not None and ALL not in settings.watch_namespaces:
+                    await check_alone(client, settings.watch_namespaces or (client.namespace,))
                 for kind in pipelines.KINDS:
                     # In a Pod it is for kedge install to define it: the hub has no right beyond its namespaces.
                     await (_look(client, kind, settings) if place.kubeconfig is None else _ensure(client, kind, settings))

@@ -6,16 +6,36 @@ Three things keep two hubs from writing at once: a leader ends that cannot renew
 that, and the next one ends its connection to the database (`kedge.db.postgres`).
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from kedge.client.http import HttpClient
 from kedge.config import Settings
 from kedge.control.leases import Election, Fenced
-from kedge.errors import NotFound, StateError
+from kedge.errors import Forbidden, NotFound, StateError
 from kedge.kube.clock import Clock, Ids
-from kedge.kube.core import POD
-from kedge.manifests.hub import LEADER_LABEL
+from kedge.kube.core import POD, SERVICE_ACCOUNT
+from kedge.manifests.hub import INSTALLED_LABEL, LEADER_LABEL, USER_ACCOUNT
 from kedge.server.front import Front
+
+
+async def check_alone(client: HttpClient, namespaces: Sequence[str]) -> None:
+    """See that no hub that is installed in the cluster works in the same namespaces: two would undo each other's work.
+
+    Raises:
+        StateError: One does.
+    """
+    for name in namespaces:
+        try:
+            account = await client.get(SERVICE_ACCOUNT, USER_ACCOUNT, name)
+        except (NotFound, Forbidden):
+            continue
+        if hub := (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL):
+            raise StateError(
+                f"namespace {name} is served by the Kedge that is installed in namespace {hub}: two hubs would undo each "
+                "other's work. Use that one (--context alone leads to it), name other namespaces (KEDGE_WATCH_NAMESPACES), or "
+                "uninstall it."
+            )
 
 
 class Leadership:

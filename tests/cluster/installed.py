@@ -56,6 +56,8 @@ class Home:
         """What a command says; it must succeed, or fail where that is expected."""
         environ = {
             **Settings.from_environment().environ,
+            **self.s3.environ,
+            "KEDGE_ARTIFACTS": self.options[1],
             "KUBECONFIG": str(kubeconfig or self.kubeconfig),
             "KEDGE_HOME": str(self.folder),
         }

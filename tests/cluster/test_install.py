@@ -59,6 +59,21 @@ def left(place: Home) -> set[str]:
     return {name for name in names if name not in brought and not name.startswith("endpoint")}
 
 
+@pytest.mark.parametrize("form", ["yaml", "kustomize"])
+def test_what_a_dry_run_writes_is_taken_by_the_cluster(place: Home, form: str) -> None:
+    folder = place.folder / "written"
+    more = () if form == "yaml" else ("--output", "kustomize", "--directory", str(folder))
+    said = place.kedge(
+        "install", "--dry-run", "--image", "example.test/kedge:1", "--namespace", place.name, *place.options, *more
+    )
+    if form == "yaml":
+        folder.mkdir()
+        (folder / "all.yaml").write_text(said)
+    given = ("--filename", str(folder)) if form == "yaml" else ("--kustomize", str(folder))
+    taken = place.kubectl("apply", "--server-side", "--dry-run=server", "--field-manager=test", *given)
+    assert "deployment.apps/kedge serverside-applied" in taken
+
+
 def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
     with volume(place) as options:
         assert f"Kedge 0.1.0 runs in namespace {place.name}" in place.install(*options)
@@ -70,6 +85,10 @@ def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
             ended = client.wait(run["run_id"])
             assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
         place.kedge("run", str(place.folder / "pipeline.py"), "--context", "tests")
+        assert "installed" in place.kedge("status", "--context", "tests")
+        said = place.kedge("up", "--kubeconfig", str(place.kubeconfig), "--detach", fails=True)
+        assert f"namespace {place.name} is served by the Kedge that is installed in namespace {place.name}" in said
+        assert "ok" in place.kubectl("get", "--raw", f"/api/v1/namespaces/{place.name}/services/ml-pipeline:http/proxy/healthz")
         assert "first" in place.kedge("runs", "list", "--context", "tests")
         assert "size" in place.kedge("runs", "show", "first", "--context", "tests")
 

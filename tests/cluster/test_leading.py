@@ -74,18 +74,25 @@ def holder(place: Home) -> str:
     return place.kubectl("get", "lease", "kedge", "--output", "jsonpath={.spec.holderIdentity}")
 
 
-def kill(place: Home, pod: str) -> None:
-    """End the process of a hub as a power cut does; where its node is not this machine, the next best thing."""
+def process(place: Home, pod: str) -> int:
+    """The process of a hub, where its node is this machine; 0 where not."""
     (found,) = [one for one in place.pods() if one["metadata"]["name"] == pod]
     container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
     for cgroup in Path("/proc").glob("[0-9]*/cgroup"):
         try:
             if container in cgroup.read_text():
-                os.kill(int(cgroup.parent.name), signal.SIGKILL)
-                return
+                return int(cgroup.parent.name)
         except (FileNotFoundError, ProcessLookupError):
             continue
-    place.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    return 0
+
+
+def kill(place: Home, pod: str) -> None:
+    """End the process of a hub as a power cut does; where its node is not this machine, the next best thing."""
+    if pid := process(place, pod):
+        os.kill(pid, signal.SIGKILL)
+    else:
+        place.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
 
 
 def started(client: Client, folder: Path, name: str) -> str:
@@ -130,6 +137,28 @@ def test_a_leader_that_goes_in_the_middle_of_a_run_loses_and_repeats_nothing(pla
         assert {task.get("attempt", 0) for task in steps} <= {0}
     phases = ["Succeeded", "Succeeded"]
     eventually("the end of two Pods", lambda: phases_of(place, run) == phases, place)
+
+
+@pytest.mark.usefixtures("postgres")
+def test_a_leader_that_was_held_up_does_nothing_when_it_goes_on(place: Home, tmp_path: Path) -> None:
+    (before,) = eventually("a leader", lambda: leaders(place), place)
+    pid = process(place, before)
+    if not pid:
+        pytest.skip("the node is another machine, whose processes cannot be stopped from here")
+    with place.client() as client:
+        run = started(client, tmp_path, "held up")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            eventually("another leader", lambda: not holder(place).startswith(before) and [before] != leaders(place) != [], place)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        state = eventually(
+            "the run's end", lambda: (found := client.get(run))["state"] in {"SUCCEEDED", "FAILED"} and found, place
+        )
+        assert state["state"] == "SUCCEEDED", state
+    eventually("the end of two Pods", lambda: phases_of(place, run) == ["Succeeded", "Succeeded"], place)
+    eventually("a new start of the one that was held up", lambda: process(place, before) not in {0, pid}, place)
+    assert leaders(place) != [before]
 
 
 def test_a_hub_that_does_not_lead_writes_no_history(place: Home, postgres: Database) -> None:

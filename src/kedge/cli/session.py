@@ -49,8 +49,8 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
     running = host.find(chosen)
     started = running is None and start
     if running is None:
-        if chosen.context and (installed := _installed(chosen)) is not None:
-            return installed
+        if chosen.context and (there := installed(chosen)) is not None:
+            return there
         if not start:
             if chosen.context:
                 raise StateError(
@@ -67,7 +67,7 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
     return Session(running, Client(running.http, running.token), started)
 
 
-def _installed(chosen: Settings) -> Session | None:
+def installed(chosen: Settings) -> Session | None:
     """The hub that is installed in the cluster for the namespace of the context, reached through the API server."""
     from kedge import clusters  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
     from kedge.installation.reaching import find  # noqa: PLC0415  # likewise

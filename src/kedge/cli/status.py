@@ -5,6 +5,7 @@ import click
 from kedge import host
 from kedge.cli.machine import limits
 from kedge.cli.options import output_option, print_json
+from kedge.cli.session import installed
 from kedge.cli.session import settings as meant
 from kedge.node.pressure import is_full
 
@@ -15,6 +16,17 @@ def command(*, output: str) -> int:
     """Say whether a host runs, and where. Exit status 1 when none does."""
     settings = meant()
     running = host.find(settings)
+    if running is None and settings.context and (there := installed(settings)) is not None:
+        with there.client:
+            address = there.client.host
+        if output == "json":
+            print_json({"running": True, "installed": True, "http": address, "context": settings.context})
+        else:
+            click.echo(
+                f"installed        in the cluster of context {settings.context}: kedge run --context {settings.context} uses it"
+            )
+            click.echo(f"REST             {address}")
+        return 0
     if output == "json":
         print_json(
             {"running": True, **running.as_json(), "limits": limits(settings), "diskFull": is_full(settings.home)}

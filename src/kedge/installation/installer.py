@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedge.client.http import HttpClient
-from kedge.errors import NotFound, StateError
+from kedge.errors import Forbidden, NotFound, StateError
 from kedge.installation import applying, rollout
 from kedge.installation.applying import Right, Say
 from kedge.kube.clock import Clock
@@ -70,11 +70,19 @@ class Installer:
         self._seconds = seconds
 
     async def found(self, namespace: str) -> Installed | None:
-        """What is installed in a namespace."""
+        """What is installed in a namespace.
+
+        Raises:
+            Forbidden: We may not even look; names what else we may not do that an installation takes.
+        """
         try:
             deployment = await self._client.get(kinds.DEPLOYMENT, hub.NAME, namespace)
         except NotFound:
             return None
+        except Forbidden:
+            usual = hub.objects(Options(namespace, "", "", ""), self._served)
+            await applying.check_rights(self._client, applying.rights_to_apply(usual), f"kedge, in namespace {namespace}")
+            raise
         labels = deployment["metadata"].get("labels") or {}
         if labels.get(hub.INSTALLED_LABEL) != namespace:
             return None
