@@ -70,7 +70,7 @@ def test_what_a_dry_run_writes_is_taken_by_the_cluster(place: Home, form: str) -
         folder.mkdir()
         (folder / "all.yaml").write_text(said)
     given = ("--filename", str(folder)) if form == "yaml" else ("--kustomize", str(folder))
-    taken = place.kubectl("apply", "--server-side", "--dry-run=server", "--field-manager=test", *given)
+    taken = place.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", *given)
     assert "deployment.apps/kedge serverside-applied" in taken
 
 
