@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import statistics
 from collections.abc import Callable
 from datetime import datetime
@@ -64,14 +63,8 @@ def between(hub: Hub, run: Any) -> list[float]:
 
 def written(place: Place, offset: int, namespace: str) -> int:
     """The writes that Kedge made in a namespace, from a position of the audit log on."""
-    with place.audit_log.open("rb") as log:
-        log.seek(offset)
-        events = [json.loads(line) for line in log if line.endswith(b"\n")]
     return sum(
-        event["userAgent"].startswith("kedge")
-        and event["verb"] in WRITES
-        and (event.get("objectRef") or {}).get("namespace") == namespace
-        for event in events
+        event["verb"] in WRITES and (event.get("objectRef") or {}).get("namespace") == namespace for event in place.asked(offset)
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +38,7 @@ def run(place: Place) -> list[dict[str, Any]]:
         log, before = place.audit_log.stat().st_size, hub.seconds()
         time.sleep(SECONDS)  # noqa: TID251  # this is what is measured
         share = (hub.seconds() - before) / SECONDS * 100
-        asked = _asked(place, log)
+        asked = sum(event["verb"] != "watch" for event in place.asked(log))  # one that is renewed is none
         memory = hub.process.memory_info().rss / 1e6
     return [
         {"name": f"idle, {RUNS:,} runs are over: processor", "value": share, "unit": "%", "limit": 0.5, "floor": 0.0},
@@ -102,11 +101,3 @@ def _write(database: Database, made: list[Obj]) -> None:
             started_at=now,
         ).moved("SUCCEEDED", now, finished_at=now)
         history.write(record, Changes(run=record))
-
-
-def _asked(place: Place, offset: int) -> int:
-    """What Kedge has asked of the API server since a position of the audit log; a watch that is renewed is none."""
-    with place.audit_log.open("rb") as log:
-        log.seek(offset)
-        events = [json.loads(line) for line in log if line.endswith(b"\n")]
-    return sum(event["userAgent"].startswith("kedge") and event["verb"] != "watch" for event in events)

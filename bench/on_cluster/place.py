@@ -123,6 +123,13 @@ class Place:
         assert path.exists(), f"{path} is not there: start the cluster with --audit"
         return path
 
+    def asked(self, offset: int) -> list[Obj]:
+        """What Kedge has asked of the API server since the audit log was so long, as events of it."""
+        with self.audit_log.open("rb") as log:
+            log.seek(offset)
+            lines = [line for line in log if line.startswith(b"{") and line.endswith(b"}\n")]  # not what is half written
+        return [event for event in map(json.loads, lines) if event["userAgent"].startswith("kedge")]
+
     @contextlib.contextmanager
     def hub(self, environ: Mapping[str, str] | None = None, *, prepare: Any = None) -> Generator[Hub]:
         """Start a hub in a namespace of its own, with an object store that Pods reach; end it and all of its Pods afterwards.
