@@ -15,7 +15,8 @@ from kedge.control.leases import Election, Fenced
 from kedge.errors import Forbidden, NotFound, StateError
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD, SERVICE_ACCOUNT
-from kedge.manifests.hub import INSTALLED_LABEL, LEADER_LABEL, USER_ACCOUNT
+from kedge.manifests.hub import INSTALLED_LABEL, LEADER_LABEL
+from kedge.manifests.rights import USER_ACCOUNT
 from kedge.server.front import Front
 
 

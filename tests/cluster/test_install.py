@@ -9,6 +9,7 @@ from access import Cluster
 from deployed_s3 import DeployedS3, deployed_s3
 from installed import Home, home, volume
 
+from kedge.client import kubeconfig as kubeconfigs
 from kedge.pipelines.compiler import compile_file
 
 SOURCE = """
@@ -59,6 +60,21 @@ def left(place: Home) -> set[str]:
     return {name for name in names if name not in brought and not name.startswith("endpoint")}
 
 
+def who_has_but_two_roles_may_use_it(place: Home) -> None:
+    """Somebody who may do nothing else in the cluster."""
+    place.kubectl("create", "serviceaccount", "ann")
+    access = kubeconfigs.load(place.kubeconfig)
+    token = place.kubectl("create", "token", "ann").strip()
+    own = place.folder / "ann"
+    kubeconfigs.write(own, kubeconfigs.Access(access.server, access.ca, token, namespace=place.name), name="ann")
+    assert "its namespace has none" in place.kedge("runs", "list", "--context", "ann", fails=True, kubeconfig=own)
+    for role in ("kedge-user", "kedge-proxy"):
+        place.kubectl("create", "rolebinding", f"ann-{role}", "--role", role, "--serviceaccount", f"{place.name}:ann")
+    assert "first" in place.kedge("runs", "list", "--context", "ann", kubeconfig=own)
+    assert "these rights are missing" in place.kedge("uninstall", "--context", "ann", fails=True, kubeconfig=own)
+    place.kubectl("delete", "serviceaccount/ann", "rolebinding/ann-kedge-user", "rolebinding/ann-kedge-proxy")
+
+
 @pytest.mark.parametrize("form", ["yaml", "kustomize"])
 def test_what_a_dry_run_writes_is_taken_by_the_cluster(place: Home, form: str) -> None:
     folder = place.folder / "written"
@@ -92,6 +108,7 @@ def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
         assert "first" in place.kedge("runs", "list", "--context", "tests")
         assert "size" in place.kedge("runs", "show", "first", "--context", "tests")
 
+        who_has_but_two_roles_may_use_it(place)
         said = place.kedge("uninstall")
         assert "Kept: the Runs, the claim kedge-data, the kinds' definitions" in said
         kinds = {name.partition("/")[0] for name in left(place)}

@@ -15,8 +15,6 @@ OPTIONS_ANNOTATION = "kedge.dev/options"
 VERSION_LABEL = "app.kubernetes.io/version"
 LEADER_LABEL = "kedge.dev/leader"
 """On the Pod of the hub that works, where there are several."""
-USER_ACCOUNT = "kedge-user"
-"""The service account as which the command line calls the hub."""
 CLAIM = "kedge-data"
 PORT, ALIAS_PORT = 8080, 8888
 USER_ID = 65532
@@ -62,7 +60,7 @@ def _meta(options: Options, name: str, namespace: str = "") -> Obj:
 def _accounts(options: Options) -> list[tuple[str, str]]:
     users = (options.namespace,) if options.everywhere else options.watched
     hub = [] if options.service_account else [(NAME, options.namespace)]
-    return [*hub, *((USER_ACCOUNT, namespace) for namespace in users)]
+    return [*hub, *((rights.USER_ACCOUNT, namespace) for namespace in users)]
 
 
 def _account(options: Options, name: str, namespace: str) -> Obj:
@@ -87,8 +85,10 @@ def _rights(options: Options) -> list[Obj]:
     if own:
         found += _granted(options, "kedge-hub", options.namespace, own, (hub,))
     for namespace in (options.namespace,) if options.everywhere else options.watched:
-        found += _granted(options, "kedge-edit", namespace, rights.EDIT, (_subject(USER_ACCOUNT, namespace),))
+        found += _granted(options, "kedge-edit", namespace, rights.EDIT, (_subject(rights.USER_ACCOUNT, namespace),))
         found += _granted(options, "kedge-view", namespace, rights.VIEW, ())
+        found += _granted(options, "kedge-user", namespace, rights.CALL, ())
+    found += _granted(options, "kedge-proxy", options.namespace, rights.PROXY, ())
     return found
 
 

@@ -35,6 +35,16 @@ ELECTION: tuple[Obj, ...] = (
 )
 """In the hub's own namespace, where there are several hubs."""
 
+USER_ACCOUNT = "kedge-user"
+"""The service account as which the command line calls the hub."""
+CALL: tuple[Obj, ...] = (
+    rule("", ["serviceaccounts"], ["get"], USER_ACCOUNT),
+    rule("", ["serviceaccounts/token"], ["create"], USER_ACCOUNT),
+)
+"""What a user needs in a namespace to call the hub as that one."""
+PROXY: tuple[Obj, ...] = (rule("", ["services/proxy"], ["get", "create", "update", "patch", "delete"], "http:kedge:http"),)
+"""And in the hub's own, to reach it through the API server."""
+
 _READ = ["get", "list"]
 VIEW: tuple[Obj, ...] = (
     rule("pipelines.kubeflow.org", ["runs"], [*_READ, "readArtifact"]),
