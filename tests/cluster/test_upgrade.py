@@ -54,6 +54,15 @@ def test_a_newer_one_is_not_made_older(place: Home, postgres: Database) -> None:
     was(place, __version__)
 
 
+def test_what_helm_has_installed_is_left_to_helm(place: Home, postgres: Database) -> None:
+    del postgres
+    label = "app.kubernetes.io/managed-by"
+    place.kubectl("label", "deployment/kedge", f"{label}=Helm", "--overwrite")
+    for command in (("upgrade",), ("install",), ("uninstall",)):
+        assert "is managed by Helm" in place.kedge(*command, fails=True)
+    place.kubectl("label", "deployment/kedge", f"{label}=kedge", "--overwrite")
+
+
 def test_the_database_is_brought_to_the_new_version_first_and_what_is_no_more_is_deleted(place: Home, postgres: Database) -> None:
     was(place, "0.0.1")
     place.kubectl("scale", "deployment/kedge", "--replicas=0")

@@ -73,6 +73,7 @@ class Installer:
         """What is installed in a namespace.
 
         Raises:
+            StateError: Somebody else manages it, such as Helm.
             Forbidden: We may not even look; names what else we may not do that an installation takes.
         """
         try:
@@ -86,6 +87,10 @@ class Installer:
         labels = deployment["metadata"].get("labels") or {}
         if labels.get(hub.INSTALLED_LABEL) != namespace:
             return None
+        if (manager := labels.get("app.kubernetes.io/managed-by")) != hub.NAME:
+            raise StateError(
+                f"Deployment {namespace}/{hub.NAME} is managed by {manager}. Change it by that, or uninstall it there."
+            )
         options = Options.read((deployment["metadata"].get("annotations") or {}).get(hub.OPTIONS_ANNOTATION, ""))
         return Installed(options, labels.get(hub.VERSION_LABEL, options.version), deployment["spec"].get("replicas", 1))
 
