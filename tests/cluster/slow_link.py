@@ -15,26 +15,38 @@ class SlowLink:
     Args:
         address: Where to listen.
         server: Host and port of the server.
+
+    Attributes:
+        port: Where it listens.
+        held: Set when an upload waits.
     """
 
     def __init__(self, address: str, server: tuple[str, int]) -> None:
         self._server = server
         self._listener = socket.create_server((address, 0))
         self.port: int = self._listener.getsockname()[1]
+        self.held = threading.Event()
         self._open = threading.Event()
         self._open.set()
-        self.held = threading.Event()
+        self._ends = set[socket.socket]()
+        self._threads = [threading.Thread(target=self._accept)]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads[0].start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._open.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        for end in list(self._ends):
+            _end(end)
+        for thread in self._threads:
+            thread.join()
         self._listener.close()
 
     def hold(self) -> None:
-        """Let uploads wait; `held` is set when one does."""
+        """Let uploads wait."""
         self._open.clear()
 
     def release(self) -> None:
@@ -42,12 +54,23 @@ class SlowLink:
         self._open.set()
 
     def _accept(self) -> None:
-        with suppress(OSError):  # closed
-            while True:
+        while True:
+            try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
-                threading.Thread(target=self._pass, args=(client, server), daemon=True).start()
-                threading.Thread(target=self._pass, args=(server, client), daemon=True).start()
+            except OSError:
+                return
+            self._threads.append(threading.Thread(target=self._carry, args=(client,)))
+            self._threads[-1].start()
+
+    def _carry(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._server) as server:
+            ends = {client, server}
+            self._ends |= ends
+            back = threading.Thread(target=self._pass, args=(server, client))
+            back.start()
+            self._pass(client, server)
+            back.join()
+            self._ends -= ends
 
     def _pass(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -56,5 +79,9 @@ class SlowLink:
                     self.held.set()
                     self._open.wait()
                 target.sendall(piece)
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
+        _end(target)
+
+
+def _end(end: socket.socket) -> None:
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
