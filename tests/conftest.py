@@ -5,11 +5,12 @@ summary is what scripts/test needs, whose second run has the tests of the cluste
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import LiteralString
 
 import both_hosts
+import hosts
 import postgresql
 import pytest
 from hosts import cluster, either_host, hub, hubs, own_either_host, own_hub, shared, start_host
@@ -26,6 +27,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left = both_hosts.chosen(items)
     items[:] = kept
     config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "setup" and item.get_closest_marker("cluster") and isinstance(report.longrepr, tuple):
+        # Where there is no cluster that is one reason, which stands in one line and not in one for each test.
+        report.longrepr = (hosts.__file__, 1, report.longrepr[2])
+    return report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
