@@ -1,15 +1,17 @@
 """``kedge install``, ``upgrade`` and ``uninstall`` on a real cluster, in namespaces that enforce the restricted standard."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from access import Cluster
 from deployed_s3 import DeployedS3, deployed_s3
-from installed import Home, home, volume
+from installed import RESTRICTED, Home, home, volume
 
 from kedge.client import kubeconfig as kubeconfigs
+from kedge.installation.reaching import find
 from kedge.pipelines.compiler import compile_file
 
 SOURCE = """
@@ -116,5 +118,23 @@ def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
         place.install(*options)
         with place.client() as client:
             assert client.get("first")["state"] == "SUCCEEDED"
+        place.kedge("uninstall", "--delete-data", "--yes")
+        assert left(place) == set()
+
+
+def test_a_hub_serves_the_namespaces_that_it_is_given_and_is_taken_out_of_them(place: Home) -> None:
+    with place.cluster.namespace(RESTRICTED) as other, volume(place) as options:
+        place.install("--namespaces", other, *options)
+        access = replace(kubeconfigs.load(place.kubeconfig), namespace=other)
+        client = find(access)
+        assert client is not None
+        with client:
+            ended = client.wait(client.run(document(place.folder))["run_id"])
+            assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
+            assert place.cluster.get("runs.kedge.dev", "--namespace", other)["items"]
+        assert find(kubeconfigs.load(place.kubeconfig)) is None  # its own namespace is none of them
+        said = place.install("--namespaces", place.name)
+        assert f"Role {other}/kedge-runs deleted" in said
+        assert f"ServiceAccount {place.name}/kedge-user created" in said
         place.kedge("uninstall", "--delete-data", "--yes")
         assert left(place) == set()
