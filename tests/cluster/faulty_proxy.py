@@ -19,6 +19,7 @@ from kedge.client import kubeconfig as kubeconfigs
 from kedge.client.kubeconfig import Access, load
 
 _CHUNK = 1 << 16
+_CLOSING_SECONDS = 0.2  # in which the loop closes what was given up
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class FaultyProxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(_CLOSING_SECONDS)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -214,7 +216,7 @@ class FaultyProxy:
             gone = asyncio.ensure_future(reader.read(1))
             await _until_either(_pipe(there, writer, flows), gone)
         finally:
-            back.close()
+            back.transport.abort()
 
     def _rule(self, asked: Asked) -> _Rule | None:
         for rule in self._rules:

@@ -95,6 +95,12 @@ class PlayedNode:
         main["state"] = {"terminated": terminated}
         self._status("pod", pod, namespace, {"phase": "Failed", "containerStatuses": [main], **status})
 
+    def waits(self, namespace: str, pod: str, reason: str, message: str) -> None:
+        """Say that a Pod's container cannot be made yet."""
+        main = {"name": "main", "ready": False, "restartCount": 0, "image": "python", "imageID": ""}
+        state = {"waiting": {"reason": reason, "message": message}}
+        self._status("pod", pod, namespace, {"phase": "Pending", "containerStatuses": [{**main, "state": state}]})
+
     def refuse(self, namespace: str, pod: str, reason: str, message: str) -> None:
         """Say that a Pod cannot run here."""
         self._status("pod", pod, namespace, {"phase": "Failed", "reason": reason, "message": message})
