@@ -199,7 +199,10 @@ class LocalCluster:
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed(mounts):
             if mount.startswith((f"{self.folder}/", f"{CONTAINERD_STATE}/")):
-                subprocess.run(["umount", "-l", mount], check=False)
+                subprocess.run(["umount", "-l", mount], stderr=subprocess.DEVNULL, check=False)
+        # What the containerd of a cluster in another folder has left, which was killed, would be taken for this one's.
+        for left in CONTAINERD_STATE.glob("*"):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
         for link in (POD_LINK, NODE_LINK):
             subprocess.run(["ip", "link", "delete", link], stderr=subprocess.DEVNULL, check=False)
 
