@@ -16,6 +16,7 @@ from kedge.cli.files import load
 from kedge.cli.follow import changes
 from kedge.cli.progress import Progress, progress
 from kedge.cli.report import failed_step, told
+from kedge.cli.session import installed
 from kedge.config import Settings
 from kedge.display.results import place
 from kedge.display.svg import svg
@@ -41,11 +42,17 @@ class Client(clients.Client):
     """
 
     def __init__(self, host: str = "", token: str | None = None) -> None:
-        if not host:
-            settings = Settings.from_environment()
-            found = hosts.find(settings) or hosts.start(settings)
-            host, token = found.http, found.token
-        super().__init__(host, token)
+        if host:
+            super().__init__(host, token)
+            return
+        settings = Settings.from_environment()
+        found = hosts.find(settings)
+        there = installed(settings) if found is None and settings.context else None
+        if there is not None:
+            super().__init__(there.host.http, http=there.http)
+            return
+        found = found or hosts.start(settings)
+        super().__init__(found.http, found.token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,17 +54,20 @@ class Home:
 
     def kedge(self, *arguments: str, fails: bool = False, kubeconfig: Path | None = None) -> str:
         """What a command says; it must succeed, or fail where that is expected."""
+        return self.python("-m", "kedge", *arguments, fails=fails, kubeconfig=kubeconfig)
+
+    def python(self, *arguments: str, fails: bool = False, kubeconfig: Path | None = None, context: str = "") -> str:
+        """What a program says that works in this namespace."""
         environ = {
             **Settings.from_environment().environ,
             **self.s3.environ,
             "KEDGE_ARTIFACTS": self.options[1],
             "KUBECONFIG": str(kubeconfig or self.kubeconfig),
             "KEDGE_HOME": str(self.folder),
+            **({"KEDGE_CONTEXT": context} if context else {}),
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "kedge", *arguments], env=environ, capture_output=True, text=True, check=False, timeout=280
-        )
-        assert bool(done.returncode) == fails, f"kedge {' '.join(arguments)}:\n{done.stdout}{done.stderr}{self.said()}"
+        done = subprocess.run([sys.executable, *arguments], env=environ, capture_output=True, text=True, check=False, timeout=280)
+        assert bool(done.returncode) == fails, f"{' '.join(arguments)}:\n{done.stdout}{done.stderr}{self.said()}"
         return done.stdout + done.stderr
 
     def install(self, *options: str) -> str:

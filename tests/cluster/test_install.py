@@ -34,6 +34,17 @@ def pipeline(seconds: float = 0.0) -> int:
     return size(data=write(n=7).outputs["out"], seconds=seconds).output
 """
 
+NOTEBOOK = """
+import asyncio, sys
+import kedge
+
+async def cell():  # a notebook's loop runs already
+    run = kedge.run(sys.argv[1])
+    print(run.state, run.outputs["Output"])
+
+asyncio.run(cell())
+"""
+
 
 @pytest.fixture(scope="module")
 def s3(cluster: Cluster) -> Iterator[DeployedS3]:
@@ -110,6 +121,9 @@ def test_it_is_installed_used_and_uninstalled(place: Home) -> None:
         assert "first" in place.kedge("runs", "list", "--context", "tests")
         assert "size" in place.kedge("runs", "show", "first", "--context", "tests")
 
+        notebook = place.folder / "notebook.py"
+        notebook.write_text(NOTEBOOK)
+        assert "SUCCEEDED 7" in place.python(str(notebook), str(place.folder / "pipeline.py"), context="tests")
         who_has_but_two_roles_may_use_it(place)
         said = place.kedge("uninstall")
         assert "Kept: the Runs, the claim kedge-data, the kinds' definitions" in said

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import click
+import httpx
 
 from kedge import __version__, host
 from kedge.cli.options import CONTEXT
@@ -20,11 +21,13 @@ class Session:
         host: The host.
         client: Speaks to it.
         started: Whether this command started it.
+        http: The way to it, where that leads through an API server.
     """
 
     host: Host
     client: Client
     started: bool = False
+    http: httpx.Client | None = None
 
 
 def settings() -> Settings:
@@ -70,15 +73,14 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
 def installed(chosen: Settings) -> Session | None:
     """The hub that is installed in the cluster for the namespace of the context, reached through the API server."""
     from kedge import clusters  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
-    from kedge.installation.reaching import find  # noqa: PLC0415  # likewise
+    from kedge.installation.reaching import way  # noqa: PLC0415  # likewise
 
     cluster = clusters.choose(chosen)
-    access = cluster.access()
-    client = find(access)
-    if client is None:
+    http = way(cluster.access())
+    if http is None:
         return None
-    here = Host(client.host, access.server, "", str(cluster.kubeconfig), "", pid=0, version="", started_at="")
-    return Session(here, client)
+    here = Host(str(http.base_url), cluster.access().server, "", str(cluster.kubeconfig), "", pid=0, version="", started_at="")
+    return Session(here, Client(here.http, http=http), http=http)
 
 
 def other_code() -> str:

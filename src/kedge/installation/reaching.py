@@ -6,9 +6,11 @@ account, which the user asks the API server for. Who may do so the cluster's RBA
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 
@@ -28,12 +30,19 @@ from kedge.pipelines.client import TIMEOUT, Client
 from kedge.server.callers import AUTHORIZATION, NAMESPACE
 from kedge.server.cluster_callers import AUDIENCE
 
+Result = TypeVar("Result")
 _TOKEN_SECONDS = 3600
 _RENEWED = 0.8  # of a token's life, after which the next one is asked for
 
 
 def find(access: Access) -> Client | None:
-    """A client for the hub that serves the namespace of a kubeconfig's context.
+    """A client for the hub that serves the namespace of a kubeconfig's context; see `way`."""
+    http = way(access)
+    return None if http is None else Client(str(http.base_url), http=http)
+
+
+def way(access: Access) -> httpx.Client | None:
+    """The way to the hub that serves the namespace of a kubeconfig's context.
 
     Args:
         access: How the cluster is reached.
@@ -45,7 +54,7 @@ def find(access: Access) -> Client | None:
         Forbidden: The user may not look, or may not have a token; says what is missing.
         Unavailable: The cluster cannot be reached.
     """
-    account = asyncio.run(_account(access))
+    account = _result(_account(access))
     if account is None:
         return None
     hub = (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL)
@@ -66,7 +75,13 @@ def find(access: Access) -> Client | None:
     )
     if access.server_name:
         http.event_hooks = {"request": [partial(_name, access.server_name)]}
-    return Client(address, http=http)
+    return http
+
+
+def _result(work: Coroutine[Any, Any, Result]) -> Result:
+    """What a coroutine returns, also where a loop runs already, as in a notebook."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _name(server_name: str, request: httpx.Request) -> None:
@@ -112,22 +127,23 @@ class _Through(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Send the request with both."""
         if self._clock.monotonic() >= self._until:
-            self._token = asyncio.run(_token(self._access))
+            self._token = _result(_token(self._access))
             self._until = self._clock.monotonic() + _TOKEN_SECONDS * _RENEWED
         request.headers[AUTHORIZATION] = f"Bearer {self._token}"
         if self._program is None:
             yield from self._bearer.auth_flow(request)
             return
-        with asyncio.Runner() as runner:  # it is a coroutine's, and the commands are none
-            flow = self._program.async_auth_flow(request)
-            response = yield runner.run(_first(flow))
-            with suppress(StopAsyncIteration):
-                yield runner.run(_next(flow, response))
+        flow = self._program.async_auth_flow(request)
+        response = yield _result(_first(flow))
+        if (again := _result(_next(flow, response))) is not None:
+            yield again
 
 
 async def _first(flow: AsyncGenerator[httpx.Request, httpx.Response]) -> httpx.Request:
     return await anext(flow)
 
 
-async def _next(flow: AsyncGenerator[httpx.Request, httpx.Response], response: httpx.Response) -> httpx.Request:
-    return await flow.asend(response)
+async def _next(flow: AsyncGenerator[httpx.Request, httpx.Response], response: httpx.Response) -> httpx.Request | None:
+    with suppress(StopAsyncIteration):
+        return await flow.asend(response)
+    return None
