@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -119,7 +119,16 @@ class Cluster:
             self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=30s")
             yield name
         finally:
-            self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+            self._delete(name)
+
+    def _delete(self, namespace: str) -> None:
+        self.kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+        # A hub that has ended, or was killed, lets nothing go any more.
+        for kind in ("runs.kedge.dev", "pods"):
+            with suppress(RuntimeError):  # no such kind, or gone meanwhile
+                if names := self.kubectl("get", kind, "--namespace", namespace, "--output", "name").split():
+                    free = ["--type=merge", '--patch={"metadata": {"finalizers": null}}']
+                    self.kubectl("patch", "--namespace", namespace, *names, *free)
 
     def command(self) -> list[str]:
         """How ``kubectl`` is called."""
