@@ -1,0 +1,116 @@
+"""Every `kubectl` command that the documentation shows does what it says, on both hosts."""
+
+import re
+import secrets
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.acceptance.kubectl.conftest import OLDEST, Kubectl, build, version_of
+
+from kedge.kube.core import POD
+from kedge.testing.host import RunningHost
+
+ROOT = Path(__file__).parents[2]
+PIPELINE = """
+from kedge import dsl
+
+@dsl.component
+def speak():
+    print("as documented")
+
+@dsl.pipeline
+def documented():
+    speak()
+"""
+# Words that stand in prose without what they are about -> the command that somebody would type.
+COMPLETED = {
+    "kubectl": "kubectl version",
+    "kubectl label": "kubectl label node this-machine documented=yes --dry-run=server",
+    "kubectl label node": "kubectl label node this-machine documented=yes --dry-run=server",
+    "kubectl cordon": "kubectl cordon this-machine --dry-run=server",
+    "kubectl logs": "kubectl logs POD",
+    "kubectl describe pod": "kubectl describe pod POD",
+}
+# What only a cluster has, with the reason.
+CLUSTER_ONLY = {
+    "kubectl create rolebinding": "the embedded host has one user, and no RBAC to tell others apart by",
+}
+NAMED = {"kubectl port-forward"}  # as one way among others to an installed hub, without what it would lead to
+
+
+def documented() -> list[str]:
+    """The commands in the pages for users, each once: in prose between backticks, in consoles after a ``$``."""
+    found: dict[str, None] = {}
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text("utf-8")
+        found.update(
+            dict.fromkeys(re.findall(r"`(kubectl\b[^`\n]*)`", text) + re.findall(r"^\$ (kubectl\b.*)$", text, re.MULTILINE))
+        )
+    return [command for command in found if command not in NAMED]
+
+
+class Place:
+    """Where commands are tried: one host, with a run that has ended.
+
+    Attributes:
+        kubectl: Speaks to it.
+        is_cluster: Whether it is a real one.
+    """
+
+    def __init__(self, kedge: RunningHost, kubectl: Kubectl, run_file: Path) -> None:
+        self.kubectl = kubectl
+        run_file.write_text(PIPELINE)
+        kedge.cli("run", str(run_file), check=True)
+        (self._node, *_) = kubectl("get", "nodes", "-o", "name").split()
+        self.is_cluster = self._node != "node/this-machine"
+        self._pod = (
+            kubectl("get", POD.plural, "-l", "kedge.dev/pipeline=documented", "-o", "name").split()[0].removeprefix("pod/")
+        )
+
+    def words(self, command: str) -> list[str]:
+        """A command with names of this place in place of the documentation's."""
+        text = COMPLETED.get(command, command).replace("…", "x").replace("POD", self._pod).replace(" NAME ", " default ")
+        words = shlex.split(text.replace("this-machine", self._node.removeprefix("node/")))[1:]
+        if words[:2] == ["create", "namespace"]:
+            return [*words[:2], f"documented-{secrets.token_hex(4)}"]
+        if "--namespace" in words:  # the one that the host works in
+            place = words.index("--namespace")
+            words[place : place + 2] = []
+        if words[:1] == ["create"] and words[1] in {"rolebinding", "secret"}:
+            words[2 if words[1] == "rolebinding" else 3] += f"-{secrets.token_hex(4)}"
+        return words
+
+
+@pytest.fixture(scope="module")
+def place(either_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    home = tmp_path_factory.mktemp("documented")
+    shutil.copy(either_host.host.kubeconfig, home / "kubeconfig")
+    found = shutil.which("kubectl")
+    program = found if found is not None and version_of(found) >= OLDEST else build()
+    made = Place(either_host, Kubectl(program, home), home / "pipeline.py")
+    yield made
+    for kind in ("namespaces", "secrets", *(["rolebindings"] if made.is_cluster else [])):
+        for name in made.kubectl("get", kind, "-o", "name").split():
+            if re.search(r"/(documented|bucket|ann)-[0-9a-f]{8}$", name):
+                made.kubectl("delete", name, "--wait=false")
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("command", documented())
+def test_a_documented_command_works(place: Place, command: str) -> None:
+    only = next((why for name, why in CLUSTER_ONLY.items() if command.startswith(name)), "")
+    if only and not place.is_cluster:
+        assert "error" in place.kubectl(*place.words(command), fails=True).lower(), only
+        return
+    said = place.kubectl(*place.words(command))
+    if command == "kubectl logs":
+        assert said == "as documented\n"
+    if command.startswith("kubectl get pods,runs"):
+        assert "run.kedge.dev/" in said
+
+
+def test_there_are_documented_commands() -> None:
+    assert len(documented()) > 15
