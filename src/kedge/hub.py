@@ -124,6 +124,7 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
         Done, with an exception, when a part of the hub has failed for good.
     """
     relayed.check_store(settings)
+    relayed.check_address(place.listen, place.address)
     home = Home.acquire(settings.home, __version__)
     try:
         if place.kubeconfig is not None:
@@ -173,7 +174,7 @@ async def _parts(
     """Everything above the data directory, the bound port, the cluster and this hub's turn."""
     clock, ids = SystemClock(), SystemIds()
     home, place = where
-    own = f"http://{place.listen if place.listen != '0.0.0.0' else LOOPBACK}:{listeners.ports.http}"  # noqa: S104  # compared
+    own = f"http://{LOOPBACK if place.listen in relayed.EVERYWHERE else place.listen}:{listeners.ports.http}"
     token, authenticator = _owner(home, own, clock, ids)
     tokens = ClusterTokens(client, clock)
     await tokens.prepare()

@@ -28,7 +28,8 @@ _ENDPOINTS = (
     "AZURE_ENDPOINT",
     "GOOGLE_ENDPOINT_URL",
 )
-_HERE = frozenset({"localhost", "::1", "0.0.0.0", "::"})  # noqa: S104  # compared with
+EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  # compared with
+_HERE = EVERYWHERE | {"localhost", "::1"}
 
 
 def check_store(settings: Settings) -> None:
@@ -49,6 +50,23 @@ def check_store(settings: Settings) -> None:
                 f"{name}: {settings.environ[name]} is this machine alone: in a Pod the same address is the Pod itself, and steps "
                 "move their artifacts straight to and from the store. Set it to an address that Pods and this machine both reach."
             )
+
+
+def check_address(listen: str, address: str) -> None:
+    """Refuse to tell Pods an address that would lead each of them to itself.
+
+    Args:
+        listen: Where the hub listens.
+        address: What Pods are told; ``""`` for the same.
+
+    Raises:
+        UnsupportedError: The hub listens everywhere, and nothing says at which of its addresses Pods find it.
+    """
+    if listen in EVERYWHERE and not address:
+        raise UnsupportedError(
+            f"KEDGE_LISTEN: {listen} is every address of this machine, and none that a Pod could call. Set KEDGE_HUB_ADDRESS to "
+            "the one at which Pods reach it (http://10.0.0.7:8080), or KEDGE_LISTEN to that address."
+        )
 
 
 def identity(home: Path, ids: Ids) -> Identity:

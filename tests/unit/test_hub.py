@@ -6,6 +6,7 @@ import pytest
 
 from kedge.errors import UnsupportedError
 from kedge.hub import _check_cluster
+from kedge.relayed import check_address
 
 
 class OfVersion:
@@ -29,3 +30,11 @@ async def test_an_older_cluster_is_refused_with_the_first_version_that_would_do(
         UnsupportedError, match=r"runs Kubernetes v1\.\d+\+?\.0; Kedge needs 1\.29 or newer, whose Pods have sidecars"
     ):
         await _check_cluster(OfVersion(minor))  # pyright: ignore[reportArgumentType]  # as far as it is asked
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0", "::"])  # noqa: S104  # nothing is bound
+def test_pods_are_told_no_address_that_leads_to_themselves(listen: str) -> None:
+    with pytest.raises(UnsupportedError, match=r"KEDGE_LISTEN: .* none that a Pod could call\. Set KEDGE_HUB_ADDRESS"):
+        check_address(listen, "")
+    check_address(listen, "http://kedge.ml.svc:8080")
+    check_address("10.0.0.7", "")
