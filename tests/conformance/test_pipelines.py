@@ -186,7 +186,7 @@ def runs(either_host: RunningHost, request: pytest.FixtureRequest, tmp_path_fact
     """The runs of all pipelines that are tested, on one host."""
     given: list[Json] = [each.params for item in request.session.items if (each := getattr(item, "callspec", None)) is not None]
     host = "cluster" if either_host.options else "embedded"
-    asked = [(each["case"], each["way"]) for each in given if "case" in each and each["either_host"] == host]
+    asked = [(each["case"], each["way"]) for each in given if each.get("either_host") == host and "way" in each]
     with TemporaryDirectory(dir=shared_folder()) as shared:
         yield Runs(either_host, asked, tmp_path_factory.mktemp("pipelines"), Path(shared))
 
