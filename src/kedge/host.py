@@ -125,7 +125,7 @@ def start(
             stdout=log,
             stderr=log,
             cwd=settings.home,
-            env={**settings.environ, "KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context},
+            env=_environment(settings),
             start_new_session=True,
         )
     try:
@@ -135,6 +135,12 @@ def start(
         process.terminate()
         process.wait()
         raise
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What a host is started with: what was read, and what is kept apart from it, since it may hold a password."""
+    database = {"KEDGE_DATABASE": settings.database} if settings.database else {}
+    return {**settings.environ, **database, "KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context}
 
 
 def _await_ready(settings: Settings, process: "subprocess.Popen[bytes]", *, log: tuple[Path, int], timeout: float) -> Host:

@@ -70,6 +70,14 @@ def test_a_host_that_ends_at_once_tells_why_in_its_own_words(settings: Settings,
         host.start(settings, http_port=port)
 
 
+def test_a_host_in_the_background_has_the_database_that_is_set(tmp_path: Path) -> None:
+    address = "mysql://user:secret@127.0.0.1/history"
+    settings = Settings.from_environment({**os.environ, "KEDGE_HOME": str(tmp_path), "KEDGE_DATABASE": address})  # noqa: TID251
+    with pytest.raises(StateError, match="KEDGE_DATABASE") as refused:
+        host.start(settings)
+    assert "secret" not in str(refused.value)
+
+
 def test_no_supervisor_is_no_error(tmp_path: Path) -> None:
     assert host.stop_supervisor(tmp_path) is False
 
