@@ -16,7 +16,7 @@ from kedge.cli.files import load
 from kedge.cli.follow import changes
 from kedge.cli.progress import Progress, progress
 from kedge.cli.report import failed_step, told
-from kedge.cli.session import installed
+from kedge.cli.session import begin, installed
 from kedge.config import Settings
 from kedge.display.results import place
 from kedge.display.svg import svg
@@ -51,7 +51,7 @@ class Client(clients.Client):
         if there is not None:
             super().__init__(there.host.http, http=there.http)
             return
-        found = found or hosts.start(settings)
+        found = found or begin(settings)
         super().__init__(found.http, found.token)
 
 

@@ -63,11 +63,24 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
             raise StateError(
                 f"No host runs in {chosen.home}. Start one with `kedge up --detach`, or set KEDGE_HOME to where one runs."
             )
-        running = host.start(chosen)
+        running = begin(chosen)
         what = f"hub for context {chosen.context}" if chosen.context else "host"
         down = f"kedge down --context {chosen.context}" if chosen.context else "kedge down"
         click.echo(f"Started a {what} in {chosen.home}; it keeps running until `{down}`.", err=True)
     return Session(running, Client(running.http, running.token), started)
+
+
+def begin(chosen: Settings) -> Host:
+    """Start a host, or the hub of a cluster, in the background; a kubeconfig is the one that is meant from here.
+
+    Raises:
+        StateError: It did not start.
+    """
+    if not chosen.context:
+        return host.start(chosen)
+    from kedge import clusters  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
+
+    return host.start(chosen, options=[f"--kubeconfig={clusters.choose(chosen).kubeconfig}"])
 
 
 def installed(chosen: Settings) -> Session | None:
