@@ -86,7 +86,7 @@ def test_a_charts_values_are_what_is_set(tmp_path: Path, capsys: pytest.CaptureF
         "artifacts": "gs://other",
         "databaseSecret": "another",
         "replicas": 3,
-        "env": {"KEDGE_LOG_LEVEL": "DEBUG", "QUOTED": 'a "b": c'},
+        "env": {"KEDGE_LOG_LEVEL": "DEBUG", "KEDGE_LOG_FORMAT": "text", "QUOTED": 'a "b": c'},
         "resources": {"limits": {"memory": "2Gi"}},
     }
     given = tmp_path / "values.yaml"
@@ -95,6 +95,8 @@ def test_a_charts_values_are_what_is_set(tmp_path: Path, capsys: pytest.CaptureF
     deployment = made["Deployment elsewhere/kedge"]
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     variables = {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
+    assert len(variables) == len(container["env"])
+    assert variables["KEDGE_LOG_FORMAT"] == "text"
     assert deployment["spec"]["replicas"] == 3
     assert container["image"] == variables["KEDGE_STAGER_IMAGE"] == "example.test/kedge:2"
     assert variables["KEDGE_ARTIFACTS"] == "gs://other"

@@ -28,6 +28,8 @@ _ABOUT = {
     "replicas": "Hubs: one works, the others stand by.",
     "storage": "Size of the claim for the history.",
 }
+_SET = re.compile(r"^( *)- name: ([A-Z_]+)\n(?:\1  .*\n)+", re.MULTILINE)
+"""One variable of a container, with where its value comes from."""
 _VARIABLES_TEMPLATE = """\
 {indent}{{{{- range $name, $value := .Values.env }}}}
 {indent}- name: {{{{ $name }}}}
@@ -103,6 +105,7 @@ def _template(obj: Obj, values: Mapping[str, Any]) -> str:
     meta["labels"] = {**meta.get("labels", {}), "app.kubernetes.io/managed-by": "@managed-by@"}
     text = _yaml({**obj, "metadata": {**meta, **({"annotations": annotations} if annotations else {})}})
     text = re.sub(r"\{\{|\}\}", lambda found: f'{{{{ "{found[0]}" }}}}', text)
+    text = _SET.sub(_unless_given, text)
     text = re.sub(rf"^( *)- name: '{_VARIABLES}'\n +value: '{_VARIABLES}'\n", _variables, text, flags=re.MULTILINE)
     text = re.sub(rf"^( *)resources: '{_RESOURCES}'\n", _resources, text, flags=re.MULTILINE)
     if "replicas" in values and obj["kind"] == "Deployment":
@@ -111,6 +114,11 @@ def _template(obj: Obj, values: Mapping[str, Any]) -> str:
     for name in values:
         text = text.replace(_mark(name), f'{{{{ required "{name} is required" .Values.{name} }}}}')
     return text
+
+
+def _unless_given(found: re.Match[str]) -> str:
+    """A variable that the values may have too: it is written once, as they have it."""
+    return f'{found[1]}{{{{- if not (hasKey (.Values.env | default dict) "{found[2]}") }}}}\n{found[0]}{found[1]}{{{{- end }}}}\n'
 
 
 def _variables(found: re.Match[str]) -> str:
