@@ -96,8 +96,11 @@ class Options:
             ) from error
 
     def changed(self, **given: Any) -> "Options":
-        """The same with what is given and not ``None``."""
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        """The same with what is given and not ``None``; of variables those that are named, and an empty one is taken away."""
+        changes = {name: value for name, value in given.items() if value is not None}
+        if "env" in changes:
+            changes["env"] = {name: value for name, value in {**self.env, **changes["env"]}.items() if value}
+        return replace(self, **changes)
 
     def checked(self) -> "Options":
         """The same, after a look at it.

@@ -38,6 +38,13 @@ def test_options_come_back_as_they_were_written() -> None:
     assert Options.read(options.dumped()) == options
 
 
+def test_variables_that_are_not_named_again_stay_and_an_empty_one_goes() -> None:
+    options = GOOD.changed(env={"A": "1", "B": "2"}).changed(env={"B": "3", "C": "4"})
+    assert options.env == {"A": "1", "B": "3", "C": "4"}
+    assert options.changed(env={"A": ""}).env == {"B": "3", "C": "4"}
+    assert options.changed(env=None).env == options.env
+
+
 def test_options_of_other_versions_are_read() -> None:
     assert Options.read('{"namespace": "ml", "image": "i", "artifacts": "s3://b", "version": "9", "later": 1}').version == "9"
 
