@@ -108,6 +108,8 @@ class Installer:
                 f"namespace {options.namespace} has Kedge {there.version}, and this is {options.version}. Run kedge upgrade, or "
                 "install into another namespace."
             )
+        if there is not None:
+            _check_database(options, there, "an installation")
         places = list(dict.fromkeys([options.namespace, *(() if options.everywhere else options.watched)]))
         await applying.ensure_namespaces(self._client, places, create=create_namespace, say=self._say)
         await self._put(options, there, "kedge install")
@@ -137,11 +139,7 @@ class Installer:
                 f"its database. Upgrade with Kedge {there.version} or newer; a step back is a restore of a backup."
             )
         options = there.options.changed(**changes, version=version).checked()
-        if options.database_secret != there.options.database_secret:
-            raise StateError(
-                "--database-secret: an upgrade does not move the history to another database. Export what you need "
-                "(kedge runs export), uninstall, and install anew."
-            )
+        _check_database(options, there, "an upgrade")
         wanted = hub.objects(options, self._served)
         places = self._places(options, there)
         rights = [*applying.rights_to_apply(wanted), Right("create", kinds.JOB, namespace), *_deletions(places)]
@@ -212,10 +210,21 @@ class Installer:
         await self._client.patch(kinds.DEPLOYMENT, hub.NAME, namespace, {"spec": {"replicas": replicas}})
 
 
+def _check_database(options: Options, there: Installed, what: str) -> None:
+    if options.database_secret != there.options.database_secret:
+        raise StateError(
+            f"--database-secret: {what} does not move the history to another database. Export what you need "
+            "(kedge runs export), uninstall, and install anew."
+        )
+
+
 def _deletions(places: Sequence[str]) -> list[Right]:
     return [Right("delete", kind, place) for place in places for kind in kinds.PRUNED if kind.namespaced]
 
 
-def rights_to_uninstall(places: Sequence[str]) -> list[Right]:
-    """What must be allowed to uninstall."""
-    return [*_deletions(places), *(Right("list", kind, place) for place in places for kind in kinds.PRUNED if kind.namespaced)]
+def rights_to_uninstall(places: Sequence[str], *, everywhere: bool) -> list[Right]:
+    """What must be allowed to delete what an installation consists of, in namespaces and, for all of them, in the cluster."""
+    found = [*_deletions(places), *(Right("list", kind, place) for place in places for kind in kinds.PRUNED if kind.namespaced)]
+    if everywhere:
+        found += [Right(verb, kind) for kind in kinds.PRUNED if not kind.namespaced for verb in ("list", "delete")]
+    return found

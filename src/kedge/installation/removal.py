@@ -6,7 +6,7 @@ from kedge.client.http import HttpClient
 from kedge.client.types import pages
 from kedge.errors import Forbidden, NotFound, StateError
 from kedge.installation import applying, rollout
-from kedge.installation.applying import Say
+from kedge.installation.applying import Right, Say
 from kedge.installation.installer import Installer, rights_to_uninstall
 from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, POD
@@ -59,17 +59,29 @@ class Removal:
         else:
             everywhere = there.options.everywhere
             places = list(dict.fromkeys([namespace, *(() if everywhere else there.options.watched)]))
-        await applying.check_rights(self._client, rights_to_uninstall(places), "kedge uninstall")
+        watched = [None] if everywhere else [*(there.options.watched if there else (namespace,))]
+        rights = [*rights_to_uninstall(places, everywhere=everywhere), *self._rights(namespace, watched, delete_data=delete_data)]
+        await applying.check_rights(self._client, rights, "kedge uninstall")
         for kind, obj in await applying.owned(self._client, namespace, places):
             await applying.delete(self._client, kind, obj, self._say)
         await rollout.gone(self._client, self._clock, namespace, _HUBS, seconds=self._seconds)
-        watched = [None] if everywhere else [*(there.options.watched if there else (namespace,))]
         for place in watched:
             await self._remove_launchers(place, delete_data=delete_data)
         if delete_data:
             await self._delete_data(namespace, watched)
         else:
             await self._tell_what_stays(namespace, watched)
+
+    def _rights(self, namespace: str, watched: Sequence[str | None], *, delete_data: bool) -> list[Right]:
+        """What must be allowed besides, for what runs have left."""
+        found = [Right("list", POD, namespace), Right("list", PERSISTENT_VOLUME_CLAIM, namespace)]
+        for place in (each or "" for each in watched):
+            found += [Right("list", POD, place), Right("list", CONFIG_MAP, place), Right("delete", CONFIG_MAP, place)]
+            if delete_data:
+                found += [Right(verb, kind, place) for kind in (*self._served, POD) for verb in ("list", "delete", "patch")]
+        if delete_data:
+            found.append(Right("delete", PERSISTENT_VOLUME_CLAIM, namespace))
+        return found
 
     async def _remove_launchers(self, namespace: str | None, *, delete_data: bool) -> None:
         """ConfigMaps that belong to no run: the launcher. Steps that still run have it mounted, and so keep it."""
@@ -136,7 +148,7 @@ class Removal:
     async def _delete_definition(self, kind: Kind) -> None:
         """Let the cluster forget a kind, where nobody has objects of it, nor another Kedge to make some."""
         try:
-            others = (await self._client.list(kinds.DEPLOYMENT, labels=_HUBS)).items
+            others = (await self._client.list(kinds.DEPLOYMENT, labels=hub.INSTALLED_LABEL)).items
             left = (await self._client.list(kind, limit=1)).items
             if others or left:
                 whose = others[0] if others else left[0]
