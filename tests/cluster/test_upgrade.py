@@ -39,6 +39,9 @@ def postgres(place: Home) -> Iterator[Database]:
 def was(place: Home, version: str) -> None:
     """Make an installation look as if another version had made it."""
     place.kubectl("label", "deployment/kedge", f"app.kubernetes.io/version={version}", "--overwrite")
+    annotations = json.loads(place.kubectl("get", "deployment", "kedge", "--output", "json"))["metadata"]["annotations"]
+    options = {**json.loads(annotations["kedge.dev/options"]), "version": version}
+    place.kubectl("annotate", "deployment/kedge", f"kedge.dev/options={json.dumps(options)}", "--overwrite")
 
 
 def test_where_nothing_is_nothing_is_upgraded(place: Home) -> None:

@@ -38,7 +38,6 @@ class Variables(click.ParamType[tuple[str, str]]):
 def cluster_options(command: Command) -> Command:
     """Add the options that say which cluster, which namespace, and how long to wait."""
     for option in (
-        click.option("--wait/--no-wait", default=True, help="Wait until the hub is ready.  [default: wait]"),
         click.option("--timeout", type=TimeSpan(), default="5m", show_default=True, help="How long to wait for each thing."),
         click.option("-n", "--namespace", help="The hub's namespace.  [default: the context's]"),
         click.option("--context", help="Context of the kubeconfig.  [default: the current one]"),
@@ -51,15 +50,21 @@ def cluster_options(command: Command) -> Command:
 
 
 def installation_options(command: Command) -> Command:
-    """Add the options that say what is installed; what is not given is ``None``, and stays as it was."""
+    """Add the options that say what is installed, where ``None`` stays as it was, and whether to wait for it."""
     for option in (
+        click.option("--wait/--no-wait", default=True, help="Wait until the hub is ready.  [default: wait]"),
         click.option(
             "--alias/--no-alias", default=None, help="A Service ml-pipeline too, where Kubeflow's clients look.  [default: yes]"
         ),
         click.option("--storage-class", help="Class of the claim for SQLite's file.  [default: the cluster's]"),
         click.option("--storage", help="Size of that claim.  [default: 2Gi]"),
         click.option(
-            "--set-env", "env", type=Variables(), multiple=True, callback=_mapping, help="A variable for the hub; repeat it."
+            "--set-env",
+            "env",
+            type=Variables(),
+            multiple=True,
+            callback=_mapping,
+            help="A variable for the hub, besides those of before; repeat it. NAME= takes one away.",
         ),
         click.option("--service-account", help="Run the hub as this one, which is there.  [default: one of its own]"),
         click.option("--all-namespaces", is_flag=True, help="Look at the Runs of all namespaces: takes a ClusterRole."),
@@ -127,8 +132,14 @@ class Cluster:
 @contextmanager
 def run_in(kubeconfig: Path | None, context: str | None, seconds: float) -> Generator[Cluster]:
     """The cluster that the options mean."""
-    chosen = clusters.choose(Settings.from_environment(), kubeconfig, context)
-    yield Cluster(chosen.access(), seconds)
+    yield Cluster(access(kubeconfig, context), seconds)
+
+
+def access(kubeconfig: Path | None, context: str | None) -> Access:
+    """How the cluster is reached that the options mean: as for kubectl, whatever a hub on this machine was last used with."""
+    settings = Settings.from_environment()
+    file = kubeconfig or Path(settings.environ.get("KUBECONFIG") or "~/.kube/config")
+    return clusters.choose(settings, file, context).access()
 
 
 def say(text: str) -> None:

@@ -7,7 +7,7 @@ import click
 import yaml
 
 from kedge import __version__
-from kedge.cli.clusters import cluster_options, installation_options, rolled_out, run_in
+from kedge.cli.clusters import access, cluster_options, installation_options, rolled_out, run_in
 from kedge.errors import StateError
 from kedge.manifests import charts, hub
 from kedge.manifests.options import ALL, Options
@@ -58,7 +58,8 @@ def command(
     kedge install -n ml --image registry.example/kedge:1 --artifacts s3://bucket/ml --artifacts-secret kedge-s3
     """
     if dry_run:
-        place = namespace or "default"
+        meant = access(kubeconfig, context).namespace if kubeconfig or context else "default"
+        place = namespace or meant
         options = _options(place, given).checked()
         _write(options, output, directory)
         return
@@ -68,15 +69,17 @@ def command(
         async def work() -> None:
             installer = cluster.installer(SERVED)
             there = await installer.found(place)
-            options = _options(place, given) if there is None else there.options.changed(**given_options(given))
+            before = None if there is None else there.options
+            options = _options(place, given, before)
             await installer.install(options, create_namespace=create_namespace, wait=wait)
 
         cluster.do(work)
         rolled_out(place, __version__, wait=wait)
 
 
-def _options(namespace: str, given: dict[str, Any]) -> Options:
-    return Options(namespace, "", "", __version__).changed(**given_options(given))
+def _options(namespace: str, given: dict[str, Any], before: Options | None = None) -> Options:
+    """What is given, and of an installation that is there already also what it has; of this version in any case."""
+    return (before or Options(namespace, "", "", "")).changed(**given_options(given), version=__version__)
 
 
 def given_options(given: dict[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,13 @@ from kedge.cli.install import SERVED
 @click.option("--delete-data", is_flag=True, help="Also delete the Runs, what they own, and the claim with the history.")
 @click.option("--yes", is_flag=True, help="Do not ask before data is deleted.")
 def command(
-    *, kubeconfig: Path | None, context: str | None, namespace: str | None, timeout: int, wait: bool, delete_data: bool, yes: bool
+    *, kubeconfig: Path | None, context: str | None, namespace: str | None, timeout: int, delete_data: bool, yes: bool
 ) -> None:
     """Take Kedge out of a cluster.
 
     What holds data stays: Runs and their definition, the claim with SQLite's file, and what lies in a database or an object
     store. A later `kedge install` goes on with it. With --delete-data the former go too.
     """
-    del wait
     with run_in(kubeconfig, context, timeout) as cluster:
         place = namespace or cluster.namespace
         if delete_data and not yes:
