@@ -22,7 +22,10 @@ _TAKEN = {
     "KEDGE_POD_NAME": "--replicas",
     "KEDGE_HOME": "nothing: the manifests say where",
     "KEDGE_CACHE": "nothing: the manifests say where",
-}
+} | dict.fromkeys(
+    ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "KEDGE_OPENLINEAGE_API_KEY", "KEDGE_TRUSTED_PROXY_SECRET"),
+    "a key of that name in the Secret that --artifacts-secret names: everyone who reads the Deployment would see it here",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ GOOD = Options("ml", "kedge:1", "s3://bucket/ml", "1.0")
         ({"storage": "much"}, "--storage: must be a size"),
         ({"env": {"a b": "1"}}, "--set-env: 'a b' is no name of a variable"),
         ({"env": {"KEDGE_DATABASE": "postgresql://u:p@h/d"}}, "--set-env: KEDGE_DATABASE is set by --database-secret"),
+        ({"env": {"KEDGE_TRUSTED_PROXY_SECRET": "s"}}, "--set-env: KEDGE_TRUSTED_PROXY_SECRET is set by a key of that name"),
+        ({"env": {"AWS_SECRET_ACCESS_KEY": "s"}}, "in the Secret that --artifacts-secret names"),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
