@@ -141,7 +141,7 @@ class ClusterCallers:
         if namespace and self._served is not None and namespace not in self._served:
             raise Forbidden(
                 f"namespace {namespace!r} is not served by this hub, only {', '.join(sorted(self._served))}. "
-                "KEDGE_WATCH_NAMESPACES of the hub says which (kedge install --watch)."
+                "KEDGE_WATCH_NAMESPACES of the hub says which (kedge install --namespaces)."
             )
         # Most rights are to all objects of a kind: asked without the name, one answer is good for all of them.
         for each in dict.fromkeys(("", name)):
