@@ -464,15 +464,11 @@ _TOKEN_VOLUME = {
 
 
 def owner(run: RunRecord) -> Obj:
-    """The reference with which a run owns its objects."""
-    return {
-        "apiVersion": RUN.api_version,
-        "kind": RUN.kind,
-        "name": run.name,
-        "uid": run.id,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    """The reference with which a run owns its objects.
+
+    It does not block the run's deletion: some clusters let only those ask for that who may update the run's finalizers.
+    """
+    return {"apiVersion": RUN.api_version, "kind": RUN.kind, "name": run.name, "uid": run.id, "controller": True}
 
 
 def _metadata(run: RunRecord) -> Obj:

@@ -92,7 +92,10 @@ def test_a_python_step_is_one_container_with_the_launcher() -> None:
     }
     assert (metadata["annotations"]["kedge.dev/task"], metadata["annotations"]["kedge.dev/attempt"]) == ("add", "0")
     assert metadata["finalizers"] == ["kedge.dev/tracking"]
-    assert metadata["ownerReferences"][0]["uid"] == RUN.id
+    # Not blockOwnerDeletion, for which some clusters demand the right to update the run's finalizers.
+    assert metadata["ownerReferences"] == [
+        {"apiVersion": "kedge.dev/v1", "kind": "Run", "name": RUN.name, "uid": RUN.id, "controller": True}
+    ]
     assert pod["spec"]["restartPolicy"] == "Never"
 
 
