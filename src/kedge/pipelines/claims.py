@@ -31,6 +31,7 @@ from kedge.pipelines.steps import owner, workspace_name
 
 MAKER_ANNOTATION = "kedge.dev/made-by"
 """On a claim: the run and the task that made it."""
+_INSTALLED_LABEL = "kedge.dev/installed"  # what kedge install makes bears it: a claim with it holds a hub's history
 _NAME_LIMIT = 253
 
 
@@ -82,9 +83,17 @@ class Claims:
             Why it cannot be made yet.
 
         Raises:
-            PipelineError: The claim was refused.
+            PipelineError: The claim was refused, or the Pod mounts one that is no pipeline's to use.
         """
         volumes = pod["spec"].get("volumes", ())
+        try:
+            for volume in volumes:
+                if "persistentVolumeClaim" in volume and volume["name"] != WORKSPACE_VOLUME:
+                    await self._check(volume["persistentVolumeClaim"]["claimName"], live.record.namespace)
+        except Forbidden as error:
+            if isinstance(meaning := refusals.of(error, "Claim"), Held):
+                return meaning
+            raise PipelineError(f"a claim that the step mounts may not be looked at: {error}") from error
         if live.has_workspace or not any(volume["name"] == WORKSPACE_VOLUME for volume in volumes):
             return None
         try:
@@ -109,6 +118,11 @@ class Claims:
     async def _create(self, claim: Obj) -> str:
         metadata = claim["metadata"]
         name, namespace = metadata["name"], metadata["namespace"]
+        match claim["spec"].get("dataSource"):
+            case {"kind": PERSISTENT_VOLUME_CLAIM.kind, "name": str(source)}:
+                await self._check(source, namespace)
+            case _:
+                pass
         try:
             await self._client.create(PERSISTENT_VOLUME_CLAIM, claim)
         except AlreadyExists as error:
@@ -121,7 +135,22 @@ class Claims:
                 ) from error
         return name
 
+    async def _check(self, name: str, namespace: str) -> None:
+        """Keep pipelines away from the history of an installed hub: who may create runs could read or delete it otherwise."""
+        if fault := names.subdomain_fault(name):
+            raise PipelineError(f"{name!r} is no name of a PersistentVolumeClaim: {fault}. Give the task another value.")
+        try:
+            found = await self._client.get(PERSISTENT_VOLUME_CLAIM, name, namespace)
+        except NotFound:
+            return
+        if _INSTALLED_LABEL in (found["metadata"].get("labels") or {}):
+            raise PipelineError(
+                f"PersistentVolumeClaim {namespace}/{name} is a Kedge hub's own (it has the label {_INSTALLED_LABEL}): pipelines "
+                "may not mount, copy or delete it. Name a claim of yours."
+            )
+
     async def _delete(self, name: str, namespace: str) -> None:
+        await self._check(name, namespace)
         try:
             await self._client.delete(PERSISTENT_VOLUME_CLAIM, name, namespace)
         except NotFound:

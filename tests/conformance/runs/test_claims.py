@@ -8,6 +8,8 @@ import pytest
 
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Obj
+from kedge.manifests import hub as installed
+from kedge.manifests.options import Options
 from kedge.pipelines.claims import MAKER_ANNOTATION
 from kedge.pipelines.engine.types import State
 from kedge.testing import pipelines
@@ -25,6 +27,7 @@ CREATE = (component("createpvc", {"access_modes": "LIST", "size": TEXT}, {"name"
 CREATE[0]["inputDefinitions"]["parameters"].update(_OPTIONAL)
 DELETE = (component("deletepvc", {"pvc_name": TEXT}), container("argostub/deletepvc", []))
 USE = (component("use"), python("use"))
+INSTALLED = Options("default", "kedge:1", "s3://bucket/ml", "1.0")
 ASKED: dict[str, Any] = {"access_modes": ["ReadWriteOnce"], "size": "1Gi"}
 
 
@@ -146,6 +149,46 @@ async def test_a_named_claim_is_found_in_the_cache_as_long_as_it_is_there(world:
         # Deleting is never taken from the cache: the claim is there again.
         assert await state(remove("data", cache=True)) is State.SUCCEEDED
         assert claims(life) == {}
+
+
+# ---- what is no pipeline's
+
+
+async def refused_for_the_hubs(life: Hub, pipeline: Obj, **asked: Any) -> None:
+    """The claim of an installation is there, and a run that asks for it fails with that and leaves it alone."""
+    (claim,) = (each for each in installed.objects(INSTALLED, ()) if each["kind"] == PERSISTENT_VOLUME_CLAIM.kind)
+    life.api.create(PERSISTENT_VOLUME_CLAIM, claim)
+    run = await ended(life, pipeline, **asked)
+    assert run.state == "FAILED"
+    assert "PersistentVolumeClaim default/kedge-data is a Kedge hub's own" in run.failure.message
+    assert set(claims(life)) == {"kedge-data"}
+    assert life.api.list(POD, "default").items == []
+
+
+async def test_the_history_of_an_installed_hub_is_not_deleted(world: World) -> None:
+    async with hub(world) as life:
+        await refused_for_the_hubs(life, remove("kedge-data"))
+
+
+async def test_the_history_of_an_installed_hub_is_not_copied(world: World) -> None:
+    source = {"kind": "PersistentVolumeClaim", "name": "kedge-data"}
+    async with hub(world) as life:
+        await refused_for_the_hubs(life, make(pvc_name="copy", data_source=source))
+
+
+async def test_the_history_of_an_installed_hub_is_not_mounted(world: World) -> None:
+    pipeline = pipelines.pipeline({"use": task("use")}, {"use": USE})
+    options = {"exec-use": {"pvcMount": [{"mountPath": "/data", "constant": "kedge-data"}]}}
+    async with hub(world) as life:
+        await refused_for_the_hubs(life, pipeline, platforms={"kubernetes": {"deploymentSpec": {"executors": options}}})
+
+
+@pytest.mark.parametrize("name", ["../pods/x", "../../other/persistentvolumeclaims/x", "x?y"])
+async def test_what_is_no_name_is_not_deleted(world: World, name: str) -> None:
+    async with hub(world) as life:
+        run = await ended(life, remove(name))
+        assert run.state == "FAILED"
+        assert "is no name of a PersistentVolumeClaim" in run.failure.message
 
 
 # ---- workspaces
