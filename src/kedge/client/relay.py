@@ -79,7 +79,7 @@ class Relay:
             What to run: it answers what comes through the relay. The relay itself stays when that ends, and lets Pods wait.
 
         Raises:
-            StateError: The relay does not start, or cannot be reached; says why, and what to do.
+            StateError: The relay does not start, or cannot be reached, or another hub's is there; says why, and what to do.
             UnsupportedError: We may not do what it takes.
         """
         await self._bring()
@@ -90,6 +90,7 @@ class Relay:
     async def _bring(self) -> None:
         """See that the relay runs; returns when it does."""
         try:
+            await self._check_alone()
             await self._make()
             await self._await_ready()
             await self._sweep()
@@ -99,6 +100,17 @@ class Relay:
                 "It takes get, list, create, update and delete of configmaps, secrets, services and deployments.apps, "
                 "list of pods, and get and create of services/proxy; ask whoever administers the cluster for them. " + _ELSEWHERE
             ) from error
+
+    async def _check_alone(self) -> None:
+        """Refuse a namespace in which another data directory's relay is: its hub works there, or left steps that wait for it."""
+        where = self._wanted.namespace
+        for found in (await self._client.list(CONFIG_MAP, where, labels=LABEL)).items:
+            if (other := found["metadata"]["labels"][LABEL]) != self._wanted.identity:
+                raise errors.StateError(
+                    f"another hub's relay, {other}, is in namespace {where}: two hubs would undo each other's work. Use another "
+                    "namespace, or `kedge down` where that hub was started. Where it is gone for good: kubectl delete "
+                    f"deployments,services,secrets,configmaps --namespace {where} --selector {LABEL}={other}"
+                )
 
     async def _make(self) -> None:
         """See that its objects are there, and what they should be: somebody may have deleted them."""

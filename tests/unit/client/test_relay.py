@@ -1,0 +1,53 @@
+"""What a hub on a laptop looks for in its namespace before it brings its relay there."""
+
+from typing import Any
+
+import pytest
+
+from kedge.client.relay import Identity, Relay
+from kedge.client.relay_objects import Wanted, objects
+from kedge.client.tunnel import Answer, Headers
+from kedge.client.types import Page
+from kedge.errors import StateError
+from kedge.kube.kinds import Kind, Obj
+
+IMAGE = "python:3"
+
+
+class Reached(Exception):
+    """The hub went on, and made its relay."""
+
+
+class Holding:
+    """Of a cluster's client, what is asked before a relay is made: the objects of one that is there."""
+
+    namespace = "ml"
+
+    def __init__(self, identity: str) -> None:
+        self._objects = objects(Wanted(identity, "ml", IMAGE, "secret"))
+
+    async def list(self, kind: Kind, namespace: str, *, labels: str) -> Page:
+        found = [obj for each, obj in self._objects if each is kind and labels in obj["metadata"]["labels"]]
+        return Page([obj for obj in found if obj["metadata"]["namespace"] == namespace], "1")
+
+    async def get(self, kind: Kind, name: str, namespace: str) -> Obj:
+        raise Reached(kind, name, namespace)
+
+
+async def nothing(method: str, path: str, headers: Headers, body: bytes) -> Answer:
+    raise AssertionError
+
+
+def relay(there: str) -> Relay:
+    client: Any = Holding(there)
+    return Relay(client, Identity("mine", "secret"), IMAGE)
+
+
+async def test_a_hub_does_not_start_where_another_ones_relay_is() -> None:
+    with pytest.raises(StateError, match=r"another hub's relay, theirs, is in namespace ml.*kedge\.dev/relay=theirs"):
+        await relay("theirs").start(nothing)
+
+
+async def test_a_hub_finds_its_own_relay_again() -> None:
+    with pytest.raises(Reached):
+        await relay("mine").start(nothing)
