@@ -31,7 +31,7 @@ def command() -> int:
     """
     settings = Settings.from_environment()
     host.make(settings.root)  # made as a parent of the demo's, it would be open to others
-    settings = replace(settings, home=settings.root / "demo", context="")
+    settings = replace(settings, home=settings.root / "demo", context="", database="")
     _clear(settings.home)
     started = time.monotonic()
     try:
