@@ -15,7 +15,10 @@ from kedge.control.leases import Election, Fenced
 from kedge.errors import Forbidden, NotFound, StateError
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD, SERVICE_ACCOUNT
+from kedge.kube.kinds import Obj
 from kedge.manifests.hub import INSTALLED_LABEL, LEADER_LABEL
+from kedge.manifests.kinds import DEPLOYMENT
+from kedge.manifests.options import ALL
 from kedge.manifests.rights import USER_ACCOUNT
 from kedge.server.front import Front
 
@@ -37,6 +40,22 @@ async def check_alone(client: HttpClient, namespaces: Sequence[str]) -> None:
                 "other's work. Use that one (--context alone leads to it), name other namespaces (KEDGE_WATCH_NAMESPACES), or "
                 "uninstall it."
             )
+    with suppress(Forbidden):  # whoever has no rights in the whole cluster is not told
+        for found in (await client.list(DEPLOYMENT, labels=INSTALLED_LABEL)).items:
+            if _serves_all(found):
+                hub = found["metadata"]["namespace"]
+                raise StateError(
+                    f"all namespaces are served by the Kedge that is installed in namespace {hub}: two hubs would undo each "
+                    "other's work. Use that one (a --context in its namespace leads to it), or uninstall it."
+                )
+
+
+def _serves_all(deployment: Obj) -> bool:
+    return any(
+        variable["name"] == "KEDGE_WATCH_NAMESPACES" and variable.get("value") == ALL
+        for container in deployment["spec"]["template"]["spec"]["containers"]
+        for variable in container.get("env") or ()
+    )
 
 
 class Leadership:

@@ -58,9 +58,13 @@ def _meta(options: Options, name: str, namespace: str = "") -> Obj:
 
 
 def _accounts(options: Options) -> list[tuple[str, str]]:
-    users = (options.namespace,) if options.everywhere else options.watched
     hub = [] if options.service_account else [(NAME, options.namespace)]
-    return [*hub, *((rights.USER_ACCOUNT, namespace) for namespace in users)]
+    return [*hub, *((rights.USER_ACCOUNT, namespace) for namespace in _users(options))]
+
+
+def _users(options: Options) -> tuple[str, ...]:
+    """Where there is an account as which the command line calls the hub."""
+    return (options.namespace,) if options.everywhere else options.watched
 
 
 def _account(options: Options, name: str, namespace: str) -> Obj:
@@ -84,9 +88,14 @@ def _rights(options: Options) -> list[Obj]:
             found += _granted(options, "kedge-runs", namespace, rights.RUNS, (hub,))
     if own:
         found += _granted(options, "kedge-hub", options.namespace, own, (hub,))
-    for namespace in (options.namespace,) if options.everywhere else options.watched:
-        found += _granted(options, "kedge-edit", namespace, rights.EDIT, (_subject(rights.USER_ACCOUNT, namespace),))
+    for namespace in ("",) if options.everywhere else options.watched:
+        found += _granted(options, "kedge-edit", namespace, rights.EDIT, ())
         found += _granted(options, "kedge-view", namespace, rights.VIEW, ())
+    for namespace in _users(options):
+        # What a binding leads to cannot be changed, so the one to the cluster's role has another name.
+        name, prefix = ("kedge-edit-user", "Cluster") if options.everywhere else ("kedge-edit", "")
+        reference = {"apiGroup": kinds.ROLE.group, "kind": f"{prefix}Role", "name": "kedge-edit"}
+        found.append(_bound(_meta(options, name, namespace), reference, (_subject(rights.USER_ACCOUNT, namespace),)))
         found += _granted(options, "kedge-user", namespace, rights.CALL, ())
     found += _granted(options, "kedge-proxy", options.namespace, rights.PROXY, ())
     return found
@@ -99,14 +108,17 @@ def _subject(name: str, namespace: str) -> Obj:
 def _granted(options: Options, name: str, namespace: str, rules: Sequence[Obj], subjects: Sequence[Obj]) -> list[Obj]:
     """A role, and who has it; in one namespace, or in all."""
     prefix = "" if namespace else "Cluster"
-    group = kinds.ROLE.group
     meta = _meta(options, name, namespace)
     found: list[Obj] = [{"apiVersion": kinds.ROLE.api_version, "kind": f"{prefix}Role", "metadata": meta, "rules": list(rules)}]
     if subjects:
-        reference = {"apiGroup": group, "kind": f"{prefix}Role", "name": name}
-        binding: Obj = {"apiVersion": kinds.ROLE.api_version, "kind": f"{prefix}RoleBinding", "metadata": meta}
-        found.append({**binding, "roleRef": reference, "subjects": list(subjects)})
+        found.append(_bound(meta, {"apiGroup": kinds.ROLE.group, "kind": f"{prefix}Role", "name": name}, subjects))
     return found
+
+
+def _bound(meta: Obj, role: Obj, subjects: Sequence[Obj]) -> Obj:
+    """Who has a role, in the namespace of the binding, or in all."""
+    kind = "RoleBinding" if "namespace" in meta else "ClusterRoleBinding"
+    return {"apiVersion": kinds.ROLE.api_version, "kind": kind, "metadata": meta, "roleRef": role, "subjects": list(subjects)}
 
 
 # ---- the hub

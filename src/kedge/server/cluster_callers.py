@@ -147,7 +147,8 @@ class ClusterCallers:
         for each in dict.fromkeys(("", name)):
             if await self._may(user, (user.name, tuple(user.groups), verb, resource, where, each)):
                 return
-        raise Forbidden(_refusal(user, verb, resource, where, shared=not namespace))
+        option = "--clusterrole" if self._served is None else "--role"  # as kedge install makes them
+        raise Forbidden(_refusal(user, verb, resource, where, option, shared=not namespace))
 
     async def _may(self, user: User, question: _Question) -> bool:
         allowed = self._answers.get(question)
@@ -193,7 +194,7 @@ def _proxied(name: str, groups: str) -> User:
     return User(name, groups=(*found, AUTHENTICATED))
 
 
-def _refusal(user: User, verb: str, resource: str, namespace: str, *, shared: bool) -> str:
+def _refusal(user: User, verb: str, resource: str, namespace: str, option: str, *, shared: bool) -> str:
     kind, _, account = user.name.partition("system:serviceaccount:")
     subject = f"--serviceaccount={account}" if not kind and account else f"--user={user.name}"
     role = "view" if verb in READING else "edit"
@@ -201,6 +202,6 @@ def _refusal(user: User, verb: str, resource: str, namespace: str, *, shared: bo
     return (
         f'{resource}.{GROUP} is forbidden: User "{user.name}" cannot {verb} resource "{resource}" in API group "{GROUP}" in the '
         f'namespace "{namespace}".{why} To allow it: '
-        f"kubectl create rolebinding NAME --namespace {namespace} --role kedge-{role} {subject} "
+        f"kubectl create rolebinding NAME --namespace {namespace} {option} kedge-{role} {subject} "
         f"(with Kubeflow: --clusterrole kubeflow-pipelines-{role})"
     )

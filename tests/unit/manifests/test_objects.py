@@ -96,6 +96,24 @@ def test_rights_are_where_the_runs_are_and_no_word_means_all() -> None:
     assert "*" not in {word for role in roles for rule in role["rules"] for words in rule.values() for word in words}
 
 
+def test_a_hub_of_all_namespaces_has_roles_for_people_in_all_of_them() -> None:
+    objects = hub.objects(EVERYWHERE, (RUN,))
+    assert {role["metadata"]["name"] for role in of(objects, "ClusterRole")} == {"kedge-ml-runs", "kedge-edit", "kedge-view"}
+    assert [one["roleRef"]["name"] for one in of(objects, "ClusterRoleBinding")] == ["kedge-ml-runs"]
+    bound = {one["metadata"]["name"]: one for one in of(objects, "RoleBinding")}
+    assert bound["kedge-edit-user"]["roleRef"]["kind"] == "ClusterRole"
+    assert (bound["kedge-edit-user"]["metadata"]["namespace"], "kedge-edit" in bound) == ("ml", False)
+
+
+@ALL
+def test_every_binding_leads_to_a_role_that_is_there(options: Options) -> None:
+    objects = hub.objects(options, (RUN,))
+    roles = {(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in objects}
+    for one in (*of(objects, "RoleBinding"), *of(objects, "ClusterRoleBinding")):
+        kind, name = one["roleRef"]["kind"], one["roleRef"]["name"]
+        assert (kind, name, one["metadata"].get("namespace") if kind == "Role" else None) in roles
+
+
 @ALL
 def test_a_kustomize_base_has_every_object_once(options: Options) -> None:
     objects = hub.objects(options, (RUN,))

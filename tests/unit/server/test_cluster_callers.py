@@ -70,6 +70,13 @@ async def test_a_refusal_says_who_what_where_and_how_to_allow_it() -> None:
     )
 
 
+async def test_a_hub_of_all_namespaces_names_the_clusters_role() -> None:
+    cluster, clock = Cluster(), FakeClock()
+    everywhere = ClusterCallers(cluster, ClusterTokens(cluster, clock), clock, ("kedge", None))
+    with pytest.raises(errors.Forbidden, match="--namespace b --clusterrole kedge-view --serviceaccount=a:editor"):
+        await everywhere.check(EDITOR, "list", "runs", "b")
+
+
 async def test_answers_are_used_for_some_seconds_and_a_no_for_less() -> None:
     clock, cluster = FakeClock(), Cluster((EDITOR.name, "list", "runs", "a"))
     asked = callers(cluster, clock)
