@@ -202,6 +202,8 @@ async def _parts(
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else authenticator)
     try:
+        if relay is not None:
+            await relay.bring()
         await background.reach(feature.start())
         if relay is not None:
             background.start("relay", (await relay.start(partial(call, web))).run())

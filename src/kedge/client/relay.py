@@ -70,7 +70,7 @@ class Relay:
         self.address = self._wanted.address
 
     async def start(self, handler: Handler) -> Tunnel:
-        """Bring the relay where it is not there yet.
+        """Reach the relay, once it was brought.
 
         Args:
             handler: Answers the requests of Pods.
@@ -79,16 +79,19 @@ class Relay:
             What to run: it answers what comes through the relay. The relay itself stays when that ends, and lets Pods wait.
 
         Raises:
-            StateError: The relay does not start, or cannot be reached, or another hub's is there; says why, and what to do.
-            UnsupportedError: We may not do what it takes.
+            StateError: It cannot be reached; says why, and what to do.
         """
-        await self._bring()
         tunnel = Tunnel(self._client, self._way, handler, self._clock, self._make)
         await self._reach(tunnel)
         return tunnel
 
-    async def _bring(self) -> None:
-        """See that the relay runs; returns when it does."""
+    async def bring(self) -> None:
+        """See that the relay runs, before the hub looks at any run; returns when it does.
+
+        Raises:
+            StateError: It does not start, or another hub's is there; says why, and what to do.
+            UnsupportedError: We may not do what it takes.
+        """
         try:
             await self._check_alone()
             await self._make()

@@ -6,7 +6,6 @@ import pytest
 
 from kedge.client.relay import Identity, Relay
 from kedge.client.relay_objects import Wanted, objects
-from kedge.client.tunnel import Answer, Headers
 from kedge.client.types import Page
 from kedge.errors import StateError
 from kedge.kube.kinds import Kind, Obj
@@ -34,10 +33,6 @@ class Holding:
         raise Reached(kind, name, namespace)
 
 
-async def nothing(method: str, path: str, headers: Headers, body: bytes) -> Answer:
-    raise AssertionError
-
-
 def relay(there: str) -> Relay:
     client: Any = Holding(there)
     return Relay(client, Identity("mine", "secret"), IMAGE)
@@ -45,9 +40,9 @@ def relay(there: str) -> Relay:
 
 async def test_a_hub_does_not_start_where_another_ones_relay_is() -> None:
     with pytest.raises(StateError, match=r"another hub's relay, theirs, is in namespace ml.*kedge\.dev/relay=theirs"):
-        await relay("theirs").start(nothing)
+        await relay("theirs").bring()
 
 
 async def test_a_hub_finds_its_own_relay_again() -> None:
     with pytest.raises(Reached):
-        await relay("mine").start(nothing)
+        await relay("mine").bring()
