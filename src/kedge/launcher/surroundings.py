@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from typing import List
+from typing import Dict, List
 
 from .errors import LauncherError, StepError
 from .step import Code, Step, tmp
@@ -27,14 +27,25 @@ def _project(step: Step) -> str:
     if grant.get("path"):
         return str(grant["path"])
     if grant.get("url"):
-        path = os.path.join(tmp(), "project.zip")
-        from . import transfers  # a node that shares the hub's folder needs none
-
-        transfers.download(path, {"uri": "the hub's store", **grant}, "project")
-        return path  # Python imports from a zip file
+        return _unpacked(grant)
     raise LauncherError(
         "this step imports modules of its project, but the hub gave no access to them. Submit the pipeline again."
     )
+
+
+def _unpacked(grant: Dict[str, str]) -> str:
+    """Fetch the project and unpack it: its modules may read the files beside them."""
+    import zipfile
+
+    from . import transfers  # a node that shares the hub's folder needs none of this
+
+    folder = os.path.join(tmp(), "project")
+    archive = folder + ".zip"
+    transfers.download(archive, {"uri": "the hub's store", **grant}, "project")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    os.remove(archive)
+    return folder
 
 
 def _install(code: Code) -> str:
