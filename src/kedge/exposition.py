@@ -20,7 +20,7 @@ from kedge.errors import ApiError, Forbidden
 from kedge.measures import CONTENT_TYPE, Counter, Family, counted, gauge, text, timed
 from kedge.node.agent import NodeAgent
 from kedge.pipelines.feature import Feature
-from kedge.server.auth import Authenticator
+from kedge.server.auth import OwnerToken
 from kedge.server.endpoint import require_get
 from kedge.server.measured import Measured
 from kedge.server.requests import header
@@ -53,18 +53,18 @@ class Exposition:
     Args:
         parts: Whose numbers are told.
         requests: What the listeners have served.
-        authenticator: Lets the owner in; ``None`` lets in everyone who reaches the listener.
+        owner: Lets the owner in; ``None`` lets in everyone who reaches the listener.
     """
 
-    def __init__(self, parts: Parts, requests: Measured, authenticator: Authenticator | None) -> None:
+    def __init__(self, parts: Parts, requests: Measured, owner: OwnerToken | None) -> None:
         self._parts = parts
         self._requests = requests
-        self._authenticator = authenticator
+        self._owner = owner
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with all of them."""
         try:
-            if self._authenticator is not None and not self._authenticator.bearer(header(scope, b"authorization")).is_owner:
+            if self._owner is not None and not self._owner.bearer(header(scope, b"authorization")).is_owner:
                 raise Forbidden("/metrics is for the host's owner. Use the token that `kedge status` shows.")
             require_get(scope)
             body = text(families(self._parts, self._requests)).encode()

@@ -29,7 +29,7 @@ from kedge.client.types import Client
 from kedge.config import Settings
 from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
-from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
+from kedge.kube.clock import SystemClock, SystemIds, timestamp
 from kedge.kube.crds import CRD, crd, is_established
 from kedge.kube.kinds import Kind
 from kedge.leading import Leadership, check_alone
@@ -37,8 +37,7 @@ from kedge.pipelines import feature as pipelines
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.pod_logs import PodLogs
 from kedge.running import Parts, measured, owner_token, run_until_told
-from kedge.server import pki
-from kedge.server.auth import Authenticator
+from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
 from kedge.server.cluster_tokens import ClusterTokens
@@ -46,7 +45,6 @@ from kedge.server.guard import LoopbackGuard
 from kedge.server.health import health
 from kedge.server.inside import call
 from kedge.server.listen import LOOPBACK, Listeners
-from kedge.server.tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +173,8 @@ async def _parts(
     clock, ids = SystemClock(), SystemIds()
     home, place = where
     own = f"http://{LOOPBACK if place.listen in relayed.EVERYWHERE else place.listen}:{listeners.ports.http}"
-    token, authenticator = _owner(home, own, clock, ids)
+    token = owner_token(home.path / "pki" / "owner.token", ids)
+    owner = OwnerToken(token)
     tokens = ClusterTokens(client, clock)
     await tokens.prepare()
     background = Parts()
@@ -195,12 +194,12 @@ async def _parts(
     )
     feature.database.on_damage = background.give_up
     routes: list[BaseRoute] = [
-        *feature.routes(_callers(settings, place, client, tokens) or OwnerCallers(authenticator), __version__),
+        *feature.routes(_callers(settings, place, client, tokens) or OwnerCallers(owner), __version__),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health(_checks(feature)),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
-    web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else authenticator)
+    web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)
     try:
         if relay is not None:
             await relay.bring()
@@ -259,19 +258,6 @@ def _callers(settings: Settings, place: Place, client: HttpClient, tokens: Clust
     proxy = TrustedProxy.of(settings.trusted_proxy, settings.trusted_proxy_secret)
     seen = settings.watch_namespaces or (client.namespace,)
     return ClusterCallers(client, tokens, SystemClock(), (client.namespace, None if ALL in seen else seen), proxy)
-
-
-def _owner(home: Home, own: str, clock: Clock, ids: Ids) -> tuple[str, Authenticator]:
-    keys = pki.ensure(home.path / "pki", clock)
-    token = owner_token(home.path / "pki" / "owner.token", ids)
-    return token, Authenticator(token, Tokens(keys.load_signing_key(), own, clock, ids), _Nothing())
-
-
-class _Nothing:
-    """There are no objects here that a token of ours could be bound to."""
-
-    def get(self, kind: Kind, name: str, namespace: str | None = None) -> "dict[str, object]":
-        raise NotFound(f"{kind.resource} {namespace}/{name} not found")
 
 
 def _announcement(home: Home, place: Place, own: str, token: str, now: str) -> Host:

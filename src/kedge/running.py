@@ -20,7 +20,7 @@ from kedge.exposition import Exposition
 from kedge.files import write_private
 from kedge.kube.clock import Ids
 from kedge.kube.kinds import Kind
-from kedge.server.auth import Authenticator
+from kedge.server.auth import OwnerToken
 from kedge.server.measured import Measured, words
 
 _log = logging.getLogger(__name__)
@@ -128,20 +128,18 @@ class Parts:
             self.failed.exception()  # looked at: it was logged when it happened
 
 
-def measured(
-    routes: list[BaseRoute], kinds: Sequence[Kind], parts: exposition.Parts, authenticator: Authenticator | None
-) -> Measured:
+def measured(routes: list[BaseRoute], kinds: Sequence[Kind], parts: exposition.Parts, owner: OwnerToken | None) -> Measured:
     """The application of all listeners, with ``/metrics``.
 
     Args:
         routes: What is served.
         kinds: Whose plurals are counted by name.
         parts: Whose numbers ``/metrics`` tells.
-        authenticator: Lets the owner read them; ``None`` lets in everyone.
+        owner: Lets the owner read them; ``None`` lets in everyone.
     """
     application = Starlette(routes=routes)
     made = Measured(application, {*words(routes), *(kind.plural for kind in kinds)})
-    application.routes.insert(0, Route("/metrics", Exposition(parts, made, authenticator)))
+    application.routes.insert(0, Route("/metrics", Exposition(parts, made, owner)))
     return made
 
 
@@ -149,6 +147,7 @@ def owner_token(path: Path, ids: Ids) -> str:
     """The owner's token: made once, kept in a file that only the owner reads."""
     if path.exists():
         return path.read_text().strip()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = ids.token()
     write_private(path, token)
     return token

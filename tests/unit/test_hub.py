@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from kedge.errors import UnsupportedError
+from kedge.errors import Unauthorized, UnsupportedError
 from kedge.hub import _check_cluster
 from kedge.relayed import check_address
+from kedge.server.auth import OwnerToken
 
 
 class OfVersion:
@@ -38,3 +39,11 @@ def test_pods_are_told_no_address_that_leads_to_themselves(listen: str) -> None:
         check_address(listen, "")
     check_address(listen, "http://kedge.ml.svc:8080")
     check_address("10.0.0.7", "")
+
+
+def test_the_hub_of_a_laptop_knows_its_owner_and_nobody_else() -> None:
+    owner = OwnerToken("secret")
+    assert owner.bearer("Bearer secret").is_owner
+    for other in ("Bearer other", "Bearer a.service.account's", "Bearer", ""):
+        with pytest.raises(Unauthorized):
+            owner.bearer(other)

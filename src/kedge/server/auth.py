@@ -62,8 +62,43 @@ class Objects(Protocol):
         ...
 
 
-class Authenticator:
-    """Finds out who holds a token.
+class OwnerToken:
+    """Knows the owner by the host's own token, and nobody else.
+
+    Args:
+        token: The host's own.
+    """
+
+    def __init__(self, token: str) -> None:
+        self._owner = token.encode()
+
+    def user(self, token: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
+        """The owner; raises `errors.Unauthorized` for every other token."""
+        if (owner := self._holder(token, audiences)) is None:
+            raise _unknown()
+        return owner
+
+    def bearer(self, authorization: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
+        """The caller behind an ``Authorization`` header; raises as `user` does."""
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthorized(
+                "no bearer token came with the request. Send `Authorization: Bearer TOKEN`; `kedge status` shows the token."
+            )
+        return self.user(token.strip(), audiences)
+
+    def _holder(self, token: str, audiences: Sequence[str]) -> User | None:
+        if not hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._owner):
+            return None
+        return User("kedge-owner", groups=(MASTERS, AUTHENTICATED), audiences=tuple(audiences))
+
+
+def _unknown() -> Unauthorized:
+    return Unauthorized("the token is not known here. Use the one in the host's kubeconfig (`kedge status`).")
+
+
+class Authenticator(OwnerToken):
+    """Finds out who holds a token: the owner, or a service account of the embedded host.
 
     Args:
         owner_token: The host's own token.
@@ -72,7 +107,7 @@ class Authenticator:
     """
 
     def __init__(self, owner_token: str, tokens: Tokens, objects: Objects) -> None:
-        self._owner = owner_token.encode()
+        super().__init__(owner_token)
         self._objects = objects
         self.tokens = tokens
 
@@ -86,10 +121,10 @@ class Authenticator:
         Raises:
             Unauthorized: The token is not known, has ended, is for others, or its account or Pod is gone. Never names the token.
         """
-        if hmac.compare_digest(token.encode("utf-8", "surrogateescape"), self._owner):
-            return User("kedge-owner", groups=(MASTERS, AUTHENTICATED), audiences=tuple(audiences))
+        if (owner := self._holder(token, audiences)) is not None:
+            return owner
         if token.count(".") != 2:
-            raise Unauthorized("the token is not known here. Use the one in the host's kubeconfig (`kedge status`).")
+            raise _unknown()
         claims = self.tokens.verify(token)
         shared = tuple(audience for audience in audiences if audience in claims.audiences)
         if not shared:
@@ -98,15 +133,6 @@ class Authenticator:
             )
         self._check_alive(claims)
         return account(claims, shared)
-
-    def bearer(self, authorization: str, audiences: Sequence[str] = (DEFAULT_AUDIENCE,)) -> User:
-        """The caller behind an ``Authorization`` header; raises as `user` does."""
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthorized(
-                "no bearer token came with the request. Send `Authorization: Bearer TOKEN`; `kedge status` shows the token."
-            )
-        return self.user(token.strip(), audiences)
 
     def _check_alive(self, claims: Claims) -> None:
         found = [(SERVICE_ACCOUNT, claims.account, "service account")]

@@ -62,7 +62,7 @@ class Callers(Protocol):
 
 
 class Bearers(Protocol):
-    """Finds out who holds a token; `kedge.server.auth.Authenticator` is one."""
+    """Finds out who holds a token; `kedge.server.auth.OwnerToken` is one."""
 
     def bearer(self, authorization: str) -> User:
         """The caller behind an ``Authorization`` header; raises `errors.Unauthorized`."""
