@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
 from kedge import errors
-from kedge.client.types import Client, Page, Patch, PatchType, Propagation, WatchEvent
+from kedge.client.forwarding import ForwardingClient
+from kedge.client.types import Client, Page, WatchEvent
 from kedge.kube.kinds import Kind, Obj
 
 _BACKLOG = 1000  # changes that wait for a slow reader, over all namespaces
 
 
-class ScopedClient:
+class ScopedClient(ForwardingClient):
     """`kedge.client.types.Client` for several namespaces.
 
     The version of a list of all of them is that of each, in their order and with commas between.
@@ -26,12 +27,8 @@ class ScopedClient:
     """
 
     def __init__(self, client: Client, namespaces: Sequence[str]) -> None:
-        self._client = client
+        super().__init__(client)
         self._namespaces = tuple(namespaces)
-
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
-        """Read one object."""
-        return await self._client.get(kind, name, namespace)
 
     async def list(
         self,
@@ -45,7 +42,7 @@ class ScopedClient:
     ) -> Page:
         """Read objects of one namespace, or of all that there are."""
         if namespace is not None or not kind.namespaced:
-            return await self._client.list(kind, namespace, labels=labels, fields=fields, limit=limit, continue_=continue_)
+            return await super().list(kind, namespace, labels=labels, fields=fields, limit=limit, continue_=continue_)
         # The token says the versions of the namespaces that are read, and how far the next one is.
         read, _, inner = (continue_ or ":").partition(":")
         versions = read.split(",") if read else []
@@ -88,40 +85,6 @@ class ScopedClient:
         async with aclosing(_merged(each)) as changes:
             async for event in changes:
                 yield event
-
-    async def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
-        """Create an object, or post to a subresource."""
-        return await self._client.create(kind, obj, name=name, subresource=subresource)
-
-    async def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
-        """Replace an object."""
-        return await self._client.update(kind, obj, subresource=subresource)
-
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None,
-        patch: Patch,
-        *,
-        type: PatchType = "merge",  # noqa: A002  # the API's own word
-        subresource: str | None = None,
-    ) -> Obj:
-        """Change parts of an object."""
-        return await self._client.patch(kind, name, namespace, patch, type=type, subresource=subresource)
-
-    async def delete(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None = None,
-        *,
-        uid: str | None = None,
-        grace_period: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> Obj | None:
-        """Delete an object, or start to."""
-        return await self._client.delete(kind, name, namespace, uid=uid, grace_period=grace_period, propagation=propagation)
 
 
 async def _merged(watches: Sequence[AsyncIterator[WatchEvent]]) -> AsyncGenerator[WatchEvent]:

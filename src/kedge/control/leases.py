@@ -7,16 +7,16 @@ leader works with: it writes nothing after those 10 seconds, however the process
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from kedge.client.types import Client, Page, Patch, PatchType, Propagation, WatchEvent
+from kedge.client.forwarding import ForwardingClient
+from kedge.client.types import Client
 from kedge.errors import AlreadyExists, ApiError, Conflict, NotFound, StateError, Unavailable
 from kedge.kube.clock import Clock, micro_timestamp
 from kedge.kube.core import LEASE
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.kinds import Obj
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Election:
         return micro_timestamp(self._clock.now())
 
 
-class Fenced:
+class Fenced(ForwardingClient):
     """`kedge.client.types.Client` that writes only while we lead.
 
     Args:
@@ -166,60 +166,10 @@ class Fenced:
     """
 
     def __init__(self, client: Client, election: Election) -> None:
-        self._client = client
+        super().__init__(client)
         self._election = election
 
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Obj:
-        """Read one object."""
-        return await self._client.get(kind, name, namespace)
-
-    async def list(self, kind: Kind, namespace: str | None = None, **how: Any) -> Page:
-        """Read objects of one namespace, or of all."""
-        return await self._client.list(kind, namespace, **how)
-
-    async def watch(self, kind: Kind, namespace: str | None = None, **how: Any) -> AsyncIterator[WatchEvent]:
-        """Yield changes until cancelled."""
-        async for event in self._client.watch(kind, namespace, **how):
-            yield event
-
-    async def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
-        """Create an object, or post to a subresource."""
-        self._check()
-        return await self._client.create(kind, obj, name=name, subresource=subresource)
-
-    async def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
-        """Replace an object."""
-        self._check()
-        return await self._client.update(kind, obj, subresource=subresource)
-
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None,
-        patch: Patch,
-        *,
-        type: PatchType = "merge",  # noqa: A002  # the API's own word
-        subresource: str | None = None,
-    ) -> Obj:
-        """Change parts of an object."""
-        self._check()
-        return await self._client.patch(kind, name, namespace, patch, type=type, subresource=subresource)
-
-    async def delete(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None = None,
-        *,
-        uid: str | None = None,
-        grace_period: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> Obj | None:
-        """Delete an object, or start to."""
-        self._check()
-        return await self._client.delete(kind, name, namespace, uid=uid, grace_period=grace_period, propagation=propagation)
-
-    def _check(self) -> None:
+    def before_write(self) -> None:
+        """Raise `errors.Unavailable` where another one may lead already."""
         if not self._election.leads():
             raise Unavailable("this hub does not lead any more, and writes nothing: another one may work already.")

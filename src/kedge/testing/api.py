@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from kedge.client.forwarding import ForwardingClient
 from kedge.client.local import LocalClient
-from kedge.client.types import Patch, PatchType, Propagation
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import KINDS, NAMESPACE
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.kinds import Kind
 from kedge.server.api import Api
 from kedge.store.memory import MemoryLog
 from kedge.testing.clock import FakeClock, FakeIds
@@ -37,7 +37,7 @@ class Stopped(Exception):  # what happened
     """The client was stopped before a write, as a killed process is."""
 
 
-class StoppingClient(LocalClient):
+class StoppingClient(ForwardingClient):
     """A client that counts writes, and stops before the one after ``allowed``.
 
     Args:
@@ -46,49 +46,12 @@ class StoppingClient(LocalClient):
     """
 
     def __init__(self, api: Api, *, allowed: int | None = None) -> None:
-        super().__init__(api)
+        super().__init__(LocalClient(api))
         self.writes = 0
         self._allowed = allowed
 
-    def _count(self) -> None:
+    def before_write(self) -> None:
+        """Count it, unless stopped."""
         if self._allowed is not None and self.writes >= self._allowed:
             raise Stopped
         self.writes += 1
-
-    async def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
-        """Create, unless stopped."""
-        self._count()
-        return await super().create(kind, obj, name=name, subresource=subresource)
-
-    async def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
-        """Update, unless stopped."""
-        self._count()
-        return await super().update(kind, obj, subresource=subresource)
-
-    async def patch(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None,
-        patch: Patch,
-        *,
-        type: PatchType = "merge",  # noqa: A002  # the API's own word
-        subresource: str | None = None,
-    ) -> Obj:
-        """Patch, unless stopped."""
-        self._count()
-        return await super().patch(kind, name, namespace, patch, type=type, subresource=subresource)
-
-    async def delete(
-        self,
-        kind: Kind,
-        name: str,
-        namespace: str | None = None,
-        *,
-        uid: str | None = None,
-        grace_period: int | None = None,
-        propagation: Propagation = "Background",
-    ) -> Obj | None:
-        """Delete, unless stopped."""
-        self._count()
-        return await super().delete(kind, name, namespace, uid=uid, grace_period=grace_period, propagation=propagation)
