@@ -20,7 +20,7 @@ from kedge.artifacts.store import ArtifactStore
 from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
-from kedge.errors import AlreadyExists, KedgeError, Unauthorized
+from kedge.errors import AlreadyExists, Unauthorized
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
 from kedge.kube.core import KINDS, NAMESPACE
@@ -31,8 +31,7 @@ from kedge.node.provisioner import Provisioner
 from kedge.node.scheduler import Scheduler
 from kedge.node.taints import Taints
 from kedge.pipelines import feature as pipelines
-from kedge.pipelines.controller import Limits
-from kedge.running import Parts, measured, owner_token, run_until_told
+from kedge.running import Parts, limits, measured, owner_token, readable, run_until_told
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
@@ -48,6 +47,7 @@ from kedge.workloads import running as workloads
 
 _log = logging.getLogger(__name__)
 
+_UNREADABLE = "cannot be read; the log (hub.log) may say why"
 NODE = "this-machine"
 """The name of the embedded host's only node."""
 
@@ -132,7 +132,7 @@ async def _parts(
         feature = pipelines.Feature(
             pipelines.open_history(settings, home.path / "history.db"),
             _surroundings(settings, client, node, artifacts, http=http, parts=(clock, ids)),
-            _limits(settings),
+            limits(settings),
         )
         feature.database.on_damage = store.on_damage = background.give_up
         routes = [
@@ -201,31 +201,11 @@ def _artifacts(settings: Settings, home: Path, clock: Clock) -> ArtifactStore:
 
 def _checks(store: ObjectLog, feature: pipelines.Feature, node: NodeAgent) -> dict[str, Callable[[], str]]:
     """What must be well for the host to be used, for ``/readyz``: answered without a token, so they name no place."""
-
-    def read(look: Callable[[], object], what: str) -> Callable[[], str]:
-        def check() -> str:
-            try:
-                look()
-            except KedgeError:
-                return f"{what} cannot be read; the log (hub.log) may say why"
-            return ""
-
-        return check
-
     return {
-        "objects": read(lambda: store.list("/readyz/", limit=1), "the object store"),
-        "history": read(lambda: feature.history.run(""), "the history"),
+        "objects": readable(lambda: store.list("/readyz/", limit=1), f"the object store {_UNREADABLE}"),
+        "history": readable(lambda: feature.history.run(""), f"the history {_UNREADABLE}"),
         "supervisor": lambda: "" if node.connected else "the supervisor does not answer",
     }
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        infra_retries=settings.infra_retries,
-        image_pull_timeout=settings.image_pull_timeout,
-        final_status_complete=settings.final_status == "COMPLETE",
-        cache_ttl=settings.cache_ttl,
-    )
 
 
 def _ensure_namespaces(api: Api) -> None:

@@ -9,9 +9,9 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,22 +21,23 @@ from kedge import __version__, exposition, relayed
 from kedge.artifacts import staging
 from kedge.artifacts.pod_tokens import PodTokens
 from kedge.artifacts.store import ArtifactStore
+from kedge.client.definitions import established
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access
 from kedge.client.relay import Relay
 from kedge.client.scoped import ScopedClient
 from kedge.client.types import Client
 from kedge.config import Settings
-from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError, UnsupportedError
+from kedge.errors import AlreadyExists, Forbidden, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
 from kedge.kube.clock import SystemClock, SystemIds, timestamp
-from kedge.kube.crds import CRD, crd, is_established
+from kedge.kube.crds import CRD, crd
 from kedge.kube.kinds import Kind
 from kedge.leading import Leadership, check_alone
+from kedge.manifests.options import ALL
 from kedge.pipelines import feature as pipelines
-from kedge.pipelines.controller import Limits
 from kedge.pipelines.pod_logs import PodLogs
-from kedge.running import Parts, measured, owner_token, run_until_told
+from kedge.running import Parts, limits, measured, owner_token, readable, run_until_told
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
@@ -50,11 +51,9 @@ _log = logging.getLogger(__name__)
 
 MINIMUM = (1, 29)
 """The first Kubernetes whose Pods have sidecars (``initContainers[].restartPolicy: Always``) without asking for them."""
-ALL = "*"
-"""Among the namespaces that are watched: every one of the cluster."""
 # What asks for nodes must see what waits for them; and where hundreds of Pods begin in a second, 64 wait for their kubelets.
 _WAITING_PODS = 500
-_ESTABLISHED_SECONDS = 30.0
+_UNREADABLE = "the history cannot be read; the log may say why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ async def hub(settings: Settings, place: Place) -> AsyncGenerator["asyncio.Futur
             async with HttpClient(place.access) as client:
                 await _check_cluster(client)
                 if place.kubeconfig is not None and ALL not in settings.watch_namespaces:
-                    await check_alone(client, settings.watch_namespaces or (client.namespace,))
+                    await check_alone(client, _seen(settings, client))
                 for kind in pipelines.KINDS:
                     # In a Pod it is for kedge install to define it: the hub has no right beyond its namespaces.
                     await (_look(client, kind, settings) if place.kubeconfig is None else _ensure(client, kind, settings))
@@ -190,13 +189,13 @@ async def _parts(
     feature = pipelines.Feature(
         pipelines.open_history(settings, home.path / "history.db", take_over=leader is not None),
         _surroundings(settings, (client, writer), artifacts, address),
-        _limits(settings),
+        replace(limits(settings), waiting_pods=_WAITING_PODS),
     )
     feature.database.on_damage = background.give_up
     routes: list[BaseRoute] = [
         *feature.routes(_callers(settings, place, client, tokens) or OwnerCallers(owner), __version__),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
-        *health(_checks(feature)),
+        *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)
@@ -220,11 +219,16 @@ async def _parts(
         await background.stop()
 
 
+def _seen(settings: Settings, client: HttpClient) -> tuple[str, ...]:
+    """The namespaces in which the hub looks for Runs; `ALL` for every one."""
+    return settings.watch_namespaces or (client.namespace,)
+
+
 def _surroundings(
     settings: Settings, clients: tuple[HttpClient, Client], artifacts: ArtifactStore, address: str
 ) -> pipelines.Surroundings:
     client, writer = clients
-    seen = settings.watch_namespaces or (client.namespace,)
+    seen = _seen(settings, client)
     return pipelines.Surroundings(
         writer if ALL in seen else ScopedClient(writer, seen),
         artifacts,
@@ -241,22 +245,12 @@ def _surroundings(
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        infra_retries=settings.infra_retries,
-        image_pull_timeout=settings.image_pull_timeout,
-        final_status_complete=settings.final_status == "COMPLETE",
-        cache_ttl=settings.cache_ttl,
-        waiting_pods=_WAITING_PODS,
-    )
-
-
 def _callers(settings: Settings, place: Place, client: HttpClient, tokens: ClusterTokens) -> Callers | None:
     """The cluster's callers, in the cluster; ``None`` on a laptop, whose owner alone is served, unless settings say otherwise."""
     if (settings.callers or ("cluster" if place.kubeconfig is None else "owner")) == "owner":
         return None
     proxy = TrustedProxy.of(settings.trusted_proxy, settings.trusted_proxy_secret)
-    seen = settings.watch_namespaces or (client.namespace,)
+    seen = _seen(settings, client)
     return ClusterCallers(client, tokens, SystemClock(), (client.namespace, None if ALL in seen else seen), proxy)
 
 
@@ -321,28 +315,12 @@ async def _ensure(client: HttpClient, kind: Kind, settings: Settings) -> None:
             _log.warning(
                 "the cluster's definition is of another version of Kedge, and may not be changed from here", extra={"kind": name}
             )
-    async with asyncio.timeout(_ESTABLISHED_SECONDS):
-        while not is_established(found):
-            await asyncio.sleep(0.05)
-            found = await client.get(CRD, name)
+    await established(client, found)
 
 
 async def _look(client: HttpClient, kind: Kind, settings: Settings) -> None:
-    place = (settings.watch_namespaces or (client.namespace,))[0]
+    place = _seen(settings, client)[0]
     try:
         await client.list(kind, None if place == ALL else place, limit=1)
     except NotFound as error:
         raise StateError(f"the cluster does not serve {kind.resource}. Run `kedge install` as an administrator.") from error
-
-
-def _checks(feature: pipelines.Feature) -> dict[str, Callable[[], str]]:
-    """What must be well for the hub to be used, for ``/readyz``: answered without a token, so they name no place."""
-
-    def history() -> str:
-        try:
-            feature.history.run("")
-        except KedgeError:
-            return "the history cannot be read; the log may say why"
-        return ""
-
-    return {"history": history}

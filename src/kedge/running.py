@@ -5,7 +5,7 @@ import ctypes
 import gc
 import logging
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from starlette.routing import BaseRoute, Route
 
 from kedge import exposition, logs
 from kedge.config import Settings
-from kedge.errors import StateError
+from kedge.errors import KedgeError, StateError
 from kedge.exposition import Exposition
 from kedge.files import write_private
 from kedge.kube.clock import Ids
 from kedge.kube.kinds import Kind
+from kedge.pipelines.controller import Limits
 from kedge.server.auth import OwnerToken
 from kedge.server.measured import Measured, words
 
@@ -141,6 +142,34 @@ def measured(routes: list[BaseRoute], kinds: Sequence[Kind], parts: exposition.P
     made = Measured(application, {*words(routes), *(kind.plural for kind in kinds)})
     application.routes.insert(0, Route("/metrics", Exposition(parts, made, owner)))
     return made
+
+
+def limits(settings: Settings) -> Limits:
+    """How much at once, as the settings say."""
+    return Limits(
+        infra_retries=settings.infra_retries,
+        image_pull_timeout=settings.image_pull_timeout,
+        final_status_complete=settings.final_status == "COMPLETE",
+        cache_ttl=settings.cache_ttl,
+    )
+
+
+def readable(look: Callable[[], object], fault: str) -> Callable[[], str]:
+    """A check for ``/readyz``, which answers without a token and so names no place.
+
+    Args:
+        look: Reads a little.
+        fault: What to say where it cannot.
+    """
+
+    def check() -> str:
+        try:
+            look()
+        except KedgeError:
+            return fault
+        return ""
+
+    return check
 
 
 def owner_token(path: Path, ids: Ids) -> str:

@@ -1,8 +1,7 @@
 """What the commands share that act on a cluster: options, the way there, progress."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -129,10 +128,9 @@ class Cluster:
         return self._client
 
 
-@contextmanager
-def run_in(kubeconfig: Path | None, context: str | None, seconds: float) -> Generator[Cluster]:
+def chosen(kubeconfig: Path | None, context: str | None, seconds: float) -> Cluster:
     """The cluster that the options mean."""
-    yield Cluster(access(kubeconfig, context), seconds)
+    return Cluster(access(kubeconfig, context), seconds)
 
 
 def access(kubeconfig: Path | None, context: str | None) -> Access:

@@ -7,7 +7,7 @@ import click
 import yaml
 
 from kedge import __version__
-from kedge.cli.clusters import access, cluster_options, installation_options, rolled_out, run_in
+from kedge.cli.clusters import access, chosen, cluster_options, installation_options, rolled_out
 from kedge.errors import StateError
 from kedge.manifests import charts, hub
 from kedge.manifests.options import ALL, Options
@@ -63,18 +63,18 @@ def command(
         options = _options(place, given).checked()
         _write(options, output, directory)
         return
-    with run_in(kubeconfig, context, timeout) as cluster:
-        place = namespace or cluster.namespace
+    cluster = chosen(kubeconfig, context, timeout)
+    place = namespace or cluster.namespace
 
-        async def work() -> None:
-            installer = cluster.installer(SERVED)
-            there = await installer.found(place)
-            before = None if there is None else there.options
-            options = _options(place, given, before)
-            await installer.install(options, create_namespace=create_namespace, wait=wait)
+    async def work() -> None:
+        installer = cluster.installer(SERVED)
+        there = await installer.found(place)
+        before = None if there is None else there.options
+        options = _options(place, given, before)
+        await installer.install(options, create_namespace=create_namespace, wait=wait)
 
-        cluster.do(work)
-        rolled_out(place, __version__, wait=wait)
+    cluster.do(work)
+    rolled_out(place, __version__, wait=wait)
 
 
 def _options(namespace: str, given: dict[str, Any], before: Options | None = None) -> Options:

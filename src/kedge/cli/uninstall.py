@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from kedge.cli.clusters import cluster_options, run_in
+from kedge.cli.clusters import chosen, cluster_options
 from kedge.cli.install import SERVED
 
 
@@ -20,13 +20,13 @@ def command(
     What holds data stays: Runs and their definition, the claim with SQLite's file, and what lies in a database or an object
     store. A later `kedge install` goes on with it. With --delete-data the former go too.
     """
-    with run_in(kubeconfig, context, timeout) as cluster:
-        place = namespace or cluster.namespace
-        if delete_data and not yes:
-            click.confirm(f"Delete all Runs and the history of the Kedge in namespace {place}?", abort=True)
+    cluster = chosen(kubeconfig, context, timeout)
+    place = namespace or cluster.namespace
+    if delete_data and not yes:
+        click.confirm(f"Delete all Runs and the history of the Kedge in namespace {place}?", abort=True)
 
-        async def work() -> None:
-            await cluster.removal(SERVED).uninstall(place, delete_data=delete_data)
+    async def work() -> None:
+        await cluster.removal(SERVED).uninstall(place, delete_data=delete_data)
 
-        cluster.do(work)
-        click.echo(f"Kedge is uninstalled from namespace {place}.")
+    cluster.do(work)
+    click.echo(f"Kedge is uninstalled from namespace {place}.")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kedge import __version__
-from kedge.cli.clusters import cluster_options, installation_options, rolled_out, run_in
+from kedge.cli.clusters import chosen, cluster_options, installation_options, rolled_out
 from kedge.cli.install import SERVED, given_options
 
 
@@ -22,11 +22,11 @@ def command(
     Where the database cannot be migrated the hub of before goes on. Steps run meanwhile. Options that are not given stay as they
     are; an older version than the installed one is refused.
     """
-    with run_in(kubeconfig, context, timeout) as cluster:
-        place = namespace or cluster.namespace
+    cluster = chosen(kubeconfig, context, timeout)
+    place = namespace or cluster.namespace
 
-        async def work() -> None:
-            await cluster.installer(SERVED).upgrade(place, __version__, given_options(given), wait=wait)
+    async def work() -> None:
+        await cluster.installer(SERVED).upgrade(place, __version__, given_options(given), wait=wait)
 
-        cluster.do(work)
-        rolled_out(place, __version__, wait=wait)
+    cluster.do(work)
+    rolled_out(place, __version__, wait=wait)

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from kedge.client.definitions import established
 from kedge.client.http import HttpClient
 from kedge.client.types import pages
 from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError
 from kedge.kube.core import NAMESPACE, SELF_SUBJECT_ACCESS_REVIEW
-from kedge.kube.crds import CRD, is_established
+from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
 from kedge.manifests import kinds
 from kedge.manifests.hub import INSTALLED_LABEL, NAME
@@ -18,7 +19,6 @@ MANAGER = "kedge"
 """Whose fields they are, for server-side apply."""
 Say = Callable[[str], None]
 """Tells the user of progress."""
-_ESTABLISHED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ async def apply(client: HttpClient, objects: Sequence[Obj], say: Say) -> None:
         except KedgeError as error:
             raise StateError(f"{place(obj)}: cannot be applied: {error}") from error
         if obj["kind"] == CRD.kind:
-            await _established(client, made)
+            await established(client, made)
         if found is None:
             say(f"{place(obj)} created")
         elif found["metadata"]["resourceVersion"] != made["metadata"]["resourceVersion"]:
@@ -133,13 +133,6 @@ async def _found(client: HttpClient, obj: Obj) -> Obj | None:
         return await client.get(kind_of(obj), obj["metadata"]["name"], obj["metadata"].get("namespace"))
     except NotFound:
         return None
-
-
-async def _established(client: HttpClient, definition: Obj) -> None:
-    async with asyncio.timeout(_ESTABLISHED_SECONDS):
-        while not is_established(definition):
-            await asyncio.sleep(0.1)
-            definition = await client.get(CRD, definition["metadata"]["name"])
 
 
 async def ensure_namespaces(client: HttpClient, names: Iterable[str], *, create: bool, say: Say) -> None:

@@ -14,7 +14,6 @@ from kedge.kube.kinds import Kind
 from kedge.manifests import hub, kinds
 from kedge.manifests.options import Options
 
-_HUBS = "app.kubernetes.io/name=kedge,app.kubernetes.io/component=hub"
 _NUMBERS = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?(.*)")
 
 
@@ -180,7 +179,7 @@ class Installer:
         namespace = options.namespace
         await self._scale(namespace, 0)
         try:
-            await rollout.gone(self._client, self._clock, namespace, _HUBS, seconds=self._seconds)
+            await rollout.gone(self._client, self._clock, namespace, hub.PODS, seconds=self._seconds)
             words = await self._run_migration(options)
         except BaseException:
             await self._scale(namespace, there.replicas)

@@ -14,7 +14,6 @@ from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
 from kedge.manifests import hub, kinds
 
-_HUBS = "app.kubernetes.io/name=kedge,app.kubernetes.io/component=hub"
 _RUN_PODS = "kedge.dev/run"
 _OURS = "app.kubernetes.io/managed-by=kedge"
 
@@ -64,7 +63,7 @@ class Removal:
         await applying.check_rights(self._client, rights, "kedge uninstall")
         for kind, obj in await applying.owned(self._client, namespace, places):
             await applying.delete(self._client, kind, obj, self._say)
-        await rollout.gone(self._client, self._clock, namespace, _HUBS, seconds=self._seconds)
+        await rollout.gone(self._client, self._clock, namespace, hub.PODS, seconds=self._seconds)
         for place in watched:
             await self._remove_launchers(place, delete_data=delete_data)
         if delete_data:

@@ -20,6 +20,8 @@ PORT, ALIAS_PORT = 8080, 8888
 USER_ID = 65532
 DATA, SCRATCH = "/var/lib/kedge", "/tmp"  # noqa: S108  # the Pod's own, on a volume
 _POD = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "hub"}
+PODS = ",".join(f"{name}={value}" for name, value in _POD.items())
+"""Selects the Pods of hubs."""
 
 
 def objects(options: Options, served: Iterable[Kind]) -> list[Obj]:

@@ -51,7 +51,7 @@ def of(error: ApiError, thing: str = "Pod") -> Failure | Held:
         return Held("its namespace is being deleted")
     if (found := _QUOTA.search(said)) is not None:
         return Held(f"its namespace's quota is used up: {said[found.end() :]}")
-    whose = "The step's Pod" if thing == "Pod" else f"The step's {thing}"
+    whose = f"The step's {thing}"
     if isinstance(error, Invalid | BadRequest | TooLarge):
         return Failure("user", f"{thing}Refused", f"{whose} was refused: {error}", final=True)
     if isinstance(error, Forbidden) and any(rule.search(said) for rule in _RULES):
