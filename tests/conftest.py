@@ -56,6 +56,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         for line in others.read_text().splitlines():
             category, data = json.loads(line)
             found = config.hook.pytest_report_from_serializable(config=config, data=data)
+            if isinstance(found.longrepr, list):
+                found.longrepr = tuple(found.longrepr)  # where a test was skipped; JSON knows lists alone
             reporter.stats.setdefault(category, []).append(found)
     if kept := config.getoption("--keep-reports"):
         lines = [_line(config, category, each) for category in COUNTED for each in reporter.stats.get(category, ())]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from access import Cluster
+from deployed_s3 import DeployedS3, deployed_s3
 
 TEST_SECONDS = 300
 
@@ -31,3 +32,10 @@ def restricted(cluster: Cluster) -> Iterator[str]:
     """A namespace that enforces the *restricted* Pod Security Standard."""
     with cluster.namespace({"pod-security.kubernetes.io/enforce": "restricted"}) as name:
         yield name
+
+
+@pytest.fixture(scope="module")
+def s3(cluster: Cluster) -> Iterator[DeployedS3]:
+    """An S3 server in the cluster."""
+    with deployed_s3(cluster) as found:
+        yield found

@@ -3,36 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from access import Cluster
-from deployed_s3 import DeployedS3, deployed_s3
+from deployed_s3 import DeployedS3
 from installed import RESTRICTED, Home, home, volume
+from sized import document
 
 from kedge.client import kubeconfig as kubeconfigs
 from kedge.installation.reaching import find
-from kedge.pipelines.compiler import compile_file
-
-SOURCE = """
-from kedge import dsl
-from kedge.dsl import Dataset, Input, Output
-
-@dsl.component
-def write(n: int, out: Output[Dataset]):
-    with open(out.path, "w") as file:
-        file.write("x" * n)
-
-@dsl.component
-def size(data: Input[Dataset], seconds: float) -> int:
-    import os, time
-    time.sleep(seconds)
-    return os.path.getsize(data.path)
-
-@dsl.pipeline
-def pipeline(seconds: float = 0.0) -> int:
-    return size(data=write(n=7).outputs["out"], seconds=seconds).output
-"""
 
 NOTEBOOK = """
 import asyncio, sys
@@ -46,22 +25,10 @@ asyncio.run(cell())
 """
 
 
-@pytest.fixture(scope="module")
-def s3(cluster: Cluster) -> Iterator[DeployedS3]:
-    with deployed_s3(cluster) as found:
-        yield found
-
-
 @pytest.fixture
 def place(cluster: Cluster, s3: DeployedS3, tmp_path: Path) -> Iterator[Home]:
     with home(cluster, s3, tmp_path) as found:
         yield found
-
-
-def document(folder: Path) -> Any:
-    file = folder / "pipeline.py"
-    file.write_text(SOURCE)
-    return compile_file(file)
 
 
 def left(place: Home) -> set[str]:

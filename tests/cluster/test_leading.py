@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from access import Cluster
-from deployed_s3 import DeployedS3, deployed_s3
+from deployed_s3 import DeployedS3
 from installed import Database, Home, database, home
 
 from kedge.errors import KedgeError
@@ -32,12 +32,6 @@ def pipeline(seconds: float):
     first = one(seconds=0.0)
     one(seconds=seconds).after(first).set_display_name("long")
 """
-
-
-@pytest.fixture(scope="module")
-def s3(cluster: Cluster) -> Iterator[DeployedS3]:
-    with deployed_s3(cluster) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

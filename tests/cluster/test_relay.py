@@ -7,37 +7,18 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
 from access import Cluster
 from hosts import Hubs
+from sized import begun, document, ends_well
 
 from kedge import clusters
 from kedge.client import kubeconfig
 from kedge.errors import StateError
-from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
-SOURCE = """
-from kedge import dsl
-from kedge.dsl import Dataset, Input, Output
-
-@dsl.component
-def write(n: int, out: Output[Dataset]):
-    with open(out.path, "w") as file:
-        file.write("x" * n)
-
-@dsl.component
-def size(data: Input[Dataset], seconds: float) -> int:
-    import os, time
-    time.sleep(seconds)
-    return os.path.getsize(data.path)
-
-@dsl.pipeline
-def pipeline(seconds: float = 0.0) -> int:
-    return size(data=write(n=7).outputs["out"], seconds=seconds).output
-"""
 LOOPBACK = {"KEDGE_LISTEN": "127.0.0.1"}
 
 
@@ -48,21 +29,6 @@ def laptop(hubs: Hubs) -> Iterator[RunningHost]:
         yield kedge
 
 
-def document(folder: Path) -> Any:
-    file = folder / "pipeline.py"
-    file.write_text(SOURCE)
-    return compile_file(file)
-
-
-def begun(kedge: RunningHost, folder: Path, seconds: float = 3.0) -> str:
-    """A run whose second step runs, and ends after so many seconds."""
-    run = kedge.client.run(document(folder), parameters={"seconds": seconds})["run_id"]
-    for _ in kedge.client.watch(run):
-        if any(task.get("name") == "size" and task["state"] == "RUNNING" for task in kedge.client.tasks(run)):
-            break
-    return str(run)
-
-
 def waits_for_its_hub(cluster: Cluster, kedge: RunningHost) -> None:
     """Returns when a step says that it waits for its hub: it has ended, and could not say so for 5 seconds."""
     where = ("--namespace", namespace_of(kedge))
@@ -70,15 +36,6 @@ def waits_for_its_hub(cluster: Cluster, kedge: RunningHost) -> None:
     (name,) = [pod["metadata"]["name"] for pod in found if "-size-" in pod["metadata"]["name"]]
     with cluster.following("logs", "--follow", *where, name) as lines:
         assert any("waiting for the hub" in line for line in lines)
-
-
-def ends_well(kedge: RunningHost, run: str) -> None:
-    """It succeeds, and no step was run twice."""
-    ended = kedge.client.wait(run)
-    assert ended["state"] == "SUCCEEDED", ended
-    tasks = kedge.client.tasks(run)
-    assert {task.get("attempt", 0) for task in tasks} == {0}
-    assert next(task for task in tasks if not task["id"])["outputs"]["parameters"] == {"Output": 7}
 
 
 def objects(cluster: Cluster, namespace: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from access import Cluster
-from deployed_s3 import DeployedS3, deployed_s3
+from deployed_s3 import DeployedS3
 from installed import Database, Home, database, home
 from kedge_image import own_name
 from sqlalchemy import NullPool, create_engine
@@ -15,12 +15,6 @@ from sqlalchemy import NullPool, create_engine
 from kedge import __version__
 from kedge.client import kubeconfig as kubeconfigs
 from kedge.db import schema
-
-
-@pytest.fixture(scope="module")
-def s3(cluster: Cluster) -> Iterator[DeployedS3]:
-    with deployed_s3(cluster) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

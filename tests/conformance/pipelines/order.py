@@ -6,10 +6,13 @@ from kedge import dsl
 
 
 @dsl.component
-def note(folder: str, name: str, slow: float = 0.0):
+def note(folder: str, name: str, slow: float = 0.0, after_name: str = ""):
     import time
 
     time.sleep(slow)
+    # Where two tasks may run at once, one waits here for the other's name: what comes out is the same on every machine.
+    while after_name and after_name not in open(f"{folder}/log").read():
+        time.sleep(0.1)
     with open(f"{folder}/log", "a") as file:
         file.write(name + " ")
 
@@ -38,7 +41,7 @@ def pipeline(folder: str) -> str:
         looped = note(folder=folder, name=f"loop", slow=0.2).after(sub)
     with dsl.If(n_is_one(n=1).output == 1):
         note(folder=folder, name="branch").after(looped)
-    last = note(folder=folder, name="last", slow=0.5).after(looped)
+    last = note(folder=folder, name="last", after_name="branch").after(looped)
     return read(folder=folder).after(last).output
 
 
