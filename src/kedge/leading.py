@@ -16,7 +16,8 @@ from kedge.errors import Forbidden, NotFound, StateError
 from kedge.kube.clock import Clock, Ids
 from kedge.kube.core import POD, SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
-from kedge.manifests.hub import INSTALLED_LABEL, LEADER_LABEL
+from kedge.kube.metadata import INSTALLED_LABEL
+from kedge.manifests.hub import LEADER_LABEL
 from kedge.manifests.kinds import DEPLOYMENT
 from kedge.manifests.options import ALL
 from kedge.manifests.rights import USER_ACCOUNT

@@ -11,8 +11,9 @@ from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateEr
 from kedge.kube.core import NAMESPACE, SELF_SUBJECT_ACCESS_REVIEW
 from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests import kinds
-from kedge.manifests.hub import INSTALLED_LABEL, NAME
+from kedge.manifests.hub import NAME
 from kedge.manifests.kinds import kind_of
 
 MANAGER = "kedge"

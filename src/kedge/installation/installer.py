@@ -11,6 +11,7 @@ from kedge.installation import applying, rollout
 from kedge.installation.applying import Right, Say
 from kedge.kube.clock import Clock
 from kedge.kube.kinds import Kind
+from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests import hub, kinds
 from kedge.manifests.options import Options
 
@@ -84,7 +85,7 @@ class Installer:
             await applying.check_rights(self._client, applying.rights_to_apply(usual), f"kedge, in namespace {namespace}")
             raise
         labels = deployment["metadata"].get("labels") or {}
-        if labels.get(hub.INSTALLED_LABEL) != namespace:
+        if labels.get(INSTALLED_LABEL) != namespace:
             return None
         if (manager := labels.get("app.kubernetes.io/managed-by")) != hub.NAME:
             raise StateError(

@@ -23,7 +23,8 @@ from kedge.errors import Forbidden, NotFound, StateError
 from kedge.kube.clock import SystemClock
 from kedge.kube.core import SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
-from kedge.manifests.hub import INSTALLED_LABEL, NAME
+from kedge.kube.metadata import INSTALLED_LABEL
+from kedge.manifests.hub import NAME
 from kedge.manifests.kinds import SERVICE
 from kedge.manifests.rights import USER_ACCOUNT
 from kedge.pipelines.client import TIMEOUT, Client

@@ -12,6 +12,7 @@ from kedge.kube.clock import Clock
 from kedge.kube.core import CONFIG_MAP, PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests import hub, kinds
 
 _RUN_PODS = "kedge.dev/run"
@@ -104,7 +105,7 @@ class Removal:
                     f"{len(pods)} Pods of runs go on ({names}{', …' if len(pods) > 5 else ''}): kedge install takes them "
                     "up again, --delete-data ends them"
                 )
-        claims = await self._client.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{hub.INSTALLED_LABEL}={namespace}")
+        claims = await self._client.list(PERSISTENT_VOLUME_CLAIM, namespace, labels=f"{INSTALLED_LABEL}={namespace}")
         kept = ["the Runs", *(f"the claim {one['metadata']['name']}" for one in claims.items), "the kinds' definitions"]
         self._say(f"Kept: {', '.join(kept)} (--delete-data deletes them), and what lies in databases and object stores")
 
@@ -115,7 +116,7 @@ class Removal:
             for kind in self._served:
                 await self._delete_all(kind, place, "")
             await self._delete_all(POD, place, _RUN_PODS)
-        await self._delete_all(PERSISTENT_VOLUME_CLAIM, namespace, f"{hub.INSTALLED_LABEL}={namespace}")
+        await self._delete_all(PERSISTENT_VOLUME_CLAIM, namespace, f"{INSTALLED_LABEL}={namespace}")
         for kind in self._served:
             await self._delete_definition(kind)
 
@@ -147,7 +148,7 @@ class Removal:
     async def _delete_definition(self, kind: Kind) -> None:
         """Let the cluster forget a kind, where nobody has objects of it, nor another Kedge to make some."""
         try:
-            others = (await self._client.list(kinds.DEPLOYMENT, labels=hub.INSTALLED_LABEL)).items
+            others = (await self._client.list(kinds.DEPLOYMENT, labels=INSTALLED_LABEL)).items
             left = (await self._client.list(kind, limit=1)).items
             if others or left:
                 whose = others[0] if others else left[0]

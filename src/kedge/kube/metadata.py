@@ -7,6 +7,8 @@ from kedge.kube.kinds import Kind, Obj
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
+INSTALLED_LABEL = "kedge.dev/installed"
+"""On every object of an installation of Kedge: the namespace of its hub. Pipelines are kept away from what bears it."""
 
 
 class Key(NamedTuple):

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from kedge.kube.crds import crd
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests import kinds, rights
 from kedge.manifests.options import ALL, Options
 
 NAME = "kedge"
-INSTALLED_LABEL = "kedge.dev/installed"
-"""On every object of an installation: the namespace of its hub. What bears it and is not wanted any more is deleted."""
 OPTIONS_ANNOTATION = "kedge.dev/options"
 """On the Deployment: what it was made with, so that an upgrade says only what is new."""
 VERSION_LABEL = "app.kubernetes.io/version"

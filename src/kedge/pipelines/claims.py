@@ -18,6 +18,7 @@ from kedge.kube import names
 from kedge.kube.clock import Clock
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM
 from kedge.kube.kinds import Obj
+from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.pipelines import refusals
 from kedge.pipelines.engine.types import Event, Failure, Outputs, StartStep, StepCommitted, StepFailed
 from kedge.pipelines.kinds import PIPELINE_LABEL, RUN_LABEL
@@ -31,7 +32,6 @@ from kedge.pipelines.steps import owner, workspace_name
 
 MAKER_ANNOTATION = "kedge.dev/made-by"
 """On a claim: the run and the task that made it."""
-_INSTALLED_LABEL = "kedge.dev/installed"  # what kedge install makes bears it: a claim with it holds a hub's history
 _NAME_LIMIT = 253
 
 
@@ -143,9 +143,9 @@ class Claims:
             found = await self._client.get(PERSISTENT_VOLUME_CLAIM, name, namespace)
         except NotFound:
             return
-        if _INSTALLED_LABEL in (found["metadata"].get("labels") or {}):
+        if INSTALLED_LABEL in (found["metadata"].get("labels") or {}):
             raise PipelineError(
-                f"PersistentVolumeClaim {namespace}/{name} is a Kedge hub's own (it has the label {_INSTALLED_LABEL}): pipelines "
+                f"PersistentVolumeClaim {namespace}/{name} is a Kedge hub's own (it has the label {INSTALLED_LABEL}): pipelines "
                 "may not mount, copy or delete it. Name a claim of yours."
             )
 
