@@ -85,7 +85,9 @@ def test_a_network_that_is_away_while_a_step_ends_loses_nothing(cluster: Cluster
         ends_well(kedge, run)
 
 
-def test_down_takes_the_relay_away_and_a_restart_does_not(laptop: RunningHost, cluster: Cluster) -> None:
+def test_down_takes_the_relay_away_and_a_restart_does_not_and_an_installation_waits_for_that(
+    laptop: RunningHost, cluster: Cluster
+) -> None:
     space = namespace_of(laptop)
     before = objects(cluster, space)
     assert [name.partition("/")[0] for name in before] == ["ConfigMap", "Deployment", "Secret", "Service"]
@@ -93,9 +95,13 @@ def test_down_takes_the_relay_away_and_a_restart_does_not(laptop: RunningHost, c
     assert objects(cluster, space) == before
     laptop.start()
     assert objects(cluster, space) == before
+    install = ("install", laptop.options[0], "--image", "none.test/kedge:1", "--artifacts", "s3://bucket/x", "--no-wait")
+    refused = laptop.cli(*install)
+    assert f"is in namespace {space}: two hubs would undo each other's work" in refused.stderr
     said = laptop.cli("down", check=True).stdout
     assert "Its relay has been taken out of the cluster" in said
     assert objects(cluster, space) == []
+    assert f"is installed in {space}" in laptop.cli(*install, check=True).stdout
 
 
 def test_the_relay_runs_where_the_restricted_standard_is_enforced_and_tells_nobody_its_secret(

@@ -93,7 +93,7 @@ class Relay:
             UnsupportedError: We may not do what it takes.
         """
         try:
-            await self._check_alone()
+            await check_alone(self._client, self._wanted.namespace, own=self._wanted.identity)
             await self._make()
             await self._await_ready()
             await self._sweep()
@@ -103,17 +103,6 @@ class Relay:
                 "It takes get, list, create, update and delete of configmaps, secrets, services and deployments.apps, "
                 "list of pods, and get and create of services/proxy; ask whoever administers the cluster for them. " + _ELSEWHERE
             ) from error
-
-    async def _check_alone(self) -> None:
-        """Refuse a namespace in which another data directory's relay is: its hub works there, or left steps that wait for it."""
-        where = self._wanted.namespace
-        for found in (await self._client.list(CONFIG_MAP, where, labels=LABEL)).items:
-            if (other := found["metadata"]["labels"][LABEL]) != self._wanted.identity:
-                raise errors.StateError(
-                    f"another hub's relay, {other}, is in namespace {where}: two hubs would undo each other's work. Use another "
-                    "namespace, or `kedge down` where that hub was started. Where it is gone for good: kubectl delete "
-                    f"deployments,services,secrets,configmaps --namespace {where} --selector {LABEL}={other}"
-                )
 
     async def _make(self) -> None:
         """See that its objects are there, and what they should be: somebody may have deleted them."""
@@ -160,6 +149,28 @@ class Relay:
     async def _sweep(self) -> None:
         """Take away programs of versions before."""
         await _delete_programs(self._client, self._wanted.namespace, self._wanted.identity, keep=self._wanted.program)
+
+
+async def check_alone(client: HttpClient, namespace: str | None, *, own: str = "") -> None:
+    """Refuse a place where another data directory's relay is: its hub works there, or left steps that wait for it.
+
+    Args:
+        client: Speaks to the API server.
+        namespace: Where a hub is to work; ``None`` for all.
+        own: The identity of the relay that may be there.
+
+    Raises:
+        StateError: One is there; says whose it is, and how to take its place.
+        Forbidden: We may not look.
+    """
+    for found in (await client.list(CONFIG_MAP, namespace, labels=LABEL)).items:
+        where, other = found["metadata"]["namespace"], found["metadata"]["labels"][LABEL]
+        if other != own:
+            raise errors.StateError(
+                f"another hub's relay, {other}, is in namespace {where}: two hubs would undo each other's work. Use another "
+                "namespace, or take its place: `kedge down` where that hub was started; where it is gone for good, kubectl "
+                f"delete deployments,services,secrets,configmaps --namespace {where} --selector {LABEL}={other}"
+            )
 
 
 async def remove(client: HttpClient, identity: str) -> bool:

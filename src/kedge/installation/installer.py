@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kedge.client.http import HttpClient
+from kedge.client.relay import check_alone
 from kedge.errors import Forbidden, NotFound, StateError
 from kedge.installation import applying, rollout
 from kedge.installation.applying import Right, Say
 from kedge.kube.clock import Clock
+from kedge.kube.core import CONFIG_MAP
 from kedge.kube.kinds import Kind
 from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests import hub, kinds
@@ -98,7 +100,7 @@ class Installer:
         """Put Kedge into a namespace, or give what is there other options.
 
         Raises:
-            StateError: Another version is there, or it does not get ready.
+            StateError: Another version is there, or another hub, or it does not get ready.
             Forbidden: A right is missing; nothing was done.
         """
         options.checked()
@@ -112,7 +114,8 @@ class Installer:
             _check_database(options, there, "an installation")
         places = list(dict.fromkeys([options.namespace, *(() if options.everywhere else options.watched)]))
         await applying.ensure_namespaces(self._client, places, create=create_namespace, say=self._say)
-        await self._put(options, there, "kedge install")
+        await self._check(options, there, "kedge install")
+        await self._put(options, there)
         if wait:
             await self._wait(options.namespace)
 
@@ -128,8 +131,8 @@ class Installer:
             wait: Until the new hub is ready.
 
         Raises:
-            StateError: Nothing is installed, a newer version is, or the database cannot be brought to this one: what was there
-                before runs on.
+            StateError: Nothing is installed, a newer version is, another hub is there, or the database cannot be brought to this
+                version: what was there before runs on.
             Forbidden: A right is missing; nothing was done.
         """
         there = await self._present(namespace, "upgrade")
@@ -140,12 +143,9 @@ class Installer:
             )
         options = there.options.changed(**changes, version=version).checked()
         _check_database(options, there, "an upgrade")
-        wanted = hub.objects(options, self._served)
-        places = self._places(options, there)
-        rights = [*applying.rights_to_apply(wanted), Right("create", kinds.JOB, namespace), *_deletions(places)]
-        await applying.check_rights(self._client, rights, "kedge upgrade")
+        await self._check(options, there, "kedge upgrade", Right("create", kinds.JOB, namespace))
         await self._migrate(options, there)
-        await self._put(options, there, "kedge upgrade")
+        await self._put(options, there)
         if wait:
             await self._wait(namespace)
         return options
@@ -158,10 +158,18 @@ class Installer:
             )
         return there
 
-    async def _put(self, options: Options, there: Installed | None, command: str) -> None:
+    async def _check(self, options: Options, there: Installed | None, command: str, *more: Right) -> None:
+        """See that we may do it all, and that no laptop's hub works where this one is to: before anything is done."""
+        watched = [""] if options.everywhere else options.watched
+        rights = [*applying.rights_to_apply(hub.objects(options, self._served)), *_deletions(self._places(options, there)), *more]
+        rights += [Right("list", CONFIG_MAP, namespace) for namespace in watched]
+        await applying.check_rights(self._client, rights, command)
+        for namespace in watched:
+            await check_alone(self._client, namespace or None)
+
+    async def _put(self, options: Options, there: Installed | None) -> None:
         wanted = hub.objects(options, self._served)
         places = self._places(options, there)
-        await applying.check_rights(self._client, [*applying.rights_to_apply(wanted), *_deletions(places)], command)
         await applying.apply(self._client, wanted, self._say)
         if there is not None:
             await applying.prune(self._client, wanted, await applying.owned(self._client, options.namespace, places), self._say)

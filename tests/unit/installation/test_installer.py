@@ -8,10 +8,13 @@ import pytest
 
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access
+from kedge.client.relay_objects import Wanted
+from kedge.client.relay_objects import objects as relay_objects
 from kedge.errors import Forbidden, StateError
 from kedge.installation.installer import Installer
 from kedge.installation.removal import Removal
 from kedge.kube.clock import SystemClock
+from kedge.kube.core import CONFIG_MAP
 from kedge.manifests import hub
 from kedge.manifests.options import Options
 from kedge.pipelines.kinds import RUN
@@ -20,9 +23,11 @@ OPTIONS = Options("ml", "kedge:1", "s3://bucket/ml", "1.0")
 
 
 class _Server:
-    """Has the Deployments of installations, and nothing else; lets everybody do everything, or nothing more than look."""
+    """Has installations' Deployments and a relay, and nothing else; lets everybody do everything, or nothing more than look."""
 
-    def __init__(self, *installed: Options, allowed: bool = True) -> None:
+    def __init__(self, *installed: Options, allowed: bool = True, relay: str = "") -> None:
+        wanted = Wanted("theirs", relay, "python:3", "secret")
+        self._relays = [obj for kind, obj in relay_objects(wanted) if kind is CONFIG_MAP and relay]
         self._deployments = {one.namespace: hub.deployment(one) for one in installed}
         self._allowed = allowed
         self.written: list[str] = []
@@ -37,9 +42,19 @@ class _Server:
         if path.endswith("/deployments/kedge"):
             found = self._deployments.get(path.split("/")[-3])
             return httpx.Response(200 if found else 404, json=found or {})
-        items = [*self._deployments.values()] if path == "/apis/apps/v1/deployments" else []
+        items: list[Any] = []
+        if path == "/apis/apps/v1/deployments":
+            items = [*self._deployments.values()]
+        elif path.endswith("/configmaps"):
+            items = [
+                one for one in self._relays if path in {"/api/v1/configmaps", f"/api/v1/namespaces/{_where(one)}/configmaps"}
+            ]
         selector = request.url.params.get("labelSelector", "")
         return httpx.Response(200, json={"metadata": {}, "items": [one for one in items if _fits(one, selector)]})
+
+
+def _where(obj: Any) -> str:
+    return obj["metadata"]["namespace"]
 
 
 def _fits(obj: Any, selector: str) -> bool:
@@ -67,6 +82,19 @@ async def test_another_version_is_not_put_over_an_installation() -> None:
         installer = Installer(client, (RUN,), clock=SystemClock(), say=lambda _: None, seconds=1)
         with pytest.raises(StateError, match=r"namespace ml has Kedge 1\.0, and this is 2\.0\. Run kedge upgrade"):
             await installer.install(OPTIONS.changed(version="2.0"))
+    assert server.written == []
+
+
+@pytest.mark.parametrize("watched", [(), ("other", "ml"), ("*",)], ids=["its own", "some", "all"])
+async def test_where_a_laptops_hub_works_nothing_is_installed_or_upgraded(watched: tuple[str, ...]) -> None:
+    server, options = _Server(OPTIONS, relay="ml"), OPTIONS.changed(namespaces=watched)
+    async with _client(server) as client:
+        installer = Installer(client, (RUN,), clock=SystemClock(), say=lambda _: None, seconds=1)
+        told = r"another hub's relay, theirs, is in namespace ml: .*`kedge down` where that hub was started.*relay=theirs"
+        with pytest.raises(StateError, match=told):
+            await installer.install(options)
+        with pytest.raises(StateError, match=told):
+            await installer.upgrade("ml", "2.0", {"namespaces": watched})
     assert server.written == []
 
 
