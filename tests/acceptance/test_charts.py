@@ -16,9 +16,19 @@ HELM = ("helm", "helm.sh/helm/v3/cmd/helm", "v3.21.4")
 KUSTOMIZE = ("kustomize", "sigs.k8s.io/kustomize/kustomize/v5", "v5.8.1")
 ONE = ("--namespace", "ml", "--image", "example.test/kedge:1", "--artifacts", "s3://bucket/ml")
 TWO = (*ONE, "--replicas", "2", "--database-secret", "db", "--artifacts-secret", "keys", "--set-env", "AWS_REGION=eu")
+PLACED = (
+    "--image-pull-secret",
+    "registry",
+    "--node-selector",
+    "pool=cpu",
+    "--toleration",
+    "pool=cpu:NoSchedule",
+    "--toleration",
+    "x",
+)
 FORMS = pytest.mark.parametrize(
     "options",
-    [ONE, TWO, (*ONE, "--namespaces", "ml,other"), (*TWO, "--all-namespaces", "--service-account", "mine")],
+    [ONE, TWO, (*ONE, "--namespaces", "ml,other", *PLACED), (*TWO, "--all-namespaces", "--service-account", "mine")],
     ids=["one hub", "two hubs", "two namespaces", "all namespaces"],
 )
 GO_SECONDS = 900
@@ -88,12 +98,20 @@ def test_a_charts_values_are_what_is_set(tmp_path: Path, capsys: pytest.CaptureF
         "replicas": 3,
         "env": {"KEDGE_LOG_LEVEL": "DEBUG", "KEDGE_LOG_FORMAT": "text", "QUOTED": 'a "b": c'},
         "resources": {"limits": {"memory": "2Gi"}},
+        "imagePullSecrets": [{"name": "registry"}],
+        "nodeSelector": {"pool": "cpu"},
+        "tolerations": [{"key": "pool", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "priorityClassName": "high",
     }
     given = tmp_path / "values.yaml"
     given.write_text(yaml.safe_dump(values))
     made = plain(tool(built(*HELM), "template", "release", str(folder), "--namespace", "elsewhere", "--values", str(given)))
     deployment = made["Deployment elsewhere/kedge"]
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    pod = deployment["spec"]["template"]["spec"]
+    for name in ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName"):
+        assert pod[name] == values[name]
+    container = pod["containers"][0]
     variables = {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
     assert len(variables) == len(container["env"])
     assert variables["KEDGE_LOG_FORMAT"] == "text"

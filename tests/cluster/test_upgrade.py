@@ -16,6 +16,8 @@ from kedge import __version__
 from kedge.client import kubeconfig as kubeconfigs
 from kedge.db import schema
 
+PLACED = ("--image-pull-secret", "registry", "--node-selector", "kubernetes.io/os=linux", "--toleration", "pool=cpu:NoSchedule")
+
 
 @pytest.fixture(scope="module")
 def place(cluster: Cluster, s3: DeployedS3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
@@ -26,7 +28,7 @@ def place(cluster: Cluster, s3: DeployedS3, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture(scope="module")
 def postgres(place: Home) -> Iterator[Database]:
     with database(place) as found:
-        place.install("--database-secret", "database")
+        place.install("--database-secret", "database", *PLACED)
         yield found
 
 
@@ -77,7 +79,14 @@ def test_the_database_is_brought_to_the_new_version_first_and_what_is_no_more_is
     found = json.loads(place.kubectl("get", "deployment", "kedge", "--output", "json"))
     assert found["metadata"]["labels"]["app.kubernetes.io/version"] == __version__
     assert found["status"]["readyReplicas"] == 1  # also where there were none
-    assert "secretKeyRef" in str(found["spec"]["template"]["spec"])  # options that were not given again have stayed
+    pod = found["spec"]["template"]["spec"]  # options that were not given again have stayed
+    assert "secretKeyRef" in str(pod)
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert pod["tolerations"] == [{"key": "pool", "operator": "Equal", "value": "cpu", "effect": "NoSchedule"}]
+    place.install("--toleration", "", "--no-wait")
+    template = "jsonpath={.spec.template.spec.nodeSelector}{.spec.template.spec.tolerations}"
+    assert place.kubectl("get", "deployment", "kedge", "--output", template) == '{"kubernetes.io/os":"linux"}'
 
 
 def test_a_database_of_a_newer_version_stops_the_upgrade_and_the_old_hub_goes_on(place: Home, postgres: Database) -> None:

@@ -22,7 +22,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Variables(click.ParamType[tuple[str, str]]):
-    """``NAME=VALUE``."""
+    """``NAME=VALUE``; also a label of a node."""
 
     name = "NAME=VALUE"
 
@@ -65,6 +65,27 @@ def installation_options(command: Command) -> Command:
             callback=_mapping,
             help="A variable for the hub, besides those of before; repeat it. NAME= takes one away.",
         ),
+        click.option(
+            "--toleration",
+            "tolerations",
+            multiple=True,
+            callback=_several,
+            help="What the hub tolerates of nodes, as KEY[=VALUE][:EFFECT]; repeat it. '' takes all away.",
+        ),
+        click.option(
+            "--node-selector",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=_labels,
+            help="A label KEY=VALUE of the nodes that may have the hub; repeat it. '' takes all away.",
+        ),
+        click.option(
+            "--image-pull-secret",
+            "pull_secrets",
+            multiple=True,
+            callback=_several,
+            help="A Secret with which nodes pull the image; repeat it. '' takes all away.",
+        ),
         click.option("--service-account", help="Run the hub as this one, which is there.  [default: one of its own]"),
         click.option("--all-namespaces", is_flag=True, help="Look at the Runs of all namespaces: takes a ClusterRole."),
         click.option(
@@ -82,6 +103,14 @@ def installation_options(command: Command) -> Command:
 
 def _names(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(filter(None, (each.strip() for each in value.split(","))))
+
+
+def _several(_ctx: click.Context, _parameter: click.Parameter, value: Sequence[str]) -> tuple[str, ...] | None:
+    return tuple(filter(None, value)) if value else None
+
+
+def _labels(context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str] | None:
+    return dict(Variables().convert(each, parameter, context) for each in value if each) if value else None
 
 
 def _mapping(_ctx: click.Context, _parameter: click.Parameter, value: Sequence[tuple[str, str]]) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ from kedge.manifests import hub
 from kedge.manifests.options import Options
 
 # An "@" begins no plain scalar of YAML, so what stands alone is written in quotes.
-_NAMESPACE, _VARIABLES, _RESOURCES = "@namespace@", "@variables@", "@resources@"
+_NAMESPACE, _VARIABLES = "@namespace@", "@variables@"
 _KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
 _ABOUT = {
     "image": "Kedge's image, as nodes pull it; it also stages the files of steps.",
@@ -30,6 +30,22 @@ _ABOUT = {
 }
 _SET = re.compile(r"^( *)- name: ([A-Z_]+)\n(?:\1  .*\n)+", re.MULTILINE)
 """One variable of a container, with where its value comes from."""
+_PLACED = {
+    "imagePullSecrets": "The Secrets with which nodes pull the image.",
+    "nodeSelector": "Labels of the nodes that may have the hub.",
+    "tolerations": "What the hub tolerates of nodes.",
+    "affinity": "Which nodes the hub would rather have, and beside what it runs.",
+    "priorityClassName": "The class that says before whom the hub gets a node.",
+}
+"""Fields of the Pod's that the values say, or leave out."""
+_GIVEN = re.compile(rf"^( *)({'|'.join(['resources', *_PLACED])}): '@\2@'\n", re.MULTILINE)
+"""A field whose whole value is the values' of its name."""
+_GIVEN_TEMPLATE = """\
+{indent}{{{{- with .Values.{name} }}}}
+{indent}{name}:
+{indent}  {{{{- toYaml . | nindent {deeper} }}}}
+{indent}{{{{- end }}}}
+"""
 _VARIABLES_TEMPLATE = """\
 {indent}{{{{- range $name, $value := .Values.env }}}}
 {indent}- name: {{{{ $name }}}}
@@ -63,11 +79,14 @@ def helm(options: Options, served: Iterable[Kind]) -> dict[str, str]:
         env={_VARIABLES: _VARIABLES},
     )
     objects = hub.objects(generic, served)
-    resources = _container(objects)["resources"]
-    _container(objects)["resources"] = _RESOURCES
+    pod = _pod(objects)
+    placed = {name: pod.get(name, empty) for name, empty in zip(_PLACED, ([], {}, [], {}, ""), strict=True)}
+    pod |= {name: _mark(name) for name in _PLACED}
+    resources = pod["containers"][0]["resources"]
+    pod["containers"][0]["resources"] = _mark("resources")
     chart = {"apiVersion": "v2", "name": hub.NAME, "type": "application", "version": _semantic(options.version)}
     chart |= {"appVersion": options.version, "description": "Kedge: Kubeflow's APIs in one Deployment."}
-    files = {"Chart.yaml": _yaml(chart), "values.yaml": _values_text(values, options, resources)}
+    files = {"Chart.yaml": _yaml(chart), "values.yaml": _values_text(values, options, resources, placed)}
     for obj in objects:
         files[f"templates/{_file(obj).replace(_NAMESPACE, 'own')}"] = _template(obj, values)
     return files
@@ -89,10 +108,11 @@ def _values(options: Options) -> dict[str, Any]:
     return found
 
 
-def _values_text(values: Mapping[str, Any], options: Options, resources: Obj) -> str:
+def _values_text(values: Mapping[str, Any], options: Options, resources: Obj, placed: Obj) -> str:
     lines = [f"# {_ABOUT[name]}\n{_yaml({name: value})}" for name, value in values.items()]
     lines.append(f"# More variables of the hub.\n{_yaml({'env': dict(options.env)})}")
     lines.append(f"# What the hub's container is given.\n{_yaml({'resources': resources})}")
+    lines += [f"# {_PLACED[name]}\n{_yaml({name: value})}" for name, value in placed.items()]
     return "\n".join(lines)
 
 
@@ -107,7 +127,7 @@ def _template(obj: Obj, values: Mapping[str, Any]) -> str:
     text = re.sub(r"\{\{|\}\}", lambda found: f'{{{{ "{found[0]}" }}}}', text)
     text = _SET.sub(_unless_given, text)
     text = re.sub(rf"^( *)- name: '{_VARIABLES}'\n +value: '{_VARIABLES}'\n", _variables, text, flags=re.MULTILINE)
-    text = re.sub(rf"^( *)resources: '{_RESOURCES}'\n", _resources, text, flags=re.MULTILINE)
+    text = _GIVEN.sub(_given, text)
     if "replicas" in values and obj["kind"] == "Deployment":
         text = re.sub(r"^  replicas: \d+$", "  replicas: {{ .Values.replicas }}", text, flags=re.MULTILINE)
     text = text.replace(_NAMESPACE, "{{ .Release.Namespace }}").replace("@managed-by@", "{{ .Release.Service }}")
@@ -125,18 +145,18 @@ def _variables(found: re.Match[str]) -> str:
     return _VARIABLES_TEMPLATE.format(indent=found[1])
 
 
-def _resources(found: re.Match[str]) -> str:
-    return f"{found[1]}resources:\n{found[1]}  {{{{- toYaml .Values.resources | nindent {len(found[1]) + 2} }}}}\n"
+def _given(found: re.Match[str]) -> str:
+    return _GIVEN_TEMPLATE.format(indent=found[1], name=found[2], deeper=len(found[1]) + 2)
 
 
 def _mark(name: str) -> str:
     return f"@{name}@"
 
 
-def _container(objects: Sequence[Obj]) -> Obj:
+def _pod(objects: Sequence[Obj]) -> Obj:
     (deployment,) = (obj for obj in objects if obj["kind"] == "Deployment")
-    container: Obj = deployment["spec"]["template"]["spec"]["containers"][0]
-    return container
+    pod: Obj = deployment["spec"]["template"]["spec"]
+    return pod
 
 
 def _file(obj: Obj) -> str:

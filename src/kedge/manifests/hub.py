@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from kedge.kube.crds import crd
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import INSTALLED_LABEL
-from kedge.manifests import kinds, rights
+from kedge.manifests import kinds, placing, rights
 from kedge.manifests.options import ALL, Options
 
 NAME = "kedge"
@@ -206,6 +206,7 @@ def _pod(options: Options, arguments: list[str], *, probed: bool) -> Obj:
         "containers": [_container(options, arguments, probed=probed)],
         "volumes": [{"name": "data", **data}, {"name": "scratch", "emptyDir": {}}],
     }
+    found |= placing.fields(options.pull_secrets, options.node_selector, options.tolerations)
     if probed and options.elects:
         apart = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
         found["topologySpreadConstraints"] = [{**apart, "labelSelector": {"matchLabels": dict(_POD)}}]

@@ -8,6 +8,7 @@ from typing import Any
 
 from kedge.errors import StateError, UnsupportedError
 from kedge.kube import names
+from kedge.manifests import placing
 
 ALL = "*"
 """Among the namespaces: every one of the cluster."""
@@ -46,6 +47,9 @@ class Options:
         storage: Size of the claim.
         storage_class: Of the claim; ``""`` for the cluster's default.
         alias: Whether there is a Service ``ml-pipeline`` too, where clients of Kubeflow look.
+        pull_secrets: Secrets with which nodes pull the image.
+        node_selector: Labels of the nodes that may have the hub.
+        tolerations: What it tolerates of nodes: ``KEY[=VALUE][:EFFECT]``.
     """
 
     namespace: str
@@ -61,6 +65,9 @@ class Options:
     storage: str = "2Gi"
     storage_class: str = ""
     alias: bool = True
+    pull_secrets: tuple[str, ...] = ()
+    node_selector: Mapping[str, str] = field(default_factory=dict[str, str])
+    tolerations: tuple[str, ...] = ()
 
     @property
     def watched(self) -> tuple[str, ...]:
@@ -91,7 +98,7 @@ class Options:
         try:
             found: dict[str, Any] = json.loads(text)
             known = {name: value for name, value in found.items() if name in cls.__dataclass_fields__}
-            known["namespaces"] = tuple(known.get("namespaces", ()))
+            known |= {name: tuple(known.get(name, ())) for name in ("namespaces", "pull_secrets", "tolerations")}
             return cls(**known)
         except (ValueError, TypeError, AttributeError) as error:
             raise StateError(
@@ -111,7 +118,7 @@ class Options:
         Raises:
             UnsupportedError: It could not work; names the option, and says what would.
         """
-        if faults := [*self._names(), *self._fault()]:
+        if faults := [*self._names(), *self._fault(), *placing.faults(self.node_selector, self.tolerations)]:
             raise UnsupportedError(faults[0])
         return self
 
@@ -122,6 +129,7 @@ class Options:
             "--database-secret": (self.database_secret,),
             "--artifacts-secret": (self.artifacts_secret,),
             "--service-account": (self.service_account,),
+            "--image-pull-secret": self.pull_secrets,
         }
         return [
             f"{option}: {value!r}: {fault}. Give the name of what is in the cluster."

@@ -72,6 +72,18 @@ def test_every_object_says_whose_it_is_and_comes_after_what_it_needs(options: Op
             assert obj["metadata"]["labels"]["kedge.dev/installed"] == "ml"
 
 
+def test_the_hub_and_its_migration_run_where_the_options_say() -> None:
+    options = SMALL.changed(pull_secrets=("one", "two"), node_selector={"pool": "cpu"}, tolerations=("a=b:NoSchedule", "spot"))
+    for pod in (deployment(options)["spec"]["template"]["spec"], hub.migration(options)["spec"]["template"]["spec"]):
+        assert pod["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+        assert pod["nodeSelector"] == {"pool": "cpu"}
+        assert pod["tolerations"] == [
+            {"key": "a", "operator": "Equal", "value": "b", "effect": "NoSchedule"},
+            {"key": "spot", "operator": "Exists"},
+        ]
+    assert not {"imagePullSecrets", "nodeSelector", "tolerations"} & deployment(SMALL)["spec"]["template"]["spec"].keys()
+
+
 def test_one_hub_on_a_file_never_has_a_second_one_beside_it() -> None:
     assert deployment(SMALL)["spec"]["strategy"] == {"type": "Recreate"}
     assert of(hub.objects(SMALL, (RUN,)), "PodDisruptionBudget") == []

@@ -21,6 +21,13 @@ GOOD = Options("ml", "kedge:1", "s3://bucket/ml", "1.0")
         ({"namespaces": ("*", "a")}, "--namespaces: all of them, or some"),
         ({"namespaces": ("A_b",)}, "--namespaces: 'A_b'"),
         ({"database_secret": "a b"}, "--database-secret: 'a b'"),
+        ({"pull_secrets": ("a b",)}, "--image-pull-secret: 'a b'"),
+        ({"node_selector": {"pool": "a b"}}, "--node-selector: pool=a b: must be letters"),
+        (
+            {"tolerations": ("spot:Never",)},
+            "--toleration: spot:Never: its effect must be NoSchedule, PreferNoSchedule or NoExecute",
+        ),
+        ({"tolerations": ("a=b=c",)}, "--toleration: a=b=c: is no toleration. Write KEY[=VALUE][:EFFECT]"),
         ({"storage": "much"}, "--storage: must be a size"),
         ({"env": {"a b": "1"}}, "--set-env: 'a b' is no name of a variable"),
         ({"env": {"KEDGE_DATABASE": "postgresql://u:p@h/d"}}, "--set-env: KEDGE_DATABASE is set by --database-secret"),
@@ -37,6 +44,7 @@ def test_what_cannot_work_is_refused(change: dict[str, object], says: str) -> No
 
 def test_options_come_back_as_they_were_written() -> None:
     options = GOOD.changed(namespaces=("a", "b"), env={"A": "1"}, replicas=2, database_secret="db", alias=False)
+    options = options.changed(pull_secrets=("r",), node_selector={"pool": "a"}, tolerations=("spot", "a=b:NoExecute"))
     assert Options.read(options.dumped()) == options
 
 
