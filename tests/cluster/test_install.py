@@ -1,9 +1,12 @@
 """``kedge install``, ``upgrade`` and ``uninstall`` on a real cluster, in namespaces that enforce the restricted standard."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 from access import Cluster
 from deployed_s3 import DeployedS3
@@ -11,7 +14,11 @@ from installed import RESTRICTED, Home, home, volume
 from sized import document
 
 from kedge.client import kubeconfig as kubeconfigs
+from kedge.client.http import tls
 from kedge.installation.reaching import find
+from kedge.pipelines.client import Client
+from kedge.server.callers import AUTHORIZATION, NAMESPACE
+from kedge.server.cluster_callers import AUDIENCE
 
 NOTEBOOK = """
 import asyncio, sys
@@ -119,3 +126,46 @@ def test_a_hub_serves_the_namespaces_that_it_is_given_and_is_taken_out_of_them(p
         assert f"ServiceAccount {place.name}/kedge-user created" in said
         place.kedge("uninstall", "--delete-data", "--yes")
         assert left(place) == set()
+
+
+@contextmanager
+def launchers_kept(cluster: Cluster) -> Generator[None]:
+    """Hubs of other tests, idle meanwhile, have theirs afterwards too: an uninstallation takes those of all its namespaces."""
+    mine = ("--all-namespaces", "--selector", "app.kubernetes.io/managed-by=kedge,!kedge.dev/relay")
+    kept = [obj for obj in cluster.get("configmaps", *mine)["items"] if not obj["metadata"].get("ownerReferences")]
+    yield
+    for obj in kept:
+        meta = {name: obj["metadata"][name] for name in ("name", "namespace", "labels")}
+        with suppress(RuntimeError):  # its namespace is gone
+            cluster.apply({**obj, "metadata": meta})
+
+
+def test_a_hub_of_all_namespaces_serves_people_in_theirs_and_leaves_nothing_of_the_whole_cluster(place: Home) -> None:
+    if not place.cluster.is_here:
+        pytest.skip("the hub would take up the Runs of a cluster that others use too")
+    cluster, labels = place.cluster, ("--selector", f"kedge.dev/installed={place.name}")
+    with launchers_kept(cluster), cluster.namespace(RESTRICTED) as team, volume(place) as options:
+        place.install("--all-namespaces", *options)
+        ann = f"--serviceaccount={team}:ann"
+        cluster.kubectl("create", "serviceaccount", "ann", "--namespace", team)
+        cluster.kubectl("create", "rolebinding", "ann", "--namespace", team, "--clusterrole=kedge-edit", ann)
+        place.kubectl("create", "rolebinding", "ann", "--role=kedge-proxy", ann)
+        access = kubeconfigs.load(place.kubeconfig)
+        token = partial(cluster.kubectl, "create", "token", "ann", "--namespace", team)
+        given = {"Authorization": f"Bearer {token().strip()}", AUTHORIZATION: f"Bearer {token(f'--audience={AUDIENCE}').strip()}"}
+        address = f"{access.server}/api/v1/namespaces/{place.name}/services/http:kedge:http/proxy"
+        with httpx.Client(base_url=address, headers=given | {NAMESPACE: team}, verify=tls(access), timeout=60) as http:
+            client = Client(address, http=http)
+            run = client.run(document(place.folder))["run_id"]
+            assert client.wait(run)["state"] == "SUCCEEDED", str(client.get(run)["error"]) + place.said()
+            assert cluster.get("runs.kedge.dev", "--namespace", team)["items"][0]["metadata"]["uid"] == run
+            refused = http.get("/apis/v2beta1/runs", params={"namespace": place.name})
+            assert refused.status_code == 403, refused.text
+        there = cluster.kubectl("get", "clusterroles,clusterrolebindings", "--output=name", *labels).split()
+        assert len(there) == 4
+        place.kubectl("delete", "rolebinding", "ann")
+        said = place.kedge("uninstall")
+        assert f"ClusterRole kedge-{place.name}-runs deleted" in said
+        assert cluster.kubectl("get", "clusterroles,clusterrolebindings", "--output=name", *labels) == ""
+        assert cluster.kubectl("get", "roles,rolebindings,serviceaccounts", "--namespace", team, "--output=name", *labels) == ""
+        assert left(place) == {"persistentvolumeclaim/kedge-data"}
