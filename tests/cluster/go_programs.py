@@ -14,6 +14,7 @@ import pytest
 from kedge.config import Settings
 
 HERE = Path(__file__).resolve().parent
+HELM = ("helm", "helm.sh/helm/v3/cmd/helm", "v3.21.4")
 STATIC = {"CGO_ENABLED": "0"}
 
 

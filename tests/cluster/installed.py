@@ -114,6 +114,15 @@ def home(cluster: Cluster, s3: DeployedS3, folder: Path, labels: dict[str, str] 
         yield Home(cluster, name, s3, folder, options)
 
 
+def left(place: Home) -> set[str]:
+    """What a namespace holds, but for what every namespace has and what a test has brought."""
+    listed = place.kubectl("api-resources", "--verbs=list,get", "--namespaced", "--output=name").split()
+    skipped = {"events", "events.events.k8s.io", "pods.metrics.k8s.io"}
+    names = place.kubectl("get", ",".join(set(listed) - skipped), "--output=name", "--ignore-not-found").split()
+    brought = {"configmap/kube-root-ca.crt", "serviceaccount/default", "secret/bucket", "secret/database"}
+    return {name for name in names if name not in brought and not name.startswith("endpoint")}
+
+
 @contextmanager
 def volume(place: Home) -> Generator[tuple[str, ...]]:
     """A folder of the node for the hub's claim.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from access import Cluster
 from deployed_s3 import DeployedS3
-from installed import RESTRICTED, Home, home, volume
+from installed import RESTRICTED, Home, home, left, volume
 from sized import document
 
 from kedge.client import kubeconfig as kubeconfigs
@@ -38,15 +38,6 @@ def place(cluster: Cluster, s3: DeployedS3, tmp_path: Path) -> Iterator[Home]:
         yield found
 
 
-def left(place: Home) -> set[str]:
-    """What a namespace holds, but for what every namespace has and what a test has brought."""
-    listed = place.kubectl("api-resources", "--verbs=list,get", "--namespaced", "--output=name").split()
-    skipped = {"events", "events.events.k8s.io", "pods.metrics.k8s.io"}
-    names = place.kubectl("get", ",".join(set(listed) - skipped), "--output=name", "--ignore-not-found").split()
-    brought = {"configmap/kube-root-ca.crt", "serviceaccount/default", "secret/bucket", "secret/database"}
-    return {name for name in names if name not in brought and not name.startswith("endpoint")}
-
-
 def who_has_but_two_roles_may_use_it(place: Home) -> None:
     """Somebody who may do nothing else in the cluster."""
     place.kubectl("create", "serviceaccount", "ann")
@@ -62,18 +53,10 @@ def who_has_but_two_roles_may_use_it(place: Home) -> None:
     place.kubectl("delete", "serviceaccount/ann", "rolebinding/ann-kedge-user", "rolebinding/ann-kedge-proxy")
 
 
-@pytest.mark.parametrize("form", ["yaml", "kustomize"])
-def test_what_a_dry_run_writes_is_taken_by_the_cluster(place: Home, form: str) -> None:
-    folder = place.folder / "written"
-    more = () if form == "yaml" else ("--output", "kustomize", "--directory", str(folder))
-    said = place.kedge(
-        "install", "--dry-run", "--image", "example.test/kedge:1", "--namespace", place.name, *place.options, *more
-    )
-    if form == "yaml":
-        folder.mkdir()
-        (folder / "all.yaml").write_text(said)
-    given = ("--filename", str(folder)) if form == "yaml" else ("--kustomize", str(folder))
-    taken = place.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", *given)
+def test_what_a_dry_run_writes_is_taken_by_the_cluster(place: Home) -> None:
+    said = place.kedge("install", "--dry-run", "--image", "example.test/kedge:1", "--namespace", place.name, *place.options)
+    given = ("--filename", "-")
+    taken = place.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", *given, said=said)
     assert "deployment.apps/kedge serverside-applied" in taken
 
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import yaml
 
+from kedge.kube.core import PERSISTENT_VOLUME_CLAIM
+from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
 from kedge.manifests import hub
 from kedge.manifests.options import Options
 
 # An "@" begins no plain scalar of YAML, so what stands alone is written in quotes.
 _NAMESPACE, _VARIABLES = "@namespace@", "@variables@"
-_KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
 _ABOUT = {
     "image": "Kedge's image, as nodes pull it; it also stages the files of steps.",
     "artifacts": "Where artifacts go: s3://bucket/prefix, gs://… or az://….",
@@ -88,7 +89,11 @@ def helm(options: Options, served: Iterable[Kind]) -> dict[str, str]:
     chart |= {"appVersion": options.version, "description": "Kedge: Kubeflow's APIs in one Deployment."}
     files = {"Chart.yaml": _yaml(chart), "values.yaml": _values_text(values, options, resources, placed)}
     for obj in objects:
-        files[f"templates/{_file(obj).replace(_NAMESPACE, 'own')}"] = _template(obj, values)
+        if obj["kind"] == CRD.kind:
+            # Several releases share it: as a template it would be the first one's alone, and Helm would refuse the second.
+            files[f"crds/{_file(obj)}"] = _yaml(obj)
+        else:
+            files[f"templates/{_file(obj).replace(_NAMESPACE, 'own')}"] = _template(obj, values)
     return files
 
 
@@ -119,7 +124,7 @@ def _values_text(values: Mapping[str, Any], options: Options, resources: Obj, pl
 def _template(obj: Obj, values: Mapping[str, Any]) -> str:
     meta = dict(obj["metadata"])
     annotations = {name: value for name, value in (meta.get("annotations") or {}).items() if name != hub.OPTIONS_ANNOTATION}
-    if obj["kind"] in _KEPT:
+    if obj["kind"] == PERSISTENT_VOLUME_CLAIM.kind:
         annotations["helm.sh/resource-policy"] = "keep"  # deleting it would delete data
     meta.pop("annotations", None)
     meta["labels"] = {**meta.get("labels", {}), "app.kubernetes.io/managed-by": "@managed-by@"}
