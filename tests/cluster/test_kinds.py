@@ -1,12 +1,19 @@
 """Runs on a cluster keep the rules that the embedded host checks: the API server reads them in the kind's definition."""
 
 import json
+import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from access import Cluster
 
-from kedge.kube.crds import crd
+from kedge.client import definitions
+from kedge.client.http import HttpClient
+from kedge.client.kubeconfig import load
+from kedge.errors import StateError
+from kedge.kube.crds import CRD, crd
+from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines.kinds import RUN
 
 PIPELINE = {"pipelineInfo": {"name": "p"}, "root": {"dag": {"tasks": {}}}, "schemaVersion": "2.1.0", "sdkVersion": "kfp-2"}
@@ -77,3 +84,36 @@ def test_runs_are_listed_with_their_state_and_found_by_it(runs: Runs) -> None:
     runs.change("bad", "status", status={"state": "FAILED", "progress": "1/2", "message": "no such column", "pipeline": "p"})
     assert runs.listed("--no-headers", "--field-selector", "status.state=FAILED").split()[:3] == ["bad", "FAILED", "1/2"]
     assert "no such column" in runs.listed("-o", "wide")
+
+
+@pytest.fixture
+def rivals(cluster: Cluster) -> Iterator[tuple[Obj, Obj]]:
+    """Definitions of two kinds of one name."""
+    group = f"x{secrets.token_hex(4)}.kedge.test"
+    kinds = [
+        Kind("Thing", plural, group=group, version="v1", subresources=(), schema=RUN.schema) for plural in ("firsts", "seconds")
+    ]
+    first, second = (crd(kind) for kind in kinds)
+    yield first, second
+    names = [f"customresourcedefinition/{each['metadata']['name']}" for each in (first, second)]
+    cluster.kubectl("delete", *names, "--ignore-not-found", "--wait=false")
+
+
+async def test_a_kind_whose_name_another_one_has_is_told_of_at_once(cluster: Cluster, rivals: tuple[Obj, Obj]) -> None:
+    async with HttpClient(load(cluster.kubeconfig, context=cluster.context or None)) as client:
+        first, second = [await client.create(CRD, each) for each in rivals]
+        await definitions.established(client, first)
+        with pytest.raises(
+            StateError, match=r"seconds\.x.*: the cluster does not serve it: .*already in use.* delete it if nobody"
+        ):
+            await definitions.established(client, second)
+
+
+async def test_a_kind_that_is_not_served_in_time_is_told_of_in_the_clusters_words(
+    cluster: Cluster, rivals: tuple[Obj, Obj], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(definitions, "_SECONDS", 0.0)
+    async with HttpClient(load(cluster.kubeconfig, context=cluster.context or None)) as client:
+        made = await client.create(CRD, rivals[0])
+        with pytest.raises(StateError, match=r"firsts\.x.*: the cluster does not serve it after 0 s: .*describe"):
+            await definitions.established(client, made)
