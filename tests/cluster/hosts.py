@@ -137,9 +137,9 @@ def either_host(request: pytest.FixtureRequest) -> Iterator[RunningHost]:
         yield kedge
 
 
-@pytest.fixture(params=HOSTS)
+@pytest.fixture(scope="module", params=HOSTS)
 def start_host(request: pytest.FixtureRequest) -> StartHost:
-    """Starts a host, as `kedge.testing.host.running_host` does."""
+    """Starts a host, as `kedge.testing.host.running_host` does. A file whose tests count what there is has a fixture of it."""
     return request.getfixturevalue("hubs").start if request.param == "cluster" else running_host
 
 

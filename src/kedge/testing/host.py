@@ -46,9 +46,11 @@ class RunningHost:
         return self.settings.home
 
     @property
-    def _place(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """The environment of a process that shall use this host, such as a ``kedge`` that a test starts itself."""
         settings = self.settings
-        return {"KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context, "KEDGE_CACHE": str(settings.cache)}
+        place = {"KEDGE_HOME": str(settings.root), "KEDGE_CONTEXT": settings.context, "KEDGE_CACHE": str(settings.cache)}
+        return {**settings.environ, **place}
 
     @cached_property
     def client(self) -> Client:
@@ -86,7 +88,7 @@ class RunningHost:
         """
         return subprocess.run(
             [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
-            env={**self.settings.environ, **self._place},
+            env=self.environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
