@@ -75,6 +75,7 @@ class FaultyProxy:
 
     Attributes:
         requests: What was asked, in order.
+        answers: What the server answered to it, by the answer's code.
     """
 
     def __init__(self, access: Access) -> None:
@@ -89,6 +90,7 @@ class FaultyProxy:
         self._flows = asyncio.Event()
         self._rules: list[_Rule] = []
         self.requests: list[Asked] = []
+        self.answers: list[tuple[Asked, int]] = []
         self.port = 0
 
     # ---- for tests
@@ -214,9 +216,19 @@ class FaultyProxy:
                 await writer.drain()
                 return
             gone = asyncio.ensure_future(reader.read(1))
-            await _until_either(_pipe(there, writer, flows), gone)
+            await _until_either(self._pipe(asked, there, writer, flows), gone)
         finally:
             back.transport.abort()
+
+    async def _pipe(self, asked: Asked, source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event) -> None:
+        begun = False
+        while data := await source.read(_CHUNK):
+            if not begun:
+                self.answers.append((asked, int(data.split(b" ", 2)[1])))
+                begun = True
+            await flows.wait()
+            sink.write(data)
+            await sink.drain()
 
     def _rule(self, asked: Asked) -> _Rule | None:
         for rule in self._rules:
@@ -235,13 +247,6 @@ async def _until_either(work: Awaitable[None], gone: "asyncio.Future[bytes]") ->
             each.cancel()
             with suppress(asyncio.CancelledError, OSError):
                 await each
-
-
-async def _pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter, flows: asyncio.Event) -> None:
-    while data := await source.read(_CHUNK):
-        await flows.wait()
-        sink.write(data)
-        await sink.drain()
 
 
 @contextmanager

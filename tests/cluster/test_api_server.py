@@ -1,10 +1,11 @@
 """An API server that is away, silent, busy or forgetful: runs go on, nothing is lost and nothing is done twice."""
 
 import asyncio
+import json
 import secrets
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from access import Cluster
 from failures import ROWS
+from fairness import throttled
 from faults import SHOWN_SECONDS, Watched, until
 from faulty_proxy import Asked, FaultyProxy, answer, faulty_proxy, status
 from hosts import Hubs
@@ -20,13 +22,17 @@ from s3 import BUCKET
 from witness import Witness
 
 from kedge.client import http as http_client
+from kedge.client import kubeconfig as kubeconfigs
 from kedge.client.http import HttpClient
 from kedge.client.kubeconfig import Access, load
 from kedge.control.informer import Informer
-from kedge.errors import KedgeError, Unavailable
+from kedge.errors import KedgeError, TooManyRequests, Unavailable
 from kedge.kube.clock import SystemClock
 from kedge.kube.core import CONFIG_MAP
+from kedge.kube.crds import crd
+from kedge.manifests import rights
 from kedge.pipelines.compiler import compile_file
+from kedge.pipelines.kinds import RUN
 from kedge.testing.cluster import running_hub
 from kedge.testing.host import RunningHost
 
@@ -202,22 +208,42 @@ class following:  # noqa: N801  # used as a function
 # ---- busy
 
 
+@pytest.fixture
+def hub_account(cluster: Cluster, namespace: str, tmp_path: Path) -> Cluster:
+    """A cluster as the service account ``hub`` sees it, which has the rights of an installed hub."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "--filename", "-", said=json.dumps(crd(RUN)))
+    api = "rbac.authorization.k8s.io/v1"
+    role = {"apiVersion": api, "kind": "Role", "metadata": {"name": "hub"}, "rules": list(rights.RUNS)}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "hub"}}
+    cluster.apply(account, role, namespace=namespace)
+    where = ("--namespace", namespace)
+    cluster.kubectl("create", "rolebinding", "hub", "--role=hub", f"--serviceaccount={namespace}:hub", *where)
+    token = cluster.kubectl("create", "token", "hub", *where).strip()
+    access = load(cluster.kubeconfig, context=cluster.context or None)
+    path = tmp_path / "hub-account"
+    kubeconfigs.write(path, replace(access, token=token, certificate=None, key=None, namespace=namespace))
+    return Cluster(path)
+
+
 def test_a_server_that_throttles_is_asked_again_when_it_says(
-    behind: tuple[RunningHost, FaultyProxy], cluster: Cluster, namespace: str, document: Any
+    cluster: Cluster, hubs: Hubs, hub_account: Cluster, document: Any, tmp_path: Path
 ) -> None:
-    """Reads, writes and watches alike."""
-    kedge, proxy = behind
-    run = begin(kedge, cluster, namespace, document)
-    busy = answer(429, status(429, "TooManyRequests", "too many requests, please try again later"), Retry_After="2")
-    proxy.say(lambda asked: asked.watches, busy, times=3)
-    proxy.say(_makes_a_pod, busy, times=3)
-    proxy.say(lambda asked: asked.method == "PATCH", busy, times=3)
-    proxy.cut()
-    done_once(run, within=90)
-    assert not proxy.owed()
-    task = run.client.task(run.id, "add")
+    """Writes and watches alike."""
+    access = load(hub_account.kubeconfig)
+    with hub_behind(hub_account, hubs, tmp_path, access.namespace) as (kedge, proxy):
+        run = begin(kedge, cluster, access.namespace, document)
+        with throttled(cluster, access, "hub"):
+            proxy.cut()
+            for match in (_makes_a_pod, lambda asked: asked.watches):
+                until(lambda match=match: _refused(proxy, match), "a request that is refused", 30)
+        done_once(run, within=90)
+        task = run.client.task(run.id, "add")
     row = ROWS["throttled"]
     assert (task["state"], len(task["attempts"])) == (row.state, 1 + row.infra + row.user)
+
+
+def _refused(proxy: FaultyProxy, match: Callable[[Asked], bool]) -> bool | None:
+    return any(code == TooManyRequests.code and match(asked) for asked, code in proxy.answers) or None
 
 
 def _makes_a_pod(asked: Asked) -> bool:
