@@ -55,7 +55,9 @@ def measured(names: list[str], known: dict[str, Path]) -> tuple[list[runner.Row]
             start = time.monotonic()
             print(f"bench: {name}", file=sys.stderr, flush=True)
             try:
-                rows += [{"benchmark": name, **row} for row in runner.load(name, known[name])(place)]
+                found = [{"benchmark": name, **row} for row in runner.load(name, known[name])(place)]
+                print(runner.table(found), file=sys.stderr, flush=True)
+                rows += found
             except Exception:  # noqa: BLE001  # one benchmark that breaks must not take the others' figures along
                 traceback.print_exc()
                 broken.append(name)

@@ -53,6 +53,7 @@ MINIMUM = (1, 29)
 """The first Kubernetes whose Pods have sidecars (``initContainers[].restartPolicy: Always``) without asking for them."""
 # What asks for nodes must see what waits for them; and where hundreds of Pods begin in a second, 64 wait for their kubelets.
 _WAITING_PODS = 500
+_ENDED_PODS = 10_000  # Kubernetes' own controllers begin to delete beyond 12,500
 _UNREADABLE = "the history cannot be read; the log may say why"
 
 
@@ -189,7 +190,7 @@ async def _parts(
     feature = pipelines.Feature(
         pipelines.open_history(settings, home.path / "history.db", take_over=leader is not None),
         _surroundings(settings, (client, writer), artifacts, address),
-        replace(limits(settings), waiting_pods=_WAITING_PODS),
+        replace(limits(settings), waiting_pods=_WAITING_PODS, ended_pods_meanwhile=_ENDED_PODS),
     )
     feature.database.on_damage = background.give_up
     routes: list[BaseRoute] = [

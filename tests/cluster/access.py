@@ -126,7 +126,8 @@ class Cluster:
         # A hub that has ended, or was killed, lets nothing go any more.
         for kind in ("runs.kedge.dev", "pods"):
             with suppress(RuntimeError):  # no such kind, or gone meanwhile
-                if names := self.kubectl("get", kind, "--namespace", namespace, "--output", "name").split():
+                held = "{range .items[?(@.metadata.finalizers)]}{.kind}/{.metadata.name} {end}"
+                if names := self.kubectl("get", kind, "--namespace", namespace, f"--output=jsonpath={held}").split():
                     free = ["--type=merge", '--patch={"metadata": {"finalizers": null}}']
                     self.kubectl("patch", "--namespace", namespace, *names, *free)
 

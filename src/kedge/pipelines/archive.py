@@ -70,7 +70,7 @@ class LogArchive:
     def settled(self, pod: Obj) -> None:
         """A Pod's result is recorded: copy its log, later."""
         self._quiet.stir()
-        self._waiting.put_nowait(pod)
+        self._waiting.put_nowait(_named(pod))
 
     async def start(self) -> None:
         """Begin to copy, first what was not copied when the host ended."""
@@ -107,7 +107,7 @@ class LogArchive:
                 for pod in page.items:
                     await self._parts.clock.sleep(0)
                     if await self._missing(pod):
-                        self._waiting.put_nowait(pod)
+                        self._waiting.put_nowait(_named(pod))
         except KedgeError as error:
             _log.warning("logs of steps that ended before this start are not copied", extra={"error": str(error)})
         while True:
@@ -205,6 +205,13 @@ class _Stored:
             self._since = None  # lines are in order: all that follow are late enough
         self._shown = self._skip <= 0 and self._since is None
         self._skip -= 1
+
+
+def _named(pod: Obj) -> Obj:
+    """What is held of a Pod until its log is copied: thousands may wait where steps end without a pause."""
+    metadata = pod["metadata"]
+    names = ("name", "namespace", "uid", "labels", "annotations")
+    return {"metadata": {name: metadata[name] for name in names if name in metadata}}
 
 
 def _about(pod: Obj) -> dict[str, str]:

@@ -8,7 +8,7 @@ its engine back, and lets it say again whatever may not have been done.
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterable
+from collections.abc import Callable, Container, Coroutine, Hashable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
 from kedge.pipelines import observations, summaries
 from kedge.pipelines.adoption import Registrar, make, run_object
+from kedge.pipelines.cleaning import Cleaning
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
 from kedge.pipelines.engine.resuming import Plan
@@ -46,7 +47,6 @@ _log = logging.getLogger(__name__)
 _BY_RUN = "run"
 _RETRY = 1.0
 CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
-_CLEANING, _CLEANING_INTERVAL, _CLEANED_AT_ONCE = "cleaning", 5.0, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Limits:
         waiting_pods: How many Pods may wait for a node at once, over all runs.
         ttl: Seconds that a finished Run object stays, unless it or its pipeline says so; its history stays.
         ended_pods: How many Pods that have ended are kept, over all runs, for their logs; those that ended first go first.
+        ended_pods_meanwhile: How many are kept while steps go on without a pause: deleting one costs the API server as much as
+            beginning a step.
         final_status_complete: Whether exit tasks are told ``COMPLETE`` of success, as upstream's backend does.
         cache_ttl: Seconds after which no result is used again; ``None`` for no such limit.
     """
@@ -68,6 +70,7 @@ class Limits:
     waiting_pods: int = 64
     ttl: int = 7 * 24 * 3600
     ended_pods: int = 1000
+    ended_pods_meanwhile: int = 1000
     final_status_complete: bool = False
     cache_ttl: float | None = None
 
@@ -109,6 +112,8 @@ class RunController:
         self.publisher = Publisher(client, self._timers, self._background, self._pods.get)
         self._ready = False
         self._reopening: set[str] = set()
+        most = limits.ended_pods, limits.ended_pods_meanwhile
+        self._cleaning = Cleaning(client, history, self._timers, most=most, insist=self._insist)
         self._end_listeners: list[Callable[[RunRecord], None]] = []
 
     # ---- life
@@ -531,26 +536,13 @@ class RunController:
     def changed(self, worker: Worker) -> None:
         """Something of the run was written, or it waits for another thing: its object will say so."""
         self.publisher.changed(worker)
-        self._clean_soon()
-
-    def _clean_soon(self) -> None:
-        if not self._timers.pending(_CLEANING):
-            self._timers.after(_CLEANING_INTERVAL, _CLEANING, lambda: self._insist(_CLEANING, self._clean))
-
-    async def _clean(self) -> None:
-        """Delete the Pods that ended first, where more are kept than may be: every one of them is read when a hub starts."""
-        while ended := self._history.ended_pods(self._limits.ended_pods, _CLEANED_AT_ONCE):
-            for attempt, namespace in ended:
-                with suppress(NotFound, Conflict):
-                    await self._client.delete(POD, attempt.pod_name, namespace, uid=attempt.pod_uid)
-            self._history.forget_pods((attempt.run, attempt.task, attempt.number) for attempt, _ in ended)
-            await asyncio.sleep(0)  # steps go first
+        self._cleaning.changed()
 
     async def finish(self, worker: Worker) -> None:
         """The run is over and recorded: tell its object, let everything go, forget it."""
         live, run_id = worker.live, worker.live.record.id
         self.publisher.ended(run_id)
-        await self._settle_all(live.record)
+        await self._settle_all(live.record, but=worker.settled)
         await self._patch_end(
             live.record.namespace, live.record.name, summaries.of_live(live) | summaries.lifetime(live.pipeline, live.record)
         )
@@ -569,9 +561,10 @@ class RunController:
             status |= summaries.lifetime(self._registrar.pipeline(spec), record)
         await self._patch_end(record.namespace, record.name, status)
 
-    async def _settle_all(self, record: RunRecord) -> None:
-        """Let go of every Pod of a run that is over, and end those that nobody wants."""
-        held = [pod for pod in self.pods_of(record) if observations.is_tracked(pod) or not observations.comes_to_its_end(pod)]
+    async def _settle_all(self, record: RunRecord, but: Container[str] = ()) -> None:
+        """Let go of every Pod of a run that is over, but for those of some UIDs, and end those that nobody wants."""
+        pods = [pod for pod in self.pods_of(record) if pod["metadata"]["uid"] not in but]
+        held = [pod for pod in pods if observations.is_tracked(pod) or not observations.comes_to_its_end(pod)]
         if not held:
             return
         good = {(found.task, found.number) for found in self._history.attempts(record.id) if found.state is State.SUCCEEDED}

@@ -160,6 +160,10 @@ _STAYS = {
     "fieldPath": ".spec.terminate",
 }
 
+# Atomic: whole documents, of which nobody owns a part. An API server would else keep, and go through at each change of the
+# status, a tree of who set which field that is larger than the document.
+_DOCUMENT: Obj = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-map-type": "atomic"}
+
 RUN = Kind(
     "Run",
     "runs",
@@ -178,8 +182,8 @@ RUN = Kind(
                 "description": "What to run. Only terminate, ttlSecondsAfterFinished and the texts may change later.",
                 "x-kubernetes-validations": _RULES,
                 "properties": {
-                    "pipelineSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                    "platformSpec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "pipelineSpec": _DOCUMENT,
+                    "platformSpec": _DOCUMENT,
                     "pipelineDigest": {"type": "string"},
                     "pipelineId": {"type": "string"},
                     "pipelineVersionId": {"type": "string"},
@@ -188,7 +192,7 @@ RUN = Kind(
                     "experimentId": {"type": "string"},
                     "displayName": {"type": "string", "maxLength": NAME_LIMIT},
                     "description": {"type": "string"},
-                    "parameters": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                    "parameters": _DOCUMENT,
                     "pipelineRoot": {"type": "string"},
                     "serviceAccountName": {"type": "string"},
                     "terminate": {"type": "boolean"},

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 # A run's summary is for people: the graph is in the history.
 _INTERVAL = 1.0
 # With a thousand runs, a write for each that has moved would be a fifth of all that a hub does, for objects that nobody looks at.
-_A_SECOND = 10
+_A_SECOND = 5
 _AFTER_A_FAILURE = 3.0
 # That a step has begun to run can wait for its end, or so long: a write for it would be one in four that a step costs.
 _BEGUN = 5.0
@@ -28,9 +28,9 @@ _MOST_LOOKED_AT = 1000
 
 
 class Publisher:
-    """Writes the status of Run objects whose runs are not over: at most once a second each, 10 a second of all, only what is new.
+    """Writes the status of Run objects whose runs are not over: at most once a second each, 5 a second of all, only what is new.
 
-    Where more have changed, they take turns: with a thousand runs on their way, an object is up to 100 s behind the history.
+    Where more have changed, they take turns: with a thousand runs on their way, an object is up to 200 s behind the history.
     What is written at the end of a run does not wait.
 
     Args:

@@ -137,6 +137,8 @@ class Worker:
         todo: Instructions not yet carried out.
         starts: Pods not yet made; they alone may have to wait for room.
         seen: Pods that changed, with whether they are gone.
+        settling: Pods that are to be let go, with whether their result is wanted.
+        settled: UIDs of Pods that were let go.
         task: The loop.
         over: Whether the run is over and everything about it is done.
         holds: Pods that the API server does not take yet.
@@ -151,6 +153,7 @@ class Worker:
     starts: deque[StartStep] = field(default_factory=deque[StartStep])
     seen: dict[str, tuple[Obj, bool]] = field(default_factory=dict[str, tuple[Obj, bool]])
     settling: dict[str, tuple[Obj, bool]] = field(default_factory=dict[str, tuple[Obj, bool]])
+    settled: set[str] = field(default_factory=set[str])
     task: "asyncio.Task[None] | None" = None
     over: bool = False
     holds: Holds = field(init=False)
@@ -373,6 +376,8 @@ class Worker:
             return  # made for an attempt that this history does not know yet: it will find its Pod there
         self.tools.room.give(reference.namespace, reference.name)
         wanted = task.state is State.SUCCEEDED and reference.attempt == task.attempt
+        if observations.is_tracked(pod) and reference.uid in self.settled:
+            return  # as it was before it was let go
         if observations.is_tracked(pod) or not (
             wanted or observations.comes_to_its_end(pod) or pod["metadata"].get("deletionTimestamp")
         ):
@@ -384,6 +389,7 @@ class Worker:
         name = next(iter(self.settling))
         pod, wanted = self.settling[name]
         await self.tools.pods.settle(pod, wanted=wanted)
+        self.settled.add(pod["metadata"]["uid"])
         if self.settling.get(name) == (pod, wanted):
             del self.settling[name]
 

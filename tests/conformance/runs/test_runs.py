@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from kedge.artifacts.staging import StagedOutputs, StoredArtifact
+from kedge.client.forwarding import ForwardingClient
+from kedge.client.types import Client
+from kedge.db.database import Database
 from kedge.errors import Conflict, Invalid
 from kedge.kube.core import CONFIG_MAP, POD
-from kedge.kube.kinds import Obj
+from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.engine.types import State
 from kedge.pipelines.kinds import RUN, TRACKING_FINALIZER
@@ -500,7 +503,7 @@ async def test_a_finished_run_object_goes_after_its_time_and_its_history_stays(w
 
 
 async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.pipelines.controller._CLEANING_INTERVAL", 0.01)
+    monkeypatch.setattr("kedge.pipelines.cleaning._INTERVAL", 0.01)
     async with hub(world, limits=Limits(ended_pods=3)) as life:
         run = await life.submit(pipelines.chain(12))
         await life.end(run.id)
@@ -508,6 +511,35 @@ async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch:
         kept = {pod["metadata"]["annotations"]["kedge.dev/task"] for pod in life.api.list(POD, "default").items}
         assert kept == {"s9", "s10", "s11"}
         assert len(life.feature.history.attempts(run.id)) == 12, "the history stays"
+
+
+class Slow(ForwardingClient):
+    """Deletes slowly, and notes what."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.deleted: list[str] = []
+
+    async def delete(self, kind: Kind, name: str, namespace: str | None = None, **options: Any) -> Obj | None:
+        self.deleted.append(name)
+        await asyncio.sleep(0.05)
+        return await super().delete(kind, name, namespace, **options)
+
+
+async def test_pods_are_cleaned_away_once_however_long_that_takes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kedge.pipelines.cleaning._INTERVAL", 0.01)
+    clients: list[Slow] = []
+
+    def slow(client: Client, database: Database) -> tuple[Client, Database]:
+        clients.append(Slow(client))
+        return clients[0], database
+
+    async with hub(world, slow, limits=Limits(ended_pods=1)) as life:
+        run = await life.submit(pipelines.chain(12))
+        await life.end(run.id)
+        await life.until(lambda: len(life.api.list(POD, "default").items) == 1)
+        assert len(clients[0].deleted) == 11
+        assert len(set(clients[0].deleted)) == 11
 
 
 # ---- restarts

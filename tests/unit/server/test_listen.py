@@ -1,6 +1,7 @@
 """The listeners: two ports, one application, a prompt and quiet end."""
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -37,6 +38,40 @@ async def test_both_ports_serve_and_stop_while_a_watch_is_open(served: Any, tmp_
             assert [line async for line in lines] == []
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", ports.http), 1)
+
+
+HEAD = b"POST /apis/kedge.dev/v1/runs HTTP/1.1\r\nHost: localhost\r\n"
+ENDLESS = {
+    "a header": HEAD + b"X-Long: ",
+    "an address": b"GET /",
+    "headers": HEAD,
+    "a trailer": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-Long: ",
+    "a chunk's extension": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;",
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+async def test_what_the_parser_would_keep_has_an_end(what: str, served: Any) -> None:
+    listeners = Listeners(https=None)
+    ports = listeners.open()
+    await listeners.start(served.app)
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.http)
+    more = b"X: y\r\n" * 256 if what == "headers" else b"x" * 1024
+    sent = 0
+    writer.write(ENDLESS[what])
+    try:
+        while not reader.at_eof() and sent < 1 << 22:
+            writer.write(more)
+            sent += len(more)
+            await writer.drain()
+            await asyncio.sleep(0)  # the server is in this loop too
+    except ConnectionError:
+        pass
+    with contextlib.suppress(ConnectionError):
+        assert (await reader.read(1 << 16)).split(b" ", 2)[1] in {b"400", b"401", b"431"}
+    assert sent < 1 << 20
+    writer.close()
+    await listeners.stop(served.streams.close)
 
 
 def test_a_port_in_use_is_named() -> None:
