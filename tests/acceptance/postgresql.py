@@ -13,17 +13,20 @@ import subprocess
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psutil
 import psycopg
 import pytest
+from certificates import Authority
 from psycopg import sql
 
 from kedge.db.tables import metadata
 
 START_SECONDS = 30.0
+PORT = 5432
 USER = "kedge"
 MISSING = (
     "PostgreSQL's server is not installed (Debian: apt-get install postgresql; scripts/setup --dev does that for root), "
@@ -54,9 +57,10 @@ class Server:
     Args:
         folder: Its own; sockets lie in it, so its path is short.
         settings: Of postgresql.conf, over those that make tests quick.
+        port: Of its socket, and of TCP where the settings say that it listens.
     """
 
-    def __init__(self, folder: Path, settings: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = (), port: int = PORT) -> None:
         found = programs()
         if found is None:
             raise FileNotFoundError(MISSING)
@@ -65,13 +69,14 @@ class Server:
         self.data = folder / "data"
         self._account = _account()
         self._settings = settings
+        self.port = port
         self._process: subprocess.Popen[bytes] | None = None
         if self._account is not None:
             shutil.chown(folder, self._account)
 
     def url(self, database: str = "postgres") -> str:
         """Where a client finds it."""
-        return f"postgresql://{USER}@/{database}?host={self.folder}"
+        return f"postgresql://{USER}@/{database}?host={self.folder}&port={self.port}"
 
     def make(self) -> None:
         """Make its files."""
@@ -95,6 +100,7 @@ class Server:
         given = [
             f"unix_socket_directories={self.folder}",
             "listen_addresses=",
+            f"port={self.port}",
             "fsync=off",
             "max_connections=60",
             *self._settings,
@@ -107,7 +113,7 @@ class Server:
     def _wait(self) -> None:
         for _ in range(int(START_SECONDS * 20)):
             with suppress(RuntimeError):
-                self.call("pg_isready", "-q", "-h", str(self.folder), "-d", "postgres")
+                self.call("pg_isready", "-q", "-h", str(self.folder), "-p", str(self.port), "-d", "postgres")
                 return
             if self._process is None or self._process.poll() is not None:
                 raise RuntimeError(f"the server has ended: {(self.folder / 'log').read_text()}")
@@ -151,10 +157,10 @@ class Server:
 
 
 @contextmanager
-def server(*settings: str) -> Generator[Server]:
+def server(*settings: str, port: int = PORT) -> Generator[Server]:
     """A server that runs, in a folder that goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="kedge-pg-"))
-    made = Server(folder, settings)
+    made = Server(folder, settings, port)
     try:
         made.make()
         made.start()
@@ -162,6 +168,41 @@ def server(*settings: str) -> Generator[Server]:
     finally:
         made.stop()
         shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A server that is spoken to over TLS alone, but for its socket.
+
+    Attributes:
+        server: The server.
+        address: Where it listens, without a password: ``postgresql://…``.
+        ca: The file with the certificate of its authority.
+    """
+
+    server: Server
+    address: str
+    ca: Path
+
+
+@contextmanager
+def secured(host: str, port: int = PORT) -> Generator[Secured]:
+    """One at an address of this machine, which its certificate names."""
+    authority = Authority.new()
+    issued = authority.server(host)
+    with tempfile.TemporaryDirectory(prefix="kedge-pg-") as name:
+        folder = Path(name)
+        rules = "local all all trust\nhostssl all all all trust\n"
+        files = {"ca.crt": authority.certificate, "crt": issued.certificate, "key": issued.key, "hba": rules}
+        for each, text in files.items():
+            (folder / each).write_text(text)
+            (folder / each).chmod(0o600 if each == "key" else 0o644)
+            if (account := _account()) is not None:
+                shutil.chown(folder / each, account)
+        folder.chmod(0o755)
+        settings = [f"listen_addresses={host}", f"hba_file={folder}/hba", "ssl=on", f"ssl_cert_file={folder}/crt"]
+        with server(*settings, f"ssl_key_file={folder}/key", port=port) as made:
+            yield Secured(made, f"postgresql://{USER}@{host}:{port}/postgres", folder / "ca.crt")
 
 
 @contextmanager

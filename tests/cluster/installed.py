@@ -4,7 +4,6 @@ import json
 import secrets
 import subprocess
 import sys
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -186,13 +185,9 @@ class Database:
 
 @contextmanager
 def database(place: Home) -> Generator[Database]:
-    """A database, and a Secret ``database`` in the namespace with its address."""
+    """A database that is spoken to over TLS, and a Secret ``database`` in the namespace with its address and its authority."""
     postgresql.skip_where_missing()
-    with one_at_a_time("postgresql-for-pods"), tempfile.NamedTemporaryFile("w", suffix=".conf") as rules:
-        rules.write("local all all trust\nhost all all 0.0.0.0/0 trust\n")
-        rules.flush()
-        Path(rules.name).chmod(0o644)
-        with postgresql.server(f"listen_addresses={place.cluster.host}", f"hba_file={rules.name}") as server:
-            url = f"postgresql://{postgresql.USER}@{place.cluster.host}:5432/postgres"
-            place.kubectl("create", "secret", "generic", "database", f"--from-literal=url={url}")
-            yield Database(server, url)
+    with one_at_a_time("postgresql-for-pods"), postgresql.secured(place.cluster.host) as found:
+        url = f"{found.address}?sslmode=verify-full&sslrootcert=/etc/kedge/database/ca.crt"
+        place.kubectl("create", "secret", "generic", "database", f"--from-literal=url={url}", f"--from-file=ca.crt={found.ca}")
+        yield Database(found.server, url)

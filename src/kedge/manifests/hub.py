@@ -18,6 +18,8 @@ CLAIM = "kedge-data"
 PORT, ALIAS_PORT = 8080, 8888
 USER_ID = 65532
 DATA, SCRATCH = "/var/lib/kedge", "/tmp"  # noqa: S108  # the Pod's own, on a volume
+DATABASE = "/etc/kedge/database"
+"""The keys of the database's Secret as files: certificates, which its address may name."""
 _POD = {"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": "hub"}
 PODS = ",".join(f"{name}={value}" for name, value in _POD.items())
 """Selects the Pods of hubs."""
@@ -206,6 +208,9 @@ def _pod(options: Options, arguments: list[str], *, probed: bool) -> Obj:
         "containers": [_container(options, arguments, probed=probed)],
         "volumes": [{"name": "data", **data}, {"name": "scratch", "emptyDir": {}}],
     }
+    if options.database_secret:
+        # libpq takes a private key only where nobody but root and its own group may read it.
+        found["volumes"].append({"name": "database", "secret": {"secretName": options.database_secret, "defaultMode": 0o440}})
     found |= placing.fields(options.pull_secrets, options.node_selector, options.tolerations)
     if probed and options.elects:
         apart = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
@@ -228,6 +233,8 @@ def _container(options: Options, arguments: list[str], *, probed: bool) -> Obj:
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "data", "mountPath": DATA}, {"name": "scratch", "mountPath": SCRATCH}],
     }
+    if options.database_secret:
+        found["volumeMounts"].append({"name": "database", "mountPath": DATABASE, "readOnly": True})
     if options.artifacts_secret:
         found["envFrom"] = [{"secretRef": {"name": options.artifacts_secret}}]
     if probed:

@@ -1,5 +1,6 @@
 """What is PostgreSQL's own: how its database is made, reached and refused, and where it differs from SQLite unless it is told."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import postgresql
 import psycopg
 import pytest
+from certificates import Authority
 from sqlalchemy import BindParameter, Delete, Select, Update, event
 from sqlalchemy.sql import visitors
 
@@ -258,6 +260,40 @@ def test_an_address_that_cannot_be_used_says_why(url: str, why: str, caplog: pyt
         open_history(Settings.from_environment({"KEDGE_HOME": "/nowhere", "KEDGE_DATABASE": url}), Path("/nowhere/history.db"))
     told = [caught.value, caught.value.__cause__, caplog.text]
     assert SECRET not in " ".join(map(str, told))
+
+
+@pytest.fixture(scope="module")
+def secured() -> Iterator[postgresql.Secured]:
+    postgresql.skip_where_missing()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    with postgresql.secured("127.0.0.1", port) as found:
+        yield found
+
+
+def test_a_server_is_known_by_the_authority_that_the_address_names(secured: postgresql.Secured) -> None:
+    database = open_postgres(f"{secured.address}?sslmode=verify-full&sslrootcert={secured.ca}")
+    assert History(database).live_runs() == []
+    spoken = "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'kedge'"
+    assert ask(secured.server.url(), spoken) == [(True,)]
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ("sslmode=verify-full&sslrootcert={other}", "certificate verify failed"),
+        ("sslmode=verify-full&sslrootcert=/nowhere/ca.crt", 'root certificate file "/nowhere/ca.crt" does not exist'),
+        ("sslmode=verify-full&sslrootcert={ca}&host=db.example&hostaddr=127.0.0.1", 'does not match host name "db.example"'),
+        ("sslmode=disable", "no encryption"),
+    ],
+    ids=["another authority", "no authority", "another server", "no encryption"],
+)
+def test_a_server_that_is_not_known_is_not_spoken_to(secured: postgresql.Secured, tmp_path: Path, options: str, why: str) -> None:
+    other = tmp_path / "ca.crt"
+    other.write_text(Authority.new("another authority").certificate)
+    with pytest.raises(Unavailable, match=f"cannot be reached .*{why}.* Look at it, and at KEDGE_DATABASE"):
+        open_postgres(f"{secured.address}?{options.format(ca=secured.ca, other=other)}")
 
 
 def test_a_database_that_is_not_there_says_so(postgres_url: str) -> None:
