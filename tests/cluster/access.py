@@ -69,6 +69,10 @@ class Cluster:
         server = self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
         return server == f"https://{NODE_IP}:{API_PORT}"
 
+    def restart_api_server(self) -> None:
+        """End the API server and start it again, where it is a process of this machine; returns when it answers."""
+        _order("restart", self.kubeconfig.parent)
+
     def get(self, *arguments: str) -> Any:
         """What ``kubectl get`` answers, as JSON."""
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))

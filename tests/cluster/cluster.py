@@ -3,6 +3,7 @@
     cluster.py prepare            build its programs (minutes, the first time) and images; all are kept in the cache
     cluster.py up --dir DIR       start it, wait until the node is Ready, write DIR/kubeconfig
     cluster.py down --dir DIR     end what `up` started
+    cluster.py restart --dir DIR  end its API server alone, and start it again
     cluster.py load FILE.tar      import an image (docker-archive or OCI layout) into the node
     cluster.py image NAME --root DIR [--entrypoint WORD…]     make an image of a folder and import it
 
@@ -30,6 +31,7 @@ from pathlib import Path
 
 from components import (
     API_PORT,
+    CLIENTS,
     CONTAINERD_SOCKET,
     CONTAINERD_STATE,
     KUBERNETES,
@@ -46,7 +48,7 @@ from prerequisites import missing
 
 COREDNS = "v1.14.7"
 CTR = ("ctr", "--address", str(CONTAINERD_SOCKET), "--namespace", "k8s.io")
-API_SECONDS, NODE_SECONDS = 60, 60
+API_SECONDS, NODE_SECONDS, ORDERLY_SECONDS = 60, 60, 5
 
 
 class LocalCluster:
@@ -104,6 +106,20 @@ class LocalCluster:
         if purge:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def restart_api_server(self) -> None:
+        """End the API server, as an upgrade of a control plane does, and start it again."""
+        name = "kube-apiserver"
+        (process,) = self._started(name)
+        _signal(process, signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            self._wait(lambda: not self._started(name), ORDERLY_SECONDS, "the end of the API server")
+        for left in self._started(name):
+            _signal(left, signal.SIGKILL)
+        self._wait(lambda: not self._started(name), 10, "the end of the API server")
+        self._make_credentials()
+        self._start(name, self.components.api_server(audit=(self.folder / "audit.log").exists()))
+        self._wait(lambda: self._get("/readyz") is not None, API_SECONDS, "the API server")
+
     def _start(self, name: str, arguments: list[str]) -> None:
         link = self.folder / "bin" / name
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -117,16 +133,33 @@ class LocalCluster:
         with self._pids.open("a") as pids:
             pids.write(f"{process.pid} {name}\n")
 
-    def _started(self) -> list[int]:
-        """The processes that run still; a number that is another process's by now is none."""
+    def _started(self, which: str = "") -> list[int]:
+        """The processes that run still, or those of one program; a number that is another process's by now is none."""
         lines = self._pids.read_text().splitlines() if self._pids.exists() else []
         # What is not reaped has no command line.
-        return [int(pid) for pid, name in map(str.split, lines) if name.encode() in _command_line(int(pid))]
+        return [
+            int(pid) for pid, name in map(str.split, lines) if which in {"", name} and name.encode() in _command_line(int(pid))
+        ]
 
     def _make_credentials(self) -> None:
         key = self.folder / "sa.key"
         if not key.exists():
             subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+        if not self.components.clients.exists():
+            request = [
+                "openssl",
+                "req",
+                "-x509",
+                "-nodes",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-days",
+                "3650",
+            ]
+            files = ["-keyout", str(self.components.clients.with_suffix(".key")), "-out", str(self.components.clients)]
+            subprocess.run([*request, "-subj", f"/CN={CLIENTS}", *files], check=True, capture_output=True)
         self._token = hashlib.sha256(key.read_bytes()).hexdigest()
         self.components.write("tokens.csv", f'{self._token},admin,admin,"system:masters"\n')
 
@@ -273,7 +306,7 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare")
     up, down = commands.add_parser("up"), commands.add_parser("down")
-    for command in (up, down):
+    for command in (up, down, commands.add_parser("restart")):
         command.add_argument("--dir", type=Path, required=True)
     up.add_argument("--durable", action="store_true", help="the store waits for the disk at every write (for measurements)")
     up.add_argument("--audit", action="store_true", help="log every request to DIR/audit.log")
@@ -299,6 +332,8 @@ def main() -> int:
             sys.stdout.write(f"ready in {time.monotonic() - began:.1f} s: KUBECONFIG={cluster.components.kubeconfig}\n")
         case "down":
             LocalCluster(arguments.dir).down(purge=arguments.purge)
+        case "restart":
+            LocalCluster(arguments.dir).restart_api_server()
         case "load":
             load(arguments.archive)
         case _:

@@ -21,6 +21,8 @@ API_PORT = 16443
 ETCD = "http://127.0.0.1:12379"
 ETCD_PEERS = "http://127.0.0.1:12380"
 DOMAIN = "cluster.local"
+CLIENTS = "clients"
+"""The authority whose client certificates the API server takes."""
 MIRROR_PORT = 16500
 CONTAINERD_STATE = Path("/run/kedge-test")  # short, and not on the disk
 CONTAINERD_SOCKET = CONTAINERD_STATE / "containerd.sock"
@@ -42,6 +44,11 @@ class Components:
     def kubeconfig(self) -> Path:
         """The administrator's."""
         return self.folder / "kubeconfig"
+
+    @property
+    def clients(self) -> Path:
+        """The certificate of the authority for clients; its key lies beside it."""
+        return self.folder / f"{CLIENTS}.crt"
 
     @property
     def images(self) -> Path:
@@ -78,6 +85,7 @@ class Components:
             f"--advertise-address={NODE_IP}",
             f"--cert-dir={self.folder}/certs",
             f"--token-auth-file={self.folder}/tokens.csv",
+            f"--client-ca-file={self.clients}",
             "--authorization-mode=Node,RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={self.folder}/sa.key",

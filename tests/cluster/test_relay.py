@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 from access import Cluster
+from connect_proxy import connect_proxy
 from hosts import Hubs
 from sized import begun, document, ends_well
 
@@ -83,6 +84,26 @@ def test_a_network_that_is_away_while_a_step_ends_loses_nothing(cluster: Cluster
         waits_for_its_hub(cluster, kedge)
         line.mend()
         ends_well(kedge, run)
+
+
+def test_a_restart_of_the_api_server_loses_nothing(laptop: RunningHost, cluster: Cluster, tmp_path: Path) -> None:
+    if not cluster.is_here:
+        pytest.skip("the API server is a process of another machine")
+    run = begun(laptop, tmp_path)
+    cluster.restart_api_server()
+    ends_well(laptop, run)
+
+
+def test_the_hub_and_its_relay_are_reached_through_the_proxy_that_the_kubeconfig_names(
+    cluster: Cluster, hubs: Hubs, tmp_path: Path
+) -> None:
+    with connect_proxy() as proxy, hubs.start(LOOPBACK, start=False) as kedge:
+        own = Path(kedge.options[0].partition("=")[2])
+        kubeconfig.write(own, replace(kubeconfig.load(own), proxy=proxy.address), name="tests")
+        kedge.start()
+        ends_well(kedge, begun(kedge, tmp_path, 0.0))
+    server = kubeconfig.load(cluster.kubeconfig, context=cluster.context or None).server
+    assert set(proxy.asked) == {server.removeprefix("https://")}
 
 
 def test_down_takes_the_relay_away_and_a_restart_does_not_and_an_installation_waits_for_that(
