@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,26 +51,35 @@ class ExecLogin(httpx.Auth):
         context: Of the connections: gets the client certificate, when the program gives one.
         environ: The program's environment, besides what the kubeconfig adds.
         clock: Tells when what it said is over.
+        forget: Called when connections show another certificate from now on: those that there are show the one before, and are
+            not to be used again. Where it is ``None``, no request with a certificate leaves one behind.
     """
 
     def __init__(
-        self, program: Program, context: ssl.SSLContext | None, environ: Mapping[str, str], clock: Clock | None = None
+        self,
+        program: Program,
+        context: ssl.SSLContext | None,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        forget: Callable[[], None] | None = None,
     ) -> None:
         self._program = program
         self._context = context
         self._environ = environ
         self._clock = clock or SystemClock()
+        self._forget = forget
         self._known: Credential | None = None
         self._asking = asyncio.Lock()
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request; again, with what the program says now, when the server does not take it."""
         said = await self._current(None)
-        _put(request, said)
+        self._put(request, said)
         response = yield request
         if response.status_code == Unauthorized.code:
             again = await self._current(said)
-            _put(request, again)
+            self._put(request, again)
             yield request
 
     async def _current(self, refused: Credential | None) -> Credential:
@@ -80,12 +89,15 @@ class ExecLogin(httpx.Auth):
                 known = self._known = await asyncio.to_thread(_ask, self._program, self._environ)
                 if known.certificate and self._context is not None:
                     _present(self._context, known.certificate)
+                    if self._forget is not None:
+                        self._forget()
             return known
 
-
-def _put(request: httpx.Request, said: Credential) -> None:
-    if said.token:
-        request.headers["Authorization"] = f"Bearer {said.token}"
+    def _put(self, request: httpx.Request, said: Credential) -> None:
+        if said.token:
+            request.headers["Authorization"] = f"Bearer {said.token}"
+        if said.certificate and self._forget is None:
+            request.headers["Connection"] = "close"
 
 
 def _present(context: ssl.SSLContext, certificate: str) -> None:

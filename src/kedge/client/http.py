@@ -88,9 +88,10 @@ def tls(access: Access) -> ssl.SSLContext:
     return context
 
 
-def _login(program: Program, verify: ssl.SSLContext | bool) -> ExecLogin:  # noqa: FBT001  # as httpx has it
+def _login(program: Program, verify: ssl.SSLContext | Literal[True], transport: httpx.AsyncBaseTransport | None) -> ExecLogin:
     context = verify if isinstance(verify, ssl.SSLContext) else None
-    return ExecLogin(program, context, Settings.from_environment().environ)
+    forget = transport.forget if isinstance(transport, KeptConnections) else None
+    return ExecLogin(program, context, Settings.from_environment().environ, forget=forget)
 
 
 def _named(server_name: str) -> Callable[[httpx.Request], Awaitable[None]]:
@@ -153,7 +154,7 @@ class HttpClient:
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=[*self._headers.items(), *access.impersonates],
-            auth=self._bearer if access.program is None else _login(access.program, verify),
+            auth=self._bearer if access.program is None else _login(access.program, verify, transport),
             verify=verify,
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
             transport=transport,

@@ -39,10 +39,11 @@ _Request = tuple[str, bytes, Sequence[tuple[bytes, bytes]], bytes]
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    """A connection, and since when nobody has used it."""
+    """A connection, which settings of TLS it was made with, and since when nobody has used it."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    settings: int
     idle_since: float = 0.0
 
     @property
@@ -93,6 +94,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
         self._idle: deque[_Connection] = deque()
         self._turns = asyncio.Semaphore(MOST)
         self._closed = False
+        self._settings = 0
 
     async def ask(
         self,
@@ -165,6 +167,12 @@ class KeptConnections(httpx.AsyncBaseTransport):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
+    def forget(self) -> None:
+        """Use no connection again that there is: the settings of TLS are others now. Answers that have begun are read on."""
+        self._settings += 1
+        while self._idle:
+            self._idle.pop().writer.close()
+
     @property
     def kept(self) -> int:
         """How many connections wait to be used again."""
@@ -172,7 +180,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
 
     def keep(self, connection: _Connection) -> None:
         """Take back a connection whose answer was read whole."""
-        if self._closed:
+        if self._closed or connection.settings != self._settings:
             connection.writer.close()
             return
         connection.idle_since = time.monotonic()
@@ -203,6 +211,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
                 return found
             found.writer.close()
         name = self._name if self._context is not None else None
+        settings = self._settings
         try:
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection(
@@ -217,7 +226,7 @@ class KeptConnections(httpx.AsyncBaseTransport):
             found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for option in self._options:
                 found.setsockopt(*option)
-        return _Connection(reader, writer)
+        return _Connection(reader, writer, settings)
 
 
 class _Body(httpx.AsyncByteStream):
