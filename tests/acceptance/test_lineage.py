@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from stored import put
+
 from kedge.testing.host import RunningHost
 
 PIPELINE = """
@@ -63,12 +65,12 @@ def shown(kedge: RunningHost, artifact: str) -> dict[str, Any]:
 
 
 def test_an_artifact_leads_to_the_code_and_the_commit_that_made_it_through_the_cache_too(
-    kedge_host: RunningHost, tmp_path: Path
+    either_host: RunningHost, tmp_path: Path
 ) -> None:
     file = checkout(tmp_path / "code")
-    run = ran(kedge_host, file)
-    artifact = made(kedge_host, run, "inner.grow")
-    origin = shown(kedge_host, artifact)
+    run = ran(either_host, file)
+    artifact = made(either_host, run, "inner.grow")
+    origin = shown(either_host, artifact)
     assert (origin["run_id"], origin["task_id"], origin["attempt"]) == (run["run_id"], "inner.grow", 0)
     code = origin["code"]
     assert (code["kind"], code["function"], code["file"].rpartition("/")[2]) == ("python", "grow", "pipeline.py")
@@ -79,54 +81,54 @@ def test_an_artifact_leads_to_the_code_and_the_commit_that_made_it_through_the_c
     assert code["checkout"] == expected
 
     (file.parent / "notes.txt").write_text("not committed")
-    again = ran(kedge_host, file)
+    again = ran(either_host, file)
     assert {task["state"] for task in again["tasks"] if task["kind"] == "step"} == {"CACHED"}
-    assert made(kedge_host, again, "inner.grow") == artifact
-    cached = kedge_host.client.task_origin(again["run_id"], "inner.grow")
+    assert made(either_host, again, "inner.grow") == artifact
+    cached = either_host.client.task_origin(again["run_id"], "inner.grow")
     assert cached["run_id"] == run["run_id"]
     assert cached["cached_for"] == {"run_id": again["run_id"], "task_id": "inner.grow"}
-    assert kedge_host.client.get(again["run_id"])["pipeline_spec"]["platform_spec"]["platforms"]["kedge"]["config"]["checkout"][
+    assert either_host.client.get(again["run_id"])["pipeline_spec"]["platform_spec"]["platforms"]["kedge"]["config"]["checkout"][
         "dirty"
     ]
 
-    drawn = kedge_host.cli("artifacts", "lineage", artifact, "--up", check=True).stdout
+    drawn = either_host.cli("artifacts", "lineage", artifact, "--up", check=True).stdout
     assert f"commit {commit[:12]} of {remote}" in drawn
     assert "make at" in drawn
     assert "hidden" not in drawn + json.dumps(origin)
 
 
 def test_each_attempt_of_a_resumed_run_keeps_the_code_that_it_ran_also_on_another_host(
-    kedge_host: RunningHost, tmp_path: Path
+    either_host: RunningHost, tmp_path: Path
 ) -> None:
     file, bundle = checkout(tmp_path / "code"), tmp_path / "run.kedge.tar.gz"
     first = git(file.parent, "rev-parse", "HEAD")
     file.write_text(PIPELINE.format(bug="\n        raise ValueError('wrong')"))
     git(file.parent, "commit", "-q", "-a", "-m", "wrong")
-    failed = ran(kedge_host, file, "--no-cache")
+    failed = ran(either_host, file, "--no-cache")
     wrong = git(file.parent, "rev-parse", "HEAD")
     assert wrong != first
     file.write_text(PIPELINE.format(bug="\n        print('mended')"))
     git(file.parent, "commit", "-q", "-a", "-m", "mended")
     mended = git(file.parent, "rev-parse", "HEAD")
-    kedge_host.cli("runs", "resume", failed["run_id"], "--pipeline", str(file), "--follow", check=True)
+    either_host.cli("runs", "resume", failed["run_id"], "--pipeline", str(file), "--follow", check=True)
 
     def commits() -> dict[str, str]:
-        found = {task: made(kedge_host, failed, task) for task in ("inner.make", "inner.grow")}
-        return {task: shown(kedge_host, one)["code"]["checkout"]["commit"] for task, one in found.items()}
+        found = {task: made(either_host, failed, task) for task in ("inner.make", "inner.grow")}
+        return {task: shown(either_host, one)["code"]["checkout"]["commit"] for task, one in found.items()}
 
     assert commits() == {"inner.make": wrong, "inner.grow": mended}
-    kedge_host.cli("runs", "export", failed["run_id"], "-o", str(bundle), check=True)
-    kedge_host.cli("runs", "delete", failed["run_id"], check=True)
-    kedge_host.cli("runs", "import", str(bundle), check=True)
+    either_host.cli("runs", "export", failed["run_id"], "-o", str(bundle), check=True)
+    either_host.cli("runs", "delete", failed["run_id"], check=True)
+    either_host.cli("runs", "import", str(bundle), check=True)
     assert commits() == {"inner.make": wrong, "inner.grow": mended}
 
 
-def test_an_artifact_leads_to_the_version_of_the_stored_pipeline(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_an_artifact_leads_to_the_version_of_the_stored_pipeline(either_host: RunningHost, tmp_path: Path) -> None:
     file = checkout(tmp_path / "code")
-    stored = json.loads(kedge_host.cli("pipelines", "upload", str(file), "--name", "stored", "-o", "json", check=True).stdout)
-    started = kedge_host.client.run_stored(stored["pipeline_id"], parameters={"n": 11})
-    run = kedge_host.client.wait(started["run_id"])
-    pipeline = shown(kedge_host, made(kedge_host, run, "inner.make"))["pipeline"]
+    stored = json.loads(either_host.cli("pipelines", "upload", str(file), "--name", "stored", "-o", "json", check=True).stdout)
+    started = either_host.client.run_stored(stored["pipeline_id"], parameters={"n": 11})
+    run = either_host.client.wait(started["run_id"])
+    pipeline = shown(either_host, made(either_host, run, "inner.make"))["pipeline"]
     reference = run["pipeline_version_reference"]
     assert {key: pipeline[key] for key in reference} == reference
     assert pipeline["version"]
@@ -162,16 +164,15 @@ def sources(uri: str):
 """
 
 
-def test_importers_collected_loops_and_containers_have_their_place_in_it(kedge_host: RunningHost, tmp_path: Path) -> None:
-    file, given = tmp_path / "pipeline.py", kedge_host.home / "given"
+def test_importers_collected_loops_and_containers_have_their_place_in_it(either_host: RunningHost, tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.py"
     file.write_text(SOURCES)
-    given.write_text("given")
-    run = ran(kedge_host, file, "-p", f"uri={given.as_uri()}")
+    run = ran(either_host, file, "-p", f"uri={put(either_host, 'given', b'given')}")
     assert run["state"] == "SUCCEEDED"
-    loud = shown(kedge_host, made(kedge_host, run, "shout"))["code"]
+    loud = shown(either_host, made(either_host, run, "shout"))["code"]
     assert (loud["kind"], loud["image"]) == ("container", "alpine")
-    assert shown(kedge_host, made(kedge_host, run, "importer"))["code"]["kind"] == "importer"
-    drawn = kedge_host.cli("artifacts", "lineage", made(kedge_host, run, "shout"), "--up", check=True).stdout
+    assert shown(either_host, made(either_host, run, "importer"))["code"]["kind"] == "importer"
+    drawn = either_host.cli("artifacts", "lineage", made(either_host, run, "shout"), "--up", check=True).stdout
     assert "importer" in drawn
-    gathered = kedge_host.cli("artifacts", "lineage", made(kedge_host, run, "gather"), "--up", check=True).stdout
+    gathered = either_host.cli("artifacts", "lineage", made(either_host, run, "gather"), "--up", check=True).stdout
     assert gathered.count("for-loop-1.") >= 2

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from hosts import StartHost
+from objects import forget
 
+from kedge.kube.core import EVENT, POD
 from kedge.pipelines.compiler import compile_file
-from kedge.testing.host import RunningHost, running_host
+from kedge.testing.host import RunningHost
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -84,54 +86,43 @@ def events(host: RunningHost, run: str, reason: str) -> list[dict[str, Any]]:
     return found
 
 
-def forget(host: RunningHost) -> None:
-    """Delete every Pod and Event there is, as time does."""
-    for kind in ("pods", "events"):
-        url = f"{host.host.http}/api/v1/namespaces/default/{kind}"
-        headers = {"Authorization": f"Bearer {host.host.token}"}
-        for one in httpx.get(url, headers=headers, trust_env=False).json()["items"]:
-            httpx.delete(f"{url}/{one['metadata']['name']}", headers=headers, trust_env=False, params={"gracePeriodSeconds": "0"})
-        while kind == "pods" and httpx.get(url, headers=headers, trust_env=False).json()["items"]:
-            pass
-
-
-def test_a_missing_secret_is_still_named_when_pod_and_event_are_gone(own_host: RunningHost, tmp_path: Path) -> None:
-    run = started(own_host, tmp_path, "secret")
-    (said,) = events(own_host, run, "Failed")
+def test_a_missing_secret_is_still_named_when_pod_and_event_are_gone(own_either_host: RunningHost, tmp_path: Path) -> None:
+    run = started(own_either_host, tmp_path, "secret")
+    (said,) = events(own_either_host, run, "Failed")
     assert said["type"] == "Warning"
     assert 'secret "not-there" not found' in said["message"]
-    forget(own_host)
-    own_host.kill()
-    own_host.start()
-    table = own_host.cli("runs", "events", run, "step", check=True).stdout.splitlines()
+    forget(own_either_host, POD, EVENT)
+    own_either_host.kill()
+    own_either_host.start()
+    table = own_either_host.cli("runs", "events", run, "step", check=True).stdout.splitlines()
     assert table[0].split() == ["LAST", "TYPE", "REASON", "TASK", "MESSAGE"]
     assert ("Warning" in table[1], "step" in table[1], 'secret "not-there" not found' in table[1]) == (True, True, True)
-    attempts = own_host.client.task(run, "step")["attempts"]
+    attempts = own_either_host.client.task(run, "step")["attempts"]
     assert [event["reason"] for event in attempts[0]["events"]] == ["Failed"]
-    own_host.client.delete(run)
-    assert own_host.cli("runs", "events", run).returncode == 1
+    own_either_host.client.delete(run)
+    assert own_either_host.cli("runs", "events", run).returncode == 1
 
 
-def test_an_image_that_is_refused_is_named(kedge_host: RunningHost, tmp_path: Path) -> None:
-    run = started(kedge_host, tmp_path, "image")
-    said = events(kedge_host, run, "ImageNotSupported")
+def test_an_image_that_is_refused_is_named(either_host: RunningHost, tmp_path: Path) -> None:
+    run = started(either_host, tmp_path, "image")
+    said = events(either_host, run, "ImageNotSupported")
     assert "registry.example/team/tool:1" in said[0]["message"]
 
 
-def test_what_no_node_may_run_waits_and_says_so(kedge_host: RunningHost, tmp_path: Path) -> None:
-    run = started(kedge_host, tmp_path, "selector")
-    reason = told(kedge_host, run, lambda reason: reason.startswith("no node can take it: "))
+def test_what_no_node_may_run_waits_and_says_so(either_host: RunningHost, tmp_path: Path) -> None:
+    run = started(either_host, tmp_path, "selector")
+    reason = told(either_host, run, lambda reason: reason.startswith("no node can take it: "))
     assert "disk" in reason
-    shown = kedge_host.cli("runs", "show", run, check=True).stdout
+    shown = either_host.cli("runs", "show", run, check=True).stdout
     assert "no node can take it: " in shown
-    kedge_host.client.cancel(run)
-    said = events(kedge_host, run, "FailedScheduling")
+    either_host.client.cancel(run)
+    said = events(either_host, run, "FailedScheduling")
     assert said[0]["type"] == "Warning"
     assert "disk" in said[0]["message"]
 
 
-def test_a_step_in_the_queue_says_how_many_are_before_it(tmp_path: Path) -> None:
-    with running_host({"KEDGE_MAX_PODS": "1"}) as host:
+def test_a_step_in_the_queue_says_how_many_are_before_it(start_host: StartHost, tmp_path: Path) -> None:
+    with start_host({"KEDGE_MAX_PODS": "1"}) as host:
         run = started(host, tmp_path, "queue", place=str(host.home))
         assert told(host, run, lambda reason: "before it" in reason) == "waits for its turn on the node: 1 step is before it"
         (host.home / "go").touch()
@@ -139,8 +130,8 @@ def test_a_step_in_the_queue_says_how_many_are_before_it(tmp_path: Path) -> None
         assert host.client.events(run, "hold") == []
 
 
-def test_an_environment_that_is_built_is_named(tmp_path: Path) -> None:
-    with running_host({"KEDGE_CACHE": str(tmp_path / "cache")}) as host:
+def test_an_environment_that_is_built_is_named(start_host: StartHost, tmp_path: Path) -> None:
+    with start_host({"KEDGE_CACHE": str(tmp_path / "cache")}) as host:
         run = started(host, tmp_path, "build")
         (said,) = events(host, run, "BuildingEnvironment")
         assert "six==1.16.0" in said["message"]
@@ -148,8 +139,8 @@ def test_an_environment_that_is_built_is_named(tmp_path: Path) -> None:
         assert [one["reason"] for one in found] == ["BuildingEnvironment", "BuiltEnvironment"]
 
 
-def test_what_is_not_there_is_said(kedge_host: RunningHost, tmp_path: Path) -> None:
-    run = started(kedge_host, tmp_path, "image")
-    refused = kedge_host.cli("runs", "events", run, "nowhere")
+def test_what_is_not_there_is_said(either_host: RunningHost, tmp_path: Path) -> None:
+    run = started(either_host, tmp_path, "image")
+    refused = either_host.cli("runs", "events", run, "nowhere")
     assert refused.returncode == 1
     assert "has no task 'nowhere'. Its steps: somewhere." in refused.stderr

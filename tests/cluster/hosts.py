@@ -144,6 +144,14 @@ def start_host(request: pytest.FixtureRequest) -> StartHost:
 
 
 @pytest.fixture
+def reached_at(request: pytest.FixtureRequest) -> str:
+    """The address of this machine at which the steps of the test's host reach it."""
+    parameters: dict[str, Any] = request.node.callspec.params
+    on_a_cluster = "cluster" in {parameters.get("either_host"), parameters.get("start_host")}
+    return request.getfixturevalue("cluster").host if on_a_cluster else "127.0.0.1"
+
+
+@pytest.fixture
 def own_either_host(start_host: StartHost) -> Iterator[RunningHost]:
     """A running host that this test may kill."""
     with start_host() as kedge:

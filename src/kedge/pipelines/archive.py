@@ -201,7 +201,7 @@ class _Stored:
 
     def _begin(self, moment: bytes) -> None:
         """Decide about the line that begins."""
-        if self._since is not None and parse_timestamp(moment[:26].decode("ascii") + "Z") >= self._since:
+        if self._since is not None and parse_timestamp(moment.decode("ascii")) >= self._since:
             self._since = None  # lines are in order: all that follow are late enough
         self._shown = self._skip <= 0 and self._since is None
         self._skip -= 1

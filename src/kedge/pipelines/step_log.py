@@ -1,10 +1,12 @@
 """A step's log as the client reads it: whole lines of bytes, followed over retries and over a host that comes and goes.
 
 While a log is followed each line is asked for with the time at which it was written. When the connection ends too early the log
-is asked for from that time on, and as many lines of that moment as were shown already are left out: nothing comes twice and
-nothing is lost.
+is asked for from that time on (a kubelet begins with the whole second), and what was written before it is left out, and as many
+lines of that moment as were shown already: nothing comes twice and nothing is lost. A line without a time is the rest of one that
+was begun before the time that was asked for: containerd keeps long lines in parts, and a kubelet leaves out parts that are older.
 """
 
+import re
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +20,8 @@ from kedge.client.lines import Lines
 from kedge.errors import BadRequest, NotFound, Unavailable
 
 _LOOK_AGAIN = 0.2
+_TIMED = re.compile(rb"\d{4}-\d\d-\d\dT\S+ ")
 _PATIENCE = 120.0  # seconds that a host may be away
-_MICROSECONDS = len("2026-11-23T22:36:18.123456")
 _OVER = frozenset({"SUCCEEDED", "FAILED", "CACHED", "SKIPPED", "CANCELED"})
 
 
@@ -128,14 +130,16 @@ class Follower:
         query = {**self._part.query, "attempt": str(number), "timestamps": "true", "follow": "true" if follow else ""}
         if self._moment:
             self._skip = self._count
-            return {**query, "tail_lines": "", "since_time": self._moment.decode("ascii") + "Z"}
+            return {**query, "tail_lines": "", "since_time": self._moment.decode("ascii")}
         self._skip = 0
         return query
 
     def _is_new(self, line: bytes) -> bool:
-        moment = line[:_MICROSECONDS]
-        if self._skip and moment == self._moment:
-            self._skip -= 1
+        if not _TIMED.match(line):
+            return False
+        moment = line.partition(b" ")[0]
+        if self._skip and moment <= self._moment:
+            self._skip -= moment == self._moment
             return False
         self._skip = 0
         self._count = self._count + 1 if moment == self._moment else 1
