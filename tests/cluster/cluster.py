@@ -31,7 +31,6 @@ from pathlib import Path
 
 from components import (
     API_PORT,
-    CLIENTS,
     CONTAINERD_SOCKET,
     CONTAINERD_STATE,
     KUBERNETES,
@@ -145,21 +144,6 @@ class LocalCluster:
         key = self.folder / "sa.key"
         if not key.exists():
             subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
-        if not self.components.clients.exists():
-            request = [
-                "openssl",
-                "req",
-                "-x509",
-                "-nodes",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-days",
-                "3650",
-            ]
-            files = ["-keyout", str(self.components.clients.with_suffix(".key")), "-out", str(self.components.clients)]
-            subprocess.run([*request, "-subj", f"/CN={CLIENTS}", *files], check=True, capture_output=True)
         self._token = hashlib.sha256(key.read_bytes()).hexdigest()
         self.components.write("tokens.csv", f'{self._token},admin,admin,"system:masters"\n')
 

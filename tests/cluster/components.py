@@ -5,6 +5,7 @@ kubelet's cgroup settings, and containerd's `restrict_oom_score_adj`. crun does 
 """
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +47,6 @@ class Components:
         return self.folder / "kubeconfig"
 
     @property
-    def clients(self) -> Path:
-        """The certificate of the authority for clients; its key lies beside it."""
-        return self.folder / f"{CLIENTS}.crt"
-
-    @property
     def images(self) -> Path:
         """The layouts of the images that its nodes can pull."""
         return self.folder / "images"
@@ -85,7 +81,7 @@ class Components:
             f"--advertise-address={NODE_IP}",
             f"--cert-dir={self.folder}/certs",
             f"--token-auth-file={self.folder}/tokens.csv",
-            f"--client-ca-file={self.clients}",
+            f"--client-ca-file={self._clients()}",
             "--authorization-mode=Node,RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={self.folder}/sa.key",
@@ -96,6 +92,15 @@ class Components:
             "--endpoint-reconciler-type=lease",
             *(self._audit() if audit else []),
         ]
+
+    def _clients(self) -> Path:
+        """The certificate of the authority for clients; its key lies beside it."""
+        found = self.folder / f"{CLIENTS}.crt"
+        if not found.exists():
+            kind = ["-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-days", "3650"]
+            files = ["-keyout", str(found.with_suffix(".key")), "-out", str(found)]
+            subprocess.run(["openssl", "req", *kind, "-subj", f"/CN={CLIENTS}", *files], check=True, capture_output=True)
+        return found
 
     def _audit(self) -> list[str]:
         rules = [{"level": "Metadata"}]
