@@ -34,10 +34,11 @@ class Timers:
             key: What it is about.
             call: Quick, and does not raise.
         """
-        number = next(self._order)
+        number, at = next(self._order), self._clock.monotonic() + max(0.0, seconds)
         self._calls[key] = (number, call)
-        heapq.heappush(self._heap, (self._clock.monotonic() + max(0.0, seconds), number, key))
-        self._changed.set()
+        if not self._heap or at < self._heap[0][0]:
+            self._changed.set()  # whoever sleeps does so until the first of them, or until that was another's turn
+        heapq.heappush(self._heap, (at, number, key))
 
     def pending(self, key: Hashable) -> bool:
         """Whether something is still to be called for a key."""

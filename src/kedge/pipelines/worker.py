@@ -5,6 +5,7 @@ then it carries out what is owed, looking up after every act. Runs do not wait f
 """
 
 import asyncio
+import itertools
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -68,30 +69,39 @@ class Room:
     def __init__(self, clock: Clock, limit: int) -> None:
         self._clock = clock
         self._limit = limit
-        self._waiting: dict[tuple[str, str], float] = {}
+        self._waiting: dict[tuple[str, str], float] = {}  # since when; the oldest first
         self._starved: dict[str, Callable[[], None]] = {}
 
     def free(self) -> bool:
         """Whether another Pod may be made."""
-        if len(self._waiting) >= self._limit:
-            oldest = self._clock.monotonic() - PATIENCE
-            self._waiting = {key: since for key, since in self._waiting.items() if since > oldest}
-        return len(self._waiting) < self._limit
+        return self._left() > 0
 
     def take(self, namespace: str, name: str) -> None:
         """A Pod was made."""
+        self._waiting.pop((namespace, name), None)
         self._waiting[namespace, name] = self._clock.monotonic()
 
     def give(self, namespace: str, name: str) -> None:
         """A Pod began, ended or is gone; harmless for others."""
         if self._waiting.pop((namespace, name), None) is not None:
-            starved, self._starved = self._starved, {}
-            for wake in starved.values():
-                wake()
+            self.offer()
 
     def ask(self, run: str, wake: Callable[[], None]) -> None:
-        """Call once, when there is room again."""
+        """Call once, when there is room again; who asked first is called first."""
         self._starved[run] = wake
+
+    def offer(self) -> None:
+        """Wake those who asked, but no more than there is room for: a thousand who all look would be most of a hub's work."""
+        if self._starved and (left := self._left()) > 0:
+            for run in list(itertools.islice(self._starved, left)):
+                self._starved.pop(run)()
+
+    def _left(self) -> int:
+        if len(self._waiting) >= self._limit:
+            oldest = self._clock.monotonic() - PATIENCE
+            while self._waiting and next(iter(self._waiting.values())) <= oldest:
+                del self._waiting[next(iter(self._waiting))]
+        return self._limit - len(self._waiting)
 
 
 class Host(Protocol):
@@ -228,6 +238,7 @@ class Worker:
         return self.holds.message(self.live.engine.tasks[task_id].component) or self.trouble
 
     async def _pause(self, error: Exception | None) -> None:
+        self.tools.room.offer()  # others may have what this one cannot take now
         delay = min(_FIRST_DELAY * 2.0 ** min(self._failures, 16), _LAST_DELAY)
         self._failures += 1
         if isinstance(error, ApiError):
@@ -275,6 +286,8 @@ class Worker:
             if self.live.broken:
                 self._again()
         self._failures = 0
+        if not self.starts:
+            self.tools.room.offer()  # what it was woken for may be over, or not need a Pod
         if self.trouble:
             self.trouble = ""
             self.host.changed(self)
