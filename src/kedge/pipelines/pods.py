@@ -26,7 +26,8 @@ from kedge.pipelines.restricted import Restricted, restrict
 _log = logging.getLogger(__name__)
 # A patch that names one value of the list: others may hold finalizers of their own on the Pod, and change them meanwhile.
 _LET_GO = {"metadata": {"labels": {RECORDED_LABEL: "true"}, "$deleteFromPrimitiveList/finalizers": [TRACKING_FINALIZER]}}
-
+# A namespace may be deleted and made again, and somebody may delete what they do not know: the launcher is looked for this often.
+_EQUIPPED_SECONDS = 30.0
 
 STOP_SECONDS = 30
 """Seconds that a step has to end which nobody wants any more; its Pod may have more, for its uploads."""
@@ -69,7 +70,7 @@ class StepPods:
         self.claims = Claims(client, clock)
         self._artifacts = artifacts
         self._restricted = Restricted(clock)
-        self._equipped: set[str] = set()
+        self._equipped: dict[str, float] = {}  # namespaces, and when their launcher was last seen to be there
         self._equipping = asyncio.Lock()
 
     async def start(self, live: LiveRun, start: StartStep) -> Begun:
@@ -111,6 +112,8 @@ class StepPods:
         except (Invalid, BadRequest, TooLarge, Forbidden, NotFound) as error:
             if self._restricted.learn(namespace, error):
                 return await self._create(live, start, pod)
+            if isinstance(error, NotFound):
+                self._equipped.pop(namespace, None)
             return self._refused(start, error, "Pod")
 
     async def _find_again(self, live: LiveRun, start: StartStep, name: str) -> Begun:
@@ -167,9 +170,9 @@ class StepPods:
             return
         async with self._equipping:  # two runs of one namespace, or two steps of one run, need it only once
             namespace = live.record.namespace
-            if namespace not in self._equipped:
+            if self._clock.monotonic() - self._equipped.get(namespace, -_EQUIPPED_SECONDS) >= _EQUIPPED_SECONDS:
                 await self._keep(self.launcher.config_map(namespace))
-                self._equipped.add(namespace)
+                self._equipped[namespace] = self._clock.monotonic()
             sources = await self._sources(live)
             maps, places = code.config_maps(live.record, sources)
             if not all([await self._keep(made) for made in maps]):
@@ -201,5 +204,6 @@ class StepPods:
                 raise Unavailable(f"ConfigMap {metadata['namespace']}/{metadata['name']} belongs to an earlier run.") from None
             return found.get("data") == config_map.get("data")
         except NotFound as error:
+            self._equipped.pop(metadata["namespace"], None)
             raise PipelineError(f"namespace {metadata['namespace']!r} is gone: {error}") from error
         return True

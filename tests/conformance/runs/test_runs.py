@@ -20,7 +20,7 @@ from kedge.pipelines.kinds import RUN, TRACKING_FINALIZER
 from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Step, output, raised
 from kedge.testing.pipelines import NUMBER, TEXT, component, container, python, task
-from kedge.testing.runs import World, hub, obedient
+from kedge.testing.runs import Hub, World, hub, obedient
 
 pytestmark = pytest.mark.usefixtures("either_database")
 
@@ -511,6 +511,21 @@ async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch:
         kept = {pod["metadata"]["annotations"]["kedge.dev/task"] for pod in life.api.list(POD, "default").items}
         assert kept == {"s9", "s10", "s11"}
         assert len(life.feature.history.attempts(run.id)) == 12, "the history stays"
+
+
+async def test_a_launcher_that_was_deleted_is_there_again_for_the_next_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kedge.pipelines.pods._EQUIPPED_SECONDS", 0.0)
+
+    def launchers(life: Hub) -> list[str]:
+        names = [each["metadata"]["name"] for each in life.api.list(CONFIG_MAP, "default").items]
+        return [name for name in names if name.startswith("kedge-launcher")]
+
+    async with hub(world) as life:
+        await life.end((await life.submit(pipelines.chain(1))).id)
+        (name,) = launchers(life)
+        life.api.delete(CONFIG_MAP, name, "default")
+        await life.end((await life.submit(pipelines.chain(1))).id)
+        assert launchers(life) == [name]
 
 
 class Slow(ForwardingClient):
