@@ -10,6 +10,7 @@ import httpx
 import postgresql
 import psycopg
 import pytest
+from sqlalchemy import make_url
 from starlette.applications import Starlette
 from tangle import behave, check_tangle, run_tangle, settled
 from wires import Wire
@@ -49,12 +50,12 @@ def opens(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 @contextmanager
 def wired(url: str, folder: Path, **how: Any) -> Generator[tuple[Wire, str]]:
     """A wire to a database, and the address at its end."""
-    base, _, server = url.partition("?host=")
+    place = make_url(url)
     folder.mkdir()
-    wire = Wire(Path(server) / ".s.PGSQL.5432", folder, **how)
+    wire = Wire(Path(str(place.query["host"])) / f".s.PGSQL.{place.query['port']}", folder, **how)
     wire.start()
     try:
-        yield wire, f"{base}?host={folder}"
+        yield wire, place.update_query_dict({"host": str(folder)}).render_as_string(hide_password=False)
     finally:
         wire.stop()
 
