@@ -1,6 +1,7 @@
 """``kedge up``."""
 
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def command(
         relayed.check_store(settings)
         options = [f"--kubeconfig={chosen.kubeconfig}"]
         if not detach:
-            for line in limits:
+            for line in limits if sys.stderr.isatty() else ():  # a log may be read by programs, and then each line is JSON
                 click.echo(line, err=True)
             hub.serve(settings, place)
             return
