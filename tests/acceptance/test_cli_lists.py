@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hosts import StartHost
 
-from kedge.testing.host import RunningHost, running_host
+from kedge.testing.host import RunningHost
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,11 +38,11 @@ def failing():
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+def host(start_host: StartHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
     """One with three runs: ``a`` and ``b`` of training, ``c`` of failing."""
     file = tmp_path_factory.mktemp("lists") / "pipelines.py"
     file.write_text(PIPELINES)
-    with running_host() as found:
+    with start_host() as found:
         for name, rate in (("a", "0.5"), ("b", "0.25")):
             found.cli("run", str(file), "--pipeline", "training", "--name", name, "-p", f"rate={rate}", check=True)
         assert found.cli("run", str(file), "--pipeline", "failing", "--name", "c").returncode == 1

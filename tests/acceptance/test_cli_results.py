@@ -52,72 +52,70 @@ def told(kedge: RunningHost, *arguments: str) -> Any:
     return json.loads(kedge.cli(*arguments, "-o", "json", check=True).stdout)
 
 
-def start(kedge: RunningHost, file: Path, name: str, *more: str) -> dict[str, Any]:
-    flag = kedge.home / "results.flag"  # a step sees nothing else of the machine's /tmp
+def start(kedge: RunningHost, file: Path, name: str, flag: Path, *more: str) -> dict[str, Any]:
     done = kedge.cli("run", str(file), "--name", name, "-p", f"flag={flag}", "-o", "json", *more)
     return json.loads(done.stdout)
 
 
-def test_a_run_goes_on_from_where_it_failed(kedge_host: RunningHost, file: Path) -> None:
+def test_a_run_goes_on_from_where_it_failed(either_host: RunningHost, file: Path, shared: Path) -> None:
     """With what succeeded kept: the step that failed alone is tried again."""
-    flag = kedge_host.home / "results.flag"
-    flag.unlink(missing_ok=True)
-    run = start(kedge_host, file, "goes-on")
+    flag = shared / "flag"
+    run = start(either_host, file, "goes-on", flag)
     assert run["state"] == "FAILED"
     flag.touch()
-    again = kedge_host.cli("runs", "retry", "goes-on", "--follow")
+    again = either_host.cli("runs", "retry", "goes-on", "--follow")
     assert again.returncode == 0, again.stderr
-    tasks = {task["id"]: task for task in told(kedge_host, "runs", "show", "goes-on")["tasks"]}
+    tasks = {task["id"]: task for task in told(either_host, "runs", "show", "goes-on")["tasks"]}
     assert tasks[""]["outputs"]["parameters"] == {"Output": 2}
     assert {name: tasks[name].get("attempt", 0) for name in ("make", "train", "use")} == {"make": 0, "train": 0, "use": 1}
-    refused = kedge_host.cli("runs", "retry", "goes-on")
+    refused = either_host.cli("runs", "retry", "goes-on")
     assert refused.returncode == 1
     assert "goes-on" in refused.stderr or run["run_id"] in refused.stderr
 
 
-def test_runs_are_compared_where_they_differ(kedge_host: RunningHost, file: Path) -> None:
-    (kedge_host.home / "results.flag").touch()
-    start(kedge_host, file, "small")
-    start(kedge_host, file, "large", "-p", "n=50")
-    lines = kedge_host.cli("runs", "compare", "small", "large", check=True).stdout.splitlines()
+def test_runs_are_compared_where_they_differ(either_host: RunningHost, file: Path, shared: Path) -> None:
+    (shared / "flag").touch()
+    start(either_host, file, "small", shared / "flag")
+    start(either_host, file, "large", shared / "flag", "-p", "n=50")
+    lines = either_host.cli("runs", "compare", "small", "large", check=True).stdout.splitlines()
     cells = {line.split("   ")[0].strip(): line.split()[-2:] for line in lines[3:]}
     assert cells == {"n": ["3", "50"], "train · metrics · size": ["3", "50"]}
 
 
-def test_an_artifact_is_found_shown_and_copied(kedge_host: RunningHost, file: Path, tmp_path: Path) -> None:
-    (kedge_host.home / "results.flag").touch()
-    start(kedge_host, file, "shown", "-p", "n=7")
-    (model,) = told(kedge_host, "artifacts", "list", "--run", "shown", "--type", "Model")
-    assert [each["path"] for each in told(kedge_host, "artifacts", "show", model["artifact_id"])["files"]] == [
+def test_an_artifact_is_found_shown_and_copied(either_host: RunningHost, file: Path, shared: Path, tmp_path: Path) -> None:
+    (shared / "flag").touch()
+    start(either_host, file, "shown", shared / "flag", "-p", "n=7")
+    (model,) = told(either_host, "artifacts", "list", "--run", "shown", "--type", "Model")
+    assert [each["path"] for each in told(either_host, "artifacts", "show", model["artifact_id"])["files"]] == [
         "config",
         "layers/first",
     ]
-    kedge_host.cli("artifacts", "get", model["artifact_id"], str(tmp_path / "model"), check=True)
+    either_host.cli("artifacts", "get", model["artifact_id"], str(tmp_path / "model"), check=True)
     assert (tmp_path / "model" / "layers" / "first").read_text() == "bb"
-    refused = kedge_host.cli("artifacts", "get", model["artifact_id"], str(tmp_path / "model"))
+    refused = either_host.cli("artifacts", "get", model["artifact_id"], str(tmp_path / "model"))
     assert (refused.returncode, "--force" in refused.stderr) == (1, True)
 
 
-def test_lineage_goes_both_ways(kedge_host: RunningHost, file: Path) -> None:
-    (kedge_host.home / "results.flag").touch()
-    start(kedge_host, file, "lineage", "-p", "n=11")
-    (model,) = told(kedge_host, "artifacts", "list", "--run", "lineage", "--type", "Model")
-    found = told(kedge_host, "artifacts", "lineage", model["artifact_id"])
+def test_lineage_goes_both_ways(either_host: RunningHost, file: Path, shared: Path) -> None:
+    (shared / "flag").touch()
+    start(either_host, file, "lineage", shared / "flag", "-p", "n=11")
+    (model,) = told(either_host, "artifacts", "list", "--run", "lineage", "--type", "Model")
+    found = told(either_host, "artifacts", "lineage", model["artifact_id"])
     assert {task["task_id"] for task in found["tasks"]} == {"make", "train", "use"}
-    up = told(kedge_host, "artifacts", "lineage", model["artifact_id"], "--up")
+    up = told(either_host, "artifacts", "lineage", model["artifact_id"], "--up")
     assert {task["task_id"] for task in up["tasks"]} == {"make", "train"}
     assert {each["schema_title"] for each in up["artifacts"]} == {"system.Dataset", "system.Model"}
 
 
-def test_a_schedule_is_made_shown_kept_from_firing_and_forgotten(kedge_host: RunningHost, file: Path) -> None:
-    kedge_host.cli("schedules", "create", str(file), "--name", "weekly", "--cron", "0 9 * * 1", "-p", "flag=/x", check=True)
-    assert told(kedge_host, "schedules", "show", "weekly")["trigger"] == {"cron_schedule": {"cron": "0 9 * * 1"}}
-    kedge_host.cli("schedules", "disable", "weekly", check=True)
-    assert "next_run_at" not in told(kedge_host, "schedules", "show", "weekly")
-    kedge_host.cli("schedules", "enable", "weekly", check=True)
-    assert told(kedge_host, "schedules", "show", "weekly")["next_run_at"]
-    kedge_host.cli("schedules", "delete", "weekly", check=True)
-    assert kedge_host.cli("schedules", "show", "weekly").returncode == 1
+def test_a_schedule_is_made_shown_kept_from_firing_and_forgotten(either_host: RunningHost, file: Path) -> None:
+    either_host.cli("schedules", "create", str(file), "--name", "weekly", "--cron", "0 9 * * 1", "-p", "flag=/x", check=True)
+    assert told(either_host, "schedules", "show", "weekly")["trigger"] == {"cron_schedule": {"cron": "0 9 * * 1"}}
+    either_host.cli("schedules", "disable", "weekly", check=True)
+    assert "next_run_at" not in told(either_host, "schedules", "show", "weekly")
+    either_host.cli("schedules", "enable", "weekly", check=True)
+    assert told(either_host, "schedules", "show", "weekly")["next_run_at"]
+    either_host.cli("schedules", "delete", "weekly", check=True)
+    assert either_host.cli("schedules", "show", "weekly").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -129,8 +127,8 @@ def test_a_schedule_is_made_shown_kept_from_firing_and_forgotten(kedge_host: Run
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused(
-    kedge_host: RunningHost, file: Path, options: tuple[str, ...], message: str
+    either_host: RunningHost, file: Path, options: tuple[str, ...], message: str
 ) -> None:
-    refused = kedge_host.cli("schedules", "create", str(file), "--name", "wrong", "-p", "flag=/x", *options)
+    refused = either_host.cli("schedules", "create", str(file), "--name", "wrong", "-p", "flag=/x", *options)
     assert refused.returncode != 0
     assert message in refused.stderr

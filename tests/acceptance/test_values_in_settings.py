@@ -1,13 +1,16 @@
 """Environment variables, resources, images and accelerators from values of the run, as the Pods on a real host have them."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from objects import listed
 from test_kfp_compiled import compiled
 
+from kedge.kube.core import POD
+from kedge.kube.quantities import parse
 from kedge.pipelines import documents
 from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
@@ -95,16 +98,20 @@ def pipeline(kind: str = "nvidia.com/gpu", number: int = 99):
 def pods(host: RunningHost, run: str) -> dict[str, list[dict[str, Any]]]:
     """The containers ``main`` of a run's Pods, by task."""
     found: dict[str, list[dict[str, Any]]] = {}
-    answer = httpx.get(
-        f"{host.host.http}/api/v1/namespaces/default/pods",
-        headers={"Authorization": f"Bearer {host.host.token}"},
-        params={"labelSelector": f"kedge.dev/run={run}"},
-        trust_env=False,
-    )
-    for pod in answer.json()["items"]:
+    for pod in listed(host, POD, f"kedge.dev/run={run}"):
         task = pod["metadata"]["annotations"]["kedge.dev/task"]
         found.setdefault(task, []).append(next(each for each in pod["spec"]["containers"] if each["name"] == "main"))
     return found
+
+
+def amounts(container: dict[str, Any]) -> dict[str, dict[str, Decimal]]:
+    """The resources of a container, however they are written: an API server writes 0.1 processors as 100m."""
+    resources: dict[str, dict[str, str]] = container["resources"]
+    return {kind: {name: parse(text) for name, text in found.items()} for kind, found in resources.items()}
+
+
+def wanted(**resources: dict[str, str]) -> dict[str, dict[str, Decimal]]:
+    return amounts({"resources": resources})
 
 
 def document(package: str, source: str, folder: Path, name: str | None = None) -> documents.Document:
@@ -123,22 +130,20 @@ def ran(host: RunningHost, pipeline: documents.Document, **parameters: Any) -> d
 
 
 @pytest.mark.parametrize("package", ["kedge", "kfp"])
-def test_resources_and_images_come_from_inputs_outputs_and_items(package: str, kedge_host: RunningHost, tmp_path: Path) -> None:
-    found = ran(kedge_host, document(package, SETTINGS.format(package=package), tmp_path), cpu="400m", image="python:3.11-slim")
+def test_resources_and_images_come_from_inputs_outputs_and_items(package: str, either_host: RunningHost, tmp_path: Path) -> None:
+    found = ran(either_host, document(package, SETTINGS.format(package=package), tmp_path), cpu="400m", image="python:3.11-slim")
     first = found["step"]
     assert first["image"] == "python:3.11-slim"
-    assert first["resources"] == {
-        "limits": {"cpu": "400m", "memory": "300Mi"},
-        "requests": {"cpu": "0.1", "memory": "128Mi"},
-    }
-    looped = [each["resources"]["limits"] for task, each in sorted(found.items()) if "for-loop" in task]
-    assert looped == [{"cpu": "0.2", "memory": "128Mi"}, {"cpu": "0.3", "memory": "128Mi"}]
+    limits, requests = {"cpu": "400m", "memory": "300Mi"}, {"cpu": "0.1", "memory": "128Mi"}
+    assert amounts(first) == wanted(limits=limits, requests=requests)
+    looped = [amounts(each)["limits"] for task, each in sorted(found.items()) if "for-loop" in task]
+    assert looped == [wanted(limits={"cpu": cpu, "memory": "128Mi"})["limits"] for cpu in ("0.2", "0.3")]
     (chosen,) = (each for task, each in found.items() if "condition" in task)
-    assert (chosen["image"], chosen["resources"]) == ("python:3.11-slim", {"requests": {"cpu": "400m"}})
+    assert (chosen["image"], amounts(chosen)) == ("python:3.11-slim", wanted(requests={"cpu": "400m"}))
 
 
-def test_variables_come_from_inputs_outputs_and_items_and_are_taken_as_they_are(kedge_host: RunningHost, tmp_path: Path) -> None:
-    found = ran(kedge_host, document("kedge", ENVIRONMENT, tmp_path, "environment"), rate=0.25, names=["x", "b"])
+def test_variables_come_from_inputs_outputs_and_items_and_are_taken_as_they_are(either_host: RunningHost, tmp_path: Path) -> None:
+    found = ran(either_host, document("kedge", ENVIRONMENT, tmp_path, "environment"), rate=0.25, names=["x", "b"])
     variables = {
         task: {one["name"]: one["value"] for one in each.get("env", []) if not one["name"].startswith("KEDGE_")}
         for task, each in found.items()
@@ -152,30 +157,30 @@ def test_variables_come_from_inputs_outputs_and_items_and_are_taken_as_they_are(
 
 @pytest.mark.parametrize("package", ["kedge", "kfp"])
 def test_an_accelerator_comes_from_inputs_and_where_there_is_none_the_step_says_so(
-    package: str, kedge_host: RunningHost, tmp_path: Path
+    package: str, either_host: RunningHost, tmp_path: Path
 ) -> None:
     accelerated = document(package, ACCELERATOR.format(package=package), tmp_path)
-    run = kedge_host.client.run(accelerated, cache=False)["run_id"]
-    reasons = (change.get("waiting_reason", "") for change in kedge_host.client.watch(run))
+    run = either_host.client.run(accelerated, cache=False)["run_id"]
+    reasons = (change.get("waiting_reason", "") for change in either_host.client.watch(run))
     reason = next(reason for reason in reasons if "nvidia.com/gpu" in reason)
     assert reason.startswith("no node can take it: ")
-    ((container,),) = pods(kedge_host, run).values()
+    ((container,),) = pods(either_host, run).values()
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "99", json.dumps(container)
-    kedge_host.client.cancel(run)
-    assert kedge_host.client.wait(run)["state"] == "CANCELED"
+    either_host.client.cancel(run)
+    assert either_host.client.wait(run)["state"] == "CANCELED"
 
 
-def test_a_value_that_is_no_quantity_fails_the_step_and_is_named(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_value_that_is_no_quantity_fails_the_step_and_is_named(either_host: RunningHost, tmp_path: Path) -> None:
     pipeline = document("kedge", SETTINGS.format(package="kedge"), tmp_path)
-    run = kedge_host.client.wait(kedge_host.client.run(pipeline, parameters={"cpu": "plenty"}, cache=False)["run_id"])
+    run = either_host.client.wait(either_host.client.run(pipeline, parameters={"cpu": "plenty"}, cache=False)["run_id"])
     assert run["state"] == "FAILED"
-    failed = kedge_host.client.task(run["run_id"], "step")
+    failed = either_host.client.task(run["run_id"], "step")
     assert "plenty" in failed["failure"]["message"]
 
 
-def test_dollars_in_values_are_data_and_those_of_the_pipelines_own_text_are_not(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_dollars_in_values_are_data_and_those_of_the_pipelines_own_text_are_not(either_host: RunningHost, tmp_path: Path) -> None:
     text = "5$$ $(KEDGE_HUB) $(OWN) $HOME"
     pipeline = document("kedge", ENVIRONMENT, tmp_path, "dollars")
-    run = kedge_host.client.wait(kedge_host.client.run(pipeline, parameters={"text": text}, cache=False)["run_id"])
+    run = either_host.client.wait(either_host.client.run(pipeline, parameters={"text": text}, cache=False)["run_id"])
     assert run["state"] == "SUCCEEDED", run
     assert run["outputs"]["parameters"]["Output"] == [f"{text}|{text}|{text}$", text]

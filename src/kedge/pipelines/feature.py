@@ -150,7 +150,7 @@ class Feature:
                 archive=self._logs,
             ),
             pipelines=Pipelines(self._catalog, self.history, registrar=self._registrar, clock=given.clock, ids=given.ids),
-            experiments=Experiments(self._catalog),
+            experiments=Experiments(self._catalog, given.namespace),
             recurring=RecurringRunEndpoints(Parts(recurring, self.scheduler, submissions, self.history, given.clock, given.ids)),
             artifacts=ArtifactEndpoints(self.history, given.artifacts, Origins(self.history, self._catalog), given.version),
             metrics=MetricEndpoints(self.controller, self.history, self.series),

@@ -6,14 +6,19 @@ from kedge.errors import BadRequest
 from kedge.pipelines import answers, shapes
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.operations import Call
-from kedge.pipelines.submissions import DEFAULT_NAMESPACE
 
 
 class Experiments:
-    """The endpoints of experiments."""
+    """The endpoints of experiments.
 
-    def __init__(self, catalog: Catalog) -> None:
+    Args:
+        catalog: Where they are.
+        namespace: Where things go if nobody says.
+    """
+
+    def __init__(self, catalog: Catalog, namespace: str) -> None:
         self._catalog = catalog
+        self._namespace = namespace
 
     async def create(self, call: Call) -> Response:
         """``POST /experiments``."""
@@ -25,7 +30,7 @@ class Experiments:
 
     async def list(self, call: Call) -> Response:
         """``GET /experiments``."""
-        self._catalog.default_experiment(call.namespace or DEFAULT_NAMESPACE)
+        self._catalog.default_experiment(call.namespace or self._namespace)
         page = self._catalog.list_experiments(call.listing, namespace=call.namespace or "")
         return answers.listed("experiments", [shapes.experiment(record) for record in page.items], page)
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from kedge.errors import PipelineError
-from kedge.kube import names
+from kedge.kube import names, quantities
 from kedge.kube.kinds import Obj
 from kedge.pipelines import installers, platform, platform_spec, task_config, templates
 from kedge.pipelines.engine.graph import title
@@ -508,4 +508,7 @@ def _resources(found: Resources, words: _Words) -> Obj:
     for name, values in (("limits", limits), ("requests", requests)):
         if kept := {key: value for key, value in values.items() if value}:
             made[name] = kept
+        for key, value in kept.items():
+            if fault := quantities.fault(value):  # an API server says neither which, nor what it was given
+                raise PipelineError(f"{name}.{key}: {fault}.")
     return made
