@@ -184,7 +184,8 @@ async def _parts(
     artifacts = ArtifactStore(
         home.path / "artifacts", home.path / "projects", settings.artifacts, environ=settings.environ, clock=clock, here=False
     )
-    relay = Relay(client, relayed.identity(home.path, ids), settings.stager_image) if place.relayed else None
+    seen = [None if namespace == ALL else namespace for namespace in _seen(settings, client)]
+    relay = Relay(client, relayed.identity(home.path, ids), settings.stager_image, seen=seen) if place.relayed else None
     address = place.address or (relay.address if relay else own)
     writer = client if leader is None else leader.client
     feature = pipelines.Feature(

@@ -7,6 +7,7 @@ that steps which run meanwhile wait at it; `remove` takes it away for good. Each
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ class Relay:
         client: Speaks to the cluster's API server; the relay is in its namespace.
         identity: Whose relay it is.
         image: Any with Python 3.8 or newer.
+        seen: Namespaces in which its hub works, besides its own; ``None`` for all. No other hub's relay may be there.
         clock: For pauses.
         ids: Names the session.
 
@@ -61,9 +63,17 @@ class Relay:
     """
 
     def __init__(
-        self, client: HttpClient, identity: Identity, image: str, *, clock: Clock | None = None, ids: Ids | None = None
+        self,
+        client: HttpClient,
+        identity: Identity,
+        image: str,
+        *,
+        seen: Sequence[str | None] = (),
+        clock: Clock | None = None,
+        ids: Ids | None = None,
     ) -> None:
         self._client = client
+        self._seen = seen
         self._clock = clock or SystemClock()
         self._wanted = Wanted(identity.name, client.namespace, image, identity.secret)
         self._way = Way(self._wanted.tunnel, identity.secret, (ids or SystemIds()).uid())
@@ -93,7 +103,8 @@ class Relay:
             UnsupportedError: We may not do what it takes.
         """
         try:
-            await check_alone(self._client, self._wanted.namespace, own=self._wanted.identity)
+            for namespace in (self._wanted.namespace, *self._seen):
+                await check_alone(self._client, namespace, own=self._wanted.identity)
             await self._make()
             await self._await_ready()
             await self._sweep()
