@@ -204,11 +204,11 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
     if task.message and task.is_step and (task.state == "FAILED" or (task.state == "PENDING" and not task.waiting_reason)):
-        parts.append(first_line(task.message))
+        parts.append(first_line(task.message, WHOLE))
     return " · ".join(parts)
 
 
-def first_line(text: str, width: int = 100) -> str:
+def first_line(text: str, width: int) -> str:
     """The first line of a text, cut to ``width``."""
     line = text.strip().partition("\n")[0]
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -78,6 +78,13 @@ def test_attempts_and_failures_are_told() -> None:
     assert drawn([task("a", "FAILED", attempt=2, failure=failure)]) == ["└─ a attempt 3 · ValueError: no rows"]
 
 
+def test_a_message_that_says_how_to_mend_it_is_told_to_its_end() -> None:
+    message = (
+        "the container main was ended because it used more memory than its limit. " + "Raise its limit, or " * 10 + "use less."
+    )
+    assert drawn([task("a", "FAILED", failure={"kind": "user", "message": message})]) == [f"└─ a {message}"]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
