@@ -15,7 +15,7 @@ from pathlib import Path
 from kedge.client.types import Reader, pages
 from kedge.control.background import Background
 from kedge.control.quiet import Quiet
-from kedge.errors import KedgeError
+from kedge.errors import KedgeError, TooManyRequests, Unavailable
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -152,13 +152,19 @@ class LogArchive:
             copy.unlink(missing_ok=True)
 
     async def _written(self, pod: Obj, copy: Path) -> bool:
-        """Write the log of a Pod to a file; ``False`` where it never started, or its directory is gone already."""
+        """Write the log of a Pod to a file; ``False`` where it never started, or its directory is gone already.
+
+        Raises:
+            Unavailable, TooManyRequests: Not now.
+        """
         if self._parts.logs is None:
             return False
         try:
             with copy.open("wb") as file:  # a local file, in pieces of 64 KiB
                 async for piece in self._parts.logs.read(pod, MAIN, LogOptions(timestamps=True)):
                     file.write(piece)
+        except (Unavailable, TooManyRequests):
+            raise
         except KedgeError:
             return False
         return True

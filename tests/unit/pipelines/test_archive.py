@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kedge.client.local import LocalClient
+from kedge.errors import TooManyRequests
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.pipelines.archive import LogArchive, Parts
@@ -19,8 +20,15 @@ pytestmark = pytest.mark.usefixtures("either_database")
 
 
 class _Log:
+    """Answers once it is not busy any more."""
+
+    busy = 0
+
     async def read(self, pod: Obj, container: str, options: LogOptions) -> AsyncIterator[bytes]:
         del pod, container, options
+        if self.busy:
+            self.busy -= 1
+            raise TooManyRequests("the API server has much to do")
         yield b"a line\n"
 
 
@@ -42,8 +50,9 @@ class _Store(StandInStore):
 class _Bench:
     """An archive, a clock that stands still, and Pods that have ended."""
 
-    def __init__(self, archive: LogArchive, clock: FakeClock, store: _Store, pods: list[Obj]) -> None:
+    def __init__(self, archive: LogArchive, clock: FakeClock, store: _Store, pods: list[Obj], log: _Log) -> None:
         self.archive = archive
+        self.log = log
         self.clock = clock
         self.store = store
         self.pods = pods
@@ -55,11 +64,11 @@ async def bench(tmp_path: Path) -> AsyncGenerator[_Bench]:
         run = await life.submit(pipelines.chain(3))
         await life.end(run.id)
         pods = (await LocalClient(life.api).list(POD)).items
-        clock, store = FakeClock(), _Store()
+        clock, store, log = FakeClock(), _Store(), _Log()
         client = LocalClient(World.new(tmp_path / "empty").api())  # nothing is left from before
-        archive = LogArchive(Parts(client, _Log(), store, life.feature.history, clock))
+        archive = LogArchive(Parts(client, log, store, life.feature.history, clock))
         await archive.start()
-        yield _Bench(archive, clock, store, pods)
+        yield _Bench(archive, clock, store, pods, log)
         await archive.stop()
 
 
@@ -70,6 +79,14 @@ async def test_logs_are_copied_when_nothing_has_ended_for_a_second(bench: _Bench
     assert bench.store.written == []
     await bench.clock.advance(0.2)
     assert [uri.split("/")[-3] for uri in bench.store.written] == ["s0", "s1", "s2"]
+
+
+async def test_a_log_waits_for_a_server_that_is_busy(bench: _Bench) -> None:
+    bench.log.busy = 2
+    bench.archive.settled(bench.pods[0])
+    for _ in range(8):
+        await bench.clock.advance(2.0)
+    assert [uri.split("/")[-3] for uri in bench.store.written] == ["s0"]
 
 
 async def test_where_steps_end_without_a_pause_logs_are_copied_after_ten_seconds(bench: _Bench) -> None:
