@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from hosts import StartHost
 
 from kedge import host as hosts
 from kedge.testing.host import RunningHost, running_host
@@ -59,40 +60,44 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_status_gives_scripts_what_they_need(kedge_host: RunningHost) -> None:
-    shown = json.loads(kedge_host.cli("status", "-o", "json", check=True).stdout)
+def test_status_gives_scripts_what_they_need(either_host: RunningHost) -> None:
+    shown = json.loads(either_host.cli("status", "-o", "json", check=True).stdout)
     assert shown["running"] is True
     assert {"http", "https", "token", "kubeconfig", "dataDir", "pid", "version"} <= shown.keys()
-    assert shown["limits"] == (kedge_host.home / "node" / "limits").read_text()
-    assert f"limits of steps  {shown['limits']}" in kedge_host.cli("status", check=True).stdout
-    assert shown["dataDir"] == str(kedge_host.home)
+    assert shown["dataDir"] == str(either_host.home)
     assert Path(shown["kubeconfig"]).stat().st_mode & 0o777 == 0o600
 
 
-def test_up_says_that_a_host_runs_already(kedge_host: RunningHost) -> None:
-    result = kedge_host.cli("up", "--detach")
+def test_status_says_what_becomes_of_limits(either_host: RunningHost) -> None:
+    limits = json.loads(either_host.cli("status", "-o", "json", check=True).stdout)["limits"]
+    assert limits == (either_host.home / "node" / "limits").read_text()
+    assert f"limits of steps  {limits}" in either_host.cli("status", check=True).stdout
+
+
+def test_up_says_that_a_host_runs_already(either_host: RunningHost) -> None:
+    result = either_host.cli("up", "--detach", *either_host.options)
     assert result.returncode == 0
-    assert f"A host already runs in {kedge_host.home}" in result.stdout
+    assert f" already runs in {either_host.home}, process {either_host.host.pid}." in result.stdout
 
 
-def test_a_second_host_in_the_directory_is_refused_by_name(kedge_host: RunningHost) -> None:
-    result = kedge_host.cli("up")
+def test_a_second_host_in_the_directory_is_refused_by_name(either_host: RunningHost) -> None:
+    result = either_host.cli("up", *either_host.options)
     assert result.returncode == 1
-    assert f"kedge: {kedge_host.home}: another host uses this data directory (process {kedge_host.host.pid})" in result.stderr
+    assert f"kedge: {either_host.home}: another host uses this data directory (process {either_host.host.pid})" in result.stderr
 
 
-def test_a_port_in_use_is_an_error_that_names_it() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, running_host(start=False) as kedge:
+def test_a_port_in_use_is_an_error_that_names_it(start_host: StartHost, reached_at: str) -> None:
+    with socket.create_server((reached_at, 0)) as taken, start_host(start=False) as kedge:
         port = taken.getsockname()[1]
-        result = kedge.cli("up", "--detach", "--http-port", str(port))
+        result = kedge.cli("up", "--detach", "--http-port", str(port), *kedge.options)
     assert result.returncode == 1
     assert str(port) in result.stderr
     assert "--http-port" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_run_is_followed_in_lines_where_there_is_no_terminal(kedge_host: RunningHost, file: Path) -> None:
-    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "n=4")
+def test_a_run_is_followed_in_lines_where_there_is_no_terminal(either_host: RunningHost, file: Path) -> None:
+    result = either_host.cli("run", str(file), "--pipeline", "good", "--param", "n=4")
     assert result.returncode == 0, result.stderr
     told = {tuple(line.split()[1:3]) for line in result.stdout.splitlines() if re.match(r"\d\d:\d\d:\d\d  ", line)}
     assert ("SUCCEEDED", "double") in told
@@ -100,48 +105,48 @@ def test_a_run_is_followed_in_lines_where_there_is_no_terminal(kedge_host: Runni
     assert result.stdout.endswith("\nOutputs\n  Output  16\n")
 
 
-def test_a_run_as_json_is_one_document_for_scripts(kedge_host: RunningHost, file: Path) -> None:
-    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "n=5", "-o", "json")
+def test_a_run_as_json_is_one_document_for_scripts(either_host: RunningHost, file: Path) -> None:
+    result = either_host.cli("run", str(file), "--pipeline", "good", "--param", "n=5", "-o", "json")
     assert result.returncode == 0, result.stderr
     run = json.loads(result.stdout)
     assert run["state"] == "SUCCEEDED"
     assert next(task for task in run["tasks"] if task["id"] == "")["outputs"]["parameters"] == {"Output": 20}
 
 
-def test_a_failed_run_exits_1_and_shows_the_steps_error_and_last_lines(kedge_host: RunningHost, file: Path) -> None:
-    result = kedge_host.cli("run", str(file), "--pipeline", "bad", "--name", "failing")
+def test_a_failed_run_exits_1_and_shows_the_steps_error_and_last_lines(either_host: RunningHost, file: Path) -> None:
+    result = either_host.cli("run", str(file), "--pipeline", "bad", "--name", "failing")
     assert result.returncode == 1
     assert "fail failed" in result.stderr
     assert "ValueError: on purpose" in result.stderr
     assert "| about to fail" in result.stderr
     line = next(n for n, text in enumerate(PIPELINE.splitlines(), 1) if "raise ValueError" in text)
     assert result.stderr.count(f'File "pipeline.py", line {line}, in fail') == 1
-    again = kedge_host.cli("runs", "show", "failing")
+    again = either_host.cli("runs", "show", "failing")
     assert "ValueError: on purpose" in again.stderr + again.stdout
 
 
-def test_a_bad_parameter_is_refused_before_anything_starts(kedge_host: RunningHost, file: Path) -> None:
-    result = kedge_host.cli("run", str(file), "--pipeline", "good", "--param", "m=4")
+def test_a_bad_parameter_is_refused_before_anything_starts(either_host: RunningHost, file: Path) -> None:
+    result = either_host.cli("run", str(file), "--pipeline", "good", "--param", "m=4")
     message = "kedge: --param m: pipeline 'good' has no such parameter. It has: n, items.\n"
     assert (result.returncode, result.stdout, result.stderr) == (1, "", message)
 
 
-def test_runs_are_listed_cancelled_and_deleted(kedge_host: RunningHost, file: Path) -> None:
-    run_id = kedge_host.cli("run", str(file), "--pipeline", "slow", "--name", "slow one", "--no-wait", check=True).stdout.strip()
-    assert run_id in kedge_host.cli("runs", "list", check=True).stdout
-    kedge_host.cli("cancel", run_id, check=True)
-    shown = kedge_host.cli("runs", "show", run_id, "--follow", "-o", "json", check=True)
+def test_runs_are_listed_cancelled_and_deleted(either_host: RunningHost, file: Path) -> None:
+    run_id = either_host.cli("run", str(file), "--pipeline", "slow", "--name", "slow one", "--no-wait", check=True).stdout.strip()
+    assert run_id in either_host.cli("runs", "list", check=True).stdout
+    either_host.cli("cancel", run_id, check=True)
+    shown = either_host.cli("runs", "show", run_id, "--follow", "-o", "json", check=True)
     assert json.loads(shown.stdout)["state"] == "CANCELED"
-    assert kedge_host.cli("cancel", run_id, check=True).stdout == "slow one is over already: CANCELED.\n"
-    kedge_host.cli("runs", "delete", run_id, check=True)
-    assert run_id not in kedge_host.cli("runs", "list", check=True).stdout
+    assert either_host.cli("cancel", run_id, check=True).stdout == "slow one is over already: CANCELED.\n"
+    either_host.cli("runs", "delete", run_id, check=True)
+    assert run_id not in either_host.cli("runs", "list", check=True).stdout
 
 
-def test_logs_are_printed_by_step_and_for_all(kedge_host: RunningHost, file: Path) -> None:
-    kedge_host.cli("run", str(file), "--pipeline", "good", "--name", "logged", "--no-cache", check=True)
-    assert kedge_host.cli("logs", "logged", "double", check=True).stdout == "doubling 20\n"
-    assert "for-loop-1.0.double-2 | doubling 1\n" in kedge_host.cli("logs", "logged", check=True).stdout
-    missing = kedge_host.cli("logs", "logged", "treble")
+def test_logs_are_printed_by_step_and_for_all(either_host: RunningHost, file: Path) -> None:
+    either_host.cli("run", str(file), "--pipeline", "good", "--name", "logged", "--no-cache", check=True)
+    assert either_host.cli("logs", "logged", "double", check=True).stdout == "doubling 20\n"
+    assert "for-loop-1.0.double-2 | doubling 1\n" in either_host.cli("logs", "logged", check=True).stdout
+    missing = either_host.cli("logs", "logged", "treble")
     assert missing.returncode == 1
     assert "has no task 'treble'. It has: double, " in missing.stderr
 
@@ -174,50 +179,49 @@ def gated(folder: str):
 
 @pytest.mark.parametrize("steps", ["gate", ""])
 def test_logs_are_followed_over_tries_and_over_steps_that_start_later(
-    kedge_host: RunningHost, steps: str, tmp_path_factory: pytest.TempPathFactory
+    either_host: RunningHost, steps: str, shared: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path_factory.mktemp("gate") / "gated.py"
-    folder = kedge_host.home / path.parent.name  # a step has a /tmp of its own, and sees this directory all the same
-    folder.mkdir()
+    path = tmp_path / "gated.py"
     path.write_text(GATED)
-    started = kedge_host.cli("run", str(path), "--param", f"folder={folder}", "--no-cache", "--no-wait", check=True)
+    started = either_host.cli("run", str(path), "--param", f"folder={shared}", "--no-cache", "--no-wait", check=True)
     run_id = started.stdout.strip()
-    process = following(kedge_host, "logs", "-f", run_id, *([steps] if steps else []))
+    process = following(either_host, "logs", "-f", run_id, *([steps] if steps else []))
     until(process, "waiting")
-    (folder / "go").touch()
+    (shared / "go").touch()
     out, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
     assert "ValueError: once" in out
     assert "second try" in out
     assert ("behind | behind it" in out) is (not steps)
-    asked = kedge_host.cli("logs", run_id, "gate", "--attempt", "3")
+    asked = either_host.cli("logs", run_id, "gate", "--attempt", "3")
     assert asked.stderr == "kedge: gate has been tried 2 times: it has no attempt 3.\n"
 
 
-def test_debug_runs_a_step_again_with_its_inputs(kedge_host: RunningHost, file: Path) -> None:
-    kedge_host.cli("run", str(file), "--pipeline", "bad", "--name", "to debug", "--param", "text=look closer")
-    result = kedge_host.cli("debug", "to debug", "fail", "--no-debugger")
+def test_debug_runs_a_step_again_with_its_inputs(either_host: RunningHost, file: Path) -> None:
+    either_host.cli("run", str(file), "--pipeline", "bad", "--name", "to debug", "--param", "text=look closer")
+    result = either_host.cli("debug", "to debug", "fail", "--no-debugger")
     assert result.returncode == 1
     assert "about to fail" in result.stdout
     assert "ValueError: look closer" in result.stderr
 
 
-def test_pipelines_are_stored_under_their_name(kedge_host: RunningHost, file: Path) -> None:
-    kedge_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
-    kedge_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
-    assert len(json.loads(kedge_host.cli("pipelines", "show", "good", "-o", "json", check=True).stdout)["versions"]) == 2
-    kedge_host.cli("pipelines", "delete", "good", check=True)
-    assert json.loads(kedge_host.cli("pipelines", "list", "-o", "json", check=True).stdout) == []
+def test_pipelines_are_stored_under_their_name(either_host: RunningHost, file: Path) -> None:
+    either_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
+    either_host.cli("pipelines", "upload", str(file), "--pipeline", "good", check=True)
+    assert len(json.loads(either_host.cli("pipelines", "show", "good", "-o", "json", check=True).stdout)["versions"]) == 2
+    either_host.cli("pipelines", "delete", "good", check=True)
+    left = json.loads(either_host.cli("pipelines", "list", "-o", "json", check=True).stdout)
+    assert "good" not in [each["name"] for each in left]
 
 
-def test_compile_writes_what_run_reads(kedge_host: RunningHost, file: Path, tmp_path: Path) -> None:
+def test_compile_writes_what_run_reads(either_host: RunningHost, file: Path, tmp_path: Path) -> None:
     target = tmp_path / "good.yaml"
-    kedge_host.cli("compile", str(file), "--pipeline", "good", "-o", str(target), check=True)
-    result = kedge_host.cli("run", str(target), "--param", "n=7", "-o", "json")
+    either_host.cli("compile", str(file), "--pipeline", "good", "-o", str(target), check=True)
+    result = either_host.cli("run", str(target), "--param", "n=7", "-o", "json")
     assert json.loads(result.stdout)["state"] == "SUCCEEDED", result.stderr
     os.mkfifo(pipe := tmp_path / "pipe")
     Thread(target=pipe.write_bytes, args=(target.read_bytes(),), daemon=True).start()
-    piped = kedge_host.cli("run", str(pipe), "--param", "n=8")
+    piped = either_host.cli("run", str(pipe), "--param", "n=8")
     assert piped.stdout.endswith("\nOutputs\n  Output  32\n"), piped.stderr
 
 
@@ -236,7 +240,7 @@ def test_run_starts_a_host_and_down_stops_it_with_its_steps(file: Path) -> None:
 def following(kedge: RunningHost, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
-        env={**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)},
+        env=kedge.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -252,8 +256,8 @@ def until(process: "subprocess.Popen[str]", text: str) -> None:
     raise AssertionError(f"it ended without {text!r}: {process.stderr.read() if process.stderr else ''}")
 
 
-def test_ctrl_c_cancels_the_run_that_is_followed(kedge_host: RunningHost, file: Path) -> None:
-    process = following(kedge_host, "run", str(file), "--pipeline", "slow", "--name", "interrupted")
+def test_ctrl_c_cancels_the_run_that_is_followed(either_host: RunningHost, file: Path) -> None:
+    process = following(either_host, "run", str(file), "--pipeline", "slow", "--name", "interrupted")
     until(process, "RUNNING    wait")
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
@@ -278,55 +282,55 @@ def test_ctrl_c_while_the_demo_starts_leaves_nothing_and_the_next_demo_starts() 
             assert str(kedge.home) not in subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
 
 
-def test_ctrl_c_leaves_a_run_alone_that_is_only_looked_at(kedge_host: RunningHost, file: Path) -> None:
-    kedge_host.cli("run", str(file), "--pipeline", "slow", "--name", "watched", "--no-wait", check=True)
-    process = following(kedge_host, "runs", "show", "watched", "--follow")
+def test_ctrl_c_leaves_a_run_alone_that_is_only_looked_at(either_host: RunningHost, file: Path) -> None:
+    either_host.cli("run", str(file), "--pipeline", "slow", "--name", "watched", "--no-wait", check=True)
+    process = following(either_host, "runs", "show", "watched", "--follow")
     until(process, "RUNNING    wait")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert json.loads(kedge_host.cli("runs", "show", "watched", "-o", "json", check=True).stdout)["state"] == "RUNNING"
-    kedge_host.cli("cancel", "watched", check=True)
+    assert json.loads(either_host.cli("runs", "show", "watched", "-o", "json", check=True).stdout)["state"] == "RUNNING"
+    either_host.cli("cancel", "watched", check=True)
 
 
-def test_following_a_run_outlives_the_host(own_host: RunningHost, tmp_path: Path) -> None:
+def test_following_a_run_outlives_the_host(own_either_host: RunningHost, tmp_path: Path) -> None:
     path = tmp_path / "nap.py"
     path.write_text(PIPELINE.replace("time.sleep(600)", "time.sleep(4)"))
-    process = following(own_host, "run", str(path), "--pipeline", "slow", "--no-cache")
+    process = following(own_either_host, "run", str(path), "--pipeline", "slow", "--no-cache")
     until(process, "RUNNING    wait")
-    own_host.kill()
-    own_host.start()
+    own_either_host.kill()
+    own_either_host.start()
     out, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
     assert "SUCCEEDED  wait" in out
 
 
-def test_following_says_that_it_waits_for_a_host_that_was_taken_down(own_host: RunningHost, tmp_path: Path) -> None:
+def test_following_says_that_it_waits_for_a_host_that_was_taken_down(own_either_host: RunningHost, tmp_path: Path) -> None:
     path = tmp_path / "nap.py"
     path.write_text(PIPELINE.replace("time.sleep(600)", "time.sleep(2)"))
-    process = following(own_host, "run", str(path), "--pipeline", "slow", "--no-cache")
+    process = following(own_either_host, "run", str(path), "--pipeline", "slow", "--no-cache")
     until(process, "RUNNING    wait")
-    own_host.cli("down", check=True)
+    own_either_host.cli("down", check=True)
     assert process.stderr is not None
     told = process.stderr.readline()
     assert "does not answer. Waiting up to 120 s until it is back: `kedge up --detach` starts it." in told
-    own_host.start()
+    own_either_host.start()
     out, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
     assert "The host is back." in told
     assert "SUCCEEDED  wait" in out
 
 
-def test_a_host_that_runs_other_code_is_named_in_place_of_a_traceback(own_host: RunningHost, file: Path) -> None:
-    described = own_host.home / "host.json"
+def test_a_host_that_runs_other_code_is_named_in_place_of_a_traceback(own_either_host: RunningHost, file: Path) -> None:
+    described = own_either_host.home / "host.json"
     known = json.loads(described.read_text())
     described.write_text(json.dumps({**known, "build": "of another day"}))
-    own_host.cli("status", check=True)
+    own_either_host.cli("status", check=True)
     # A client of this code reads what a host of that day answered.
     changed = "from kedge.display.tasks import TaskView; from kedge.cli.main import main; import sys; TaskView.from_json = None; "
     done = subprocess.run(
         [sys.executable, "-c", changed + "sys.exit(main())", "run", str(file), "--pipeline", "good"],
-        env={**own_host.settings.environ, "KEDGE_HOME": str(own_host.home)},
+        env=own_either_host.environ,
         capture_output=True,
         text=True,
         check=False,
@@ -338,9 +342,9 @@ def test_a_host_that_runs_other_code_is_named_in_place_of_a_traceback(own_host: 
     assert "Traceback" not in done.stderr
 
 
-def test_a_host_in_the_foreground_stops_cleanly(file: Path) -> None:
-    with running_host(start=False) as kedge:
-        process = following(kedge, "up")
+def test_a_host_in_the_foreground_stops_cleanly(start_host: StartHost) -> None:
+    with start_host(start=False) as kedge:
+        process = following(kedge, "up", *kedge.options)
         assert process.stderr is not None
         assert any("ready" in line for line in process.stderr)
         assert kedge.cli("status").returncode == 0
@@ -360,7 +364,8 @@ def test_kedge_run_in_a_script_needs_no_server(tmp_path: Path) -> None:
         "assert run._repr_html_().count('<svg') == 1\n"
     )
     with running_host(start=False) as kedge:
-        environ = {**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)}
-        done = subprocess.run([sys.executable, script], env=environ, check=False, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(
+            [sys.executable, script], env=kedge.environ, check=False, capture_output=True, text=True, timeout=100
+        )
     assert done.returncode == 0, done.stderr
     assert "RESULT SUCCEEDED {'Output': 5} ['', 'add']" in done.stdout
