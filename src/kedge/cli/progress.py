@@ -89,7 +89,7 @@ class PlainLines:
         if task.waiting_reason:
             parts.append(f"- {first_line(task.waiting_reason, WHOLE)}")
         elif task.message and task.state in {"FAILED", "PENDING"}:
-            parts.append(f"- {first_line(task.message)}")
+            parts.append(f"- {first_line(task.message, WHOLE)}")
         click.echo("  ".join(parts), err=self._stderr)
 
     def __enter__(self) -> Self:
