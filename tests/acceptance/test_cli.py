@@ -313,7 +313,9 @@ def test_following_says_that_it_waits_for_a_host_that_was_taken_down(own_either_
     own_either_host.cli("down", check=True)
     assert process.stderr is not None
     told = process.stderr.readline()
-    assert "does not answer. Waiting up to 120 s until it is back: `kedge up --detach` starts it." in told
+    assert re.search(
+        r"does not answer. Waiting up to 120 s until it is back: `kedge up( --context \S+)? --detach` starts it\.", told
+    )
     own_either_host.start()
     out, told = process.communicate(timeout=60)
     assert process.returncode == 0, told

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from kedge.cli.progress import Progress, progress
+from kedge.cli.session import how_it_comes_back
 from kedge.display.tasks import TaskView
 from kedge.errors import Unavailable
 from kedge.pipelines.client import Client
@@ -108,9 +109,9 @@ def changes(client: Client, run_id: str, *, patience: float = 120.0) -> Iterator
             lost = now if lost is None else lost
             if not told and now - lost > _UNNOTICED:
                 told = True
-                text = f"The host does not answer. Waiting up to {patience:g} s until it is back: `kedge up --detach` starts it."
-                click.echo(text, err=True)
+                back = how_it_comes_back(client)
+                click.echo(f"The host does not answer. Waiting up to {patience:g} s until it is back: {back}", err=True)
             if now - lost > patience:
-                hint = f"The run is not lost: `kedge up --detach`, then `kedge runs show {run_id} --follow`."
+                hint = f"The run is not lost: {how_it_comes_back(client)} Then `kedge runs show {run_id} --follow`."
                 raise Unavailable(f"{error} {hint}") from error
         select.select([], [], [], 0.2)

@@ -70,6 +70,16 @@ def connect(chosen: Settings | None = None, *, start: bool = False) -> Session:
     return Session(running, Client(running.http, running.token), started)
 
 
+def how_it_comes_back(client: Client) -> str:
+    """What starts a host that does not answer any more, in a sentence."""
+    context = settings().context
+    if not context:
+        return "`kedge up --detach` starts it."
+    if "/services/" in client.host:  # the API server's way to one that is installed
+        return f"its Deployment in the cluster starts it again; `kubectl --context {context} get pods` says more."
+    return f"`kedge up --context {context} --detach` starts it."
+
+
 def begin(chosen: Settings) -> Host:
     """Start a host, or the hub of a cluster, in the background; a kubeconfig is the one that is meant from here.
 

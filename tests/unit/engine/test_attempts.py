@@ -231,7 +231,7 @@ class TestCancel:
         run.deliver(run.events()[0]())
         run.cancel()
         assert run.states() == {"a": "SUCCEEDED", "b": "CANCELED"}
-        assert run.finish.failure.message == "the run was canceled"
+        assert run.finish.failure.message == "The run was cancelled."
 
     def test_before_the_start_there_is_only_a_root(self, build: Any, world: Any) -> None:
         run = world(self.spec(build))
