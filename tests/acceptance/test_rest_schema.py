@@ -60,16 +60,17 @@ def with_known_ids(document: dict[str, Any], known: dict[str, str]) -> dict[str,
 
 
 @pytest.mark.slow
+@pytest.mark.soak_on_a_cluster
 @pytest.mark.timeout(420)
-def test_schemathesis_finds_nothing(own_host: RunningHost, tmp_path: Path) -> None:
-    known = known_ids(own_host)
-    document = httpx.get(f"{own_host.host.http}/apis/v2beta1/openapi.json", trust_env=False).raise_for_status().json()
+def test_schemathesis_finds_nothing(own_either_host: RunningHost, tmp_path: Path) -> None:
+    known = known_ids(own_either_host)
+    document = httpx.get(f"{own_either_host.host.http}/apis/v2beta1/openapi.json", trust_env=False).raise_for_status().json()
     described = tmp_path / "openapi.json"
     described.write_text(json.dumps(with_known_ids(document, known)))
     python = client_environment("schemathesis", [SCHEMATHESIS])
     arguments = ["--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1", "--no-shrink"]
     arguments += ["--continue-on-failure", "--exclude-checks", WITHOUT, "--suppress-health-check", "all", "--warnings", "off"]
-    arguments += ["--header", f"Authorization: Bearer {own_host.host.token}", "--url", own_host.host.http]
+    arguments += ["--header", f"Authorization: Bearer {own_either_host.host.token}", "--url", own_either_host.host.http]
     done = subprocess.run(
         [str(python.with_name("schemathesis")), "run", str(described), *arguments],
         check=False,
@@ -78,4 +79,4 @@ def test_schemathesis_finds_nothing(own_host: RunningHost, tmp_path: Path) -> No
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
-    assert "defect" not in (own_host.home / "hub.log").read_text()
+    assert "defect" not in (own_either_host.home / "hub.log").read_text()

@@ -59,6 +59,8 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
         name = name_of(item)
         allowed = only.get(name, only.get(name.partition("::")[0], host))
         (kept if host in {None, allowed} else left).append(item)
+        if host == "cluster" and item.get_closest_marker("soak_on_a_cluster"):
+            item.add_marker(pytest.mark.soak)
         if host == "cluster" and item.get_closest_marker("timeout") is None:  # a fixture may have to build the cluster first
             item.add_marker(pytest.mark.timeout(_SECONDS, func_only=True))
         if host == "cluster" and "way" in parameters:
