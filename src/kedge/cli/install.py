@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import yaml
 
 from kedge import __version__
 from kedge.cli.clusters import access, chosen, cluster_options, installation_options, rolled_out
 from kedge.errors import StateError
+from kedge.kube.yaml import write
 from kedge.manifests import charts, hub
 from kedge.manifests.options import ALL, Options
 from kedge.pipelines.kinds import RUN
@@ -95,7 +95,7 @@ def given_options(given: dict[str, Any]) -> dict[str, Any]:
 def _write(options: Options, output: str, directory: Path | None) -> None:
     objects = hub.objects(options, SERVED)
     if output == "yaml":
-        click.echo(yaml.safe_dump_all(objects, sort_keys=False), nl=False)
+        click.echo(write(*objects), nl=False)
         return
     if directory is None:
         raise click.UsageError(f"--output {output} writes several files: name a folder with --directory.")

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import yaml
-
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM
 from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.yaml import write
 from kedge.manifests import hub
 from kedge.manifests.options import Options
 
@@ -57,9 +56,9 @@ _VARIABLES_TEMPLATE = """\
 
 def kustomize(objects: Sequence[Obj]) -> dict[str, str]:
     """A kustomize base: the text of each file by its name."""
-    files = {_file(obj): _yaml(obj) for obj in objects}
+    files = {_file(obj): write(obj) for obj in objects}
     listed = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": list(files)}
-    return {"kustomization.yaml": _yaml(listed), **files}
+    return {"kustomization.yaml": write(listed), **files}
 
 
 def helm(options: Options, served: Iterable[Kind]) -> dict[str, str]:
@@ -87,11 +86,11 @@ def helm(options: Options, served: Iterable[Kind]) -> dict[str, str]:
     pod["containers"][0]["resources"] = _mark("resources")
     chart = {"apiVersion": "v2", "name": hub.NAME, "type": "application", "version": _semantic(options.version)}
     chart |= {"appVersion": options.version, "description": "Kedge: Kubeflow's APIs in one Deployment."}
-    files = {"Chart.yaml": _yaml(chart), "values.yaml": _values_text(values, options, resources, placed)}
+    files = {"Chart.yaml": write(chart), "values.yaml": _values_text(values, options, resources, placed)}
     for obj in objects:
         if obj["kind"] == CRD.kind:
             # Several releases share it: as a template it would be the first one's alone, and Helm would refuse the second.
-            files[f"crds/{_file(obj)}"] = _yaml(obj)
+            files[f"crds/{_file(obj)}"] = write(obj)
         else:
             files[f"templates/{_file(obj).replace(_NAMESPACE, 'own')}"] = _template(obj, values)
     return files
@@ -114,10 +113,10 @@ def _values(options: Options) -> dict[str, Any]:
 
 
 def _values_text(values: Mapping[str, Any], options: Options, resources: Obj, placed: Obj) -> str:
-    lines = [f"# {_ABOUT[name]}\n{_yaml({name: value})}" for name, value in values.items()]
-    lines.append(f"# More variables of the hub.\n{_yaml({'env': dict(options.env)})}")
-    lines.append(f"# What the hub's container is given.\n{_yaml({'resources': resources})}")
-    lines += [f"# {_PLACED[name]}\n{_yaml({name: value})}" for name, value in placed.items()]
+    lines = [f"# {_ABOUT[name]}\n{write({name: value})}" for name, value in values.items()]
+    lines.append(f"# More variables of the hub.\n{write({'env': dict(options.env)})}")
+    lines.append(f"# What the hub's container is given.\n{write({'resources': resources})}")
+    lines += [f"# {_PLACED[name]}\n{write({name: value})}" for name, value in placed.items()]
     return "\n".join(lines)
 
 
@@ -128,7 +127,7 @@ def _template(obj: Obj, values: Mapping[str, Any]) -> str:
         annotations["helm.sh/resource-policy"] = "keep"  # deleting it would delete data
     meta.pop("annotations", None)
     meta["labels"] = {**meta.get("labels", {}), "app.kubernetes.io/managed-by": "@managed-by@"}
-    text = _yaml({**obj, "metadata": {**meta, **({"annotations": annotations} if annotations else {})}})
+    text = write({**obj, "metadata": {**meta, **({"annotations": annotations} if annotations else {})}})
     text = re.sub(r"\{\{|\}\}", lambda found: f'{{{{ "{found[0]}" }}}}', text)
     text = _SET.sub(_unless_given, text)
     text = re.sub(rf"^( *)- name: '{_VARIABLES}'\n +value: '{_VARIABLES}'\n", _variables, text, flags=re.MULTILINE)
@@ -181,8 +180,3 @@ def _semantic(version: str) -> str:
     if found is None:
         return f"0.0.0-{json.dumps(version)[1:-1]}"
     return ".".join(part or "0" for part in found.group(1, 2, 3)) + (f"-{found[4]}" if found[4] else "")
-
-
-def _yaml(value: Any) -> str:
-    text: str = yaml.safe_dump(value, sort_keys=False, width=1000, allow_unicode=True)
-    return text

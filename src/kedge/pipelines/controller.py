@@ -375,10 +375,15 @@ class RunController:
         record = live.record if live is not None else self._history.run(found.run)
         return found if record is None or found.namespace == record.namespace else None  # any Pod can be labelled as any run's
 
-    def warned(self, run_id: str) -> None:
+    def warned(self, run_id: str, message: str) -> None:
         """Kubernetes has a warning about a Pod of a run."""
-        if (worker := self._workers.get(run_id)) is not None:
-            self.publisher.changed(worker)
+        if (worker := self._workers.get(run_id)) is None:
+            return
+        self.publisher.changed(worker)
+        if self._tools.pods.launcher.name in message and "not found" in message:
+            # Somebody deleted it, or its namespace, which is there again: a kubelet looks for it until it is there.
+            namespace = worker.live.record.namespace
+            self._insist(("launcher", namespace), lambda: self._tools.pods.bring_launcher(namespace))
 
     @property
     def has_room(self) -> bool:

@@ -21,13 +21,13 @@ import yaml
 
 from kedge.dsl.values import json_value
 from kedge.errors import PipelineError
+from kedge.kube.yaml import Dumper
 from kedge.pipelines import garbage, repeated
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 
 SCHEMA_VERSION = "2.1.0"
 
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
 _MAX_VALUES = 5_000_000
 _MAX_MERGED = 100_000
@@ -143,7 +143,7 @@ for _name in ("binary", "timestamp", "omap", "pairs", "set"):  # JSON has none o
     _Loader.add_constructor(_TAG + _name, _Loader.construct_undefined)
 
 
-class _Dumper(_DUMPER):  # pyright: ignore[reportUntypedBaseClass]  # as above
+class _Dumper(Dumper):
     """Writes every value in full (no anchors) and source code as blocks that people can read."""
 
     def ignore_aliases(self, data: Any) -> bool:

@@ -162,7 +162,7 @@ class PodEvents:
             if place is not None:
                 found.append(_read(event, place, self._clock.now()))
                 if event.get("type") == "Warning":
-                    self._controller.warned(place[0])
+                    self._controller.warned(place[0], str(event.get("message") or ""))
             elif tries < _PATIENCE:
                 left[uid] = (event, tries + 1)
         if found:

@@ -164,6 +164,14 @@ class StepPods:
         elif observations.is_tracked(pod):
             await self.let_go(POD, metadata["namespace"], metadata["name"])
 
+    async def bring_launcher(self, namespace: str) -> None:
+        """Make the launcher's ConfigMap in a namespace, or find it made."""
+        try:
+            await self._keep(self.launcher.config_map(namespace))
+        except PipelineError:
+            return  # the namespace is gone, and its Pods are about to be
+        self._equipped[namespace] = self._clock.monotonic()
+
     async def _equip(self, live: LiveRun) -> None:
         """Bring the launcher and the run's code to its namespace, once."""
         if live.equipped:

@@ -12,7 +12,7 @@ from kedge.client.forwarding import ForwardingClient
 from kedge.client.types import Client
 from kedge.db.database import Database
 from kedge.errors import Conflict, Invalid
-from kedge.kube.core import CONFIG_MAP, POD
+from kedge.kube.core import CONFIG_MAP, EVENT, POD
 from kedge.kube.kinds import Kind, Obj
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.engine.types import State
@@ -526,6 +526,27 @@ async def test_a_launcher_that_was_deleted_is_there_again_for_the_next_run(world
         life.api.delete(CONFIG_MAP, name, "default")
         await life.end((await life.submit(pipelines.chain(1))).id)
         assert launchers(life) == [name]
+
+
+async def test_a_pod_that_misses_the_launcher_gets_it(world: World) -> None:
+    async with hub(world, node=False) as life:
+        run = await life.submit(pipelines.chain(1))
+        await life.until(lambda: life.api.list(POD, "default").items)
+        (pod,) = life.api.list(POD, "default").items
+        (name,) = [volume["configMap"]["name"] for volume in pod["spec"]["volumes"] if "launcher" in str(volume.get("configMap"))]
+        life.api.delete(CONFIG_MAP, name, "default")
+        life.api.create(
+            EVENT,
+            {
+                "metadata": {"name": "misses", "namespace": "default"},
+                "involvedObject": {"kind": "Pod", "namespace": "default", **{key: pod["metadata"][key] for key in ("name", "uid")}},
+                "type": "Warning",
+                "reason": "FailedMount",
+                "message": f'MountVolume.SetUp failed for volume "kedge-launcher" : configmap "{name}" not found',
+            },
+        )
+        await life.until(lambda: name in {each["metadata"]["name"] for each in life.api.list(CONFIG_MAP, "default").items})
+        assert life.states(run.id)["s0"] != "FAILED"
 
 
 class Slow(ForwardingClient):

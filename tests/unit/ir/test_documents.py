@@ -1,6 +1,7 @@
 """Pipeline files: every shape that is read, and what is said of the rest."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -184,3 +185,10 @@ def test_what_kfp_says_at_the_beginning_of_a_file_may_have_several_lines() -> No
     assert documents.read(header + body).pipeline["pipelineInfo"] == {"name": "p"}
     with pytest.raises(PipelineError, match="line 9, column 5"):
         documents.read(header + "components:\n  a: {\n b: ]")
+
+
+@pytest.mark.parametrize("text", ["n", "Y", "1e3", ".5", "0o17", "-2E-1"])
+def test_texts_that_kubectl_would_read_as_something_else_are_in_quotes(text: str) -> None:
+    written = documents.write(Document({**SPEC, text: text}))
+    assert re.search(rf"""^(['"]){re.escape(text)}\1: (['"]){re.escape(text)}\2$""", written, re.MULTILINE), written
+    assert documents.read(written).pipeline[text] == text
