@@ -11,6 +11,9 @@ import pytest
 from tests.acceptance.kubectl.conftest import OLDEST, Kubectl, build, version_of
 
 from kedge.kube.core import POD
+from kedge.kube.crds import crd
+from kedge.kube.yaml import write
+from kedge.pipelines.kinds import RUN
 from kedge.testing.host import RunningHost
 
 ROOT = Path(__file__).parents[2]
@@ -33,19 +36,22 @@ COMPLETED = {
     "kubectl cordon": "kubectl cordon this-machine --dry-run=server",
     "kubectl logs": "kubectl logs POD",
     "kubectl describe pod": "kubectl describe pod POD",
+    "kubectl taint": "kubectl taint node this-machine documented=yes:NoSchedule --dry-run=server",
 }
 # What only a cluster has, with the reason.
 CLUSTER_ONLY = {
     "kubectl create rolebinding": "the embedded host has one user, and no RBAC to tell others apart by",
+    "kubectl apply --server-side --force-conflicts --filename chart/crds": "the embedded host knows its kinds by itself",
 }
-NAMED = {"kubectl port-forward"}  # as one way among others to an installed hub, without what it would lead to
+# As one way among others, without what it would lead to; tests/cluster/test_install.py applies and deletes what is meant.
+NAMED = {"kubectl port-forward", "kubectl apply", "kubectl delete --kustomize"}
 
 
 def documented() -> list[str]:
     """The commands in the pages for users, each once: in prose between backticks, in consoles after a ``$``."""
     found: dict[str, None] = {}
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = page.read_text("utf-8")
+        text = re.sub(r"\\\n\s*", "", page.read_text("utf-8"))  # lines that go on
         found.update(
             dict.fromkeys(re.findall(r"`(kubectl\b[^`\n]*)`", text) + re.findall(r"^\$ (kubectl\b.*)$", text, re.MULTILINE))
         )
@@ -62,7 +68,11 @@ class Place:
 
     def __init__(self, kedge: RunningHost, kubectl: Kubectl, run_file: Path) -> None:
         self.kubectl = kubectl
+        self._home = run_file.parent
         run_file.write_text(PIPELINE)
+        (self._home / "ca.crt").write_text("a certificate")
+        (self._home / "chart" / "crds").mkdir(parents=True)
+        (self._home / "chart" / "crds" / "runs.yaml").write_text(write(crd(RUN)))
         kedge.cli("run", str(run_file), check=True)
         (self._node, *_) = kubectl("get", "nodes", "-o", "name").split()
         self.is_cluster = self._node != "node/this-machine"
@@ -74,6 +84,7 @@ class Place:
         """A command with names of this place in place of the documentation's."""
         text = COMPLETED.get(command, command).replace("…", "x").replace("POD", self._pod).replace(" NAME ", " default ")
         words = shlex.split(text.replace("this-machine", self._node.removeprefix("node/")))[1:]
+        words = [str(self._home / word) if word in {"ca.crt", "chart/crds"} else word for word in words]
         if words[:2] == ["create", "namespace"]:
             return [*words[:2], f"documented-{secrets.token_hex(4)}"]
         if "--namespace" in words:  # the one that the host works in
@@ -94,7 +105,7 @@ def place(either_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) ->
     yield made
     for kind in ("namespaces", "secrets", *(["rolebindings"] if made.is_cluster else [])):
         for name in made.kubectl("get", kind, "-o", "name").split():
-            if re.search(r"/(documented|bucket|ann)-[0-9a-f]{8}$", name):
+            if re.search(r"/(documented|bucket|database|ann)-[0-9a-f]{8}$", name):
                 made.kubectl("delete", name, "--wait=false")
 
 

@@ -78,7 +78,6 @@ def test_every_dependency_is_used() -> None:
         "uv": "a program",
         "obstore": "only where artifacts lie in a bucket",
         "python-multipart": "starlette loads it to read uploads",
-        "httptools": "uvicorn loads it to parse requests",
     }
     named = {"pyyaml": "yaml"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

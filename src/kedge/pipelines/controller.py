@@ -553,6 +553,9 @@ class RunController:
         )
         worker.over = True
         self._workers.pop(run_id, None)
+        seen = self._runs.get(Key(live.record.namespace, live.record.name))
+        if seen is not None and seen["metadata"]["uid"] == run_id and is_over(seen):
+            self._after_end(seen)  # the event that says so came while the worker was there, and none will follow
         for listener in list(live.listeners):
             listener(())
         for ended in self._end_listeners:

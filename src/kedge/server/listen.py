@@ -16,9 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kedge.errors import KedgeError
+
+try:
+    from kedge.server.parsed import Http
+except ImportError:  # the extra ``cluster`` is not installed (decision 0028); this parser has a bound of its own
+    Http = "h11"
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -26,8 +30,6 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE_SECONDS = 75
 _GOODBYE_SECONDS = 0.3
-_LONGEST_HEAD = 64 * 1024  # bytes; the parser itself would keep whatever comes
-_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _POLL_SECONDS = 0.02
 # Where a free port is looked for: below those from which systems give connections that go out, one of which might hold the port
 # when the host comes back to it, and beside those of services and of Kubernetes' nodes.
@@ -40,33 +42,6 @@ class Ports(NamedTuple):
 
     http: int
     https: int
-
-
-class _Http(HttpToolsProtocol):
-    """HTTP/1.1, parsed in C (decision 0028), for requests whose heads have an end."""
-
-    _went_on = False  # whether what came last has ended a head, or was a part of a body
-    _held = 0  # bytes since then, all of which the parser keeps
-
-    def on_headers_complete(self) -> None:
-        self._went_on = True
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._went_on = True
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._went_on = True
-        super().on_message_complete()
-
-    def data_received(self, data: bytes) -> None:
-        self._went_on = False
-        super().data_received(data)
-        self._held = 0 if self._went_on else self._held + len(data)
-        if self._held > _LONGEST_HEAD and not self.transport.is_closing():
-            self.transport.write(_TOO_LONG)
-            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -140,7 +115,7 @@ class Listeners:
             tls = scheme == "https"
             config = uvicorn.Config(
                 app,
-                http=_Http,
+                http=Http,
                 ws="none",
                 lifespan="off",
                 log_config=None,

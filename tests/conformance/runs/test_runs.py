@@ -502,6 +502,22 @@ async def test_a_finished_run_object_goes_after_its_time_and_its_history_stays(w
         assert life.feature.history.run(run.id) is not None
 
 
+class LateAnswers(ForwardingClient):
+    """Says what came of a change after the watches have told it."""
+
+    async def patch(self, kind: Kind, name: str, namespace: str | None, patch: Any, **options: Any) -> Obj:
+        made = await super().patch(kind, name, namespace, patch, **options)
+        await asyncio.sleep(0.05)
+        return made
+
+
+async def test_a_finished_run_object_goes_also_where_its_end_is_told_before_it_is_answered(world: World) -> None:
+    async with hub(world, lambda client, database: (LateAnswers(client), database)) as life:
+        run = await life.submit(pipelines.chain(1), ttlSecondsAfterFinished=0)
+        await life.end(run.id)
+        await life.until(lambda: not life.api.list(RUN, "default").items)
+
+
 async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kedge.pipelines.cleaning._INTERVAL", 0.01)
     async with hub(world, limits=Limits(ended_pods=3)) as life:
@@ -539,7 +555,12 @@ async def test_a_pod_that_misses_the_launcher_gets_it(world: World) -> None:
             EVENT,
             {
                 "metadata": {"name": "misses", "namespace": "default"},
-                "involvedObject": {"kind": "Pod", "namespace": "default", **{key: pod["metadata"][key] for key in ("name", "uid")}},
+                "involvedObject": {
+                    "kind": "Pod",
+                    "namespace": "default",
+                    "name": pod["metadata"]["name"],
+                    "uid": pod["metadata"]["uid"],
+                },
                 "type": "Warning",
                 "reason": "FailedMount",
                 "message": f'MountVolume.SetUp failed for volume "kedge-launcher" : configmap "{name}" not found',
