@@ -51,6 +51,15 @@ def problems(spec: PipelineSpec) -> Iterator[str]:
         yield from _component(spec, component, f"components.{name}")
 
 
+def selector_faults(source: ParameterSource) -> Iterator[str]:
+    """Why the expression that takes a part of a value cannot be read."""
+    if source.parameter_expression_selector:
+        try:
+            cel.Expression(source.parameter_expression_selector)
+        except cel.SyntaxProblem as error:
+            yield str(error)
+
+
 def known_names(names: Iterable[str]) -> str:
     """What there is, for a message."""
     listed = sorted(names)
@@ -293,11 +302,7 @@ class _Task:
             yield from self._constant(source, declared, where)
         if declared.kind is ParameterType.TASK_FINAL_STATUS and source.task_final_status is None:
             yield f"{where}: takes a task's final status only. Use it in the exit task of an ExitHandler"
-        if source.parameter_expression_selector:
-            try:
-                cel.Expression(source.parameter_expression_selector)
-            except cel.SyntaxProblem as error:
-                yield f"{where}.parameterExpressionSelector: {error}"
+        yield from (f"{where}.parameterExpressionSelector: {fault}" for fault in selector_faults(source))
 
     def _constant(self, source: ParameterSource, declared: InputParameter, where: str) -> Iterator[str]:
         value = source.runtime_value

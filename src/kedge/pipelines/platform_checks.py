@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kedge.pipelines.checks import known_names, sources_given
+from kedge.pipelines.checks import known_names, selector_faults, sources_given
 from kedge.pipelines.engine import placeholders
 from kedge.pipelines.platform_spec import ExecutorOptions, references
 from kedge.pipelines.spec import ITEM_PART, Component, Container, ParameterSource, PipelineSpec, TaskSpec
@@ -87,6 +87,7 @@ class _Scope:
             where = f"platforms.kubernetes.deploymentSpec.executors.{label}.{field}"
             for problem in self._source(source):
                 yield f"{where}: {problem}"
+            yield from (f"{where}.parameterExpressionSelector: {fault}" for fault in selector_faults(source))
 
     def _source(self, source: ParameterSource) -> Iterator[str]:
         if sources_given(source) != 1 or source.task_final_status is not None:

@@ -97,6 +97,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         named({"componentInputParameter": "x"}),
         ".secretAsVolume: the DAG around task 's0' has no input 'x' (there is start). Compile the pipeline again.",
     ),
+    "no-expression": (
+        named({"componentInputParameter": "start", "parameterExpressionSelector": '0parseJson(string_value)["login"]'}),
+        ".secretAsVolume.parameterExpressionSelector: unexpected 'parseJson' at column 2",
+    ),
     "no-task": (
         named({"taskOutputParameter": {"producerTask": "x", "outputParameterKey": "y"}}),
         ".secretAsVolume: there is no task 'x' beside task 's0' (there is s0, s1).",
