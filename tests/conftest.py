@@ -13,12 +13,23 @@ import both_hosts
 import hosts
 import postgresql
 import pytest
-from hosts import cluster, either_host, hub, hubs, own_either_host, own_hub, reached_at, shared, start_host
+from hosts import cluster, either_host, hub, hubs, own_either_host, own_hub, reached_at, shared, start_host, steps_reach
 
 from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.testing import runs
 
-__all__ = ["cluster", "either_host", "hub", "hubs", "own_either_host", "own_hub", "reached_at", "shared", "start_host"]
+__all__ = [
+    "cluster",
+    "either_host",
+    "hub",
+    "hubs",
+    "own_either_host",
+    "own_hub",
+    "reached_at",
+    "shared",
+    "start_host",
+    "steps_reach",
+]
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 

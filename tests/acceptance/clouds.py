@@ -66,23 +66,31 @@ class Cloud:
 
 
 @contextmanager
-def running_azurite() -> Generator[Cloud]:
-    """Start Azurite, and end it afterwards."""
+def running_azurite(address: str = "127.0.0.1") -> Generator[Cloud]:
+    """Start Azurite, and end it afterwards.
+
+    Args:
+        address: Where it listens.
+    """
     folder = Path(tempfile.mkdtemp(prefix="kedge-az-"))
     port = _free_port()
     command = [_node(), str(_azurite()), "--silent", "--disableTelemetry", "--location", str(folder)]
-    command += ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--skipApiVersionCheck"]
-    endpoint = f"http://127.0.0.1:{port}/{ACCOUNT}"
+    command += ["--blobHost", address, "--blobPort", str(port), "--skipApiVersionCheck"]
+    endpoint = f"http://{address}:{port}/{ACCOUNT}"
     account = {"AZURE_STORAGE_ACCOUNT_NAME": ACCOUNT, "AZURE_STORAGE_ACCOUNT_KEY": ACCOUNT_KEY}
     environ = {**account, "AZURE_STORAGE_ENDPOINT": endpoint}
-    with _server(command, folder, port):
+    with _server(command, folder, (address, port)):
         _make_container(endpoint, "bucket")
         yield Cloud("az://bucket", environ)
 
 
 @contextmanager
-def running_gcs() -> Generator[Cloud]:
-    """Start fake-gcs-server and its front, and end both afterwards."""
+def running_gcs(address: str = "127.0.0.1") -> Generator[Cloud]:
+    """Start fake-gcs-server and its front, and end both afterwards.
+
+    Args:
+        address: Where the front listens.
+    """
     folder = Path(tempfile.mkdtemp(prefix="kedge-gs-"))
     (folder / "objects" / "bucket").mkdir(parents=True)
     behind = _free_port()
@@ -90,17 +98,19 @@ def running_gcs() -> Generator[Cloud]:
     command = [server, "-scheme", "http", "-host", "127.0.0.1", "-port", str(behind), "-log-level", "warn"]
     command += ["-filesystem-root", str(folder / "objects")]
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    front = ThreadingHTTPServer(("127.0.0.1", 0), _Front)
+    front = ThreadingHTTPServer((address, 0), _Front)
     port = front.server_address[1]
     # The server tells buckets in the path from buckets in the host's name by the name under which it is asked.
-    command += ["-public-host", f"127.0.0.1:{port}", "-external-url", f"http://127.0.0.1:{port}"]
+    command += ["-public-host", f"{address}:{port}", "-external-url", f"http://{address}:{port}"]
     _Front.behind, _Front.public_key = behind, key.public_key()
     thread = threading.Thread(target=front.serve_forever, daemon=True)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     account = {"private_key": pem.decode(), "private_key_id": "1", "client_email": "tester@example.org", "client_id": ""}
-    address = f"http://127.0.0.1:{port}"
-    environ = {"GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({**account, "type": "service_account"}), "GOOGLE_BASE_URL": address}
-    with _server(command, folder, behind):
+    environ = {
+        "GOOGLE_SERVICE_ACCOUNT_KEY": json.dumps({**account, "type": "service_account"}),
+        "GOOGLE_BASE_URL": f"http://{address}:{port}",
+    }
+    with _server(command, folder, ("127.0.0.1", behind)):
         thread.start()
         try:
             yield Cloud("gs://bucket", environ)
@@ -200,13 +210,13 @@ def _make_container(endpoint: str, name: str) -> None:
 
 
 @contextmanager
-def _server(command: list[str], folder: Path, port: int) -> Generator[None]:
+def _server(command: list[str], folder: Path, where: tuple[str, int]) -> Generator[None]:
     with (folder / ".log").open("ab") as log:
         process = subprocess.Popen(command, env={"PATH": os.defpath, "HOME": str(folder)}, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + START_SECONDS
         while True:
-            with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), timeout=1)):
+            with suppress(OSError), closing(socket.create_connection(where, timeout=1)):
                 break
             assert process.poll() is None, (folder / ".log").read_text()
             assert time.monotonic() < deadline, f"{command[0]} was not ready within {START_SECONDS} s"

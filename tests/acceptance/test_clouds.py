@@ -4,17 +4,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from clouds import Cloud, running_azurite, running_gcs
+from hosts import StartHost
+from objects import forget, namespace_of
 
-from kedge.testing.host import RunningHost, running_host
+from kedge.kube.core import POD
+from kedge.testing.host import RunningHost
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.once_on_a_cluster]
 SERVERS = {"azure": running_azurite, "google": running_gcs}
 
 PIPELINE = """
@@ -58,15 +59,20 @@ def foreign(uri: str) -> int:
 
 
 @pytest.fixture(scope="module", params=sorted(SERVERS))
-def cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
-    with SERVERS[request.param]() as server:
+def cloud(request: pytest.FixtureRequest, steps_reach: str) -> Iterator[Cloud]:
+    with SERVERS[request.param](steps_reach) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def host(cloud: Cloud) -> Iterator[RunningHost]:
-    with ExitStack() as stack:
-        yield stack.enter_context(running_host({**cloud.environ, "KEDGE_ARTIFACTS": f"{cloud.root}/kedge"}))
+def host(start_host: StartHost, cloud: Cloud) -> Iterator[RunningHost]:
+    with start_host({**cloud.environ, "KEDGE_ARTIFACTS": f"{cloud.root}/kedge"}) as kedge:
+        yield kedge
+
+
+def place(kedge: RunningHost) -> str:
+    """Below which address's path its artifacts lie: on a cluster each namespace has its own."""
+    return f"kedge/{namespace_of(kedge)}" if kedge.options else "kedge"
 
 
 def ran(kedge: RunningHost, pipeline: str, *options: str) -> dict[str, Any]:
@@ -100,7 +106,7 @@ def test_files_folders_and_parts_go_through_the_store_and_are_used_again(host: R
     run = ran(host, "small")
     *told, address = output(host, run, "read").split()
     assert told == ["abc", "13", "end", "abcabcabc", str(40 << 20)]
-    assert address == f"{cloud.root}/kedge/small/{run['run_id']}/write/0/one"
+    assert address == f"{cloud.root}/{place(host)}/small/{run['run_id']}/write/0/one"
     again = ran(host, "small")
     assert {task["state"] for task in again["tasks"] if task["kind"] == "step"} == {"CACHED"}
     host.cli("artifacts", "get", artifact(host, run, "many"), str(tmp_path / "many"), check=True)
@@ -117,22 +123,18 @@ def test_what_an_importer_names_is_fetched(host: RunningHost) -> None:
 
 def test_the_log_of_an_ended_step_is_read_from_the_store(host: RunningHost, cloud: Cloud) -> None:
     run = ran(host, "small", "-p", "text=told", "-p", "mebibytes=1")
-    folder = f"kedge/small/{run['run_id']}/write/0"
+    folder = f"{place(host)}/small/{run['run_id']}/write/0"
     until(lambda: f"{folder}/executor-logs" in cloud.keys(folder), "the log was not copied")
-    pod = host.client.task(run["run_id"], "write")["attempts"][0]["pod_name"]
-    headers = {"Authorization": f"Bearer {host.host.token}"}
-    with httpx.Client(base_url=host.host.https, verify=False, headers=headers) as kubernetes:  # noqa: S501  # its own CA
-        assert kubernetes.delete(f"/api/v1/namespaces/default/pods/{pod}").is_success
-        until(lambda: kubernetes.get(f"/api/v1/namespaces/default/pods/{pod}").status_code == 404, "the Pod is not gone")
+    forget(host, POD)
     assert host.cli("logs", run["run_id"], "write", check=True).stdout.endswith("writing told\n")
 
 
 def test_a_run_is_deleted_with_what_it_made(host: RunningHost, cloud: Cloud, tmp_path: Path) -> None:
     run = ran(host, "small", "-p", "text=gone", "-p", "mebibytes=1")
     address = output(host, run, "read").split()[-1]
-    assert cloud.keys(f"kedge/small/{run['run_id']}")
+    assert cloud.keys(f"{place(host)}/small/{run['run_id']}")
     host.cli("runs", "delete", run["run_id"], check=True)
-    until(lambda: not cloud.keys(f"kedge/small/{run['run_id']}"), "its artifacts are there still")
+    until(lambda: not cloud.keys(f"{place(host)}/small/{run['run_id']}"), "its artifacts are there still")
     file = tmp_path / "pipeline.py"
     file.write_text(PIPELINE)
     failed = json.loads(host.cli("run", str(file), "--pipeline", "foreign", "-o", "json", "-p", f"uri={address}").stdout)

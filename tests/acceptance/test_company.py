@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hosts import StartHost
 
 from kedge import dsl
 from kedge import host as hosts
@@ -96,16 +97,28 @@ def held(path: Path, how: str) -> Generator[None]:
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
-@pytest.mark.parametrize("name", ["objects.db", "history.db"])
-def test_a_backup_that_locks_a_database_loses_nothing(own_host: RunningHost, name: str, how: str) -> None:
+LOCKS = pytest.mark.parametrize("how", ["EXCLUSIVE", "IMMEDIATE"])
+
+
+@LOCKS
+@pytest.mark.once_on_a_cluster
+def test_a_backup_that_locks_the_history_loses_nothing(own_either_host: RunningHost, how: str) -> None:
+    loses_nothing(own_either_host, "history.db", how)
+
+
+@LOCKS
+def test_a_backup_that_locks_the_object_store_loses_nothing(own_host: RunningHost, how: str) -> None:
+    loses_nothing(own_host, "objects.db", how)
+
+
+def loses_nothing(kedge: RunningHost, name: str, how: str) -> None:
     """What cannot be written now says when to try again; runs wait, and end right."""
     document = compile_pipeline(chain)
-    before = own_host.client.run(document, parameters={"n": 1}, cache=False)["run_id"]
+    before = kedge.client.run(document, parameters={"n": 1}, cache=False)["run_id"]
     accepted: list[str] = []
     refused: list[httpx.Response] = []
     body = {"pipeline_spec": document.pipeline, "runtime_config": {"parameters": {"n": 7}}}
-    with api(own_host) as client, held(own_host.home / name, how):
+    with api(kedge) as client, held(kedge.home / name, how):
         end = time.monotonic() + LOCKED_SECONDS - 1
         while time.monotonic() < end:
             answer = client.post("/runs", json=body)
@@ -114,40 +127,41 @@ def test_a_backup_that_locks_a_database_loses_nothing(own_host: RunningHost, nam
     assert all(answer.status_code in {429, 503} and int(answer.headers["Retry-After"]) > 0 for answer in refused), [
         (answer.status_code, answer.text) for answer in refused
     ]
-    assert result(own_host, before) == 7
-    with api(own_host) as client:
+    assert result(kedge, before) == 7
+    with api(kedge) as client:
         accepted.append(client.post("/runs", json=body).raise_for_status().json()["run_id"])
         assert sorted(run["run_id"] for run in client.get("/runs").json()["runs"]) == sorted([before, *accepted])
     for run in accepted:
-        assert result(own_host, run) == 13
-    assert "Traceback" not in (own_host.home / "hub.log").read_text()
+        assert result(kedge, run) == 13
+    assert "Traceback" not in (kedge.home / "hub.log").read_text()
 
 
-def test_fifty_runs_submitted_at_once_all_end_right(own_host: RunningHost) -> None:
+def test_a_crowd_of_runs_submitted_at_once_all_end_right(own_either_host: RunningHost) -> None:
+    crowd = 10 if own_either_host.options else CROWD  # a kubelet starts every Pod at once
     document = compile_pipeline(one).pipeline
-    barrier = threading.Barrier(CROWD)
+    barrier = threading.Barrier(crowd)
 
     def submit(n: int) -> str:
-        with api(own_host) as client:
+        with api(own_either_host) as client:
             barrier.wait()
             body = {"pipeline_spec": document, "runtime_config": {"parameters": {"n": n}}}
             return client.post("/runs", json=body).raise_for_status().json()["run_id"]
 
-    with ThreadPoolExecutor(CROWD) as pool:
-        runs = list(pool.map(submit, range(CROWD)))
-    assert len(set(runs)) == CROWD
-    assert [result(own_host, run) for run in runs] == list(range(1, CROWD + 1))
+    with ThreadPoolExecutor(crowd) as pool:
+        runs = list(pool.map(submit, range(crowd)))
+    assert len(set(runs)) == crowd
+    assert [result(own_either_host, run) for run in runs] == list(range(1, crowd + 1))
 
 
-def test_of_two_hosts_started_at_once_on_one_directory_one_serves() -> None:
+def test_of_two_hosts_started_at_once_on_one_directory_one_serves(start_host: StartHost) -> None:
     """Whoever asks gets the one host; the one that came too late says who was first."""
-    with running_host(start=False) as kedge:
+    with start_host(start=False) as kedge:
         with ThreadPoolExecutor(4) as pool:
-            found = {host.pid for host in pool.map(lambda _: hosts.start(kedge.settings), range(4))}
+            found = {host.pid for host in pool.map(lambda _: hosts.start(kedge.settings, options=kedge.options), range(4))}
         assert len(found) == 1
-        kedge.host = hosts.start(kedge.settings)
+        kedge.host = hosts.start(kedge.settings, options=kedge.options)
         assert {kedge.host.pid} == found
-        second = kedge.cli("up")
+        second = kedge.cli("up", *kedge.options)
         assert second.returncode == 1
         assert f"{kedge.home}: another host uses this data directory (process {kedge.host.pid})" in second.stderr
         run = kedge.client.run(compile_pipeline(one), parameters={"n": 1})
@@ -168,24 +182,24 @@ def test_a_full_disk_is_told_and_a_run_goes_on_when_there_is_room() -> None:
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="the clock is set back by libfaketime (Debian's package faketime)")
-def test_a_clock_set_back_an_hour_ends_runs_as_ever(own_host: RunningHost) -> None:
+def test_a_clock_set_back_an_hour_ends_runs_as_ever(own_either_host: RunningHost) -> None:
     """The hub comes back an hour earlier: what runs goes on, what is new runs, and no duration is negative."""
-    before = own_host.client.run(compile_pipeline(chain), parameters={"n": 1}, cache=False)["run_id"]
-    own_host.kill()
+    before = own_either_host.client.run(compile_pipeline(chain), parameters={"n": 1}, cache=False)["run_id"]
+    own_either_host.kill()
     back = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": "-1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    environ = own_host.settings.environ
-    object.__setattr__(own_host.settings, "environ", {**environ, **back})
-    own_host.start()
+    environ = own_either_host.settings.environ
+    object.__setattr__(own_either_host.settings, "environ", {**environ, **back})
+    own_either_host.start()
     try:
-        assert result(own_host, before) == 7
-        after = own_host.client.run(compile_pipeline(chain), parameters={"n": 1}, cache=False)["run_id"]
-        assert result(own_host, after) == 7
-        with api(own_host) as client:
+        assert result(own_either_host, before) == 7
+        after = own_either_host.client.run(compile_pipeline(chain), parameters={"n": 1}, cache=False)["run_id"]
+        assert result(own_either_host, after) == 7
+        with api(own_either_host) as client:
             listed = client.get("/runs").json()["runs"]
         assert {run["run_id"] for run in listed} == {before, after}
         assert all(run["finished_at"] >= run["created_at"] for run in listed if run["run_id"] == after)
     finally:
-        object.__setattr__(own_host.settings, "environ", environ)
-        own_host.stop()
-        own_host.start()
-    assert {own_host.client.get(run)["state"] for run in (before, after)} == {"SUCCEEDED"}
+        object.__setattr__(own_either_host.settings, "environ", environ)
+        own_either_host.stop()
+        own_either_host.start()
+    assert {own_either_host.client.get(run)["state"] for run in (before, after)} == {"SUCCEEDED"}

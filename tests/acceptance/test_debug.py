@@ -51,19 +51,20 @@ def told(rate: float = 0.5):
 
 
 def test_a_step_that_is_debugged_sees_the_inputs_the_task_config_and_the_variables_of_the_real_one(
-    kedge_host: RunningHost, tmp_path: Path
+    either_host: RunningHost, tmp_path: Path
 ) -> None:
     path = tmp_path / "told.py"
     path.write_text(PIPELINE)
-    asyncio.run(_make(kedge_host, SECRET, {"metadata": {"name": "words"}, "stringData": {"word": "hidden"}}))
-    asyncio.run(_make(kedge_host, CONFIG_MAP, {"metadata": {"name": "levels"}, "data": {"level": "high"}}))
-    kedge_host.cli("run", str(path), "--name", "told", check=True)
-    real = kedge_host.cli("logs", "told", "look", check=True).stdout
-    again = kedge_host.cli("debug", "told", "look", "--no-debugger")
+    asyncio.run(_make(either_host, SECRET, {"metadata": {"name": "words"}, "stringData": {"word": "hidden"}}))
+    asyncio.run(_make(either_host, CONFIG_MAP, {"metadata": {"name": "levels"}, "data": {"level": "high"}}))
+    either_host.cli("run", str(path), "--name", "told", check=True)
+    real = either_host.cli("logs", "told", "look", check=True).stdout
+    again = either_host.cli("debug", "told", "look", "--no-debugger")
     assert again.returncode == 0, again.stderr
     assert again.stdout == real.replace("***", "hidden")
 
 
 async def _make(host: RunningHost, kind: Kind, obj: Obj) -> None:
-    async with HttpClient(kubeconfig.load(Path(host.host.kubeconfig))) as api:
-        await api.create(kind, {**obj, "metadata": {**obj["metadata"], "namespace": "default"}})
+    access = kubeconfig.load(Path(host.host.kubeconfig))
+    async with HttpClient(access) as api:
+        await api.create(kind, {**obj, "metadata": {**obj["metadata"], "namespace": access.namespace}})

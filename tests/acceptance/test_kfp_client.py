@@ -77,13 +77,14 @@ else:
 """
 
 
+@pytest.mark.once_on_a_cluster
 @pytest.mark.parametrize("version", VERSIONS)
-def test_kfps_own_client_runs_and_stores_pipelines(own_host: RunningHost, tmp_path: Path, version: str) -> None:
+def test_kfps_own_client_runs_and_stores_pipelines(own_either_host: RunningHost, tmp_path: Path, version: str) -> None:
     source, package, client = (tmp_path / name for name in ("pipeline.py", "pipeline.yaml", "client.py"))
     source.write_text(PIPELINE)
     client.write_text(CLIENT)
-    own_host.cli("compile", str(source), "-o", str(package), check=True)
+    own_either_host.cli("compile", str(source), "-o", str(package), check=True)
     python = client_environment("kfp", [f"kfp=={version}"])
-    arguments = [str(python), str(client), own_host.host.http, own_host.host.token, str(package)]
+    arguments = [str(python), str(client), own_either_host.host.http, own_either_host.host.token, str(package)]
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -136,10 +136,16 @@ assert len(groups) == 4 and every == called, every ^ called
 
 
 @pytest.mark.slow
-def test_every_subcommand_of_kfp_works(own_host: RunningHost, tmp_path: Path) -> None:
+def test_every_subcommand_of_kfp_works(own_either_host: RunningHost, tmp_path: Path) -> None:
     script = tmp_path / "commands.py"
     script.write_text(COMMANDS)
-    arguments = [str(client_environment("kfp", [KFP])), str(script), own_host.host.http, own_host.host.token, str(tmp_path)]
+    arguments = [
+        str(client_environment("kfp", [KFP])),
+        str(script),
+        own_either_host.host.http,
+        own_either_host.host.token,
+        str(tmp_path),
+    ]
     environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=110, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -168,11 +168,12 @@ def pipeline(n: int = 3) -> NamedTuple("Outputs", [("read", str), ("sizes", list
 """
 
 
+@pytest.mark.once_on_a_cluster
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_whole_contract_of_a_step_is_kept_for_what_every_version_compiles(
-    version: str, kedge_host: RunningHost, tmp_path: Path
+    version: str, either_host: RunningHost, tmp_path: Path
 ) -> None:
-    got = outputs(kedge_host, compiled(EVERYTHING, tmp_path, version), n=3)
+    got = outputs(either_host, compiled(EVERYTHING, tmp_path, version), n=3)
     assert ast.literal_eval(got["read"]) == (
         "Dataset", 3, 3, "Model", "none", "plain", 4, 1.5, ["a", "b"], {"a": 3}, 3, True, None, "default", [1, 2],
     )  # fmt: skip
@@ -180,13 +181,13 @@ def test_the_whole_contract_of_a_step_is_kept_for_what_every_version_compiles(
     assert got["content"] == "text of a Model"
 
 
-def test_what_a_line_that_somebody_edited_makes_is_the_same(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_what_a_line_that_somebody_edited_makes_is_the_same(either_host: RunningHost, tmp_path: Path) -> None:
     text = compiled(EVERYTHING, tmp_path)
     edited = text.replace("--no-warn-script-location", "--no-warn-script-location -q").replace(
         "program_path=$(mktemp -d)", "program_path=$(mktemp  -d)"
     )
     assert edited != text
-    assert outputs(kedge_host, edited, n=4)["sizes"] == [1, 2, 3]
+    assert outputs(either_host, edited, n=4)["sizes"] == [1, 2, 3]
 
 
 PACKAGES = """
@@ -218,19 +219,19 @@ def pipeline() -> str:
     ],
 )
 def test_the_users_packages_are_installed_and_kfp_is_not(
-    version: str, options: str, kedge_host: RunningHost, tmp_path: Path
+    version: str, options: str, either_host: RunningHost, tmp_path: Path
 ) -> None:
     text = compiled(PACKAGES.replace("{options}", options), tmp_path, version)
-    assert outputs(kedge_host, text) == {"Output": "1.16.0[]"}
+    assert outputs(either_host, text) == {"Output": "1.16.0[]"}
 
 
-def test_a_line_that_somebody_edited_installs_the_rest_for_its_own_step_only(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_line_that_somebody_edited_installs_the_rest_for_its_own_step_only(either_host: RunningHost, tmp_path: Path) -> None:
     text = compiled(PACKAGES.replace("{options}", ", use_venv=True").replace("1.16.0", "1.15.0"), tmp_path)
     edited = text.replace("--no-warn-script-location", "--no-warn-script-location --no-input")
-    assert outputs(kedge_host, edited) == {"Output": "1.15.0[]"}
+    assert outputs(either_host, edited) == {"Output": "1.15.0[]"}
     absent = PACKAGES.replace(', packages_to_install=["six==1.16.0"]{options}', "").replace("import six", "import importlib.util")
     absent = absent.replace("six.__version__", "str(importlib.util.find_spec('six'))")
-    assert outputs(kedge_host, compiled(absent, tmp_path / "absent")) == {"Output": "None[]"}
+    assert outputs(either_host, compiled(absent, tmp_path / "absent")) == {"Output": "None[]"}
 
 
 INTERPRETERS = """
@@ -254,11 +255,11 @@ def pipeline() -> str:
 def test_a_component_runs_under_the_interpreter_of_its_image(
     version: str,
     line: str,
-    kedge_host: RunningHost,
+    either_host: RunningHost,
     tmp_path: Path,
 ) -> None:
     text = compiled(INTERPRETERS.replace("{version}", version), tmp_path)
-    assert outputs(kedge_host, text.replace("--quiet", line)) == {"Output": f"{version}[1]"}
+    assert outputs(either_host, text.replace("--quiet", line)) == {"Output": f"{version}[1]"}
 
 
 BEYOND = """
@@ -294,18 +295,18 @@ def pipeline() -> str:
 """
 
 
-def test_a_step_that_uses_more_of_kfp_gets_the_real_package(kedge_host: RunningHost, tmp_path: Path) -> None:
-    assert outputs(kedge_host, compiled(BEYOND, tmp_path)) == {"Output": "contentClient"}
+def test_a_step_that_uses_more_of_kfp_gets_the_real_package(either_host: RunningHost, tmp_path: Path) -> None:
+    assert outputs(either_host, compiled(BEYOND, tmp_path)) == {"Output": "contentClient"}
 
 
 def test_more_of_kfp_that_is_only_seen_while_the_step_runs_is_the_real_package_too(
-    kedge_host: RunningHost, tmp_path: Path
+    either_host: RunningHost, tmp_path: Path
 ) -> None:
     source = BEYOND.replace("from kfp import compiler", "compiler = __import__('importlib').import_module('kf' + 'p.compiler')")
     source = source.replace("kfp.Client.__name__", "'Client'").replace(
         "    @dsl.container", "    from kfp import dsl\n    @dsl.container"
     )
-    assert outputs(kedge_host, compiled(source, tmp_path)) == {"Output": "contentClient"}
+    assert outputs(either_host, compiled(source, tmp_path)) == {"Output": "contentClient"}
 
 
 MODULES = """
@@ -324,12 +325,12 @@ def pipeline() -> list:
 """
 
 
-def test_a_step_that_kedge_compiled_gets_the_real_packages_modules_too(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_step_that_kedge_compiled_gets_the_real_packages_modules_too(either_host: RunningHost, tmp_path: Path) -> None:
     (tmp_path / "pipeline.py").write_text(MODULES)
-    started = kedge_host.client.run(compile_file(tmp_path / "pipeline.py"))
-    ended = kedge_host.client.wait(started["run_id"])
-    assert ended["state"] == "SUCCEEDED", logs(kedge_host, ended)
-    made = next(task for task in kedge_host.client.tasks(started["run_id"]) if task.get("name") == "modules")
+    started = either_host.client.run(compile_file(tmp_path / "pipeline.py"))
+    ended = either_host.client.wait(started["run_id"])
+    assert ended["state"] == "SUCCEEDED", logs(either_host, ended)
+    made = next(task for task in either_host.client.tasks(started["run_id"]) if task.get("name") == "modules")
     assert made["outputs"]["parameters"]["Output"] == ["kfp.dsl.executor", "kfp.dsl.structures", "kfp.client.client"]
 
 
@@ -359,12 +360,12 @@ def pipeline() -> str:
 def test_whose_runtime_a_step_has_can_be_chosen(
     runtime: str,
     line: str,
-    kedge_host: RunningHost,
+    either_host: RunningHost,
     tmp_path: Path,
 ) -> None:
     setting = f"task.set_env_variable('KEDGE_KFP_RUNTIME', '{runtime}')" if runtime else "pass"
     text = compiled(WHOSE.replace("{setting}", setting), tmp_path)
-    assert outputs(kedge_host, text.replace("--quiet", line)) == {"Output": "kfp!" if runtime else "kedge!"}
+    assert outputs(either_host, text.replace("--quiet", line)) == {"Output": "kfp!" if runtime else "kedge!"}
 
 
 @pytest.fixture(scope="module")
@@ -396,12 +397,12 @@ def test_without_a_network_a_step_that_needs_the_real_package_says_so(offline_ho
     assert "could not be built" in failed
 
 
-def test_a_line_that_fails_after_the_function_has_made_nothing(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_line_that_fails_after_the_function_has_made_nothing(either_host: RunningHost, tmp_path: Path) -> None:
     text = compiled(WHOSE.replace("{setting}", "pass"), tmp_path).replace('\\"$@\\"\\n"', '\\"$@\\"\\nexit 7\\n"')
     edited = text.replace('"$@"\n', '"$@"\nexit 7\n') if "exit 7" not in text else text
-    ended = run(kedge_host, edited)
+    ended = run(either_host, edited)
     assert ended["state"] == "FAILED"
-    make = next(task for task in kedge_host.client.tasks(ended["run_id"]) if task.get("name") == "make")
+    make = next(task for task in either_host.client.tasks(ended["run_id"]) if task.get("name") == "make")
     assert make["state"] == "FAILED"
     assert not make.get("outputs", {}).get("artifacts")
 
@@ -441,13 +442,14 @@ def pipeline() -> str:
 """
 
 
+@pytest.mark.once_on_a_cluster
 @pytest.mark.parametrize("version", ["2.15.2", NEWEST])
-def test_what_travels_in_the_source_of_a_step_is_there(version: str, kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_what_travels_in_the_source_of_a_step_is_there(version: str, either_host: RunningHost, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "beside.py").write_text("NAME = 'beside'\n")
     (folder / "words.txt").write_text("some words")
-    got = outputs(kedge_host, compiled(EMBEDDED, tmp_path, version))
+    got = outputs(either_host, compiled(EMBEDDED, tmp_path, version))
     assert got == {"Output": "8 besideDataset['beside.py', 'words.txt'] some words True"}
 
 
@@ -488,18 +490,18 @@ def write_notebook(folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @LINES
-def test_a_notebook_is_run_as_a_step(line: str, kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_notebook_is_run_as_a_step(line: str, either_host: RunningHost, tmp_path: Path) -> None:
     write_notebook(tmp_path)
     text = compiled(NOTEBOOK, tmp_path)
-    assert outputs(kedge_host, text.replace("--quiet", line), n=41) == {"Output": "42"}
+    assert outputs(either_host, text.replace("--quiet", line), n=41) == {"Output": "42"}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_notebook_that_kedge_compiled_is_run_as_a_step(kedge_host: RunningHost, tmp_path: Path) -> None:
+def test_a_notebook_that_kedge_compiled_is_run_as_a_step(either_host: RunningHost, tmp_path: Path) -> None:
     write_notebook(tmp_path)
     (tmp_path / "source.py").write_text(NOTEBOOK.replace("from kfp", "from kedge"))
-    assert outputs(kedge_host, documents.write(compile_file(tmp_path / "source.py")), n=41) == {"Output": "42"}
+    assert outputs(either_host, documents.write(compile_file(tmp_path / "source.py")), n=41) == {"Output": "42"}
 
 
 MODELS = """
@@ -526,8 +528,8 @@ def pipeline() -> str:
 """
 
 
-def test_a_custom_path_is_where_the_artifact_is_taken_from(kedge_host: RunningHost, tmp_path: Path) -> None:
-    assert outputs(kedge_host, compiled(MODELS, tmp_path)) == {"Output": "{'name': 'a', 'sizes': [1, 2]} custom None"}
+def test_a_custom_path_is_where_the_artifact_is_taken_from(either_host: RunningHost, tmp_path: Path) -> None:
+    assert outputs(either_host, compiled(MODELS, tmp_path)) == {"Output": "{'name': 'a', 'sizes': [1, 2]} custom None"}
 
 
 def test_a_host_can_run_every_component_under_the_real_package(tmp_path: Path) -> None:

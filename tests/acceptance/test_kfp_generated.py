@@ -129,10 +129,16 @@ assert tagged("IS_SUBSTRING", string_value="e") == ["one", "two"]
 """
 
 
-def test_the_generated_api_is_served(own_host: RunningHost, tmp_path: Path) -> None:
+def test_the_generated_api_is_served(own_either_host: RunningHost, tmp_path: Path) -> None:
     script = tmp_path / "client.py"
     script.write_text(CLIENT)
-    arguments = [str(client_environment("kfp", [KFP])), str(script), own_host.host.http, own_host.host.token, str(tmp_path)]
+    arguments = [
+        str(client_environment("kfp", [KFP])),
+        str(script),
+        own_either_host.host.http,
+        own_either_host.host.token,
+        str(tmp_path),
+    ]
     environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=110, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -154,10 +154,16 @@ assert methods == called, methods ^ called
 '''
 
 
-def test_every_method_of_kfps_own_client_is_served(own_host: RunningHost, tmp_path: Path) -> None:
+def test_every_method_of_kfps_own_client_is_served(own_either_host: RunningHost, tmp_path: Path) -> None:
     client = tmp_path / "client.py"
     client.write_text(CLIENT)
-    arguments = [str(client_environment("kfp", [KFP])), str(client), own_host.host.http, own_host.host.token, str(tmp_path)]
+    arguments = [
+        str(client_environment("kfp", [KFP])),
+        str(client),
+        own_either_host.host.http,
+        own_either_host.host.token,
+        str(tmp_path),
+    ]
     done = subprocess.run(
         arguments, check=False, capture_output=True, text=True, timeout=110, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     )
@@ -178,8 +184,8 @@ assert client.get_experiment(made.experiment_id).display_name == "through the pr
 """
 
 
-def test_a_client_without_a_host_comes_in_through_the_kubeconfig(own_host: RunningHost, tmp_path: Path) -> None:
-    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "KUBECONFIG": own_host.host.kubeconfig}
+def test_a_client_without_a_host_comes_in_through_the_kubeconfig(own_either_host: RunningHost, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "KUBECONFIG": own_either_host.host.kubeconfig}
     arguments = [str(client_environment("kfp", [KFP])), "-c", HOSTLESS]
     done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=60, env=environ)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from environments import client_environment
 
-from kedge.testing.host import running_host
+from kedge.testing.host import RunningHost, running_host
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNEL = ["ipykernel==6.30.1", "nbclient==0.10.2", "nbformat==5.10.4"]
@@ -93,8 +93,7 @@ def test_a_cell_needs_no_server_and_a_run_draws_itself(tmp_path: Path) -> None:
     assert "m" in refused
 
 
-def test_a_client_without_an_address_speaks_to_the_host_of_this_machine(tmp_path: Path) -> None:
+def test_a_client_without_an_address_speaks_to_the_host_of_this_machine(own_either_host: RunningHost, tmp_path: Path) -> None:
     program = "import kedge; print(kedge.Client().list())"
-    with running_host() as kedge:
-        environ = {**kedge.settings.environ, "KEDGE_HOME": str(kedge.home)}
-        assert subprocess.check_output([sys.executable, "-c", program], env=environ, cwd=tmp_path, text=True) == "[]\n"
+    done = subprocess.check_output([sys.executable, "-c", program], env=own_either_host.environ, cwd=tmp_path, text=True)
+    assert done == "[]\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from environments import client_environment
+from hosts import StartHost
 
 from kedge.pipelines.compiler import compile_file
-from kedge.testing.host import running_host
 
 CLIENT = "openlineage-python==1.54.0"
 KEY = "never-to-be-seen"
@@ -102,12 +102,12 @@ def kinds(events: list[dict[str, Any]], job: str) -> list[str]:
     return [event["eventType"] for event in events if event["job"]["name"] == job]
 
 
-def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(tmp_path: Path) -> None:
+def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(start_host: StartHost, tmp_path: Path) -> None:
     file = tmp_path / "pipeline.py"
     file.write_text(PIPELINE)
     with receiving() as receiver:
         environ = {"KEDGE_OPENLINEAGE_URL": receiver.url, "KEDGE_OPENLINEAGE_API_KEY": KEY}
-        with running_host(environ) as kedge:
+        with start_host(environ) as kedge:
             run = json.loads(kedge.cli("run", str(file), "-o", "json", "--no-cache", check=True).stdout)
             events = receiver.until(8)
             assert (events[0]["eventType"], events[0]["job"]["name"]) == ("START", "told")
@@ -116,7 +116,8 @@ def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(tmp_
             assert sorted(kinds(events, "told.for-loop-1.use")) == ["COMPLETE", "COMPLETE", "START", "START"]
             made = next(event for event in events if event["job"]["name"] == "told.make" and event["eventType"] == "COMPLETE")
             (output,) = made["outputs"]
-            assert (output["namespace"], output["outputFacets"]["outputStatistics"]["size"]) == ("file", 4)
+            where = "s3://bucket" if kedge.options else "file"
+            assert (output["namespace"], output["outputFacets"]["outputStatistics"]["size"]) == (where, 4)
             assert "def make" in made["job"]["facets"]["sourceCode"]["sourceCode"]
             used = next(event for event in events if event["job"]["name"].endswith(".use"))
             assert used["inputs"][0]["name"] == output["name"]
@@ -141,12 +142,14 @@ def test_runs_and_tasks_are_told_in_order_and_read_by_the_unmodified_client(tmp_
         assert json.loads(done.stdout) == {"events": len(receiver.events), "differences": []}
 
 
-def test_a_receiver_that_is_away_delays_no_run_and_misses_nothing_even_when_the_host_is_killed(tmp_path: Path) -> None:
+def test_a_receiver_that_is_away_delays_no_run_and_misses_nothing_even_when_the_host_is_killed(
+    start_host: StartHost, tmp_path: Path
+) -> None:
     file = tmp_path / "pipeline.py"
     file.write_text(PIPELINE)
     with receiving() as receiver:
         receiver.there = False
-        with running_host({"KEDGE_OPENLINEAGE_URL": receiver.url}) as kedge:
+        with start_host({"KEDGE_OPENLINEAGE_URL": receiver.url}) as kedge:
             run = json.loads(kedge.cli("run", str(file), "-o", "json", "--no-cache", check=True).stdout)
             assert run["state"] == "SUCCEEDED"
             kedge.kill()
@@ -172,10 +175,10 @@ def waiting():
 """
 
 
-def test_events_are_appended_to_a_file_and_a_canceled_run_is_told_as_aborted(tmp_path: Path) -> None:
+def test_events_are_appended_to_a_file_and_a_canceled_run_is_told_as_aborted(start_host: StartHost, tmp_path: Path) -> None:
     file, target = tmp_path / "pipeline.py", tmp_path / "told" / "events.jsonl"
     file.write_text(WAITING)
-    with running_host({"KEDGE_OPENLINEAGE_URL": target.as_uri()}) as kedge:
+    with start_host({"KEDGE_OPENLINEAGE_URL": target.as_uri()}) as kedge:
         run = kedge.client.run(compile_file(file), cache=False)["run_id"]
 
         def told() -> list[tuple[str, str]]:

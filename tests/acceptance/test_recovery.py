@@ -12,6 +12,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -35,6 +36,7 @@ def hold(folder: str) -> int:
     with open(folder + "/ran", "a") as file:
         file.write(f"hold {os.getpid()}\\n")
     while not os.path.exists(folder + "/go"):
+        open(folder + "/beats", "w").write(str(time.monotonic()))
         time.sleep(0.01)
     return 7
 
@@ -111,11 +113,10 @@ def looping(folder: str) -> int:
 class Marked:
     """A run on a host that is about to suffer, and the file in which its steps leave their marks."""
 
-    def __init__(self, kedge: RunningHost, pipeline: str, name: str = "marks") -> None:
+    def __init__(self, kedge: RunningHost, pipeline: str, folder: Path) -> None:
         self._kedge = kedge
-        # In the data directory, because that is what a step sees of the machine's /tmp.
-        self.folder = kedge.home / name
-        self.folder.mkdir()
+        self.folder = folder
+        self.folder.mkdir(exist_ok=True)
         file = self.folder / "pipeline.py"
         file.write_text(PIPELINE)
         document = compile_file(file, pipeline_name=pipeline)
@@ -132,6 +133,12 @@ class Marked:
         """Process of the ``count``-th attempt that has begun, once it has."""
         until(lambda: len(self.ran) >= count, "no step has begun")
         return self.ran[count - 1][1]
+
+    def beats(self) -> None:
+        """Return when the step that waits has shown that it runs."""
+        file = self.folder / "beats"
+        before = file.read_text()
+        until(lambda: file.read_text() not in {"", before}, "the step does not go on")
 
     def go(self) -> None:
         """Let the step that waits end."""
@@ -195,39 +202,38 @@ def supervisor_pid(kedge: RunningHost) -> int:
             return int(json.loads(answers.readline())["pid"])
 
 
-def test_a_step_outlives_the_hub_and_its_result_is_used_once(own_host: RunningHost) -> None:
+def test_a_step_outlives_the_hub_and_its_result_is_used_once(own_either_host: RunningHost, shared: Path) -> None:
     """The same process, under the next hub."""
-    run = Marked(own_host, "holding")
-    pid = run.pid()
-    started = identity.start_time(pid)
-    own_host.kill()
-    assert identity.is_running(pid, started)
-    own_host.start()
-    assert identity.is_running(pid, started)
+    run = Marked(own_either_host, "holding", shared)
+    run.pid()
+    own_either_host.kill()
+    run.beats()
+    own_either_host.start()
+    run.beats()
     run.go()
     assert run.result() == 14
     assert run.marks() == run.attempts() == {"hold": 1, "double": 1}
 
 
-def test_a_step_that_ends_while_the_hub_is_down_counts_once(own_host: RunningHost) -> None:
-    run = Marked(own_host, "holding")
+def test_a_step_that_ends_while_the_hub_is_down_counts_once(own_either_host: RunningHost, shared: Path) -> None:
+    run = Marked(own_either_host, "holding", shared)
     pid = run.pid()
-    own_host.kill()
+    own_either_host.kill()
     run.go()
     time.sleep(1)  # noqa: TID251  # it may end, or wait for the hub to take its outputs: both are right
-    own_host.start()
+    own_either_host.start()
     assert run.result() == 14
     assert run.ran[0][1] == pid
     assert run.marks() == run.attempts() == {"hold": 1, "double": 1}
-    own_host.kill()
-    own_host.start()
+    own_either_host.kill()
+    own_either_host.start()
     assert run.result() == 14
     assert run.marks() == {"hold": 1, "double": 1}
 
 
-def test_a_cancelled_run_is_gone_two_seconds_after_the_hub_is_back(own_host: RunningHost) -> None:
+def test_a_cancelled_run_is_gone_two_seconds_after_the_hub_is_back(own_host: RunningHost, shared: Path) -> None:
     """However deaf its steps are, and although the hub had no time to tell them."""
-    run = Marked(own_host, "ignoring")
+    run = Marked(own_host, "ignoring", shared)
     pid = run.pid()
     own_host.client.cancel(run.id)
     own_host.kill()
@@ -237,9 +243,9 @@ def test_a_cancelled_run_is_gone_two_seconds_after_the_hub_is_back(own_host: Run
     assert run.marks() == {"deaf": 1}
 
 
-def test_a_deleted_pod_is_gone_two_seconds_after_the_hub_is_back(own_host: RunningHost) -> None:
+def test_a_deleted_pod_is_gone_two_seconds_after_the_hub_is_back(own_host: RunningHost, shared: Path) -> None:
     """What a user does with kubectl holds, too; the run goes on with another attempt, which is no fault of the step's."""
-    run = Marked(own_host, "ignoring")
+    run = Marked(own_host, "ignoring", shared)
     pid = run.pid()
     pods = f"{own_host.host.http}/api/v1/namespaces/default/pods"
     headers = {"Authorization": f"Bearer {own_host.host.token}"}
@@ -253,9 +259,9 @@ def test_a_deleted_pod_is_gone_two_seconds_after_the_hub_is_back(own_host: Runni
     until(lambda: not any(identity.start_time(each) for _, each in run.ran), "a process runs on")
 
 
-def test_down_and_up_go_on_with_a_run_and_charge_it_nothing(own_host: RunningHost) -> None:
+def test_down_and_up_go_on_with_a_run_and_charge_it_nothing(own_host: RunningHost, shared: Path) -> None:
     """The step has used up its only retry by itself; that the host went down is not its fault."""
-    run = Marked(own_host, "once_more")
+    run = Marked(own_host, "once_more", shared)
     pid = run.pid(2)
     own_host.cli("down", check=True)
     assert not identity.start_time(pid)
@@ -270,9 +276,9 @@ def test_down_and_up_go_on_with_a_run_and_charge_it_nothing(own_host: RunningHos
 
 
 @pytest.mark.parametrize("meanwhile", [True, False], ids=["ends before the restart", "ends after the restart"])
-def test_a_run_ends_right_when_hub_and_supervisor_die_together(own_host: RunningHost, *, meanwhile: bool) -> None:
+def test_a_run_ends_right_when_hub_and_supervisor_die_together(own_host: RunningHost, shared: Path, *, meanwhile: bool) -> None:
     """Nobody saw how the step ended: it is tried again, unless its result had been taken."""
-    run = Marked(own_host, "holding")
+    run = Marked(own_host, "holding", shared)
     pid = run.pid()
     supervisor = supervisor_pid(own_host)
     os.kill(supervisor, signal.SIGKILL)
@@ -289,18 +295,19 @@ def test_a_run_ends_right_when_hub_and_supervisor_die_together(own_host: Running
 
 
 @pytest.mark.slow
+@pytest.mark.once_on_a_cluster
 @pytest.mark.parametrize("seed", range(3))
-def test_a_hub_killed_at_any_moment_reaches_the_same_end(own_host: RunningHost, seed: int) -> None:
+def test_a_hub_killed_at_any_moment_reaches_the_same_end(own_either_host: RunningHost, shared: Path, seed: int) -> None:
     """A loop with retries, undisturbed and then with a dozen kills: the same result, and each attempt ran once."""
-    undisturbed = Marked(own_host, "looping", "undisturbed")
+    undisturbed = Marked(own_either_host, "looping", shared / "undisturbed")
     expected = undisturbed.result()
     assert expected == 2 * sum(n * n for n in range(7))
     chance = random.Random(seed)  # noqa: S311  # no secret
-    run = Marked(own_host, "looping", "disturbed")
+    run = Marked(own_either_host, "looping", shared / "disturbed")
     for _ in range(12):
         time.sleep(chance.uniform(0, 0.4))  # noqa: TID251  # any moment will do
-        own_host.kill()
-        own_host.start()
+        own_either_host.kill()
+        own_either_host.start()
     assert run.result() == expected
     assert run.marks() == undisturbed.marks() == {"total": 1, "double": 1} | {f"work-{n}": 1 if n % 3 else 3 for n in range(7)}
     assert run.attempts() == run.marks()
@@ -308,10 +315,10 @@ def test_a_hub_killed_at_any_moment_reaches_the_same_end(own_host: RunningHost, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-def test_hub_and_supervisor_killed_in_any_order_reach_the_same_end(own_host: RunningHost, seed: int) -> None:
+def test_hub_and_supervisor_killed_in_any_order_reach_the_same_end(own_host: RunningHost, shared: Path, seed: int) -> None:
     """What was lost with the supervisor is tried again, and the retries of the user are not used up by that."""
     chance = random.Random(seed)  # noqa: S311  # no secret
-    run = Marked(own_host, "looping")
+    run = Marked(own_host, "looping", shared)
     for _ in range(6):
         time.sleep(chance.uniform(0, 0.6))  # noqa: TID251  # any moment will do
         first = chance.random() < 0.5

@@ -13,9 +13,12 @@ from typing import Any
 
 import httpx
 import pytest
+from hosts import StartHost
+from objects import forget, namespace_of
 from s3 import S3, running_s3
 
 from kedge.errors import KedgeError
+from kedge.kube.core import POD
 from kedge.pipelines.compiler import compile_file
 from kedge.pipelines.documents import Document
 from kedge.testing.host import RunningHost, running_host
@@ -166,15 +169,20 @@ def shouted(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[S3]:
-    with running_s3() as server:
+def store(steps_reach: str) -> Iterator[S3]:
+    with running_s3(steps_reach) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def host(store: S3) -> Iterator[RunningHost]:
-    with running_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/kedge"}) as kedge:
+def host(start_host: StartHost, store: S3) -> Iterator[RunningHost]:
+    with start_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/kedge"}) as kedge:
         yield kedge
+
+
+def place(kedge: RunningHost) -> str:
+    """Below which address's path its artifacts lie: on a cluster each namespace has its own."""
+    return f"kedge/{namespace_of(kedge)}" if kedge.options else "kedge"
 
 
 def submit(kedge: RunningHost, pipeline: str, **parameters: Any) -> str:
@@ -226,8 +234,8 @@ def test_a_file_and_a_folder_go_through_the_store_and_come_back_as_they_were(hos
     run = submit(host, "small", text="abc")
     one, found, last, third, *addresses = result(host, run, "read").split()
     assert (one, found, last, third) == ("abc", "121", "end", "abcabcabc")
-    assert addresses == [f"s3://bucket/kedge/small/{run}/write/0/{name}" for name in ("one", "many")]
-    kept = store.folder / "kedge" / "small" / run / "write" / "0"
+    assert addresses == [f"s3://bucket/{place(host)}/small/{run}/write/0/{name}" for name in ("one", "many")]
+    kept = store.folder / place(host) / "small" / run / "write" / "0"
     assert (kept / "one").read_text() == "abc"
     manifest = json.loads((kept / "many.manifest.json").read_text())
     assert len(manifest["files"]) == 121
@@ -244,7 +252,7 @@ def test_what_a_step_renames_or_never_writes_is_found_by_the_next(
     source.write_text(PIPELINE.replace("made = move().outputs", setting))
     run = host.client.run(compile_file(source, pipeline_name="moved"), cache=False)["run_id"]
     assert result(host, run, "find") == "model.pickle part.csv made.csv part.csv 0.5"
-    assert (store.folder / "kedge" / "moved" / run / "move" / "0" / "table" / "part.csv").read_text() == "part.csv"
+    assert (store.folder / place(host) / "moved" / run / "move" / "0" / "table" / "part.csv").read_text() == "part.csv"
 
 
 def test_a_pipelines_own_root_comes_before_the_hosts(host: RunningHost, store: S3) -> None:
@@ -260,27 +268,25 @@ def test_a_gibibyte_is_sent_in_parts_and_nobody_holds_it(host: RunningHost, stor
     assert read["size"] == 1 << 30
     assert read["peak"] < 160, "the step that fetched it held too much of it"
     assert memory(host) - before < 100, "the hub held too much of it"
-    kept = store.folder / "kedge" / "large" / run / "write-big" / "0" / "big"
+    kept = store.folder / place(host) / "large" / run / "write-big" / "0" / "big"
     assert kept.stat().st_size == 1 << 30
     kept.unlink()
 
 
-def test_what_was_changed_in_the_store_is_not_taken_for_what_was_committed(host: RunningHost, store: S3) -> None:
-    marks = host.home / "damage"
-    marks.mkdir()
+def test_what_was_changed_in_the_store_is_not_taken_for_what_was_committed(host: RunningHost, store: S3, shared: Path) -> None:
+    marks = shared
     (marks / "go").touch()
     run = submit(host, "damaged", folder=str(marks))
     until(lambda: host.client.task(run, "hold")["state"] == "SUCCEEDED", "the step did not end")
-    (store.folder / "kedge" / "damaged" / run / "hold" / "0" / "one").write_text("lies")
+    (store.folder / place(host) / "damaged" / run / "hold" / "0" / "one").write_text("lies")
     (marks / "changed").touch()
     assert ended(host, run)["state"] == "FAILED"
     assert "is not what was committed: its SHA-256 is" in str(host.client.task(run, "length"))
 
 
-def test_runs_wait_for_a_store_that_is_away_and_go_on(store: S3) -> None:
-    with running_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/away"}) as kedge:
-        marks = kedge.home / "marks"
-        marks.mkdir()
+def test_runs_wait_for_a_store_that_is_away_and_go_on(start_host: StartHost, store: S3, shared: Path) -> None:
+    marks = shared
+    with start_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/away"}) as kedge:
         first = submit(kedge, "held", folder=str(marks))
         until((marks / "written").exists, "the step did not write")
         store.kill()
@@ -307,14 +313,10 @@ def test_an_upload_goes_on_where_it_was_interrupted(host: RunningHost, store: S3
 def test_a_log_is_read_from_the_store_when_its_pod_is_gone(host: RunningHost, store: S3) -> None:
     run = submit(host, "small", text="told")
     result(host, run, "read")
-    kept = store.folder / "kedge" / "small" / run / "write" / "0" / "executor-logs"
+    kept = store.folder / place(host) / "small" / run / "write" / "0" / "executor-logs"
     until(kept.exists, "the log was not copied")
     assert kept.read_text().endswith("Z writing told\n")  # with the time
-    pod = host.client.task(run, "write")["attempts"][0]["pod_name"]
-    kubernetes = httpx.Client(base_url=host.host.https, verify=False, headers={"Authorization": f"Bearer {host.host.token}"})  # noqa: S501  # its own CA
-    with kubernetes:
-        assert kubernetes.delete(f"/api/v1/namespaces/default/pods/{pod}").is_success
-        until(lambda: kubernetes.get(f"/api/v1/namespaces/default/pods/{pod}").status_code == 404, "the Pod is not gone")
+    forget(host, POD)
     assert "".join(host.client.logs(run, "write")) == "writing told"
     assert host.cli("logs", run, "write", check=True).stdout.endswith("writing told\n")
 
@@ -322,7 +324,7 @@ def test_a_log_is_read_from_the_store_when_its_pod_is_gone(host: RunningHost, st
 def test_commands_of_any_image_find_and_leave_their_files_too(host: RunningHost, store: S3) -> None:
     run = submit(host, "shouted", text="hear")
     assert result(host, run, "listen") == "HEAR"
-    kept = store.folder / "kedge" / "shouted" / run / "shout" / "0"
+    kept = store.folder / place(host) / "shouted" / run / "shout" / "0"
     assert (kept / "loud" / "deep" / "file").read_text() == "HEAR"
     assert (kept / "loud.manifest.json").exists()
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
+from hosts import StartHost
 
-from kedge.testing.host import RunningHost, running_host
+from kedge.testing.host import RunningHost
 
 SCRIPT = "<script>document.title = 'mine'</script>"
 PIPELINE = f"""
@@ -39,11 +40,11 @@ def writes():
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def served(start_host: StartHost, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A host on which the run has ended, a client of it, and the paths at which something of the step's is served."""
     source = tmp_path_factory.mktemp("pipeline") / "writes.py"
     source.write_text(PIPELINE)
-    with running_host() as kedge:
+    with start_host() as kedge:
         kedge.cli("run", str(source), "--name", "writes", check=True)
         with httpx.Client(base_url=kedge.host.http, trust_env=False, headers=bearer(kedge)) as http:
             yield http, paths(http)

@@ -53,6 +53,7 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     ways: dict[str, list[pytest.Item]] = {}
+    once: set[str] = set()
     for item in items:
         parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
         host = parameters.get("either_host", parameters.get("start_host"))
@@ -63,6 +64,10 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
             item.add_marker(pytest.mark.soak)
         if host == "cluster" and item.get_closest_marker("timeout") is None:  # a fixture may have to build the cluster first
             item.add_marker(pytest.mark.timeout(_SECONDS, func_only=True))
+        if host == "cluster" and item.get_closest_marker("once_on_a_cluster"):
+            if name in once:
+                item.add_marker(pytest.mark.soak)
+            once.add(name)
         if host == "cluster" and "way" in parameters:
             ways.setdefault(name, []).append(item)
     for number, items_of_one in enumerate(ways.values()):

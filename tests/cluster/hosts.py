@@ -143,6 +143,12 @@ def start_host(request: pytest.FixtureRequest) -> StartHost:
     return request.getfixturevalue("hubs").start if request.param == "cluster" else running_host
 
 
+@pytest.fixture(scope="module")
+def steps_reach(request: pytest.FixtureRequest, start_host: StartHost) -> str:
+    """The address of this machine at which the steps of what `start_host` starts reach it."""
+    return "127.0.0.1" if start_host is running_host else request.getfixturevalue("cluster").host
+
+
 @pytest.fixture
 def reached_at(request: pytest.FixtureRequest) -> str:
     """The address of this machine at which the steps of the test's host reach it."""
