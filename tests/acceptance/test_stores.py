@@ -261,6 +261,7 @@ def test_a_pipelines_own_root_comes_before_the_hosts(host: RunningHost, store: S
     assert (store.folder / "team-a" / "small" / run / "write" / "0" / "one").read_text() == "abc"
 
 
+@pytest.mark.soak_on_a_cluster
 def test_a_gibibyte_is_sent_in_parts_and_nobody_holds_it(host: RunningHost, store: S3) -> None:
     before = memory(host)
     run = submit(host, "large", mebibytes=1024)
@@ -284,6 +285,7 @@ def test_what_was_changed_in_the_store_is_not_taken_for_what_was_committed(host:
     assert "is not what was committed: its SHA-256 is" in str(host.client.task(run, "length"))
 
 
+@pytest.mark.soak_on_a_cluster
 def test_runs_wait_for_a_store_that_is_away_and_go_on(start_host: StartHost, store: S3, shared: Path) -> None:
     marks = shared
     with start_host({**store.environ, "KEDGE_ARTIFACTS": "s3://bucket/away"}) as kedge:
@@ -301,6 +303,7 @@ def test_runs_wait_for_a_store_that_is_away_and_go_on(start_host: StartHost, sto
             assert all(len(task.get("attempts", [])) <= 1 for task in kedge.client.tasks(run)), "a step was run again"
 
 
+@pytest.mark.soak_on_a_cluster
 def test_an_upload_goes_on_where_it_was_interrupted(host: RunningHost, store: S3) -> None:
     run = submit(host, "large", mebibytes=256)
     until(lambda: list(store.folder.parent.rglob("*.sgwtmp*/multipart/*/*/[0-9]*")), "no part was stored")
