@@ -46,6 +46,7 @@ from kedge.pipelines.worker import Room, Tools, Worker
 _log = logging.getLogger(__name__)
 _BY_RUN = "run"
 _RETRY = 1.0
+_LAST_MOMENTS = 20.0
 CAN_GO_ON = frozenset({"FAILED", "CANCELED"})
 
 
@@ -239,7 +240,7 @@ class RunController:
             BadRequest: It did not fail, or its object is gone.
         """
         record = self._record(run_id)
-        if record.state not in CAN_GO_ON or not self.is_still(run_id):
+        if record.state not in CAN_GO_ON or not await self.comes_to_rest(run_id):
             raise BadRequest(f"run {run_id!r} is {record.state}: only one that failed or was canceled can be tried again.")
 
         def decide(obj: Obj) -> Plan:
@@ -280,8 +281,10 @@ class RunController:
             if self._ready and not is_over(obj):
                 self._adopt(obj)
 
-    def is_still(self, run_id: str) -> bool:
-        """Whether nobody works on a run, or is about to."""
+    async def comes_to_rest(self, run_id: str) -> bool:
+        """Whether nobody works on a run that is over, or is about to; its worker may need a moment to let its Pods go."""
+        if (worker := self._workers.get(run_id)) is not None and worker.live.record.finished and worker.task is not None:
+            await asyncio.wait({worker.task}, timeout=_LAST_MOMENTS)
         return run_id not in self._workers and run_id not in self._reopening
 
     async def _reopen_object(self, record: RunRecord) -> Obj:

@@ -42,7 +42,7 @@ class Resumptions:
             NotFound: There is no such run.
             BadRequest: It is not over, it has no such task, or its object is gone.
         """
-        record = self._still(run_id, "only a task of a run that is over can be run again. Wait for its end, or cancel it")
+        record = await self._still(run_id, "only a task of a run that is over can be run again. Wait for its end, or cancel it")
         spec = self._spec(record)
         return await self._go_on(record, lambda: again_from(self._registrar.pipeline(spec), task, self._past(run_id)))
 
@@ -60,7 +60,7 @@ class Resumptions:
             NotFound: There is no such run.
             BadRequest: It did not fail, its arguments do not fit the pipeline, or its object is gone.
         """
-        record = self._still(run_id, "only one that is over can be resumed. Wait for its end, or cancel it")
+        record = await self._still(run_id, "only one that is over can be resumed. Wait for its end, or cancel it")
         if record.state not in CAN_GO_ON:
             raise BadRequest(f"run {run_id!r} is {record.state}: only one that failed or was canceled can be resumed.")
         before, new = self._spec(record), self._registrar.pipeline(spec)
@@ -83,11 +83,11 @@ class Resumptions:
         except PipelineError as error:
             raise BadRequest(f"run {record.id!r}: {error}") from error
 
-    def _still(self, run_id: str, rule: str) -> RunRecord:
+    async def _still(self, run_id: str, rule: str) -> RunRecord:
         record = self._history.run(run_id)
         if record is None:
             raise NotFound(f"run {run_id!r} not found. `kedge runs list` shows those that exist.")
-        if not record.finished or not self._controller.is_still(run_id):
+        if not record.finished or not await self._controller.comes_to_rest(run_id):
             raise BadRequest(f"run {run_id!r} is {record.state}: {rule}.")
         return record
 

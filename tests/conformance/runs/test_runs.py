@@ -518,6 +518,18 @@ async def test_a_finished_run_object_goes_also_where_its_end_is_told_before_it_i
         await life.until(lambda: not life.api.list(RUN, "default").items)
 
 
+async def test_a_run_that_has_just_failed_can_be_tried_again_at_once(world: World) -> None:
+    async def fails_once(step: Step) -> Ended:
+        return await obedient(step) if len(world.machine.started) > 1 else raised("ValueError", "the first time")
+
+    world.machine.behaviour = fails_once
+    async with hub(world, lambda client, database: (LateAnswers(client), database)) as life:
+        run = await life.submit(pipelines.chain(1))
+        await life.until(lambda: (found := life.feature.history.run(run.id)) is not None and found.state == "FAILED")
+        await life.feature.controller.retry(run.id)
+        await life.until(lambda: (found := life.feature.history.run(run.id)) is not None and found.state == "SUCCEEDED")
+
+
 async def test_only_the_pods_that_ended_last_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kedge.pipelines.cleaning._INTERVAL", 0.01)
     async with hub(world, limits=Limits(ended_pods=3)) as life:
