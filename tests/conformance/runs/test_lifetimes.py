@@ -103,7 +103,7 @@ async def test_a_run_that_is_tried_again_has_its_whole_time_again(world: World, 
         run = await life.submit(pipelines.chain(1), platforms=config(activeDeadlineSeconds=60))
         await life.until(lambda: life.states(run.id).get("s0") == "RUNNING")
         await clock.advance(61)
-        await pass_time(clock, lambda: state(life, run.id) == "FAILED" and life.feature.controller.is_still(run.id))
+        await pass_time(clock, lambda: state(life, run.id) == "FAILED" and life.feature.controller.worker(run.id) is None)
         world.machine.behaviour = obedient
         await clock.advance(3600)
         await life.feature.controller.retry(run.id)
@@ -130,7 +130,7 @@ async def test_the_objects_of_a_run_go_when_its_pipeline_says_and_its_history_st
     world.machine.behaviour = behaviour
     async with hub(world) as life:
         run = await life.submit(pipelines.chain(1), platforms=config(**asked))
-        await pass_time(clock, lambda: life.feature.controller.is_still(run.id))
+        await pass_time(clock, lambda: life.feature.controller.worker(run.id) is None)
         await clock.advance(stays - 5)
         assert objects(life) == 1
     async with hub(world) as life:  # what is due is known from the object
@@ -144,6 +144,6 @@ async def test_the_objects_of_a_run_go_when_its_pipeline_says_and_its_history_st
 async def test_what_the_run_itself_says_goes_before_what_its_pipeline_says(world: World, clock: FakeClock) -> None:
     async with hub(world) as life:
         run = await life.submit(pipelines.chain(1), platforms=config(resourceTtlOnCompletion=5), ttlSecondsAfterFinished=50)
-        await pass_time(clock, lambda: life.feature.controller.is_still(run.id))
+        await pass_time(clock, lambda: life.feature.controller.worker(run.id) is None)
         await clock.advance(40)
         assert objects(life) == 1
