@@ -355,7 +355,7 @@ def _make_target(target: str, placed: list[str], *, directory: bool) -> None:
     path = os.path.realpath(target)
     ancestor = os.path.dirname(path)
     while not os.path.isdir(ancestor):
-        if os.path.lexists(ancestor):
+        if os.path.lexists(ancestor) and not os.path.isdir(ancestor):  # another step of this template may just have made it
             raise OSError(errno.ENOTDIR, f"{ancestor} is not a directory")
         ancestor = os.path.dirname(ancestor)
     ours = os.stat(ancestor).st_dev == os.stat("/").st_dev or any(

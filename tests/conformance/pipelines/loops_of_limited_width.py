@@ -6,12 +6,15 @@ from kedge import dsl
 
 
 @dsl.component
-def work(n: int, folder: str) -> int:
+def work(n: int, folder: str, together: int = 1) -> int:
     import os
     import time
 
     mine = f"{folder}/{n}"
     open(mine, "w").close()
+    # Those that begin first wait for each other, so that they are seen side by side on a slow machine too.
+    while n <= together and len(os.listdir(folder)) < together:
+        time.sleep(0.02)
     time.sleep(0.15)
     count = len(os.listdir(folder))
     os.remove(mine)
@@ -26,7 +29,7 @@ def highest(counts: list) -> int:
 @dsl.pipeline
 def pipeline(folder: str) -> int:
     with dsl.ParallelFor([1, 2, 3, 4, 5], parallelism=2) as n:
-        seen = work(n=n, folder=folder).set_caching_options(False)
+        seen = work(n=n, folder=folder, together=2).set_caching_options(False)
     most = highest(counts=dsl.Collected(seen.output))
     with dsl.ParallelFor([1, 2, 3], parallelism=1) as n:
         alone = work(n=n, folder=folder).after(most).set_caching_options(False)
