@@ -41,6 +41,10 @@ def command(
     options: list[str] = []
     limits: tuple[str, ...] = ()
     if kubeconfig is not None or context is not None or settings.context:
+        if https_port is not None:
+            raise click.UsageError(
+                "--https-port is where a host here serves Kubernetes' API; a cluster has its own. Leave it out."
+            )
         from kedge import clusters, hub, relayed  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
 
         chosen = clusters.choose(settings, kubeconfig, context)

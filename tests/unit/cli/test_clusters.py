@@ -49,3 +49,10 @@ def test_what_a_dry_run_writes_is_for_the_namespace_of_the_context_that_is_named
 def test_an_uninstallation_has_nothing_to_leave_unwaited(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["uninstall", "--no-wait"]) == 2
     assert "--no-wait" in capsys.readouterr().err
+
+
+def test_a_hub_of_a_cluster_takes_no_port_for_an_api_that_the_cluster_serves(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["up", f"--kubeconfig={file}", "--https-port=7443", "--detach"]) != 0
+    assert "a cluster has its own. Leave it out." in capsys.readouterr().err
