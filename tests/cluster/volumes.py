@@ -6,10 +6,10 @@ default class; nothing is shared with it, and tests whose steps leave something 
 
 import json
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import IO, Any
 
 from access import Cluster
@@ -88,15 +88,25 @@ def provisioned(cluster: Cluster, folder: Path, label: str) -> Generator[None]:
         "volumeBindingMode": "Immediate",
     }
     cluster.apply(storage)
-    asked = ("get", "pvc", "--all-namespaces", "--watch", "--output-watch-events", "--output=json")
-    with cluster.following(*asked) as changes:
-        Thread(target=_provide, args=(cluster, folder, label, changes), daemon=True).start()
+    over = Event()
+    Thread(target=_provide_until, args=(cluster, folder, label, over), daemon=True).start()
+    try:
         yield
+    finally:
+        over.set()
+
+
+def _provide_until(cluster: Cluster, folder: Path, label: str, over: Event) -> None:
+    """Follow the claims, again where the API server was away: tests restart it."""
+    asked = ("get", "pvc", "--all-namespaces", "--watch", "--output-watch-events", "--output=json", "--request-timeout=60s")
+    while not over.wait(0.2):
+        with suppress(RuntimeError, ValueError), cluster.following(*asked) as changes:
+            _provide(cluster, folder, label, changes)
 
 
 def _provide(cluster: Cluster, folder: Path, label: str, changes: IO[str]) -> None:
     shared: dict[str, bool] = {}
-    for line in _until_closed(changes):
+    for line in changes:
         event = json.loads(line)
         claim: dict[str, Any] = event["object"]
         namespace = claim["metadata"]["namespace"]
@@ -105,11 +115,6 @@ def _provide(cluster: Cluster, folder: Path, label: str, changes: IO[str]) -> No
             shared[namespace] = labels.get(SHARED_LABEL) == label
         if shared[namespace] and claim["spec"].get("storageClassName") == _CLASS:
             _serve(cluster, folder, event["type"], claim)
-
-
-def _until_closed(lines: IO[str]) -> Iterator[str]:
-    with suppress(ValueError):  # the other thread has ended it
-        yield from lines
 
 
 def _serve(cluster: Cluster, folder: Path, change: str, claim: dict[str, Any]) -> None:
