@@ -1,14 +1,12 @@
 """The ``kfp`` command line, unmodified, against Kedge: every subcommand of pipelines, runs, recurring runs and experiments."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from environments import client_environment
+from kfp_scripts import succeeds
 
 from kedge.testing.host import RunningHost
 
-KFP = "kfp==2.17.0"
 # Runs under kfp's interpreter, which starts once for all commands. Arguments: address, token, a folder.
 COMMANDS = '''
 import json, os, sys, time, warnings
@@ -137,15 +135,4 @@ assert len(groups) == 4 and every == called, every ^ called
 
 @pytest.mark.slow
 def test_every_subcommand_of_kfp_works(own_either_host: RunningHost, tmp_path: Path) -> None:
-    script = tmp_path / "commands.py"
-    script.write_text(COMMANDS)
-    arguments = [
-        str(client_environment("kfp", [KFP])),
-        str(script),
-        own_either_host.host.http,
-        own_either_host.host.token,
-        str(tmp_path),
-    ]
-    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=110, env=environ)
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(own_either_host, COMMANDS, tmp_path)

@@ -1,13 +1,11 @@
 """The lower-level API of ``kfp``, generated from upstream's document: retry, terminate, pages, sorting and every filter."""
 
-import subprocess
 from pathlib import Path
 
-from environments import client_environment
+from kfp_scripts import succeeds
 
 from kedge.testing.host import RunningHost
 
-KFP = "kfp==2.17.0"
 # Runs under kfp's interpreter. Arguments: address, token, a folder.
 CLIENT = """
 import json, sys, time, warnings
@@ -130,15 +128,4 @@ assert tagged("IS_SUBSTRING", string_value="e") == ["one", "two"]
 
 
 def test_the_generated_api_is_served(own_either_host: RunningHost, tmp_path: Path) -> None:
-    script = tmp_path / "client.py"
-    script.write_text(CLIENT)
-    arguments = [
-        str(client_environment("kfp", [KFP])),
-        str(script),
-        own_either_host.host.http,
-        own_either_host.host.token,
-        str(tmp_path),
-    ]
-    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=110, env=environ)
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(own_either_host, CLIENT, tmp_path)

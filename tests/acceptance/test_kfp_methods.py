@@ -4,10 +4,10 @@ import subprocess
 from pathlib import Path
 
 from environments import client_environment
+from kfp_scripts import KFP, succeeds
 
 from kedge.testing.host import RunningHost
 
-KFP = "kfp==2.17.0"
 # Runs under kfp's interpreter. Arguments: address, token, a folder.
 CLIENT = '''
 import inspect, sys, time, warnings
@@ -155,19 +155,7 @@ assert methods == called, methods ^ called
 
 
 def test_every_method_of_kfps_own_client_is_served(own_either_host: RunningHost, tmp_path: Path) -> None:
-    client = tmp_path / "client.py"
-    client.write_text(CLIENT)
-    arguments = [
-        str(client_environment("kfp", [KFP])),
-        str(client),
-        own_either_host.host.http,
-        own_either_host.host.token,
-        str(tmp_path),
-    ]
-    done = subprocess.run(
-        arguments, check=False, capture_output=True, text=True, timeout=110, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    succeeds(own_either_host, CLIENT, tmp_path)
 
 
 # Without a host: the kubeconfig says where the API server is, and its proxy leads to the pipelines.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import click
 
-from kedge.display.tasks import LIVE, WHOLE, Line, TaskView, counts, duration, first_line, tree
+from kedge.display.tasks import LIVE, Line, TaskView, counts, duration, first_line, tree
 from kedge.kube.clock import Clock, SystemClock
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class PlainLines:
         if task.state not in LIVE and task.state != "SKIPPED" and (took := duration(task.seconds(self._clock.now()))):
             parts.append(f"in {took}")
         if task.waiting_reason:
-            parts.append(f"- {first_line(task.waiting_reason, WHOLE)}")
+            parts.append(f"- {first_line(task.waiting_reason)}")
         elif task.message and task.state in {"FAILED", "PENDING"}:
-            parts.append(f"- {first_line(task.message, WHOLE)}")
+            parts.append(f"- {first_line(task.message)}")
         click.echo("  ".join(parts), err=self._stderr)
 
     def __enter__(self) -> Self:
@@ -154,7 +154,7 @@ def _told_in_full(tasks: Iterable[TaskView], width: int) -> list[str]:
     """Why the first step waits whose reason is too long for its own line: lines below the tree."""
     for task in tasks:
         if task.state == "PENDING" and len(task.waiting_reason) > width - _NAME_COLUMN:
-            return textwrap.wrap(f"{task.id}: {first_line(task.waiting_reason, WHOLE)}", width)
+            return textwrap.wrap(f"{task.id}: {first_line(task.waiting_reason)}", width)
     return []
 
 

@@ -7,7 +7,7 @@ that steps which run meanwhile wait at it; `remove` takes it away for good. Each
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,7 @@ class Relay:
             UnsupportedError: We may not do what it takes.
         """
         try:
-            for namespace in (self._wanted.namespace, *self._seen):
-                await check_alone(self._client, namespace, own=self._wanted.identity)
+            await check_alone(self._client, [self._wanted.namespace, *self._seen], own=self._wanted.identity)
             await self._make()
             await self._await_ready()
             await self._sweep()
@@ -162,19 +161,24 @@ class Relay:
         await _delete_programs(self._client, self._wanted.namespace, self._wanted.identity, keep=self._wanted.program)
 
 
-async def check_alone(client: HttpClient, namespace: str | None, *, own: str = "") -> None:
-    """Refuse a place where another data directory's relay is: its hub works there, or left steps that wait for it.
+async def check_alone(client: HttpClient, namespaces: Iterable[str | None], *, own: str = "") -> None:
+    """Refuse places where another data directory's relay is: its hub works there, or left steps that wait for it.
 
     Args:
         client: Speaks to the API server.
-        namespace: Where a hub is to work; ``None`` for all.
+        namespaces: Where a hub is to work; ``None`` for all. Each is looked into once.
         own: The identity of the relay that may be there.
 
     Raises:
         StateError: One is there; says whose it is, and how to take its place.
         Forbidden: We may not look.
     """
-    for found in (await client.list(CONFIG_MAP, namespace, labels=LABEL)).items:
+    there = [
+        found
+        for namespace in dict.fromkeys(namespaces)
+        for found in (await client.list(CONFIG_MAP, namespace, labels=LABEL)).items
+    ]
+    for found in there:
         where, other = found["metadata"]["namespace"], found["metadata"]["labels"][LABEL]
         if other != own:
             raise errors.StateError(

@@ -198,20 +198,20 @@ def _detail(task: TaskView, below: list[TaskView]) -> str:
         failed = sum(child.state == "FAILED" for child in below)
         parts.append(f"{over}/{task.iterations}" + (f", {failed} failed" if failed else ""))
     if task.state == "PENDING" and task.waiting in _WAITING:
-        parts.append(first_line(task.waiting_reason, WHOLE) or _WAITING[task.waiting])
+        parts.append(first_line(task.waiting_reason) or _WAITING[task.waiting])
     elif task.waiting_reason:  # of one that runs, and is about to be lost
-        parts.append(first_line(task.waiting_reason, WHOLE))
+        parts.append(first_line(task.waiting_reason))
     if task.attempt:
         parts.append(f"attempt {task.attempt + 1}")
     if task.message and task.is_step and (task.state == "FAILED" or (task.state == "PENDING" and not task.waiting_reason)):
-        parts.append(first_line(task.message, WHOLE))
+        parts.append(first_line(task.message))
     return " · ".join(parts)
 
 
-def first_line(text: str, width: int) -> str:
-    """The first line of a text, cut to ``width``."""
+def first_line(text: str) -> str:
+    """The first line of a text, cut to `WHOLE`."""
     line = text.strip().partition("\n")[0]
-    return line if len(line) <= width else line[: width - 1] + "…"
+    return line if len(line) <= WHOLE else line[: WHOLE - 1] + "…"
 
 
 def counts(states: Mapping[str, int]) -> str:

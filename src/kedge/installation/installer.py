@@ -164,8 +164,7 @@ class Installer:
         rights = [*applying.rights_to_apply(hub.objects(options, self._served)), *_deletions(self._places(options, there)), *more]
         rights += [Right("list", CONFIG_MAP, namespace) for namespace in watched]
         await applying.check_rights(self._client, rights, command)
-        for namespace in watched:
-            await check_alone(self._client, namespace or None)
+        await check_alone(self._client, [namespace or None for namespace in watched])
 
     async def _put(self, options: Options, there: Installed | None) -> None:
         wanted = hub.objects(options, self._served)

@@ -29,7 +29,7 @@ from kedge.pipelines.cleaning import Cleaning
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
 from kedge.pipelines.engine.resuming import Plan
-from kedge.pipelines.engine.types import CancelRequested, Failure, Resumed, State
+from kedge.pipelines.engine.types import CANCELLED, CancelRequested, Failure, Resumed, State
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import RECORDED_LABEL, RUN, RUN_LABEL, TRACKING_FINALIZER, is_over
 from kedge.pipelines.lifetimes import TTL, Lifetimes
@@ -386,7 +386,7 @@ class RunController:
         if self._tools.pods.launcher.name in message and "not found" in message:
             # Somebody deleted it, or its namespace, which is there again: a kubelet looks for it until it is there.
             namespace = worker.live.record.namespace
-            self._insist(("launcher", namespace), lambda: self._tools.pods.bring_launcher(namespace))
+            self._insist(("launcher", namespace), lambda: self._tools.pods.restore_launcher(namespace))
 
     @property
     def has_room(self) -> bool:
@@ -422,7 +422,7 @@ class RunController:
         if obj["metadata"].get("deletionTimestamp"):
             self._cancel_quietly(worker, "The Run object was deleted.")
         elif obj["spec"].get("terminate"):
-            self._cancel_quietly(worker, "")
+            self._cancel_quietly(worker, CANCELLED)
 
     def _cancel_quietly(self, worker: Worker, reason: str) -> None:
         if worker.live.broken or worker.live.record.cancel_reason is not None or worker.live.record.finished:

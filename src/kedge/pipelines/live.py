@@ -306,7 +306,7 @@ class LiveRun:
         if record.finished:
             return
         if isinstance(event, CancelRequested):
-            reason = record.cancel_reason or event.reason or "The run was cancelled."
+            reason = record.cancel_reason or event.reason
             changes.run = record.moved("CANCELING", event.now, cancel_reason=reason)
         elif record.state == "PENDING" and self.engine.tasks:
             changes.run = record.moved("RUNNING", event.now, started_at=event.now)

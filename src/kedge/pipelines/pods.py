@@ -7,6 +7,7 @@ its attempt, so that making it again finds it; deleting and letting go of what i
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from kedge.client.types import Client
@@ -164,12 +165,13 @@ class StepPods:
         elif observations.is_tracked(pod):
             await self.let_go(POD, metadata["namespace"], metadata["name"])
 
-    async def bring_launcher(self, namespace: str) -> None:
-        """Make the launcher's ConfigMap in a namespace, or find it made."""
-        try:
-            await self._keep(self.launcher.config_map(namespace))
-        except PipelineError:
-            return  # the namespace is gone, and its Pods are about to be
+    async def restore_launcher(self, namespace: str) -> None:
+        """Make the launcher's ConfigMap again that a Pod misses."""
+        with suppress(PipelineError):  # the namespace is gone, and its Pods are about to be
+            await self._bring_launcher(namespace)
+
+    async def _bring_launcher(self, namespace: str) -> None:
+        await self._keep(self.launcher.config_map(namespace))
         self._equipped[namespace] = self._clock.monotonic()
 
     async def _equip(self, live: LiveRun) -> None:
@@ -179,8 +181,7 @@ class StepPods:
         async with self._equipping:  # two runs of one namespace, or two steps of one run, need it only once
             namespace = live.record.namespace
             if self._clock.monotonic() - self._equipped.get(namespace, -_EQUIPPED_SECONDS) >= _EQUIPPED_SECONDS:
-                await self._keep(self.launcher.config_map(namespace))
-                self._equipped[namespace] = self._clock.monotonic()
+                await self._bring_launcher(namespace)
             sources = await self._sources(live)
             maps, places = code.config_maps(live.record, sources)
             if not all([await self._keep(made) for made in maps]):

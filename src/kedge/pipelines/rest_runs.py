@@ -12,6 +12,7 @@ from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.deletions import Deletions
 from kedge.pipelines.engine.resuming import Plan
+from kedge.pipelines.engine.types import CANCELLED
 from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import RunRecord
@@ -99,7 +100,7 @@ class Runs:
 
     async def terminate(self, call: Call) -> Response:
         """``POST /runs/{run_id}:terminate``."""
-        await self._controller.cancel(call.path["run_id"], "The run was cancelled.")
+        await self._controller.cancel(call.path["run_id"], CANCELLED)
         return answers.answer({})
 
     async def retry(self, call: Call) -> Response:

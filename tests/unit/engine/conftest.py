@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from kedge.pipelines import documents, ir
 from kedge.pipelines.engine.machine import Engine
 from kedge.pipelines.engine.types import (
+    CANCELLED,
     Artifact,
     CacheAnswered,
     CancelRequested,
@@ -299,7 +300,7 @@ class World:
         assert limit, "the run does not end"
         return self
 
-    def cancel(self, reason: str = "") -> tuple[Instruction, ...]:
+    def cancel(self, reason: str = CANCELLED) -> tuple[Instruction, ...]:
         return self.tell(CancelRequested(self.now, reason))
 
     # ---- looking

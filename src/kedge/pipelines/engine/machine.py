@@ -128,7 +128,7 @@ class Engine:
             case RunStarted():
                 self._run_started(event)
             case CancelRequested():
-                self._end_now(State.CANCELED, Failure("canceled", "RunCanceled", event.reason or "The run was cancelled."))
+                self._end_now(State.CANCELED, Failure("canceled", "RunCanceled", event.reason))
             case DeadlineExceeded():
                 self._end_now(State.FAILED, Failure("user", "DeadlineExceeded", event.message))
             case _:

@@ -271,6 +271,10 @@ class TimerFired(msgspec.Struct, frozen=True):
     task: str
 
 
+CANCELLED = "The run was cancelled."
+"""Why a run ends, where whoever wanted it gave no reason."""
+
+
 class CancelRequested(msgspec.Struct, frozen=True):
     """Stop the run: what runs is stopped, and nothing new starts, exit tasks included.
 
@@ -278,7 +282,7 @@ class CancelRequested(msgspec.Struct, frozen=True):
     """
 
     now: datetime
-    reason: str = ""
+    reason: str = CANCELLED
 
 
 class DeadlineExceeded(msgspec.Struct, frozen=True):
