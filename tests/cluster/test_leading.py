@@ -123,7 +123,7 @@ def test_a_leader_that_goes_in_the_middle_of_a_run_loses_and_repeats_nothing(pla
             kill(place, before)
         else:
             place.kubectl("delete", "pod", before, "--wait=false")
-        # Another process, not always another Pod: the container that was killed is started again, and may be the quicker of the two.
+        # Another process, not always another Pod: the killed container is started again, and may be the quicker of the two.
         eventually("another leader", lambda: holder(place) not in {"", held} and leaders(place) != [], place)
         state = eventually(
             "the run's end", lambda: (found := client.get(run))["state"] in {"SUCCEEDED", "FAILED"} and found, place
