@@ -20,6 +20,7 @@ from kedge.artifacts.store import ArtifactStore
 from kedge.client import kubeconfig
 from kedge.client.local import LocalClient
 from kedge.config import Settings
+from kedge.dashboard import app as dashboard
 from kedge.errors import AlreadyExists, Unauthorized
 from kedge.home import Home, Host
 from kedge.kube.clock import Clock, Ids, SystemClock, SystemIds, timestamp
@@ -31,7 +32,7 @@ from kedge.node.provisioner import Provisioner
 from kedge.node.scheduler import Scheduler
 from kedge.node.taints import Taints
 from kedge.pipelines import feature as pipelines
-from kedge.running import Parts, limits, measured, owner_token, readable, run_until_told
+from kedge.running import Parts, limits, measured, owner_pages, owner_token, readable, run_until_told
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
@@ -139,6 +140,7 @@ async def _parts(
             *feature.routes(OwnerCallers(authenticator), __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
             *kubernetes.routes(api, authenticator, version=__version__, streams=streams, ready=_checks(store, feature, node)),
+            *dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__),
         ]
         counted = exposition.Parts(__version__, clock.now().timestamp(), feature, store, node)
         web = measured(routes, kinds, counted, None if settings.metrics_auth == "none" else authenticator)

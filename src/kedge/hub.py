@@ -28,6 +28,7 @@ from kedge.client.relay import Relay
 from kedge.client.scoped import ScopedClient
 from kedge.client.types import Client
 from kedge.config import Settings
+from kedge.dashboard import app as dashboard
 from kedge.errors import AlreadyExists, Forbidden, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
 from kedge.kube.clock import SystemClock, SystemIds, timestamp
@@ -37,7 +38,7 @@ from kedge.leading import Leadership, check_alone
 from kedge.manifests.options import ALL
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
-from kedge.running import Parts, limits, measured, owner_token, readable, run_until_told
+from kedge.running import Parts, limits, measured, owner_pages, owner_token, readable, run_until_told
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
@@ -194,10 +195,12 @@ async def _parts(
         replace(limits(settings), waiting_pods=_WAITING_PODS, ended_pods_meanwhile=_ENDED_PODS),
     )
     feature.database.on_damage = background.give_up
+    callers = _callers(settings, place, client, tokens)
     routes: list[BaseRoute] = [
-        *feature.routes(_callers(settings, place, client, tokens) or OwnerCallers(owner), __version__),
+        *feature.routes(callers or OwnerCallers(owner), __version__),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
+        *(dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__) if callers is None else ()),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)

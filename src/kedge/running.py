@@ -10,15 +10,17 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography.fernet import Fernet
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Route
 
 from kedge import exposition, logs
 from kedge.config import Settings
+from kedge.dashboard.access import Links, OwnerAccess, Sessions
 from kedge.errors import KedgeError, StateError
 from kedge.exposition import Exposition
 from kedge.files import write_private
-from kedge.kube.clock import Ids
+from kedge.kube.clock import Clock, Ids
 from kedge.kube.kinds import Kind
 from kedge.pipelines.controller import Limits
 from kedge.server.auth import OwnerToken
@@ -180,3 +182,18 @@ def owner_token(path: Path, ids: Ids) -> str:
     token = ids.token()
     write_private(path, token)
     return token
+
+
+def owner_pages(home: Path, token: str, clock: Clock, ids: Ids) -> OwnerAccess:
+    """Who may look at the pages of a host or hub that has one owner. The key of their sessions is made once, and kept.
+
+    Args:
+        home: The data directory.
+        token: The owner's.
+        clock: For how long sessions and links last.
+        ids: For what no one can guess.
+    """
+    path = home / "pki" / "pages.key"
+    if not path.exists():
+        write_private(path, Fernet.generate_key())
+    return OwnerAccess(token, Sessions(path.read_bytes(), clock, ids), Links(clock, ids))

@@ -23,6 +23,7 @@ from kedge.errors import KedgeError
 COMMANDS = {
     "up": "Start the host, in the foreground or detached.",
     "down": "Stop the host and every step it runs.",
+    "open": "Open the dashboard in a browser.",
     "status": "Say whether a host runs, and where.",
     "demo": "Run a real machine-learning pipeline here, twice.",
     "doctor": "Say what this machine can and cannot do.",
@@ -43,7 +44,7 @@ COMMANDS = {
     "version": "Print the version.",
 }
 # Those that speak to a host, and so to the hub of a cluster as well: they take ``--context``.
-OF_A_HOST = {"down", "status", "run", "runs", "logs", "cancel", "pipelines", "artifacts", "cache", "schedules", "debug"}
+OF_A_HOST = {"down", "open", "status", "run", "runs", "logs", "cancel", "pipelines", "artifacts", "cache", "schedules", "debug"}
 
 
 # What the machine says of a file or folder that the user named -> what to do.

@@ -37,7 +37,9 @@ def command(*, output: str) -> int:
         click.echo(f"running          process {running.pid}, version {running.version}, since {running.started_at}")
         if settings.context:
             click.echo(f"context          {settings.context}: the hub runs here, everything else in the cluster")
-        click.echo(f"REST and pages   {running.http}")
+        click.echo(f"REST             {running.http}")
+        there = f" --context {settings.context}" if settings.context else ""
+        click.echo(f"dashboard        `kedge open{there}` makes a link and opens it")
         click.echo(f"Kubernetes API   {running.https}")
         click.echo(f"kubeconfig       {running.kubeconfig}")
         click.echo(f"data             {running.data_dir}")

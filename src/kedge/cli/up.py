@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from kedge import host
+from kedge.cli.open import sign_in_link
 from kedge.cli.options import output_option, port_options, print_json
 from kedge.config import Settings
 from kedge.home import Host
@@ -77,7 +78,8 @@ def command(
 def _print(settings: Settings, running: Host, *, started: bool) -> None:
     what = f"hub for context {settings.context}" if settings.context else "host"
     click.echo(f"A {what} {'runs' if started else 'already runs'} in {running.data_dir}, process {running.pid}.")
-    click.echo(f"  REST and pages   {running.http}")
+    click.echo(f"  dashboard        {sign_in_link(running)}")
+    click.echo(f"  REST             {running.http}")
     click.echo(f"  Kubernetes API   {running.https}")
     if settings.context:
         click.echo(f"  run something    kedge run FILE --context {shlex.quote(settings.context)}")

@@ -1,0 +1,1 @@
+"""The sections, a module each."""

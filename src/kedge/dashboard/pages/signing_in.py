@@ -1,0 +1,78 @@
+"""Signing in by a one-time link, and out."""
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from kedge.dashboard.access import SESSION_SECONDS, Access, OwnerAccess
+from kedge.dashboard.page import THEME, Page, Shell
+from kedge.errors import Forbidden, NotFound, Unauthorized
+
+_Route = tuple[Literal["GET", "POST"], str, Callable[[Shell, Request], Awaitable[Response]]]
+
+
+def routes(access: Access) -> list[_Route]:
+    """The addresses that are served to those who are not known yet."""
+    del access
+    return [
+        ("POST", "/sign-in-links", _link),
+        ("GET", "/sign-in/{code}", _use),
+        ("POST", "/sign-out", _out),
+        ("POST", "/theme", _theme),
+    ]
+
+
+def _owners(shell: Shell) -> OwnerAccess:
+    if not isinstance(shell.access, OwnerAccess):
+        raise NotFound("there are no one-time links here: who you are says the cluster. Sign in with a token.")
+    return shell.access
+
+
+async def _link(shell: Shell, request: Request) -> Response:
+    """Make a one-time link, for who has the owner's token: the command line."""
+    access = _owners(shell)
+    if not access.is_owner(request.headers.get("authorization", "")):
+        raise Unauthorized("a link is made for the host's owner alone. `kedge open` makes one.")
+    return Page(shell, request, None).json({"path": f"/sign-in/{access.links.make()}"}, 201)
+
+
+async def _use(shell: Shell, request: Request) -> Response:
+    """Sign a browser in; the link is used up."""
+    access = _owners(shell)
+    if not access.links.use(request.path_params["code"]):
+        if await access.identity(request) is not None:
+            return RedirectResponse("/", 303)
+        fault = "This link has been used, or is older than ten minutes."
+        return Page(shell, request, None).render("sign_in.html", code=401, fault=fault)
+    answer = RedirectResponse("/", 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
+    access.sessions.begin(answer)
+    return answer
+
+
+async def _theme(shell: Shell, request: Request) -> Response:
+    """Remember which theme somebody wants; nothing that needs protection."""
+    form = await Page(shell, request, None).form()
+    back = form.text("back", "/")
+    answer = RedirectResponse(back if _is_ours(back) else "/", 303)
+    answer.set_cookie(THEME, form.text("theme"), max_age=SESSION_SECONDS, httponly=True, samesite="strict")
+    return answer
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a path leads to this host; one with two slashes, either way, leads elsewhere."""
+    return path.startswith("/") and not path.startswith(("//", "/\\"))
+
+
+async def _out(shell: Shell, request: Request) -> Response:
+    """Sign a browser out."""
+    identity = await shell.access.identity(request)
+    page = Page(shell, request, identity)
+    if identity is not None:
+        given = (await page.form()).text("form_token")
+        if not shell.access.sessions.is_form_token(identity.session, given):
+            raise Forbidden("the form is not one of this page. Load the page again, then sign out.")
+    answer = RedirectResponse("/", 303)
+    shell.access.sessions.end(answer)
+    return answer

@@ -1,0 +1,25 @@
+// What every page has: what is live, moments in the reader's own time, questions before what cannot be undone, and old addresses.
+import { begin } from "./live.js";
+
+// Kubeflow Pipelines' own addresses, which its SDK prints: /#/runs/details/ID.
+const old = /^#\/(runs|pipelines|experiments|recurringrun|recurringruns)\/details\/([^/?]+)/.exec(location.hash);
+if (old && location.pathname === "/") {
+  const places = { recurringrun: "/schedules/", recurringruns: "/schedules/", experiments: "/runs?experiment_id=" };
+  location.replace((places[old[1]] ?? `/${old[1]}/`) + encodeURIComponent(decodeURIComponent(old[2])));
+}
+
+export function localTimes(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (!isNaN(moment)) time.title = moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+  }
+}
+localTimes(document);
+document.addEventListener("kedge:changed", (event) => localTimes(event.target));
+
+document.addEventListener("submit", (event) => {
+  const sure = event.target.dataset.sure;
+  if (sure && !confirm(sure)) event.preventDefault();
+});
+
+begin();

@@ -1,0 +1,70 @@
+// Parts of pages that stay true: `<div data-live="/path/of/the/part" data-events="/path/of/events">`. When the events tell of a
+// change the part is asked for again, and what differs in it is put in place; focus, scrolling and what is unfolded stay.
+import { morph } from "./morph.js";
+
+const SETTLE = 250; // milliseconds: changes come in bursts
+const sources = new Map();
+
+export function begin() {
+  const parts = document.querySelectorAll("[data-live][data-events]");
+  for (const part of parts) {
+    const address = part.dataset.events;
+    if (!sources.has(address)) sources.set(address, { parts: [], source: null, timer: 0, ended: false });
+    sources.get(address).parts.push(part);
+  }
+  if (!sources.size) return;
+  // A browser keeps six connections to a host: those of tabs that nobody sees are given back.
+  document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
+  addEventListener("pagehide", pause);
+  addEventListener("pageshow", (event) => event.persisted && resume());
+  if (!document.hidden) for (const address of sources.keys()) listen(address);
+}
+
+// Tells of each event: `on("/runs/1/events", (data) => …)`; for modules that draw changes themselves.
+export function on(address, told) {
+  document.addEventListener("kedge:event", (event) => event.detail.address === address && told(event.detail.data));
+}
+
+function listen(address) {
+  const state = sources.get(address);
+  if (state.source || state.ended) return;
+  state.source = new EventSource(address);
+  state.source.onmessage = (message) => {
+    document.dispatchEvent(new CustomEvent("kedge:event", { detail: { address, data: JSON.parse(message.data) } }));
+    soon(state);
+  };
+  state.source.addEventListener("end", () => {
+    state.ended = true;
+    state.source.close();
+    state.source = null;
+    soon(state);
+  });
+}
+
+function soon(state) {
+  if (!state.timer) state.timer = setTimeout(() => { state.timer = 0; state.parts.forEach(renew); }, SETTLE);
+}
+
+function pause() {
+  for (const state of sources.values()) {
+    state.source?.close();
+    state.source = null;
+  }
+}
+
+function resume() {
+  for (const [address, state] of sources) {
+    listen(address);
+    soon(state);
+  }
+}
+
+export async function renew(part) {
+  const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) return;
+  const made = document.createElement(part.tagName);
+  made.innerHTML = await answer.text();
+  morph(part, made);
+  part.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
+}
