@@ -45,7 +45,7 @@ soak: setup-dev ## Kill a host at 200 moments, then look for rare failures over 
 
 dist: setup-dev ## Build the wheel and the source archive into dist/
 	@rm -rf dist
-	@$(BIN)/python -m build --installer uv
+	@$(BIN)/python -m build --installer uv --dependency-constraints-txt constraints/kedge.txt
 
 constraints: setup-dev ## Choose the newest versions again and pin them in constraints/
 	@bash scripts/constraints

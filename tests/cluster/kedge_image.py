@@ -95,7 +95,7 @@ def _content() -> str:
     """Of all that the image is made from."""
     content = hashlib.sha256(PYTHON.layout().name.encode())
     listed = [path for folder in ("src", "examples") for path in (ROOT / folder).rglob("*") if path.suffix != ".pyc"]
-    single = [ROOT / name for name in ("Containerfile", "pyproject.toml", "README.md", "constraints/kedge.txt")]
+    single = [ROOT / name for name in ("Containerfile", "pyproject.toml", "hatch_build.py", "README.md", "constraints/kedge.txt")]
     for path in sorted([*listed, *single]):
         if path.is_file():
             content.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
