@@ -13,7 +13,7 @@ from kedge.errors import ApiError, Cause, api_error
 
 PREFIX = "/apis/v2beta1"
 """Of the pipelines API; paths that are not below ``/api`` or ``/apis`` are meant to be below this one."""
-_ABSOLUTE = ("/api/", "/apis/", "/version")
+_ABSOLUTE = frozenset({"api", "apis", "version"})
 Query = Mapping[str, str | int | list[str]]
 
 
@@ -50,7 +50,9 @@ class Api:
         """
         return await self.send("GET", path, query=query)
 
-    async def send(self, method: str, path: str, body: Any = None, *, query: Query | None = None, media: str = "") -> Any:
+    async def send(
+        self, method: str, path: str, body: Any = None, *, query: Query | None = None, media: str = "", accept: str = ""
+    ) -> Any:
         """Send a request, and return what is answered, read from JSON.
 
         Args:
@@ -59,12 +61,15 @@ class Api:
             body: JSON as plain data, or bytes with their ``media`` type.
             query: What is empty is left out.
             media: The body's type; JSON when left out.
+            accept: The type that is asked for, where there are several, such as Kubernetes' ``Table``.
 
         Raises:
             ApiError: As for `get`.
         """
         content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
-        headers = {} if body is None else {"content-type": media or "application/json"}
+        headers = {"accept": accept or "application/json"}
+        if body is not None:
+            headers["content-type"] = media or "application/json"
         answer = await self._http.request(method, _place(path), params=_asked(query or {}), content=content, headers=headers)
         _check(answer.status_code, answer)
         return msgspec.json.decode(answer.content) if answer.content else None
@@ -101,7 +106,7 @@ class Api:
 
 
 def _place(path: str) -> str:
-    return path if path.startswith(_ABSOLUTE) else PREFIX + path
+    return path if path.split("/")[1] in _ABSOLUTE else PREFIX + path
 
 
 def _asked(query: Query) -> httpx.QueryParams:

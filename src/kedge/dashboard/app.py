@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from kedge.dashboard.access import Access
 from kedge.dashboard.page import Page, PageRoute, Section, Shell
-from kedge.dashboard.pages import home, runs, signing_in
+from kedge.dashboard.pages import cluster, home, runs, signing_in
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError
@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 SECTIONS: tuple[Section, ...] = (
     home.SECTION,
     runs.SECTION,
+    cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header

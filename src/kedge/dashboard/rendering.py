@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from kedge.display.results import number, value
 from kedge.display.tasks import duration, first_line
+from kedge.kube import quantities
 from kedge.kube.clock import Clock, parse_timestamp
 
 FOLDER = Path(__file__).parent / "templates"
@@ -54,7 +55,15 @@ def environment(clock: Clock) -> jinja2.Environment:
         return duration(((_moment(end) or clock.now()) - begun).total_seconds()) if begun else ""
 
     made.filters.update(
-        ago=ago, size=size, duration=duration, lasted=lasted, number=number, value=value, first_line=first_line, pretty=pretty
+        ago=ago,
+        size=size,
+        duration=duration,
+        lasted=lasted,
+        number=number,
+        value=value,
+        first_line=first_line,
+        pretty=pretty,
+        quantity=quantity,
     )
     return made
 
@@ -91,6 +100,19 @@ def size(count: float | str | None) -> str:
             break
         left /= 1000
     return f"{left:.0f} {unit}" if unit == "B" or left >= 100 else f"{left:.1f} {unit}"
+
+
+def quantity(text: str | None) -> str:
+    """Write a Kubernetes quantity of bytes, such as ``16308256Ki``, as people read it.
+
+    Examples:
+        >>> quantity("16308256Ki"), quantity(""), quantity("odd")
+        ('16.7 GB', '', 'odd')
+    """
+    try:
+        return size(float(quantities.parse(text))) if text else ""
+    except ValueError:
+        return str(text)
 
 
 def pretty(given: Any) -> str:

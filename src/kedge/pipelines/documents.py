@@ -10,7 +10,6 @@ A file holds one pipeline (PipelineSpec 2.1.0) and perhaps its platform options.
 What the dicts mean is `kedge.pipelines.ir`'s business; here only whether they are a pipeline at all.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,22 +20,16 @@ import yaml
 
 from kedge.dsl.values import json_value
 from kedge.errors import PipelineError
-from kedge.kube.yaml import Dumper
+from kedge.kube.yaml import Dumper, Loader, depth
 from kedge.pipelines import garbage, repeated
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 
 SCHEMA_VERSION = "2.1.0"
 
-_LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Aliases let a small file stand for a huge tree; no pipeline of a compiler comes near this many values.
 _MAX_VALUES = 5_000_000
-_MAX_MERGED = 100_000
-_MAX_BITS = 4096  # of an integer; Python itself refuses to write one of 4,300 digits as text
 _HEADER = "# PIPELINE DEFINITION\n"
 _BEGIN = re.compile("^(?:components|deploymentSpec):$", re.MULTILINE)
-_TAG = "tag:yaml.org,2002:"
-_MERGE = f"{_TAG}merge"
-_KEYS = frozenset({f"{_TAG}int", f"{_TAG}float", f"{_TAG}bool", f"{_TAG}null"})
 _WRAPPERS = {"pipeline_spec": "platform_spec", "pipelineSpec": "platformSpec"}
 
 
@@ -81,66 +74,6 @@ def arguments(given: Mapping[str, Any] | None) -> dict[str, Any]:
             fix = "Give text, finite numbers, lists or dicts."
             raise PipelineError(f"Argument {name!r}: {error}. {fix}") from error
     return known
-
-
-class _Loader(_LOADER):  # pyright: ignore[reportUntypedBaseClass]  # libyaml's where it is built in
-    """Reads what JSON can say: keys are text, numbers are finite, a date stays the text that was written."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  # PyYAML's own way to configure a loader
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
-        for first, resolvers in _LOADER.yaml_implicit_resolvers.items()
-    }
-    _merged = 0
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # noqa: FBT001, FBT002  # PyYAML's signature
-        """Refuse a key that stands twice, of which PyYAML would take the last; ``1`` and ``true`` are keys as written."""
-        seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                if key.value in seen:
-                    raise _wrong(f"the key {key.value!r} stands twice in one mapping", key)
-                seen.add(key.value)
-        if isinstance(node, yaml.MappingNode):
-            self.flatten_mapping(node)
-            for key, _ in node.value:
-                if key.tag in _KEYS:
-                    key.tag = f"{_TAG}str"
-        return super().construct_mapping(node, deep)
-
-    def flatten_mapping(self, node: Any) -> None:
-        """Carry out merge keys, but no more than could be meant: ten lines of them can stand for more than memory holds."""
-        for key, value in node.value:
-            if key.tag != _MERGE:
-                continue
-            for inner in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if isinstance(inner, yaml.MappingNode):
-                    self.flatten_mapping(inner)
-                    self._merged += len(inner.value)
-                    if self._merged > _MAX_MERGED:
-                        raise _wrong(f"its merge keys (<<) stand for more than {_MAX_MERGED:,} fields", key)
-        super().flatten_mapping(node)
-
-    def construct_number(self, node: Any) -> Any:
-        """Refuse what is spelt as a number and is none that JSON has."""
-        try:
-            number = self.construct_yaml_int(node) if node.tag == f"{_TAG}int" else self.construct_yaml_float(node)
-        except (ValueError, IndexError) as error:
-            raise _wrong(f"{node.value!r:.80} is no number ({error})", node) from error
-        if isinstance(number, int) and number.bit_length() > _MAX_BITS:
-            raise _wrong(f"the number has more than {_MAX_BITS} bits", node)
-        if isinstance(number, float) and not math.isfinite(number):
-            raise _wrong(f"{node.value!r:.80} is no number that JSON has; write null, or text in quotes", node)
-        return number
-
-
-def _wrong(problem: str, node: Any) -> yaml.constructor.ConstructorError:
-    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-
-
-for _name in ("int", "float"):
-    _Loader.add_constructor(_TAG + _name, _Loader.construct_number)
-for _name in ("binary", "timestamp", "omap", "pairs", "set"):  # JSON has none of them
-    _Loader.add_constructor(_TAG + _name, _Loader.construct_undefined)
 
 
 class _Dumper(Dumper):
@@ -227,9 +160,9 @@ def _without_header(text: str) -> str:
 
 def _load(text: str, source: str) -> list[Any]:
     try:
-        if _depth(text) > MAX_DEPTH:
+        if depth(text, MAX_DEPTH) > MAX_DEPTH:
             raise PipelineError(f"{source}: not a pipeline: it is nested more than {MAX_DEPTH} levels deep.")
-        values = list(yaml.load_all(text, Loader=_Loader))
+        values = list(yaml.load_all(text, Loader=Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -245,23 +178,6 @@ def _load(text: str, source: str) -> list[Any]:
     if re.search(r"(?:^|[\s\[{,:-])[*][A-Za-z0-9_-]", text) and not _is_bounded(values):
         raise PipelineError(f"{source}: its YAML aliases stand for more than {_MAX_VALUES:,} values. Write them out.")
     return values
-
-
-def _depth(text: str) -> int:
-    """How deeply the text nests: libyaml composes by recursion in C, where nesting without end would end the process.
-
-    Its event parser does not recurse, so this look is safe; it takes a tenth of the time of reading.
-    """
-    depth = deepest = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > MAX_DEPTH:
-                break
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return deepest
 
 
 def _is_bounded(values: list[Any]) -> bool:

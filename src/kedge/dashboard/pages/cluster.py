@@ -1,0 +1,269 @@
+"""Cluster: nodes, events, and the objects of every kind that the host serves, to be read, edited and deleted as YAML."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+
+from kedge.dashboard.api import whole
+from kedge.dashboard.page import Page, Section, get, post
+from kedge.errors import ApiError, BadRequest, Cause, NotFound
+from kedge.kube.yaml import line_of, read, write
+
+_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+_GROUPS = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_CORE, _NOWHERE = "core", "-"
+"""Stand in addresses for the group and the namespace that have no name."""
+_ROWS = 100
+_EVENTS = 30
+_LOG_LINES, _LOG_BYTES = 1000, 4 << 20
+_OBJECTS = "/cluster/objects/{group}/{version}/{plural}"
+_OBJECT = _OBJECTS + "/{namespace}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A kind, or one object of it, as an address names it.
+
+    Attributes:
+        group: ``""`` for the core group.
+        version: Such as ``v1``.
+        plural: Such as ``pods``.
+        namespace: ``""`` for all of them, or where the kind has none.
+        name: Of the object; ``""`` for the kind.
+    """
+
+    group: str
+    version: str
+    plural: str
+    namespace: str = ""
+    name: str = ""
+
+    @classmethod
+    def of(cls, path: Mapping[str, str]) -> "Place":
+        """The place that the path of a page names."""
+        group, namespace = path["group"], path.get("namespace", "")
+        return cls(
+            "" if group == _CORE else group,
+            path["version"],
+            path["plural"],
+            "" if namespace == _NOWHERE else namespace,
+            path.get("name", ""),
+        )
+
+    @property
+    def api(self) -> str:
+        """Its path in the Kubernetes API."""
+        start = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        where = f"/namespaces/{self.namespace}" if self.namespace else ""
+        return f"{start}{where}/{self.plural}" + (f"/{self.name}" if self.name else "")
+
+    @property
+    def kind_page(self) -> str:
+        """The page of its kind."""
+        return f"/cluster/objects/{self.group or _CORE}/{self.version}/{self.plural}"
+
+    def page(self, namespace: str, name: str) -> str:
+        """The page of an object of this kind."""
+        return f"{self.kind_page}/{namespace or _NOWHERE}/{name}"
+
+
+async def cluster(page: Page) -> Response:
+    """``GET /cluster``."""
+    kinds = await _kinds(page)
+    if kinds is None:
+        return page.render("cluster_elsewhere.html")
+    nodes = await page.api.get("/api/v1/nodes")
+    events = await page.api.get("/api/v1/events", limit=500)
+    newest = sorted(events["items"], key=_last_seen, reverse=True)[:_EVENTS]
+    return page.render(
+        "cluster.html", kinds=kinds, nodes=[_node(each) for each in nodes["items"]], events=[_event(each) for each in newest]
+    )
+
+
+async def objects(page: Page) -> Response:
+    """``GET /cluster/objects/{group}/{version}/{plural}``: those of one kind."""
+    place = Place.of({**page.path, "namespace": page.query("in")})
+    labels = page.query("labels")
+    query = {"limit": _ROWS, "continue": page.query("continue"), "labelSelector": labels}
+    fault = ""
+    found: dict[str, Any] = {"columnDefinitions": [], "rows": [], "metadata": {}}
+    try:
+        found = await page.api.send("GET", place.api, query=query, accept=_TABLE)
+    except BadRequest as error:  # a selector that cannot be read
+        fault = str(error)
+    namespaced = await _is_namespaced(page, place)
+    columns = [(number, each["name"]) for number, each in enumerate(found["columnDefinitions"]) if not each.get("priority")]
+    rows = [_row(place, each) for each in found["rows"]]
+    return page.render(
+        "cluster_objects.html",
+        place=place,
+        columns=columns,
+        rows=rows,
+        labels=labels,
+        fault=fault,
+        namespaced=namespaced,
+        more=found["metadata"].get("continue", ""),
+    )
+
+
+async def one(page: Page) -> Response:
+    """``GET /cluster/objects/…/{namespace}/{name}``: an object, as YAML, with what was said of it."""
+    place = Place.of(page.path)
+    found = await page.api.get(place.api)
+    selector = f"involvedObject.uid={found['metadata']['uid']}"
+    events = await page.api.get("/api/v1/events", fieldSelector=selector, limit=500)
+    said = [_event(each) for each in sorted(events["items"], key=_last_seen, reverse=True)]
+    hidden = [] if page.query("all") else _hide(found)
+    return page.render("cluster_object.html", place=place, found=found, text=write(found), hidden=hidden, events=said)
+
+
+async def edit(page: Page) -> Response:
+    """``GET …/edit``: the object as a text that can be changed."""
+    place = Place.of(page.path)
+    found = await page.api.get(place.api)
+    found["metadata"].pop("managedFields", None)
+    return page.render("cluster_edit.html", place=place, text=write(found), faults=[], passed="")
+
+
+async def save(page: Page) -> Response:
+    """``POST …/edit``: replace the object, or only ask whether it could be. What is refused stays in the form."""
+    place, form = Place.of(page.path), await page.form()
+    text = form.text("text").replace("\r\n", "\n")
+    checking = form.text("do") == "check"
+    query = {"fieldValidation": "Strict", "dryRun": "All" if checking else ""}
+    try:
+        await page.api.send("PUT", place.api, read(text), query=query)
+    except ApiError as error:
+        if isinstance(error, NotFound):
+            raise
+        shown = [(line_of(text, cause.field), cause) for cause in error.causes or (Cause("", str(error)),)]
+        return page.render("cluster_edit.html", code=error.code, place=place, text=text, faults=shown, passed="")
+    if checking:
+        return page.render("cluster_edit.html", place=place, text=text, faults=[], passed="The API would take it.")
+    return page.go(place.page(place.namespace, place.name), "Saved.")
+
+
+async def delete(page: Page) -> Response:
+    """``POST …/delete``."""
+    place = Place.of(page.path)
+    await page.api.send("DELETE", place.api)
+    return page.go(place.kind_page, f"{place.name} is deleted, or on its way: what must be done before is done first.")
+
+
+async def log(page: Page) -> Response:
+    """``GET /cluster/pods/{namespace}/{name}/log``: the end of what a Pod's container wrote, as text."""
+    path = f"/api/v1/namespaces/{page.path['namespace']}/pods/{page.path['name']}/log"
+    async with page.api.open(path, tailLines=_LOG_LINES, container=page.query("container"), timestamps="true") as answer:
+        found = await whole(answer, _LOG_BYTES)
+    headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
+    return PlainTextResponse(found.decode("utf-8", "replace"), headers=headers)
+
+
+async def _kinds(page: Page) -> list[tuple[str, list[dict[str, Any]]]] | None:
+    """The kinds that can be listed, by group; ``None`` where the Kubernetes API is not served here."""
+    found: list[tuple[str, list[dict[str, Any]]]] = []
+    for start in ("/api", "/apis"):
+        try:
+            groups = await page.api.send("GET", start, accept=_GROUPS)
+        except NotFound:
+            return None
+        for group in groups["items"]:
+            name = group["metadata"].get("name", "")
+            for version in group["versions"][:1]:
+                kinds = [_kind(name, version["version"], each) for each in version["resources"] if "list" in each["verbs"]]
+                if kinds:
+                    found.append((name or _CORE, kinds))
+    return found
+
+
+def _kind(group: str, version: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    place = Place(group, version, resource["resource"])
+    return {"kind": resource["responseKind"]["kind"], "page": place.kind_page, "plural": place.plural}
+
+
+async def _is_namespaced(page: Page, place: Place) -> bool:
+    start = f"/apis/{place.group}/{place.version}" if place.group else f"/api/{place.version}"
+    known = await page.api.get(start)
+    return any(each["name"] == place.plural and each["namespaced"] for each in known["resources"])
+
+
+def _row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = row["object"]["metadata"]
+    namespace = metadata.get("namespace", "")
+    return {"namespace": namespace, "page": place.page(namespace, metadata["name"]), "cells": row["cells"]}
+
+
+def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+    status: Mapping[str, Any] = node.get("status", {})
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    ready = conditions.get("Ready", {})
+    state = {"True": "ready", "False": "not ready"}.get(ready.get("status", ""), "unknown")
+    troubles = [name for name, each in conditions.items() if name != "Ready" and each["status"] == "True"]
+    if node.get("spec", {}).get("unschedulable"):
+        troubles.append("cordoned")
+    return {
+        "name": node["metadata"]["name"],
+        "page": Place("", "v1", "nodes").page("", node["metadata"]["name"]),
+        "state": state,
+        "why": "" if state == "ready" else ready.get("message", ""),
+        "troubles": troubles,
+        "capacity": status.get("capacity", {}),
+        "allocatable": status.get("allocatable", {}),
+        "info": status.get("nodeInfo", {}),
+        "created": node["metadata"].get("creationTimestamp", ""),
+    }
+
+
+def _last_seen(event: Mapping[str, Any]) -> str:
+    return event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or ""
+
+
+def _event(event: Mapping[str, Any]) -> dict[str, Any]:
+    about: Mapping[str, str] = event.get("involvedObject", {})
+    page = ""
+    if about.get("kind") == "Pod":
+        page = Place("", "v1", "pods").page(about.get("namespace", ""), about.get("name", ""))
+    return {
+        "type": event.get("type", "Normal"),
+        "reason": event.get("reason", ""),
+        "message": event.get("message", ""),
+        "count": event.get("count") or 1,
+        "seen": _last_seen(event),
+        "kind": about.get("kind", ""),
+        "name": about.get("name", ""),
+        "page": page,
+    }
+
+
+def _hide(found: dict[str, Any]) -> list[str]:
+    """Take out what is seldom wanted, or not to be seen over a shoulder; says what."""
+    hidden: list[str] = []
+    if found["metadata"].pop("managedFields", None):
+        hidden.append("who manages which field")
+    if found.get("kind") == "Secret":
+        for part in ("data", "stringData"):
+            for name, value in _texts(found.get(part)):
+                found[part][name] = f"({len(value)} characters)"
+                hidden.append(f"{part}.{name}")
+    return hidden
+
+
+def _texts(part: object) -> Iterable[tuple[str, str]]:
+    return [(name, str(value)) for name, value in part.items()] if isinstance(part, dict) else []
+
+
+SECTION = Section(
+    "Cluster",
+    "/cluster",
+    (
+        get("/cluster", cluster),
+        get("/cluster/pods/{namespace}/{name}/log", log),
+        get(_OBJECTS, objects),
+        get(_OBJECT + "/edit", edit),
+        post(_OBJECT + "/edit", save),
+        post(_OBJECT + "/delete", delete),
+        get(_OBJECT, one),
+    ),
+)
