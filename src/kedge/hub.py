@@ -39,6 +39,7 @@ from kedge.manifests.options import ALL
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
 from kedge.running import Parts, limits, measured, owner_pages, owner_token, readable, run_until_told
+from kedge.server import passed_on
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
@@ -200,6 +201,7 @@ async def _parts(
         *feature.routes(callers or OwnerCallers(owner), __version__),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
+        *(passed_on.routes(client, owner) if callers is None else ()),
         *(dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__) if callers is None else ()),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from kedge.dashboard.api import whole
 from kedge.dashboard.page import Page, Section, get, post
-from kedge.errors import ApiError, BadRequest, Cause, NotFound
+from kedge.errors import ApiError, BadRequest, Cause, Forbidden, NotFound
 from kedge.kube.yaml import line_of, read, write
 
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -17,6 +17,7 @@ _CORE, _NOWHERE = "core", "-"
 """Stand in addresses for the group and the namespace that have no name."""
 _ROWS = 100
 _EVENTS = 30
+_MOST = 500
 _LOG_LINES, _LOG_BYTES = 1000, 4 << 20
 _OBJECTS = "/cluster/objects/{group}/{version}/{plural}"
 _OBJECT = _OBJECTS + "/{namespace}/{name}"
@@ -74,11 +75,15 @@ async def cluster(page: Page) -> Response:
     kinds = await _kinds(page)
     if kinds is None:
         return page.render("cluster_elsewhere.html")
-    nodes = await page.api.get("/api/v1/nodes")
-    events = await page.api.get("/api/v1/events", limit=500)
-    newest = sorted(events["items"], key=_last_seen, reverse=True)[:_EVENTS]
+    nodes, no_nodes = await _seen(page, "/api/v1/nodes")
+    events, no_events = await _seen(page, "/api/v1/events")
     return page.render(
-        "cluster.html", kinds=kinds, nodes=[_node(each) for each in nodes["items"]], events=[_event(each) for each in newest]
+        "cluster.html",
+        kinds=kinds,
+        nodes=[_node(each) for each in nodes],
+        no_nodes=no_nodes,
+        events=[_event(each) for each in sorted(events, key=_last_seen, reverse=True)[:_EVENTS]],
+        no_events=no_events,
     )
 
 
@@ -112,11 +117,13 @@ async def one(page: Page) -> Response:
     """``GET /cluster/objects/…/{namespace}/{name}``: an object, as YAML, with what was said of it."""
     place = Place.of(page.path)
     found = await page.api.get(place.api)
-    selector = f"involvedObject.uid={found['metadata']['uid']}"
-    events = await page.api.get("/api/v1/events", fieldSelector=selector, limit=500)
-    said = [_event(each) for each in sorted(events["items"], key=_last_seen, reverse=True)]
+    where = f"/api/v1/namespaces/{place.namespace}/events" if place.namespace else "/api/v1/events"
+    events, no_events = await _seen(page, where, f"involvedObject.uid={found['metadata']['uid']}")
+    said = [_event(each) for each in sorted(events, key=_last_seen, reverse=True)]
     hidden = [] if page.query("all") else _hide(found)
-    return page.render("cluster_object.html", place=place, found=found, text=write(found), hidden=hidden, events=said)
+    return page.render(
+        "cluster_object.html", place=place, found=found, text=write(found), hidden=hidden, events=said, no_events=no_events
+    )
 
 
 async def edit(page: Page) -> Response:
@@ -159,6 +166,14 @@ async def log(page: Page) -> Response:
         found = await whole(answer, _LOG_BYTES)
     headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
     return PlainTextResponse(found.decode("utf-8", "replace"), headers=headers)
+
+
+async def _seen(page: Page, path: str, selector: str = "") -> tuple[list[dict[str, Any]], str]:
+    """The objects of a list, or why they may not be seen."""
+    try:
+        return (await page.api.get(path, fieldSelector=selector, limit=_MOST))["items"], ""
+    except Forbidden as error:
+        return [], str(error)
 
 
 async def _kinds(page: Page) -> list[tuple[str, list[dict[str, Any]]]] | None:
