@@ -1,7 +1,7 @@
 """The dashboard put together: its sections, and their routes in the application that serves the host."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from kedge.dashboard.access import Access
 from kedge.dashboard.page import Page, PageRoute, Section, Shell
-from kedge.dashboard.pages import cluster, home, runs, signing_in
+from kedge.dashboard.pages import cluster, home, run, runs, signing_in
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError
@@ -24,6 +24,8 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
+PARTS: tuple[Sequence[PageRoute], ...] = (run.ROUTES,)
+"""Further pages of sections, in files of their own."""
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header
 
 
@@ -38,7 +40,7 @@ def routes(access: Access, clock: Clock, version: str) -> list[BaseRoute]:
     files = StaticFiles()
     shell = Shell(SECTIONS, environment(clock), files, access, version)
     signing = signing_in.routes(access)
-    found = [route for section in SECTIONS for route in section.routes]
+    found = [route for section in SECTIONS for route in section.routes] + [route for part in PARTS for route in part]
     return [
         Route("/static/{version}/{name}", _answered(shell, files.serve), methods=["GET"]),
         *(Route(path, _answered(shell, partial(handler, shell)), methods=[method]) for method, path, handler in signing),

@@ -1,0 +1,263 @@
+"""A run: its head, what may be done with it, and its graph, timeline, tasks and pipeline as views of one page."""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from kedge.dashboard.page import Page, get, post
+from kedge.dashboard.rendering import OVER
+from kedge.display.folding import Folding
+from kedge.display.outline import is_step, outline
+from kedge.errors import BadRequest, Forbidden, NotFound
+from kedge.kube.yaml import read, write
+
+VIEWS = {"tasks": "Tasks", "spec": "Pipeline"}
+"""The views of a run, by their name in an address; the first is shown where none is asked for."""
+_ROWS = 200
+_GATHER = 0.25  # seconds in which changes come together
+_GATHER_LARGE = 0.001  # seconds more for each task: what is redrawn is as large
+_TICK = 5.0  # seconds after which durations are told anew
+_MOST_SHOWN = 8
+Json = dict[str, Any]
+
+
+async def run(page: Page) -> Response:
+    """``GET /runs/{run_id}``: the whole page, in one of its views."""
+    context = await _head(page)
+    view = page.query("view")
+    view = view if view in VIEWS else next(iter(VIEWS))
+    context |= await _VIEWS[view](page, context["run"])
+    return page.render("run.html", view=view, views=VIEWS, **context)
+
+
+async def head(page: Page) -> Response:
+    """``GET /runs/{run_id}/head``: the part above the views."""
+    return page.render("run_head.html", **await _head(page))
+
+
+async def part(page: Page) -> Response:
+    """``GET /runs/{run_id}/part``: a view alone."""
+    view = page.query("view")
+    if view not in VIEWS:
+        raise NotFound(f"view: there is none called {view!r:.80}. There are: {', '.join(VIEWS)}.")
+    shown = await page.api.get(_place(page))
+    return page.render(f"run_{view}.html", run=shown, view=view, **await _VIEWS[view](page, shown))
+
+
+async def _head(page: Page) -> Json:
+    """What the part above the views is made of."""
+    shown = await page.api.get(_place(page))
+    version = shown.get("pipeline_version_reference") or {}
+    pipeline = f"/pipelines/{version.get('pipeline_id')}"
+    of = {
+        "pipeline": pipeline if version else "",
+        "ran": f"{pipeline}/versions/{version.get('pipeline_version_id')}" if version.get("pipeline_version_id") else "",
+        "experiment": f"/experiments/{shown['experiment_id']}" if shown.get("experiment_id") else "",
+        "schedule": f"/recurringruns/{shown['recurring_run_id']}" if shown.get("recurring_run_id") else "",
+    }
+    found = await asyncio.gather(*(_if_there(page, path) for path in of.values()))
+    return {"run": shown, "fault": _fault(shown), "over": shown.get("state") in OVER, **dict(zip(of, found, strict=True))}
+
+
+async def _if_there(page: Page, path: str) -> Json:
+    """Something that the run names; empty where it is gone, or not for this person."""
+    try:
+        return await page.api.get(path) if path else {}
+    except (NotFound, Forbidden):
+        return {}
+
+
+def _fault(shown: Json) -> Json:
+    """Why a run did not succeed, and the task where it happened."""
+    error = shown.get("error") or {}
+    details = error.get("details") or [{}]
+    return {"message": error.get("message", ""), "task": details[0].get("task", "")}
+
+
+def _place(page: Page) -> str:
+    """The run's path in the REST API."""
+    return f"/runs/{page.path['run_id']}"
+
+
+def _here(page: Page) -> str:
+    """The run's own page."""
+    return f"/runs/{page.path['run_id']}"
+
+
+# ---- the views
+
+
+async def _tasks(page: Page, shown: Json) -> Json:
+    """The tasks as a table that is a tree."""
+    del shown
+    folding = Folding.read(page.query("open"), page.query("fold"))
+    tasks = (await page.api.get(_place(page) + "/tasks")).get("tasks", [])
+    rows = outline(tasks, folding)
+    number = min(page.number("page", 1, most=10**6), -(-len(rows) // _ROWS) or 1)
+    counts = Counter(task["state"] for task in tasks if is_step(task))
+    return {
+        "rows": rows[(number - 1) * _ROWS : number * _ROWS],
+        "counts": counts,
+        "folding": folding,
+        "number": number,
+        "pages": -(-len(rows) // _ROWS),
+        "count": len(rows),
+    }
+
+
+async def _spec(page: Page, shown: Json) -> Json:
+    """The pipeline as YAML."""
+    found = await spec_of(page, shown)
+    return {"text": write(*found) if found else ""}
+
+
+async def spec_of(page: Page, shown: Json) -> list[Json]:
+    """The documents of a run's pipeline: itself, and what it says of platforms; none where its version was deleted."""
+    spec: Json = shown.get("pipeline_spec") or {}
+    version = shown.get("pipeline_version_reference") or {}
+    if not spec and version.get("pipeline_version_id"):
+        path = f"/pipelines/{version.get('pipeline_id')}/versions/{version['pipeline_version_id']}"
+        spec = (await _if_there(page, path)).get("pipeline_spec") or {}
+    if "pipeline_spec" in spec:
+        return [spec["pipeline_spec"], spec["platform_spec"]]
+    return [spec] if spec else []
+
+
+_VIEWS = {"tasks": _tasks, "spec": _spec}
+
+
+# ---- what changes
+
+
+async def events(page: Page) -> Response:
+    """``GET /runs/{run_id}/events``: that something changed, at most four times a second, until the run is over."""
+    await page.api.get(_place(page))  # while there can still be a status code
+    return page.events(_told(page))
+
+
+async def _told(page: Page) -> AsyncIterator[Json]:
+    """What changed: the states of the tasks by their ids, and the run's own at the end."""
+    changed: dict[str, str] = {}
+    over: list[str] = []
+    known: set[str] = set()
+    wake = asyncio.Event()
+
+    async def follow() -> None:
+        try:
+            async for each in page.api.changes(_place(page) + "/tasks", watch="true"):
+                if "run" in each:
+                    over.append(str(each["run"].get("state", "")))
+                else:
+                    changed[each["id"]] = each["state"]
+                wake.set()
+        finally:
+            over.append("")
+            wake.set()
+
+    following = asyncio.ensure_future(follow())
+    try:
+        while not over or changed:
+            waiting = asyncio.ensure_future(wake.wait())
+            await asyncio.wait({waiting}, timeout=_TICK)
+            waiting.cancel()
+            wake.clear()
+            if changed and not over:
+                await asyncio.wait({following}, timeout=_GATHER + _GATHER_LARGE * len(known))
+            some, changed = dict(changed), {}
+            known.update(some)
+            yield {"tasks": some, "state": over[0] if over else ""}
+    finally:
+        following.cancel()
+
+
+# ---- what may be done
+
+
+async def cancel(page: Page) -> Response:
+    """``POST /runs/{run_id}/cancel``."""
+    await page.api.send("POST", _place(page) + ":terminate")
+    return page.go(_here(page), "Cancelling: its steps are told to stop.")
+
+
+async def retry(page: Page) -> Response:
+    """``POST /runs/{run_id}/retry``."""
+    await page.api.send("POST", _place(page) + ":retry")
+    return page.go(_here(page), "Going on: steps that succeeded are kept.")
+
+
+async def resume(page: Page) -> Response:
+    """``POST /runs/{run_id}/resume``: go on with a changed pipeline, from a file."""
+    form = await page.form()
+    text = (await form.file("pipeline").read()).decode(errors="replace")
+    documents = [read(each) for each in re.split(r"^---\s*$", text, flags=re.MULTILINE) if each.strip()]
+    if not documents or not all(isinstance(each, dict) for each in documents) or len(documents) > 2:
+        raise BadRequest("pipeline: must be a compiled pipeline, YAML or JSON. `kedge compile` makes one of a program.")
+    spec: Json = documents[0] if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
+    plan = await page.api.send("POST", _place(page) + ":resume", {"pipeline_spec": spec})
+    kept, again, dropped = (len(plan.get(name) or ()) for name in ("kept", "again", "dropped"))
+    return page.go(_here(page), f"Going on with the changed pipeline: {kept} tasks kept, {again} run again, {dropped} dropped.")
+
+
+async def archive(page: Page) -> Response:
+    """``POST /runs/{run_id}/archive``."""
+    await page.api.send("POST", _place(page) + ":archive")
+    return page.go(_here(page), "Archived.")
+
+
+async def unarchive(page: Page) -> Response:
+    """``POST /runs/{run_id}/unarchive``."""
+    await page.api.send("POST", _place(page) + ":unarchive")
+    return page.go(_here(page), "Restored.")
+
+
+async def delete(page: Page) -> Response:
+    """``POST /runs/{run_id}/delete``: with its artifacts, where they are not to be kept."""
+    form = await page.form()
+    query = {"keep_artifacts": "true"} if form.text("keep_artifacts") else {}
+    done = await page.api.send("DELETE", _place(page), query=query)
+    return page.go("/runs", f"Deleted.{_kept(done or {})}")
+
+
+def _kept(done: Mapping[str, Any]) -> str:
+    if not done.get("kept_count"):
+        return ""
+    named = ", ".join(f"{each.get('name') or each.get('uri')} ({each.get('reason')})" for each in done["kept"][:_MOST_SHOWN])
+    return f" Of its artifacts {done['kept_count']} are kept: {named}{'…' if done['kept_count'] > _MOST_SHOWN else ''}"
+
+
+async def export(page: Page) -> Response:
+    """``GET /runs/{run_id}/export``: the run as one file."""
+    stack = AsyncExitStack()
+    answer = await stack.enter_async_context(page.api.open(_place(page) + ":export"))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async with stack:
+            async for piece in answer.aiter_bytes():
+                yield piece
+
+    named = answer.headers.get("content-disposition") or f'attachment; filename="{page.path["run_id"]}.tar.gz"'
+    return StreamingResponse(
+        pieces(),
+        headers={"Content-Disposition": named, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+        media_type="application/gzip",
+    )
+
+
+ROUTES = (
+    get("/runs/{run_id}", run),
+    get("/runs/{run_id}/head", head),
+    get("/runs/{run_id}/part", part),
+    get("/runs/{run_id}/events", events),
+    get("/runs/{run_id}/export", export),
+    post("/runs/{run_id}/cancel", cancel),
+    post("/runs/{run_id}/retry", retry),
+    post("/runs/{run_id}/resume", resume),
+    post("/runs/{run_id}/archive", archive),
+    post("/runs/{run_id}/unarchive", unarchive),
+    post("/runs/{run_id}/delete", delete),
+)
