@@ -20,13 +20,12 @@ import exhibits as exhibited
 import pytest
 from go_programs import cache_folder
 from playwright.sync_api import Browser, Page, StorageState, expect
-from visiting import Visitor
+from visiting import WAIT, Visitor
 from watching import Watch
 
 from kedge.config import Settings
 from kedge.testing.host import RunningHost, running_host
 
-WAIT = 60_000.0  # milliseconds: the machine may be busy
 ROOT = Path(__file__).resolve().parents[2]
 
 

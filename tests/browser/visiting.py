@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 from watching import Watch
 
 Theme = Literal["light", "dark"]
@@ -24,6 +24,7 @@ class Visitor:
         watch: Keeps what goes wrong.
         session: What a browser keeps that is signed in.
         pictures: The folder of its pictures.
+        patience: Milliseconds that a page has to do what is wanted.
     """
 
     browser: Browser
@@ -31,6 +32,7 @@ class Visitor:
     watch: Watch
     session: StorageState
     pictures: Path
+    patience: float = WAIT
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
     def page(
@@ -54,13 +56,13 @@ class Visitor:
             bypass_csp=not policy,
             reduced_motion="reduce",
         )
-        context.set_default_timeout(WAIT)
+        context.set_default_timeout(self.patience)
         self.watch.follow(context)
         self.contexts.append(context)
         return context.new_page()
 
     def photograph(self, page: Page, name: str) -> None:
-        """Take pictures of a page in both themes, wide and narrow, and hold that nothing of it sticks out of a narrow one.
+        """Take pictures of a page in both themes, wide and narrow, and hold that nothing of it sticks out of a window.
 
         Args:
             page: As it is now. It is wide and in its owner's theme again afterwards.
@@ -69,11 +71,11 @@ class Visitor:
         try:
             for width in (WIDE, NARROW):
                 page.set_viewport_size({"width": width, "height": HEIGHT})
+                fits = expect(page.locator("html"), f"{page.url} is to fit into a window of {width} pixels")
+                fits.to_have_js_property("scrollWidth", width, timeout=self.patience)
                 for theme in ("light", "dark"):
                     page.emulate_media(color_scheme=theme)
                     self._picture(page, f"{name}-{theme}-{width}")
-            wide = page.evaluate("() => document.documentElement.scrollWidth")
-            assert wide <= NARROW, f"{page.url} is {wide} pixels wide in a window of {NARROW}"
         finally:
             page.set_viewport_size({"width": WIDE, "height": HEIGHT})
             page.emulate_media(color_scheme="null")

@@ -1,5 +1,6 @@
 """The files that pages load. Their addresses hold a digest of all of them, so that browsers keep them for good."""
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
@@ -54,7 +55,7 @@ class StaticFiles:
 
     async def serve(self, request: Request) -> Response:
         """``GET /static/{version}/{name}``, for everybody: there is nothing of anybody's in them."""
-        file = self._file(request.path_params["name"])
+        file = await asyncio.to_thread(self._file, request.path_params["name"])  # Plotly takes a third of a second to pack
         kept = request.path_params["version"] == self.version
         headers = {
             "Cache-Control": _FOREVER if kept else "no-cache",
