@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from kedge.dashboard.access import Access
 from kedge.dashboard.page import Page, PageRoute, Section, Shell
-from kedge.dashboard.pages import cluster, home, run, runs, signing_in
+from kedge.dashboard.pages import cluster, home, run, runs, signing_in, task
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError
@@ -24,7 +24,7 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
-PARTS: tuple[Sequence[PageRoute], ...] = (run.ROUTES,)
+PARTS: tuple[Sequence[PageRoute], ...] = (run.ROUTES, task.ROUTES)
 """Further pages of sections, in files of their own."""
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header
 
