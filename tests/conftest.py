@@ -30,6 +30,8 @@ __all__ = [
     "start_host",
     "steps_reach",
 ]
+ASKED = {"cluster": hosts.__file__, "browser": str(Path(__file__).parent / "browser" / "conftest.py")}
+"""By mark, the file whose fixtures say whether such a test can run here."""
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
@@ -43,9 +45,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.when == "setup" and item.get_closest_marker("cluster") and isinstance(report.longrepr, tuple):
-        # Where there is no cluster that is one reason, which stands in one line and not in one for each test.
-        report.longrepr = (hosts.__file__, 1, report.longrepr[2])
+    asked = next((file for mark, file in ASKED.items() if item.get_closest_marker(mark)), None)
+    if asked and report.when == "setup" and isinstance(report.longrepr, tuple):
+        # Where there is no cluster, or no browser, that is one reason, which stands in one line and not in one for each test.
+        report.longrepr = (asked, 1, report.longrepr[2])
     return report
 
 

@@ -49,7 +49,8 @@ def test_a_plot_is_drawn_without_anything_that_the_policy_forbids(visitor: Visit
     expect(drawn.locator(MARKS[kind]).first).to_be_visible()
     expect(drawn.get_by_text("epoch")).to_be_visible()
     expect(drawn.locator("table")).to_have_count(0)
-    visitor.photograph(signed_in, kind)
+    if kind in {"lines", "heatmap"}:
+        visitor.photograph(signed_in, kind)
 
 
 def test_a_plot_has_the_colours_of_the_theme_and_follows_it(signed_in: Page) -> None:
