@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo test test-cluster check format bench bench-cluster dist soak constraints clean
+.PHONY: help setup setup-dev demo test test-cluster check format docs bench bench-cluster dist soak constraints clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: setup-dev ## Run the linters and the type checker alone
 format: setup-dev ## Rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
+
+docs: setup ## Build the documentation's site into build/site
+	@bash scripts/docs
 
 bench: setup-dev ## Measure speed and size against their budgets; BENCH="--json chain" selects
 	@$(BIN)/python bench/run.py $(BENCH)

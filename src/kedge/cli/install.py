@@ -45,7 +45,7 @@ def command(
     directory: Path | None,
     **given: Any,
 ) -> None:
-    r"""Install Kedge into a namespace of a cluster.
+    """Install Kedge into a namespace of a cluster.
 
     One Deployment, a Service, what it may do, and the kinds that it serves. Run it again to change options: what an installation
     has no more is deleted. `kedge upgrade` brings it to another version, `kedge uninstall` takes it away.
@@ -56,7 +56,7 @@ def command(
     \b
     kubectl create secret generic kedge-s3 -n ml --from-literal AWS_ACCESS_KEY_ID=… --from-literal AWS_SECRET_ACCESS_KEY=…
     kedge install -n ml --image registry.example/kedge:1 --artifacts s3://bucket/ml --artifacts-secret kedge-s3
-    """
+    """  # noqa: D301  # click wants the sign itself: what follows stays as it is
     if dry_run:
         meant = access(kubeconfig, context).namespace if kubeconfig or context else "default"
         place = namespace or meant

@@ -1,0 +1,151 @@
+"""What the documentation shows, runs; what it promises to lead to, is there; what it quotes, Kedge says."""
+
+import json
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import blocks
+import pytest
+import yaml
+from hosts import shared_folder
+
+import kedge as kedge_names
+from kedge import dsl
+from kedge.cli import main
+from kedge.dsl import kubernetes as dsl_kubernetes
+from kedge.testing.host import RunningHost, new_home, running_host, settings_of
+
+# A run of this name is there before a page's blocks run, for pages that only look at one.
+EARLIER = """
+from kedge import dsl
+
+@dsl.component
+def train(model: dsl.Output[dsl.Model], metrics: dsl.Output[dsl.Metrics]):
+    for step in range(3):
+        metrics.log_metric("loss", 1 / (step + 1), step=step)
+    open(model.path, "w").write("a model")
+
+@dsl.pipeline
+def earlier():
+    train()
+"""
+LANGUAGES = {"python", "console", "json", "yaml", "text", "sql"}
+
+
+@pytest.fixture(scope="module")
+def kedge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHost]:
+    """One host for all pages."""
+    file = tmp_path_factory.mktemp("earlier") / "earlier.py"
+    file.write_text(EARLIER)
+    with running_host() as made:
+        made.cli("run", str(file), "--name", "my-run", check=True)
+        yield made
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Where a page's files lie: steps see it, as they see a user's."""
+    with TemporaryDirectory(dir=shared_folder()) as made:
+        yield Path(made)
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", [page for page in blocks.pages() if blocks.to_run(page)])
+def test_the_code_of_a_page_runs(page: str, request: pytest.FixtureRequest, folder: Path) -> None:
+    typed = [line for block in blocks.to_run(page) for line in block.commands if block.language == "console"]
+    if not any(re.search(r"kedge (up|down)\b", line) for line in typed):
+        done = blocks.run(page, folder, request.getfixturevalue("kedge").environ)
+    else:  # it starts and stops a host: one of its own
+        with new_home() as home:
+            alone = RunningHost(settings_of(home, {}))
+            try:
+                done = blocks.run(page, folder, alone.environ)
+            finally:
+                alone.cli("down")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("page", blocks.pages())
+def test_data_in_a_page_can_be_read(page: str) -> None:
+    for block in blocks.blocks(page):
+        assert block.language in LANGUAGES, f"{page}:{block.line}: say what the block is, one of {sorted(LANGUAGES)}"
+        if block.language == "json":
+            json.loads(block.text)
+        elif block.language == "yaml":
+            assert list(yaml.safe_load_all(block.text))
+        elif block.language == "console":
+            assert block.text.startswith("$ "), f"{page}:{block.line}: commands begin with `$ `"
+
+
+def test_the_list_of_blocks_that_are_not_run_is_exact() -> None:
+    for entry in blocks.not_run():
+        found = [block for block in blocks.blocks(entry.page) if block.text.startswith(entry.starts)]
+        assert len(found) == 1, f"{entry}: begins {len(found)} blocks of its page"
+        assert found[0].language in {"python", "console", "sql"}, f"{entry}: is not run anyway"
+        assert len(entry.why) > 10
+    sql = [block for page in blocks.pages() for block in blocks.blocks(page) if block.language == "sql"]
+    assert all(any(block.text.startswith(entry.starts) for entry in blocks.not_run()) for block in sql)
+
+
+# ---- the site
+
+
+class Page(HTMLParser):
+    """What a browser would load for a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        if tag in {"script", "img", "iframe", "source", "video"} or (tag == "link" and told.get("rel") != "canonical"):
+            self.loaded += [told[name] or "" for name in ("src", "href") if name in told]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site. A link, an anchor or a page of the navigation that is not there fails the build."""
+    folder = tmp_path_factory.mktemp("site")
+    argv = ["bash", "scripts/docs", str(folder)]
+    done = subprocess.run(argv, cwd=blocks.ROOT, check=False, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    loaded = {(page.name, address) for page in site.rglob("*.html") for address in Page(page.read_text("utf-8")).loaded}
+    assert loaded
+    assert not [(page, address) for page, address in loaded if re.match(r"(\w+:)?//", address)]
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+def test_the_site_has_every_page_command_name_and_operation(site: Path) -> None:
+    pages = [page.relative_to(blocks.ROOT / "docs") for page in (blocks.ROOT / "docs").rglob("*.md")]
+    built = [page.with_name(page.name.replace("README", "index")).with_suffix(".html") for page in pages]
+    assert not [page for page in built if not (site / page).exists()]
+    shown = {page.stem: page.read_text("utf-8") for page in (site / "reference").glob("*.html")}
+    assert all(f'id="kedge-{name}"' in shown["cli"] for name in main.COMMANDS)
+    for module, page in ((kedge_names, "python"), (dsl, "dsl"), (dsl_kubernetes, "kubernetes")):
+        names = set(module.__all__) - {"__version__", "dsl"}
+        described = {name for name in names if f'id="{module.__name__}.{name}"' in shown[page]}
+        assert {name for name in names - described if f"<code>{name}</code>" not in shown[page]} == set()
+    assert "GET /apis/v2beta1/runs/{run_id}/tasks/{task_id}/logs" in shown["rest"]
+
+
+@pytest.mark.acceptance
+def test_the_site_says_of_each_block_that_is_not_run_that_it_is_not(site: Path) -> None:
+    told = Counter(entry.page for entry in blocks.not_run() if entry.page.startswith("docs/"))
+    for page, count in told.items():
+        shown = (site / Path(page).relative_to("docs").with_suffix(".html")).read_text("utf-8")
+        assert shown.count("The tests do not run this: ") == count
