@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from kedge import exposition, logs
 from kedge.config import Settings
-from kedge.dashboard.access import Links, OwnerAccess, Sessions
+from kedge.dashboard.access import Ended, Links, OwnerAccess, Sessions
 from kedge.errors import KedgeError, StateError
 from kedge.exposition import Exposition
 from kedge.files import write_private
@@ -193,7 +193,11 @@ def owner_pages(home: Path, token: str, clock: Clock, ids: Ids) -> OwnerAccess:
         clock: For how long sessions and links last.
         ids: For what no one can guess.
     """
-    path = home / "pki" / "pages.key"
+    return OwnerAccess(token, _sessions(home / "pki", clock, ids), Links(clock, ids))
+
+
+def _sessions(folder: Path, clock: Clock, ids: Ids) -> Sessions:
+    path = folder / "pages.key"
     if not path.exists():
         write_private(path, Fernet.generate_key())
-    return OwnerAccess(token, Sessions(path.read_bytes(), clock, ids), Links(clock, ids))
+    return Sessions(path.read_bytes(), clock, ids, Ended(folder / "pages.ended"))

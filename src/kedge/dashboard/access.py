@@ -2,13 +2,15 @@
 
 A session is a cookie that only this host can make and read (Fernet: encrypted and authenticated), that no script can read
 (``HttpOnly``) and that no other site's page makes a browser send (``SameSite=Strict``). It lasts for some days, over restarts of
-the host. Every change carries a token made from the session besides: a form of another site cannot know it.
+the host, and no longer than until somebody signs out of it. Every change carries a token made from the session besides: a form of
+another site cannot know it.
 """
 
 import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -16,6 +18,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kedge.files import write_private
 from kedge.kube.clock import Clock, Ids
 
 SESSION_SECONDS = 14 * 24 * 3600
@@ -37,9 +40,19 @@ class Identity:
     session: str = field(repr=False)
     name: str = ""
 
+    @property
+    def namespace(self) -> str:
+        """The one that is meant if they have chosen none; ``""`` for the host's own."""
+        return self.headers.get("x-kedge-namespace", "")
+
 
 class Access(Protocol):
     """Knows who sends a request for a page."""
+
+    @property
+    def by_token(self) -> bool:
+        """Whether people sign in with a token; otherwise by a one-time link."""
+        ...
 
     @property
     def sessions(self) -> "Sessions":
@@ -51,6 +64,48 @@ class Access(Protocol):
         ...
 
 
+def keep(request: Request, response: Response, name: str, value: str, seconds: int = SESSION_SECONDS) -> None:
+    """Give a browser something to keep: no script reads it, and no other site's page makes the browser send it.
+
+    Args:
+        request: What is answered; over HTTPS, also that of a proxy in front, the cookie is for HTTPS alone.
+        response: The answer.
+        name: The cookie's.
+        value: Its text; ``""`` takes it away.
+        seconds: For how long.
+    """
+    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
+    kept = seconds if value else 0
+    response.set_cookie(name, value, max_age=kept, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+class Ended:
+    """Sessions that somebody has signed out of: a cookie that was copied before is worth nothing afterwards.
+
+    Args:
+        path: The file that remembers them, a line each: until when, and which.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        lines = path.read_text().split("\n") if path.exists() else []
+        self._until = {name: int(until) for until, _, name in (line.partition(" ") for line in lines) if name}
+
+    def __contains__(self, nonce: str) -> bool:
+        """Whether it is one of them."""
+        return _digest(nonce) in self._until
+
+    def add(self, nonce: str, now: int) -> None:
+        """Remember one, until its cookie would not be good any more in any case."""
+        self._until = {name: until for name, until in self._until.items() if until > now}
+        self._until[_digest(nonce)] = now + SESSION_SECONDS
+        write_private(self._path, "".join(f"{until} {name}\n" for name, until in self._until.items()))
+
+
+def _digest(nonce: str) -> str:
+    return hashlib.sha256(nonce.encode()).hexdigest()
+
+
 class Sessions:
     """Makes and reads the cookie of a session, and the tokens of its forms.
 
@@ -58,25 +113,32 @@ class Sessions:
         key: Fernet's; whoever has it can be anybody.
         clock: For how long a session lasts.
         ids: For what no one can guess.
+        ended: Those that are over before their time.
+
+    Attributes:
+        cookie: Its name. Cookies know no ports: two hosts of one machine must not take each other's.
+        namespace: The name of the cookie with the namespace that was chosen, for the same reason this host's own.
     """
 
-    def __init__(self, key: bytes, clock: Clock, ids: Ids) -> None:
+    def __init__(self, key: bytes, clock: Clock, ids: Ids, ended: Ended) -> None:
         self._fernet = Fernet(key)
         self._form_key = hashlib.sha256(b"forms" + key).digest()
         self._clock = clock
         self._ids = ids
-        # Cookies know no ports: two hosts of one machine must not take each other's.
-        self.cookie = f"kedge-{hashlib.sha256(b'name' + key).hexdigest()[:8]}"
+        self._ended = ended
+        own = hashlib.sha256(b"name" + key).hexdigest()[:8]
+        self.cookie, self.namespace = f"kedge-{own}", f"kedge-namespace-{own}"
 
-    def begin(self, response: Response, **kept: str) -> None:
+    def begin(self, request: Request, response: Response, **kept: str) -> None:
         """Give a browser a session that keeps some texts."""
         content = msgspec.json.encode({**kept, "nonce": self._ids.token(16)})
-        value = self._fernet.encrypt_at_time(content, self._now()).decode()
-        response.set_cookie(self.cookie, value, max_age=SESSION_SECONDS, path="/", httponly=True, samesite="strict")
+        keep(request, response, self.cookie, self._fernet.encrypt_at_time(content, self._now()).decode())
 
-    def end(self, response: Response) -> None:
-        """Take the session from a browser."""
-        response.delete_cookie(self.cookie, path="/", httponly=True, samesite="strict")
+    def end(self, request: Request, response: Response) -> None:
+        """End a session: its cookie is taken from the browser, and is good for nothing any more."""
+        if (kept := self.read(request)) is not None:
+            self._ended.add(kept["nonce"], self._now())
+        keep(request, response, self.cookie, "")
 
     def read(self, request: Request) -> dict[str, str] | None:
         """What the session of a request keeps; ``None`` without one, or after its time."""
@@ -85,7 +147,8 @@ class Sessions:
             content = self._fernet.decrypt_at_time(value.encode(), SESSION_SECONDS, self._now())
         except (InvalidToken, ValueError):
             return None
-        return msgspec.json.decode(content, type=dict[str, str])
+        kept = msgspec.json.decode(content, type=dict[str, str])
+        return None if kept["nonce"] in self._ended else kept
 
     def form_token(self, session: str) -> str:
         """The token that the forms of a session carry."""
@@ -93,7 +156,7 @@ class Sessions:
 
     def is_form_token(self, session: str, given: str) -> bool:
         """Whether a form is one of ours."""
-        return hmac.compare_digest(self.form_token(session), given)
+        return hmac.compare_digest(self.form_token(session).encode(), given.encode("utf-8", "surrogateescape"))
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
@@ -135,6 +198,8 @@ class OwnerAccess:
         sessions: Of their browsers.
         links: By which they sign in.
     """
+
+    by_token = False
 
     def __init__(self, token: str, sessions: Sessions, links: Links) -> None:
         self._authorization = f"Bearer {token}"

@@ -9,7 +9,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from kedge.dashboard.inside import Inside
-from kedge.errors import ApiError, Cause, api_error
+from kedge.errors import ApiError, Cause, NotFound, api_error
 
 PREFIX = "/apis/v2beta1"
 """Of the pipelines API; paths that are not below ``/api`` or ``/apis`` are meant to be below this one."""
@@ -106,6 +106,13 @@ class Api:
 
 
 def _place(path: str) -> str:
+    """The whole path. It may hold what an address or a form named: that must not lead elsewhere than where the page asks.
+
+    Raises:
+        NotFound: It would.
+    """
+    if any(each in "?#\\" or each < " " for each in path) or not {".", "..", ""}.isdisjoint(path.split("/")[1:]):
+        raise NotFound(f"{path!r:.200}: there is nothing of that name.")
     return path if path.split("/")[1] in _ABSOLUTE else PREFIX + path
 
 

@@ -67,7 +67,8 @@ class _Exchange:
         try:
             await app(scope, self._receive, self._send)
         finally:
-            await self.pieces.put(None)
+            if not self._given_up.is_set():  # otherwise nobody takes anything any more, and there may be no room
+                await self.pieces.put(None)
 
     async def _receive(self) -> Message:
         if self._asked is not None:

@@ -7,17 +7,24 @@ from urllib.parse import quote, unquote, urlencode
 
 import jinja2
 import msgspec
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from kedge.dashboard.access import Access, Identity
+from kedge.dashboard.access import Access, Identity, keep
 from kedge.dashboard.api import Api
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import BadRequest
+from kedge.kube.names import label_fault
 
-SAID, NAMESPACE, THEME = "kedge-said", "kedge-namespace", "kedge-theme"
-"""Cookies: what the page before has to say, the namespace and the theme that were chosen."""
+SAID, THEME = "kedge-said", "kedge-theme"
+"""Cookies: what the page before has to say, and the theme that was chosen."""
+THEMES = frozenset({"light", "dark"})
+_SAID_LIMIT = 300  # characters: a browser drops a cookie of more than 4 kB, and each may take twelve bytes
+BODY_LIMIT = 65 << 20
+"""Bytes of what is sent to a page: what the REST API takes, and some for the form around it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -27,6 +34,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
@@ -117,14 +125,19 @@ class Page:
 
     @property
     def namespace(self) -> str:
-        """The namespace that the person has chosen; ``""`` for the host's own."""
-        return self.request.query_params.get("namespace") or self.request.cookies.get(NAMESPACE, "")
+        """The namespace that the person has chosen; ``""`` for the host's own. What is no name of one counts for nothing."""
+        given = (
+            self.request.query_params.get("namespace", ""),
+            self.request.cookies.get(self._shell.access.sessions.namespace, ""),
+            self._identity.namespace if self._identity is not None else "",
+        )
+        return next((each for each in given if each and not label_fault(each)), "")
 
     @property
     def theme(self) -> str:
         """``light``, ``dark``, or ``""`` for what the browser prefers."""
         found = self.request.cookies.get(THEME, "")
-        return found if found in {"light", "dark"} else ""
+        return found if found in THEMES else ""
 
     @property
     def here(self) -> str:
@@ -147,8 +160,16 @@ class Page:
         return min(max(int(text), 1), most) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
     async def form(self) -> "Form":
-        """What was sent with a form; its token has been checked before."""
-        return Form(await self.request.form(max_files=8, max_fields=2000, max_part_size=64 << 20))
+        """What was sent with a form; its token has been checked before.
+
+        Raises:
+            BadRequest: It cannot be read, or holds too many files or fields.
+            TooLarge: It is over `BODY_LIMIT`.
+        """
+        try:
+            return Form(await self.request.form(max_files=8, max_fields=2000, max_part_size=BODY_LIMIT))
+        except (HTTPException, FormParserError) as error:
+            raise BadRequest(f"what was sent is no form that can be read: {getattr(error, 'detail', error)}") from error
 
     @property
     def form_token(self) -> str:
@@ -179,19 +200,31 @@ class Page:
         )
         answer = HTMLResponse(body, code, _HEADERS)
         if SAID in self.request.cookies:
-            answer.delete_cookie(SAID)
+            keep(self.request, answer, SAID, "")
         return answer
+
+    def sign_in(self, fault: str = "") -> Response:
+        """Answer somebody who is not known with how to sign in.
+
+        A browser that follows a link of another site keeps the cookie back, though its owner may be signed in: the page then asks
+        once more, this time from here. Whether it comes from elsewhere says the browser, so it asks no third time.
+
+        Args:
+            fault: What did not work.
+        """
+        again = self.request.method == "GET" and self.request.headers.get("sec-fetch-site") == "cross-site"
+        return self.render("sign_in.html", code=401, fault=fault, again=again, by_token=self._shell.access.by_token)
 
     def go(self, path: str, said: str = "") -> Response:
         """Answer by leading to another page.
 
         Args:
-            path: Of this host.
+            path: Of this host; what leads elsewhere, or might, leads to the first page.
             said: What that page says first, such as what was done.
         """
-        answer = RedirectResponse(path, 303, _HEADERS)
+        answer = RedirectResponse(path if is_ours(path) else "/", 303, _HEADERS)
         if said:
-            answer.set_cookie(SAID, quote(said), max_age=60, httponly=True, samesite="strict")
+            keep(self.request, answer, SAID, quote(said[:_SAID_LIMIT]), 60)
         return answer
 
     def json(self, body: Any, code: int = 200) -> Response:
@@ -235,6 +268,16 @@ class Form:
         if not isinstance(found, UploadFile) or not found.filename:
             raise BadRequest(f"{name}: no file was chosen. Choose one, or drop it on the page.")
         return found
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path leads to this host; browsers take two slashes at its beginning, either way, for another one.
+
+    Examples:
+        >>> [is_ours(path) for path in ("/runs?page_size=2", "//elsewhere", "https://elsewhere")]
+        [True, False, False]
+    """
+    return path.startswith("/") and not path.startswith("//") and not any(each < " " or each == "\\" for each in path)
 
 
 def link(path: str, **query: object) -> str:

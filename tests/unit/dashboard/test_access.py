@@ -1,92 +1,109 @@
 """Who looks at the pages: links that are good once and not for long, sessions that end, tokens that are one session's alone."""
 
+from pathlib import Path
+
+import pytest
 from cryptography.fernet import Fernet
 from starlette.requests import Request
 from starlette.responses import Response
 
-from kedge.dashboard.access import LINK_SECONDS, SESSION_SECONDS, Links, OwnerAccess, Sessions
-from kedge.kube.clock import SystemIds
-from kedge.testing.clock import FakeClock
+from kedge.dashboard.access import LINK_SECONDS, SESSION_SECONDS, Ended, Links, OwnerAccess, Sessions
+from kedge.testing.clock import FakeClock, FakeIds
 
 KEY = Fernet.generate_key()
 
 
-def request(cookie: str) -> Request:
-    return Request({"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": [(b"cookie", cookie.encode())]})
+def sessions(clock: FakeClock, folder: Path, key: bytes = KEY) -> Sessions:
+    return Sessions(key, clock, FakeIds(), Ended(folder / "ended"))
 
 
-def begun(sessions: Sessions) -> str:
-    """The cookie that a browser sends from now on."""
+def request(cookie: str = "") -> Request:
+    return Request({"type": "http", "method": "GET", "path": "/", "headers": [(b"cookie", cookie.encode())], "scheme": "http"})
+
+
+def begun(made: Sessions, **kept: str) -> str:
+    """The cookie of a new session, as a browser sends it."""
     answer = Response()
-    sessions.begin(answer, name="ada")
+    made.begin(request(), answer, **kept)
     return answer.headers["set-cookie"].partition(";")[0]
 
 
-def test_a_link_is_good_once() -> None:
-    links = Links(FakeClock(), SystemIds())
-    code = links.make()
-    assert links.use(code)
-    assert not links.use(code)
-    assert not links.use("another")
-
-
-async def test_a_link_is_good_for_ten_minutes() -> None:
+async def test_a_session_keeps_its_texts_for_two_weeks(tmp_path: Path) -> None:
     clock = FakeClock()
-    links = Links(clock, SystemIds())
-    early, late = links.make(), links.make()
-    await clock.advance(LINK_SECONDS - 1)
-    assert links.use(early)
+    made = sessions(clock, tmp_path)
+    cookie = begun(made, token="a token")
+    await clock.advance(SESSION_SECONDS)
+    kept = made.read(request(cookie))
+    assert kept is not None
+    assert kept["token"] == "a token"
     await clock.advance(1)
+    assert made.read(request(cookie)) is None
+
+
+def test_no_session_can_be_made_changed_or_read_without_the_key(tmp_path: Path) -> None:
+    made, other = sessions(FakeClock(), tmp_path), sessions(FakeClock(), tmp_path, Fernet.generate_key())
+    name, _, value = begun(made, token="a token").partition("=")
+    assert "a token" not in value
+    for wrong in ("", "x", "é", value[:-2], value.swapcase(), begun(other).partition("=")[2]):
+        assert made.read(request(f"{name}={wrong}")) is None, wrong
+    assert other.read(request(f"{name}={value}")) is None
+
+
+async def test_what_was_signed_out_is_forgotten_when_its_cookie_would_be_over_anyway(tmp_path: Path) -> None:
+    clock = FakeClock()
+    made = sessions(clock, tmp_path)
+    first = begun(made)
+    made.end(request(first), Response())
+    assert made.read(request(first)) is None
+    assert sessions(clock, tmp_path).read(request(first)) is None, "a host that was started again remembers it"
+    await clock.advance(SESSION_SECONDS + 1)
+    second = begun(made)
+    made.end(request(second), Response())
+    assert (tmp_path / "ended").read_text().count("\n") == 1
+    assert (tmp_path / "ended").stat().st_mode & 0o077 == 0
+
+
+def test_tokens_of_forms_are_a_sessions_own(tmp_path: Path) -> None:
+    made = sessions(FakeClock(), tmp_path)
+    assert made.is_form_token("one", made.form_token("one"))
+    for wrong in (made.form_token("two"), "", "größer", "\udcff"):
+        assert not made.is_form_token("one", wrong)
+
+
+async def test_a_link_is_good_once_and_for_ten_minutes() -> None:
+    clock = FakeClock()
+    links = Links(clock, FakeIds())
+    code, late = links.make(), links.make()
+    assert (links.use(code), links.use(code), links.use("other")) == (True, False, False)
+    await clock.advance(LINK_SECONDS)
     assert not links.use(late)
 
 
-def test_many_links_push_out_the_oldest() -> None:
-    links = Links(FakeClock(), SystemIds())
-    codes = [links.make() for _ in range(101)]
-    assert not links.use(codes[0])
-    assert links.use(codes[1])
-    assert links.use(codes[100])
+def test_whoever_asks_for_many_links_fills_no_memory() -> None:
+    links = Links(FakeClock(), FakeIds())
+    first, *_, last = [links.make() for _ in range(200)]
+    assert (links.use(first), links.use(last)) == (False, True)
 
 
-async def test_a_session_lasts_two_weeks_also_when_the_host_is_started_again() -> None:
-    clock = FakeClock()
-    cookie = begun(Sessions(KEY, clock, SystemIds()))
-    await clock.advance(SESSION_SECONDS - 1)
-    kept = Sessions(KEY, clock, SystemIds()).read(request(cookie))
-    assert kept is not None
-    assert kept["name"] == "ada"
-    await clock.advance(2)
-    assert Sessions(KEY, clock, SystemIds()).read(request(cookie)) is None
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [("Bearer secret", True), ("Bearer größer", False), ("secret", False), ("Bearer \udcff", False), ("", False)],
+)
+def test_links_are_made_for_the_owner_alone(tmp_path: Path, given: str, *, known: bool) -> None:
+    access = OwnerAccess("secret", sessions(FakeClock(), tmp_path), Links(FakeClock(), FakeIds()))
+    assert access.is_owner(given) is known
 
 
-def test_nobody_makes_a_session_by_themselves() -> None:
-    sessions = Sessions(KEY, FakeClock(), SystemIds())
-    name, _, value = begun(sessions).partition("=")
-    forged = begun(Sessions(Fernet.generate_key(), FakeClock(), SystemIds())).partition("=")[2]
-    for wrong in ("", "x", value[:-2], forged, "ä"):
-        assert sessions.read(request(f"{name}={wrong}")) is None
-
-
-def test_two_hosts_of_one_machine_do_not_take_each_others_cookies() -> None:
+def test_two_hosts_of_one_machine_do_not_take_each_others_cookies(tmp_path: Path) -> None:
     """Browsers know no ports in cookies."""
-    one, other = (Sessions(key, FakeClock(), SystemIds()) for key in (KEY, Fernet.generate_key()))
-    assert one.cookie != other.cookie
+    one, other = (sessions(FakeClock(), tmp_path, key) for key in (KEY, Fernet.generate_key()))
+    assert (one.cookie, one.namespace) != (other.cookie, other.namespace)
 
 
-def test_a_form_of_one_session_is_none_of_another() -> None:
-    sessions = Sessions(KEY, FakeClock(), SystemIds())
-    assert sessions.is_form_token("mine", sessions.form_token("mine"))
-    assert not sessions.is_form_token("mine", sessions.form_token("yours"))
-    assert not sessions.is_form_token("mine", "")
-
-
-async def test_who_has_no_session_is_nobody() -> None:
-    access = OwnerAccess("token", Sessions(KEY, FakeClock(), SystemIds()), Links(FakeClock(), SystemIds()))
-    assert await access.identity(request("")) is None
+async def test_who_has_no_session_is_nobody(tmp_path: Path) -> None:
+    access = OwnerAccess("secret", sessions(FakeClock(), tmp_path), Links(FakeClock(), FakeIds()))
+    assert await access.identity(request()) is None
     found = await access.identity(request(begun(access.sessions)))
     assert found is not None
-    assert found.headers == {"authorization": "Bearer token"}
-    assert "token" not in repr(found)
-    assert access.is_owner("Bearer token")
-    assert not access.is_owner("Bearer other")
-    assert not access.is_owner("Bearer \udcff")
+    assert found.headers == {"authorization": "Bearer secret"}
+    assert "secret" not in repr(found)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 
 from kedge.dashboard import app
-from kedge.dashboard.access import Links, OwnerAccess, Sessions
+from kedge.dashboard.access import Ended, Links, OwnerAccess, Sessions
 from kedge.dashboard.page import POLICY, Page, Section, get
 from kedge.errors import BadRequest, Conflict, NotFound, Unavailable
 from kedge.kube.clock import SystemClock, SystemIds
@@ -29,12 +30,12 @@ async def fails(page: Page) -> Response:
 
 
 @pytest.fixture
-async def client(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
+async def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """A browser that is signed in to pages with a section that fails."""
     monkeypatch.setattr(app, "SECTIONS", (*app.SECTIONS, Section("Faults", "/faults", (get("/faults/{kind}", fails),))))
     clock, ids = SystemClock(), SystemIds()
     links = Links(clock, ids)
-    access = OwnerAccess("token", Sessions(Fernet.generate_key(), clock, ids), links)
+    access = OwnerAccess("token", Sessions(Fernet.generate_key(), clock, ids, Ended(tmp_path / "ended")), links)
     transport = httpx.ASGITransport(Starlette(routes=app.routes(access, clock, "0")))
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as found:
         assert (await found.get(f"/sign-in/{links.make()}")).status_code == 303

@@ -6,8 +6,8 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from kedge.dashboard.access import SESSION_SECONDS, Access, OwnerAccess
-from kedge.dashboard.page import THEME, Page, Shell
+from kedge.dashboard.access import Access, OwnerAccess, keep
+from kedge.dashboard.page import THEME, THEMES, Page, Shell
 from kedge.errors import Forbidden, NotFound, Unauthorized
 
 _Route = tuple[Literal["GET", "POST"], str, Callable[[Shell, Request], Awaitable[Response]]]
@@ -39,30 +39,25 @@ async def _link(shell: Shell, request: Request) -> Response:
 
 
 async def _use(shell: Shell, request: Request) -> Response:
-    """Sign a browser in; the link is used up."""
+    """Sign a browser in; the link is used up. What only looks whether there is something does not use it."""
     access = _owners(shell)
-    if not access.links.use(request.path_params["code"]):
-        if await access.identity(request) is not None:
+    if request.method != "GET" or not access.links.use(request.path_params["code"]):
+        identity = await access.identity(request)
+        if identity is not None:
             return RedirectResponse("/", 303)
-        fault = "This link has been used, or is older than ten minutes."
-        return Page(shell, request, None).render("sign_in.html", code=401, fault=fault)
+        return Page(shell, request, None).sign_in("This link has been used, or is older than ten minutes.")
     answer = RedirectResponse("/", 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
-    access.sessions.begin(answer)
+    access.sessions.begin(request, answer)
     return answer
 
 
 async def _theme(shell: Shell, request: Request) -> Response:
     """Remember which theme somebody wants; nothing that needs protection."""
-    form = await Page(shell, request, None).form()
-    back = form.text("back", "/")
-    answer = RedirectResponse(back if _is_ours(back) else "/", 303)
-    answer.set_cookie(THEME, form.text("theme"), max_age=SESSION_SECONDS, httponly=True, samesite="strict")
+    page = Page(shell, request, None)
+    form = await page.form()
+    answer = page.go(form.text("back", "/"))
+    keep(request, answer, THEME, form.text("theme") if form.text("theme") in THEMES else "")
     return answer
-
-
-def _is_ours(path: str) -> bool:
-    """Whether a path leads to this host; one with two slashes, either way, leads elsewhere."""
-    return path.startswith("/") and not path.startswith(("//", "/\\"))
 
 
 async def _out(shell: Shell, request: Request) -> Response:
@@ -73,6 +68,6 @@ async def _out(shell: Shell, request: Request) -> Response:
         given = (await page.form()).text("form_token")
         if not shell.access.sessions.is_form_token(identity.session, given):
             raise Forbidden("the form is not one of this page. Load the page again, then sign out.")
-    answer = RedirectResponse("/", 303)
-    shell.access.sessions.end(answer)
+    answer = page.go("/")
+    shell.access.sessions.end(request, answer)
     return answer

@@ -7,6 +7,9 @@ const old = /^#\/(runs|pipelines|experiments|recurringrun|recurringruns)\/detail
 if (old && location.pathname === "/") {
   const places = { recurringrun: "/schedules/", recurringruns: "/schedules/", experiments: "/runs?experiment_id=" };
   location.replace((places[old[1]] ?? `/${old[1]}/`) + encodeURIComponent(decodeURIComponent(old[2])));
+} else if (document.querySelector("meta[name=again]")) {
+  // A link of another site led here, and the browser kept the cookie back: asked from here, it sends it.
+  location.replace(location.href.split("#")[0]);
 }
 
 export function localTimes(root) {

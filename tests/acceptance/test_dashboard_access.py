@@ -1,0 +1,184 @@
+"""Who may look at a host's pages, and what cannot be done with what a browser keeps for them."""
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from kedge.testing.host import RunningHost
+
+CODE = re.compile(r"/sign-in/([\w-]{20,})")
+
+
+def link(kedge: RunningHost) -> str:
+    """A new one-time link, as ``kedge open`` prints it."""
+    return kedge.cli("open", "--print", check=True).stdout.strip()
+
+
+def browser(kedge: RunningHost, **more: object) -> httpx.Client:
+    """What keeps cookies and follows redirects, as a browser does."""
+    return httpx.Client(base_url=kedge.host.http, trust_env=False, follow_redirects=True, timeout=60, **more)  # pyright: ignore[reportArgumentType]
+
+
+@contextmanager
+def signed_in(kedge: RunningHost) -> Generator[httpx.Client]:
+    with browser(kedge) as found:
+        answer = found.get(link(kedge))
+        assert answer.status_code == 200, answer.text
+        yield found
+
+
+def form_token(page: httpx.Response) -> str:
+    found = re.search(r'name="form-token" content="(\w+)"', page.text)
+    assert found, page.text
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def person(kedge_host: RunningHost) -> Iterator[httpx.Client]:
+    """Somebody who is signed in."""
+    with signed_in(kedge_host) as found:
+        yield found
+
+
+def test_a_link_signs_one_browser_in_once_and_the_cookie_is_no_scripts_and_no_other_sites(kedge_host: RunningHost) -> None:
+    made = link(kedge_host)
+    with browser(kedge_host) as mine, browser(kedge_host) as another:
+        assert mine.head(made).status_code == 401, "what only looks whether there is something uses the link up"
+        (first, *_) = mine.get(made).history
+        cookie = first.headers["set-cookie"]
+        assert re.fullmatch(r"kedge-[0-9a-f]{8}=[^;]+; HttpOnly; Max-Age=1209600; Path=/; SameSite=strict", cookie)
+        assert mine.get("/runs").status_code == 200
+        assert mine.get(made).url.path == "/", "who is signed in already is led on"
+        refused = another.get(made)
+        assert (refused.status_code, another.get("/runs").status_code) == (401, 401)
+        assert "This link has been used, or is older than ten minutes." in refused.text
+
+
+def test_behind_a_proxy_with_https_the_cookie_is_for_https_alone(kedge_host: RunningHost) -> None:
+    with browser(kedge_host, headers={"X-Forwarded-Proto": "https"}) as mine:
+        assert "; Secure" in mine.get(link(kedge_host)).history[0].headers["set-cookie"]
+
+
+def test_a_link_of_another_site_is_followed_once_more_from_here_and_no_third_time(kedge_host: RunningHost) -> None:
+    with browser(kedge_host) as nobody:
+        asked = {
+            site: nobody.get("/runs/x", headers={"Sec-Fetch-Site": site}).text for site in ("cross-site", "same-origin", "none")
+        }
+    assert {site: 'http-equiv="refresh"' in text for site, text in asked.items()} == {
+        "cross-site": True,
+        "same-origin": False,
+        "none": False,
+    }
+
+
+def test_the_cookie_of_pages_opens_pages_alone(person: httpx.Client) -> None:
+    for path in ("/apis/v2beta1/runs", "/api/v1/pods", "/apis/kedge.dev/v1alpha1/runs", "/metrics"):
+        assert person.get(path).status_code == 401, path
+    assert person.post("/sign-in-links").status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://evil.example"}])
+def test_a_name_that_points_here_and_a_foreign_page_are_refused(person: httpx.Client, headers: dict[str, str]) -> None:
+    for method, path in (("GET", "/runs"), ("POST", "/sign-out"), ("POST", "/theme"), ("GET", "/sign-in/code")):
+        assert person.request(method, path, headers=headers).status_code == 403, (method, path)
+
+
+def test_nothing_is_changed_without_the_token_of_this_sessions_forms(kedge_host: RunningHost, person: httpx.Client) -> None:
+    with signed_in(kedge_host) as other:
+        foreign = form_token(other.get("/"))
+    for given in ("", "wrong", "größer", foreign):
+        refused = person.post("/sign-out", data={"form_token": given})
+        assert refused.status_code == 403, given
+        assert "Load the page again" in refused.text
+    assert person.get("/runs").status_code == 200
+
+
+def test_sessions_outlast_a_restart_and_one_that_was_signed_out_is_over_everywhere(own_host: RunningHost) -> None:
+    with signed_in(own_host) as mine, signed_in(own_host) as stays, browser(own_host) as thief:
+        for cookie in mine.cookies.jar:
+            thief.cookies.jar.set_cookie(cookie)
+        assert thief.get("/runs").status_code == 200
+        assert mine.post("/sign-out", data={"form_token": form_token(mine.get("/"))}).status_code == 401
+        assert not [name for name in mine.cookies if name.startswith("kedge-")]
+        assert thief.get("/runs").status_code == 401
+        own_host.stop()
+        own_host.start()
+        assert (thief.get("/runs").status_code, stays.get("/runs").status_code) == (401, 200)
+
+
+def test_no_code_of_a_link_is_in_a_log_or_a_metric(kedge_host: RunningHost) -> None:
+    made = [link(kedge_host) for _ in range(2)]
+    with browser(kedge_host) as mine:
+        mine.get(made[0])
+        mine.get(made[0])
+        told = mine.get("/metrics", headers={"Authorization": f"Bearer {kedge_host.host.token}"}).text
+    written = (kedge_host.home / "hub.log").read_text() + told
+    for each in made:
+        found = CODE.search(each)
+        assert found
+        assert found[1] not in written
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
+)
+def test_nobody_is_led_elsewhere(person: httpx.Client, back: str) -> None:
+    answer = person.post("/theme", data={"back": back, "theme": "dark"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_a_theme_is_light_or_dark(person: httpx.Client) -> None:
+    chosen = person.post("/theme", data={"back": "/runs?page_size=5", "theme": "dark"})
+    assert chosen.url.raw_path == b"/runs?page_size=5"
+    assert '<html lang="en" data-theme="dark">' in chosen.text
+    for wrong in ("x; Path=/api", "x\r\nSet-Cookie: a=b", '"><script>'):
+        answer = person.post("/theme", data={"theme": wrong}, follow_redirects=False)
+        assert re.fullmatch(r'kedge-theme=""; HttpOnly; Max-Age=0; Path=/; SameSite=strict', answer.headers["set-cookie"])
+
+
+def test_what_another_server_of_this_machine_has_made_a_browser_keep_is_text(person: httpx.Client) -> None:
+    keeps = {"kedge-said": "%3Cscript%3Ealert(1)%3C/script%3E", "kedge-theme": '"><script>', "kedge-namespace": "x\\r\\nEvil: 1"}
+    page = person.get("/", headers={"Cookie": "; ".join([*(f"{k}={v}" for k, v in {**dict(person.cookies), **keeps}.items())])})
+    assert page.status_code == 200
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.text
+    assert not re.search(r"<script(?! type=\"module\" src=\"/static/)", page.text)
+
+
+def test_every_page_forbids_scripts_and_frames_of_others_and_is_kept_nowhere(person: httpx.Client) -> None:
+    with_errors = [person.get(path) for path in ("/", "/runs", "/nothing", "/runs?page_token=wrong")]
+    with_errors.append(person.post("/sign-out", data={}))
+    person_less = httpx.get(person.base_url.join("/"), trust_env=False)
+    for page in (*with_errors, person_less):
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+        assert (page.headers["cache-control"], page.headers["x-content-type-options"]) == ("no-store", "nosniff")
+        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=", page.text), page.url
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/x/..", "/static/x/%2e%2e", "/static/x/..%2f..%2fapp.py", "/static/../../etc/passwd", "/static/x/app.css%00.js"],
+)
+def test_files_beside_those_of_the_pages_are_not_served(kedge_host: RunningHost, path: str) -> None:
+    with browser(kedge_host) as nobody:
+        request = nobody.build_request("GET", "/")
+        request.url = request.url.copy_with(raw_path=path.encode())
+        assert nobody.send(request).status_code in {401, 404}
+
+
+def test_bodies_are_read_up_to_a_limit_which_is_small_for_those_who_are_not_known(kedge_host: RunningHost) -> None:
+    with browser(kedge_host) as nobody:
+        answer = nobody.post("/theme", data={"theme": "x" * 100_000})
+    assert answer.status_code == 413
+    assert "larger than 64 kiB" in answer.text
+
+
+def test_what_is_no_form_is_refused_as_such(person: httpx.Client) -> None:
+    broken = person.post("/theme", content=b"nonsense", headers={"Content-Type": "multipart/form-data"})
+    assert broken.status_code == 400
