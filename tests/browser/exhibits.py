@@ -11,10 +11,12 @@ from kedge.testing.host import RunningHost
 
 PIPELINES = Path(__file__).parent / "pipelines"
 
+YEARLY = {"display_name": "flowers each year", "trigger": {"cron_schedule": {"cron": "0 0 0 1 1 *"}}, "max_concurrency": "1"}
+
 
 @dataclass(frozen=True)
 class Exhibits:
-    """Ids of runs that are over. Who changes one makes it anew: `start`.
+    """Ids of runs that are over, and of what else there is. Who changes one makes it anew: `start`.
 
     Attributes:
         flowers: Succeeded; artifacts of every kind, a loop, a pipeline in it, a condition, an exit handler, logs.
@@ -22,6 +24,8 @@ class Exhibits:
         failing: Failed, with an exit handler that ran.
         retrying: Succeeded at the second attempt.
         hostile: Succeeded; what its step says and makes tries to run as script.
+        pipeline: The stored pipeline ``flowers``.
+        schedule: Runs ``flowers`` each year on the first of January.
     """
 
     flowers: str
@@ -29,6 +33,8 @@ class Exhibits:
     failing: str
     retrying: str
     hostile: str
+    pipeline: str
+    schedule: str
 
 
 def pipeline(name: str) -> Document:
@@ -81,4 +87,6 @@ def made(host: RunningHost, folder: Path) -> Exhibits:
         failing=ended(host, others["failing"], "FAILED"),
         retrying=ended(host, retrying, "SUCCEEDED"),
         hostile=ended(host, others["hostile"], "SUCCEEDED"),
+        pipeline=host.client.upload(pipeline("flowers"))["pipeline_id"],
+        schedule=host.client.create_recurring_run(pipeline("flowers"), YEARLY)["recurring_run_id"],
     )
