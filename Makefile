@@ -54,5 +54,5 @@ constraints: setup-dev ## Choose the newest versions again and pin them in const
 	@bash scripts/constraints
 
 clean: ## Delete what the targets above made, the virtual environment too
-	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache src/kedge/dashboard/static/plotly.*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

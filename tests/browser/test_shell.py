@@ -130,6 +130,12 @@ def test_pages_are_read_without_scripts(visitor: Visitor, exhibits: Exhibits) ->
     expect(page.get_by_role("link", name="flowers", exact=True)).to_be_visible()
 
 
+def test_the_link_that_kfp_prints_leads_to_the_run(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/#/runs/details/{exhibits.flowers}")
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("flowers")
+    assert signed_in.url.endswith(f"/runs/{exhibits.flowers}")
+
+
 def test_what_is_not_there_is_said(visitor: Visitor, signed_in: Page) -> None:
     visitor.watch.expect_answer("/nowhere", 404)
     signed_in.goto("/nowhere")
