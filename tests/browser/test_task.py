@@ -72,6 +72,18 @@ def test_what_came_from_the_cache_leads_to_the_step_that_ran(signed_in: Page, ex
     expect(signed_in.locator(".log-text")).to_contain_text("epoch 19")
 
 
+@pytest.mark.usefixtures("exhibits")
+def test_a_step_that_the_cache_did_not_know_says_what_differs(signed_in: Page, host: RunningHost) -> None:
+    run = exhibited.ended(host, exhibited.start(host, "flowers", {"rows": 37}), "SUCCEEDED")
+    signed_in.goto(f"/runs/{run}/tasks/measure")
+    cache = signed_in.get_by_role("region", name="Cache")
+    expect(cache).to_contain_text("miss The newest result of this component was made with another input rows.")
+    expect(cache.get_by_role("row", name=re.compile(r"^input rows \d+ 37$"))).to_be_visible()
+    cache.get_by_role("link", name="measure of run").click()
+    expect(signed_in).not_to_have_url(re.compile(run))
+    expect(signed_in.get_by_role("heading", level=1)).to_contain_text("Measure flowers")
+
+
 def test_a_step_of_a_loop_and_the_loop_have_pages(signed_in: Page, exhibits: Exhibits) -> None:
     signed_in.goto(f"/runs/{exhibits.flowers}/tasks/cross-validation.for-loop-1")
     expect(signed_in.get_by_text("loop, 3 iterations")).to_be_visible()

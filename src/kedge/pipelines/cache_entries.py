@@ -17,6 +17,7 @@ from kedge.errors import BadRequest, NotFound
 from kedge.kube.clock import Clock
 from kedge.pipelines import pages, rows
 from kedge.pipelines.engine.types import Task
+from kedge.pipelines.records import RunRecord
 
 _MOST_TOLD = 200
 # Literally as the partial indexes have it: the planner need not look at values to see that they fit.
@@ -26,6 +27,19 @@ _by_key = (
     .where(*_KEPT, tasks.c.cache_key >= bindparam("first"), tasks.c.cache_key < bindparam("beyond"))
     .order_by(tasks.c.cache_key, tasks.c.finished_at.desc())
     .limit(_MOST_TOLD)
+)
+# The newest first: of those there is one that serves to compare with.
+_earlier = (
+    select(tasks)
+    .where(
+        *_KEPT,
+        tasks.c.finished_at < bindparam("until"),
+        tasks.c.namespace == bindparam("namespace"),
+        tasks.c.pipeline_name == bindparam("pipeline"),
+        tasks.c.component == bindparam("component"),
+    )
+    .order_by(tasks.c.finished_at.desc())
+    .limit(50)
 )
 
 
@@ -144,6 +158,20 @@ class CacheEntries:
                 f"pipeline_name and namespace (kedge cache show --pipeline NAME)."
             )
         return found[0]
+
+    def before(self, run: RunRecord, task: Task, moment: datetime) -> Entry | None:
+        """The result of a task's component that was the newest at a moment, of whatever key and age; of the same task if any is.
+
+        Args:
+            run: The task's run.
+            task: The task.
+            moment: When it asked.
+        """
+        scope = {"namespace": run.namespace, "pipeline": run.pipeline_name, "component": task.component}
+        with self._database.reading() as connection:
+            listed = connection.execute(_earlier, {**scope, "until": rows.micros(moment)}).mappings()
+            found = [entry for row in listed if ((entry := _read(row)).run, entry.task.id) != (run.id, task.id)]
+        return next((entry for entry in found if entry.task.id == task.id), found[0] if found else None)
 
     def clear(self, selection: Selection) -> list[Cleared]:
         """Let entries not be used again; what they made stays with its runs.

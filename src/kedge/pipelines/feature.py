@@ -13,6 +13,7 @@ from kedge.launcher import bundle
 from kedge.pipelines import archive, rest, steps
 from kedge.pipelines.adoption import Registrar
 from kedge.pipelines.cache_entries import CacheEntries
+from kedge.pipelines.cache_reasons import CacheReasons
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.commits import Commits
 from kedge.pipelines.controller import Limits, RunController
@@ -156,8 +157,12 @@ class Feature:
             metrics=MetricEndpoints(self.controller, self.history, self.series),
             portables=self._portables(given.artifacts),
             records=Records(self.controller, self.history, self._catalog, recurring, given.namespace),
-            cache=CacheEndpoints(CacheEntries(database, given.clock, limits.cache_ttl), given.artifacts),
+            cache=self._cache(limits),
         )
+
+    def _cache(self, limits: Limits) -> CacheEndpoints:
+        entries = CacheEntries(self.database, self._given.clock, limits.cache_ttl)
+        return CacheEndpoints(entries, self._given.artifacts, CacheReasons(self.history, entries, self._registrar))
 
     def _portables(self, artifacts: Artifacts) -> Portables:
         history, series, events = self.history, self.series, self.events

@@ -373,6 +373,14 @@ def cache(cache: CacheEndpoints, of: Subjects) -> list[Operation]:
             query=choosing[:2],
         ),
         Operation(
+            method="GET",
+            path="/runs/{run_id}/tasks/{task_id}/cache",
+            work=cache.of_task,
+            rights=may("get runs", of.run),
+            summary="Show whether a step's result came from the cache, and why it did not",
+            answer="CacheAnswer",
+        ),
+        Operation(
             method="DELETE",
             path=every,
             work=cache.clear,

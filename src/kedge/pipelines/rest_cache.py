@@ -6,6 +6,7 @@ from kedge.errors import BadRequest
 from kedge.kube.clock import parse_timestamp
 from kedge.pipelines import answers, shapes
 from kedge.pipelines.cache_entries import CacheEntries, Entry, Selection
+from kedge.pipelines.cache_reasons import CacheReasons
 from kedge.pipelines.operations import Call
 from kedge.pipelines.ports import Artifacts
 
@@ -13,11 +14,18 @@ _MOST_TOLD = 100
 
 
 class CacheEndpoints:
-    """The endpoints of the cache."""
+    """The endpoints of the cache.
 
-    def __init__(self, entries: CacheEntries, store: Artifacts) -> None:
+    Args:
+        entries: What it holds.
+        store: Where artifacts lie.
+        reasons: Says why steps found nothing in it.
+    """
+
+    def __init__(self, entries: CacheEntries, store: Artifacts, reasons: CacheReasons) -> None:
         self._entries = entries
         self._store = store
+        self._reasons = reasons
 
     async def list(self, call: Call) -> Response:
         """``GET /cache_entries``."""
@@ -38,6 +46,10 @@ class CacheEndpoints:
         ]
         outputs = shapes.values(entry.task.outputs)
         return answers.answer(self._shown(entry) | ({"outputs": outputs} if outputs else {}) | ({"gone": gone} if gone else {}))
+
+    async def of_task(self, call: Call) -> Response:
+        """``GET /runs/{run_id}/tasks/{task_id}/cache``."""
+        return answers.answer(self._reasons.of(call.path["run_id"], call.path["task_id"]).to_json())
 
     async def clear(self, call: Call) -> Response:
         """``DELETE /cache_entries``: those that are chosen; all of them only with ``all=true``."""

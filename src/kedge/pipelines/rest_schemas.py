@@ -267,6 +267,43 @@ SCHEMAS: dict[str, Schema] = {
         outputs=ref("Values"),
         gone=many(TEXT),
     ),
+    "CacheAnswer": fields(
+        "answer reason",
+        answer={"type": "string", "enum": ["HIT", "MISS", "OFF", "UNKNOWN"]},
+        reason=TEXT,
+        cache_fingerprint=TEXT,
+        cached_from=_TASK_REFERENCE,
+        compared_with=_TASK_REFERENCE,
+        differences=many(
+            fields(
+                "part",
+                part={
+                    "type": "string",
+                    "enum": [
+                        "input",
+                        "artifact",
+                        "option",
+                        "image",
+                        "command",
+                        "arguments",
+                        "environment",
+                        "code",
+                        "packages",
+                        "platform",
+                        "default",
+                        "outputs",
+                        "resources",
+                        "project",
+                        "key",
+                    ],
+                },
+                name=TEXT,
+                before={},
+                now={},
+                diff=TEXT,
+            )
+        ),
+    ),
     "CacheEntries": listed("cache_entries", "CacheEntry"),
     "ClearedCache": fields(
         "removed entries", removed=NUMBER, entries=many(fields("count", pipeline_name=TEXT, component=TEXT, count=NUMBER))

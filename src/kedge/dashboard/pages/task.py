@@ -42,7 +42,9 @@ async def task(page: Page) -> Response:
     part = page.request.headers.get("x-part") or page.query("part")
     attempts = found.get("attempts", [])
     is_step = found["kind"] == "step"
-    given, origin, placed = await asyncio.gather(_given(page, found), _origin(page, found), _nodes(page, run, attempts))
+    given, origin, cache, placed = await asyncio.gather(
+        _given(page, found), _of_step(page, found, "origin"), _of_step(page, found, "cache"), _nodes(page, run, attempts)
+    )
     shows_log = is_step and found["state"] not in {"CACHED", "SKIPPED"} and (bool(attempts) or found["state"] not in OVER)
     return page.render(
         "task_panel.html" if part else "task.html",
@@ -55,6 +57,7 @@ async def task(page: Page) -> Response:
         run_over=bool(run.get("finished_at")),
         given=given,
         origin=origin,
+        cache=cache,
         placed=placed,
         shows_log=shows_log,
         tail=await _tail(page) if shows_log and attempts and not part else "",
@@ -188,12 +191,12 @@ def _source(each: Mapping[str, Any]) -> str:
     return f"{kind} {(each.get('secretRef') or each.get('configMapRef') or {}).get('name', '')}"
 
 
-async def _origin(page: Page, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The code that the task runs."""
+async def _of_step(page: Page, found: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """What the API says of a step besides: its ``origin``, or its ``cache``; nothing of other tasks."""
     if found["kind"] != "step":
         return {}
     try:
-        return await page.api.get(_api(page) + "/origin")
+        return await page.api.get(f"{_api(page)}/{what}")
     except (NotFound, BadRequest):
         return {}
 

@@ -42,6 +42,11 @@ _HANDED_ON = frozenset({"nodeAffinity", "nodeSelector", "podAffinity", "tolerati
 
 def static_digest(pipeline: Pipeline, component: Component, executor: str) -> str:
     """Digest the part of the key that is the same for every task of a component: worked out once."""
+    return _digest(static_parts(pipeline, component, executor))
+
+
+def static_parts(pipeline: Pipeline, component: Component, executor: str) -> dict[str, Any]:
+    """What the part of the key that is the same for every task of a component is made of."""
     parts = {
         "container": _container(pipeline.executors[executor]),
         "platforms": {
@@ -59,7 +64,7 @@ def static_digest(pipeline: Pipeline, component: Component, executor: str) -> st
     if component.task_config_passthroughs:
         container = pipeline.executors[executor].container or Container()
         parts["told"] = msgspec.to_builtins((component.task_config_passthroughs, container.resources))
-    return _digest(parts)
+    return parts
 
 
 def _ignored(component: Component) -> frozenset[str]:
@@ -76,10 +81,15 @@ def key(static: str, component: Component, inputs: Values, project: str) -> str:
         inputs: The task's resolved inputs.
         project: Digest of the project's code, or ``""``.
     """
+    return _digest({"static": static, **own_parts(component, inputs, project)})
+
+
+def own_parts(component: Component, inputs: Values, project: str) -> dict[str, Any]:
+    """What the rest of a task's key is made of; arguments as for `key`."""
     artifacts = {name: [_identity(artifact) for artifact in listed] for name, listed in inputs.artifacts.items()}
-    parts = {"static": static, "parameters": inputs.parameters, "artifacts": artifacts, "project": project, "version": _VERSION}
+    parts = {"parameters": inputs.parameters, "artifacts": artifacts, "project": project, "version": _VERSION}
     options = {name: value for name, value in inputs.options.items() if name.partition(" ")[0] not in _ignored(component)}
-    return _digest({**parts, "options": options} if options else parts)
+    return {**parts, "options": options} if options else parts
 
 
 def custom_key(component_name: str, component: Component, key: str) -> str:

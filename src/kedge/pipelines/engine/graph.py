@@ -208,11 +208,17 @@ def graph(pipeline: Pipeline, component: str) -> Graph:
     return found
 
 
-def title(pipeline: Pipeline, task: str) -> str:
-    """What people call a task, by its id."""
+def spec_of(pipeline: Pipeline, task: str) -> TaskSpec | None:
+    """What the pipeline says of a task, by its id; ``None`` of the root, and of what it does not have."""
     component, found = pipeline.root, None
     for part in task.split("."):
         spec = component.dag.tasks.get(part) if component.dag is not None else None
         if spec is not None:  # the number of an iteration leads no deeper
             found, component = spec, pipeline.component(spec.component_ref.name)
+    return found
+
+
+def title(pipeline: Pipeline, task: str) -> str:
+    """What people call a task, by its id."""
+    found = spec_of(pipeline, task)
     return (found.task_info.name if found is not None else "") or task.rpartition(".")[2]
