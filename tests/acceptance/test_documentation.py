@@ -1,5 +1,6 @@
 """What the documentation shows, runs; what it promises to lead to, is there; what it quotes, Kedge says."""
 
+import ast
 import json
 import re
 import subprocess
@@ -149,3 +150,31 @@ def test_the_site_says_of_each_block_that_is_not_run_that_it_is_not(site: Path) 
     for page, count in told.items():
         shown = (site / Path(page).relative_to("docs").with_suffix(".html")).read_text("utf-8")
         assert shown.count("The tests do not run this: ") == count
+
+
+# ---- messages
+
+
+class Sentences(ast.NodeVisitor):
+    """Every text of a source, with ``…`` for what is filled in."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        if isinstance(node.value, str):
+            self.found.add(node.value)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
+        self.found.add("".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values))
+        self.generic_visit(node)
+
+
+def test_every_message_that_troubleshooting_quotes_is_one_of_kedges() -> None:
+    sentences = Sentences()
+    for file in (blocks.ROOT / "src" / "kedge").rglob("*.py"):
+        sentences.visit(ast.parse(file.read_text("utf-8")))
+    said = "\n".join(sentences.found)
+    quoted = re.findall(r"^### `(.+)`$", (blocks.ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    assert len(quoted) > 30
+    assert [message for message in quoted if message.strip("… ") not in said] == []
