@@ -56,6 +56,8 @@ def with_known_ids(document: dict[str, Any], known: dict[str, str]) -> dict[str,
             for parameter in operation.get("parameters", ()):
                 if method != "delete" and parameter["in"] == "path" and parameter["name"] in known:
                     parameter["schema"] = {"type": "string", "enum": [known[parameter["name"]]]}
+    listed = document["paths"]["/apis/v2beta1/runs"]["get"]  # a watch of all runs has no end
+    listed["parameters"] = [each for each in listed["parameters"] if each["name"] != "watch"]
     return document
 
 

@@ -277,7 +277,8 @@ class Deletions:
             notes = [{"subject": each, "kind": "bytes", "keep": 0, "created_at": now} for each in plan.addresses]
             if notes:
                 connection.execute(self._put, notes)
-        stored = [record.artifact for record in plan.gone if record.artifact.digest]
+        self._history.run_changes.tell(record, deleted=True)
+        stored = [each.artifact for each in plan.gone if each.artifact.digest]
         return Deleted(len(stored), sum(each.size or 0 for each in stored), tuple(plan.kept))
 
     def _note(self, notes: Iterable[tuple[str, str, int]]) -> None:

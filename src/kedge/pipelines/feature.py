@@ -192,6 +192,7 @@ class Feature:
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
         self._endpoints.tasks.close()
+        self.history.run_changes.close()
 
     async def stop(self) -> None:
         """Let go of everything; what runs, runs on."""

@@ -18,6 +18,7 @@ from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_
 from kedge.pipelines import filters, pages, rows
 from kedge.pipelines.engine.types import Failure, State, Task, Values
 from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
+from kedge.pipelines.run_changes import RunChanges
 from kedge.pipelines.tally import Tally
 
 RUN_LIST = pages.Listing(
@@ -159,12 +160,15 @@ class History:
 
     Attributes:
         journal: Called within each transaction that takes a run further, to write what is told of it elsewhere.
+        tally: Counts what is written.
+        run_changes: Told of each run that was written.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.journal: Callable[[Connection, RunRecord, Changes], None] | None = None
         self.tally = Tally()
+        self.run_changes = RunChanges()
         dialect = database.dialect
         self._put_task = upsert(tasks, dialect)
         self._put_attempt = upsert(attempts, dialect, but=("pod_kept",))
@@ -192,8 +196,9 @@ class History:
                     .where(experiments.c.experiment_id == run.experiment_id)
                     .values(last_run_created_at=rows.micros(run.created_at))
                 )
-        found = self._first(_one_run, run=run.id)
-        return rows.read_run(found) if found is not None else run
+        adopted = self.run(run.id) or run
+        self.run_changes.tell(adopted)
+        return adopted
 
     def write(self, run: RunRecord, changes: Changes) -> None:
         """Write all changes of one run in one transaction.
@@ -210,6 +215,8 @@ class History:
             if self.journal is not None:
                 self.journal(connection, run, changes)
         self.tally.see(changes)
+        if changes.run is not None:
+            self.run_changes.tell(changes.run)
 
     def _write(self, connection: Connection, run: RunRecord, changes: Changes) -> None:
         if changes.run is not None:
@@ -240,6 +247,7 @@ class History:
             _many(connection, self._put_task, [rows.task_row(task, run) for task in found])
             if not found:
                 connection.execute(delete(tasks).where(tasks.c.run_id == run.id))
+        self.run_changes.tell(run)
 
     def end(self, run: RunRecord, failure: Failure) -> None:
         """Write the end of a run that no engine ends, and of everything in it that was not over."""
@@ -254,6 +262,7 @@ class History:
             connection.execute(update(attempts).where(attempts.c.run_id == run.id, attempts.c.state.in_(live)).values(**over))
             if self.journal is not None:
                 self.journal(connection, run, Changes(run=run))
+        self.run_changes.tell(run)
 
     def bring(self, run: RunRecord, pipelines: Iterable[Spec], changes: Changes, also: Callable[[Connection], None]) -> None:
         """Write a run that is over and comes from another host, with every pipeline that it ran and what ``also`` writes."""
@@ -265,6 +274,7 @@ class History:
             # Its Pods were elsewhere: one here that has the name of one of them is somebody else's, and not to be deleted.
             connection.execute(update(attempts).where(attempts.c.run_id == run.id).values(pod_kept=0))
             also(connection)
+        self.run_changes.tell(run)
 
     def keep_spec(self, spec: Spec, now: datetime) -> None:
         """Store a pipeline's documents, unless they are stored."""
@@ -274,7 +284,11 @@ class History:
     def set_storage_state(self, run_id: str, state: str) -> bool:
         """Archive or restore a run; ``False`` when there is no such run."""
         with self._database.transaction() as connection:
-            return connection.execute(update(runs).where(runs.c.run_id == run_id).values(storage_state=state)).rowcount > 0
+            connection.execute(update(runs).where(runs.c.run_id == run_id).values(storage_state=state))
+        found = self.run(run_id)
+        if found is not None:
+            self.run_changes.tell(found)
+        return found is not None
 
     def forget_pods(self, ended: Iterable[tuple[str, str, int]]) -> None:
         """Note that the Pods of attempts (run, task, number) were deleted."""

@@ -47,7 +47,14 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             rights=may("list runs", of.listed_by_experiment),
             summary="List runs",
             answer="Runs",
-            query=(*LISTING, NAMESPACE, _OF_EXPERIMENT, _VIEW),
+            streams="application/json-seq",
+            query=(
+                *LISTING,
+                NAMESPACE,
+                _OF_EXPERIMENT,
+                _VIEW,
+                Param("watch", "boolean", "One JSON a line for each run that begins, changes or is deleted from now on."),
+            ),
         ),
         Operation(
             method="GET",

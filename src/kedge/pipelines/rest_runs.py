@@ -1,10 +1,11 @@
 """REST: runs."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from kedge.errors import BadRequest, NotFound
 from kedge.pipelines import answers, rest_bodies, shapes
@@ -23,6 +24,7 @@ from kedge.pipelines.submissions import Order, Submissions
 _MOST_DETAILS = 1000
 _VIEWS = ("", "DEFAULT", "FULL")  # of one run, as KFP 3.0 has them
 _MOST_KEPT = 100
+_line = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,23 @@ class Runs:
         return answers.answer(shapes.run(await self._submissions.submit(found, order)))
 
     async def list(self, call: Call) -> Response:
-        """``GET /runs``."""
+        """``GET /runs``; with ``watch=true`` one JSON a line, for each change of any."""
+        if call.flag("watch"):
+            if others := [name for name in ("page_size", "page_token", "sort_by", "filter") if call.text(name)]:
+                raise BadRequest(f"{others[0]}: is for a list. Of a watch only namespace and experiment_id choose.")
+            return StreamingResponse(self._watch(call), media_type="application/json-seq")
         page = self._history.list_runs(call.listing, namespace=call.namespace or "", experiment_id=call.text("experiment_id"))
         return answers.listed("runs", [shapes.run(record) for record in page.items], page)
+
+    async def _watch(self, call: Call) -> AsyncGenerator[bytes]:
+        namespace, experiment_id = call.namespace or "", call.text("experiment_id")
+
+        def wanted(record: RunRecord) -> bool:
+            return namespace in ("", record.namespace) and experiment_id in ("", record.experiment_id)
+
+        async for changes in self._history.run_changes.follow(wanted):
+            for each in changes:
+                yield _line(shapes.run(each.run) | ({"deleted": True} if each.deleted else {})) + b"\n"
 
     async def get(self, call: Call) -> Response:
         """``GET /runs/{run_id}``."""
