@@ -29,6 +29,8 @@ from kedge.client.scoped import ScopedClient
 from kedge.client.types import Client
 from kedge.config import Settings
 from kedge.dashboard import app as dashboard
+from kedge.dashboard.access import OwnerAccess
+from kedge.dashboard.cluster_access import ClusterAccess
 from kedge.errors import AlreadyExists, Forbidden, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
 from kedge.kube.clock import SystemClock, SystemIds, timestamp
@@ -38,7 +40,7 @@ from kedge.leading import Leadership, check_alone
 from kedge.manifests.options import ALL
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
-from kedge.running import Parts, limits, measured, owner_pages, owner_token, readable, run_until_told
+from kedge.running import Parts, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told
 from kedge.server import passed_on
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
@@ -202,7 +204,7 @@ async def _parts(
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
         *(passed_on.routes(client, owner) if callers is None else ()),
-        *(dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__) if callers is None else ()),
+        *dashboard.routes(_pages(home.path, (token, callers), clock, ids), clock, __version__),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)
@@ -259,6 +261,11 @@ def _callers(settings: Settings, place: Place, client: HttpClient, tokens: Clust
     proxy = TrustedProxy.of(settings.trusted_proxy, settings.trusted_proxy_secret)
     seen = _seen(settings, client)
     return ClusterCallers(client, tokens, SystemClock(), (client.namespace, None if ALL in seen else seen), proxy)
+
+
+def _pages(home: Path, whose: tuple[str, Callers | None], clock: SystemClock, ids: SystemIds) -> OwnerAccess | ClusterAccess:
+    token, callers = whose
+    return owner_pages(home, token, clock, ids) if callers is None else cluster_pages(home, clock, ids)
 
 
 def _announcement(home: Home, place: Place, own: str, token: str, now: str) -> Host:

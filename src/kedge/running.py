@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from kedge import exposition, logs
 from kedge.config import Settings
 from kedge.dashboard.access import Ended, Links, OwnerAccess, Sessions
+from kedge.dashboard.cluster_access import ClusterAccess
 from kedge.errors import KedgeError, StateError
 from kedge.exposition import Exposition
 from kedge.files import write_private
@@ -194,6 +195,11 @@ def owner_pages(home: Path, token: str, clock: Clock, ids: Ids) -> OwnerAccess:
         ids: For what no one can guess.
     """
     return OwnerAccess(token, _sessions(home / "pki", clock, ids), Links(clock, ids))
+
+
+def cluster_pages(home: Path, clock: Clock, ids: Ids) -> ClusterAccess:
+    """Who may look at the pages of a hub that knows many callers; otherwise as `owner_pages`."""
+    return ClusterAccess(_sessions(home / "pki", clock, ids))
 
 
 def _sessions(folder: Path, clock: Clock, ids: Ids) -> Sessions:

@@ -34,11 +34,13 @@ class Identity:
         headers: What requests to the API carry on their behalf.
         session: What the tokens of their forms are made from.
         name: What to call them; ``""`` where there is but one.
+        signs_out: Whether they can: not where something in front of us says who they are.
     """
 
     headers: Mapping[str, str] = field(repr=False)
     session: str = field(repr=False)
     name: str = ""
+    signs_out: bool = True
 
     @property
     def namespace(self) -> str:

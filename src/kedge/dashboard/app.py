@@ -10,8 +10,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive
 
 from kedge.dashboard.access import Access, Identity
-from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell
-from kedge.dashboard.pages import cluster, home, run, runs, signing_in, task
+from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
+from kedge.dashboard.pages import cluster, home, namespaces, run, runs, signing_in, task
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError, TooLarge
@@ -25,8 +25,10 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
-PARTS: tuple[Sequence[PageRoute], ...] = (run.ROUTES, task.ROUTES)
+PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, task.ROUTES)
 """Further pages of sections, in files of their own."""
+_OF_OWNERS = (cluster.SECTION,)
+"""Those that ask for the Kubernetes API, which a hub of many callers does not serve: its API server knows them itself."""
 _SMALL = 64 << 10  # bytes of what anybody may send
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header
 
@@ -40,9 +42,10 @@ def routes(access: Access, clock: Clock, version: str) -> list[BaseRoute]:
         version: Kedge's.
     """
     files = StaticFiles()
-    shell = Shell(SECTIONS, environment(clock), files, access, version)
+    sections = [section for section in SECTIONS if not (access.by_token and section in _OF_OWNERS)]
+    shell = Shell(sections, environment(clock), files, access, version)
     signing = signing_in.routes(access)
-    found = [route for section in SECTIONS for route in section.routes] + [route for part in PARTS for route in part]
+    found = [route for section in sections for route in section.routes] + [route for part in PARTS for route in part]
     return [
         Route("/static/{version}/{name}", _answered(shell, files.serve), methods=["GET"]),
         *(Route(path, _answered(shell, partial(handler, shell), _SMALL), methods=[method]) for method, path, handler in signing),
@@ -60,7 +63,19 @@ async def _served(shell: Shell, route: PageRoute, request: Request) -> Response:
         given = request.headers.get(TOKEN_HEADER) or (await page.form()).text("form_token")
         if not shell.access.sessions.is_form_token(identity.session, given):
             raise Forbidden("the form is of a session that is over, or not one of ours. Load the page again, then repeat it.")
+    if shell.access.by_token and not page.namespace and route.path != namespaces.PATH:
+        return page.go(link(namespaces.PATH, back=page.here if route.method == "GET" else "/"))
+    if route.method == "GET" and not page.has_namespaces and "text/html" in request.headers.get("accept", ""):
+        page.has_namespaces = await _has_namespaces(page)
     return await route.handler(page)
+
+
+async def _has_namespaces(page: Page) -> bool:
+    """Whether a host of one user has something in more than one."""
+    try:
+        return len((await page.api.get("/caller", view="FULL")).get("namespaces", [])) > 1
+    except ApiError:  # the page itself will say so
+        return False
 
 
 async def _missing(shell: Shell, request: Request) -> Response:

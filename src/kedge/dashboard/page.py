@@ -111,12 +111,14 @@ class Page:
     Attributes:
         request: The request.
         api: Asks the host, with that person's rights.
+        has_namespaces: Whether there is a namespace to choose.
     """
 
     def __init__(self, shell: Shell, request: Request, identity: Identity | None) -> None:
         self._shell = shell
         self._identity = identity
         self.request = request
+        self.has_namespaces = shell.access.by_token
         headers = dict(identity.headers) if identity is not None else {}
         if self.namespace:
             headers["x-kedge-namespace"] = self.namespace
@@ -128,10 +130,15 @@ class Page:
         """The namespace that the person has chosen; ``""`` for the host's own. What is no name of one counts for nothing."""
         given = (
             self.request.query_params.get("namespace", ""),
-            self.request.cookies.get(self._shell.access.sessions.namespace, ""),
+            self.request.cookies.get(self.namespace_cookie, ""),
             self._identity.namespace if self._identity is not None else "",
         )
         return next((each for each in given if each and not label_fault(each)), "")
+
+    @property
+    def namespace_cookie(self) -> str:
+        """The name of the cookie that keeps it."""
+        return self._shell.access.sessions.namespace
 
     @property
     def theme(self) -> str:
@@ -144,6 +151,14 @@ class Page:
         """The page's own path, with its query."""
         query = self.request.url.query
         return self.request.url.path + (f"?{query}" if query else "")
+
+    @property
+    def is_from_here(self) -> bool:
+        """Whether a page of this host sent the request, as far as the browser says."""
+        site, origin = self.request.headers.get("sec-fetch-site", ""), self.request.headers.get("origin", "")
+        if site:
+            return site in {"same-origin", "none"}
+        return not origin or origin.partition("://")[2] == self.request.headers.get("host", "")
 
     @property
     def path(self) -> Mapping[str, str]:

@@ -97,6 +97,8 @@ _experiment_named = select(experiments).where(
     experiments.c.namespace == bindparam("namespace"), experiments.c.display_name == bindparam("name")
 )
 
+_namespaces = select(experiments.c.namespace).distinct().order_by(experiments.c.namespace).limit(1000)
+
 
 class Catalog:
     """Pipelines by name and version, and experiments."""
@@ -317,6 +319,11 @@ class Catalog:
             connection.execute(_of(runs, experiment_id).values(experiment_id=None))
             connection.execute(_of(recurring_runs, experiment_id).values(experiment_id=None))
             connection.execute(delete(experiments).where(experiments.c.experiment_id == experiment_id))
+
+    def namespaces(self) -> list[str]:
+        """Those in which there has been a run or an experiment; the first thousand."""
+        with self._database.reading() as connection:
+            return list(connection.execute(_namespaces).scalars())
 
     def list_experiments(self, query: pages.Query, *, namespace: str = "") -> pages.Page[ExperimentRecord]:
         """One page of experiments."""

@@ -17,6 +17,7 @@ from kedge.pipelines.operations import Call, Operation, Place
 from kedge.pipelines.operations_of_runs import V1
 from kedge.pipelines.rest_artifacts import ArtifactEndpoints
 from kedge.pipelines.rest_cache import CacheEndpoints
+from kedge.pipelines.rest_caller import CallerEndpoint
 from kedge.pipelines.rest_experiments import Experiments
 from kedge.pipelines.rest_metrics import MetricEndpoints
 from kedge.pipelines.rest_pipelines import Pipelines
@@ -80,7 +81,8 @@ def routes(endpoints: Endpoints, *, callers: Callers | None, version: str) -> li
         answer="Health",
         public=True,
     )
-    listed = [health, *operations(endpoints, multi_user=known.multi_user)]
+    caller = CallerEndpoint(known, endpoints.records.catalog).operation()
+    listed = [health, caller, *operations(endpoints, multi_user=known.multi_user)]
     made = openapi.document(listed, PREFIX, version)
     described = Operation(
         method="GET",

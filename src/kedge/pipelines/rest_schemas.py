@@ -72,6 +72,7 @@ SCHEMAS: dict[str, Schema] = {
     "Error": fields("error code message details", error=TEXT, code=NUMBER, message=TEXT, details=many(ANY)),
     "Document": ANY,
     "Health": fields(commit_sha=TEXT, tag_name=TEXT, multi_user=FLAG, pipeline_store=TEXT),
+    "Caller": fields("name multi_user", name=TEXT, groups=many(TEXT), multi_user=FLAG, namespaces=many(TEXT)),
     "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
     "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
     "InputOutputs": fields(

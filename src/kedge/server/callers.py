@@ -5,7 +5,7 @@ front of the hub, and its own API server says what each may do in which namespac
 A feature asks in Kubernetes' words: may this user do this verb with this resource in this namespace?
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from kedge.errors import Forbidden
@@ -24,10 +24,16 @@ class Callers(Protocol):
 
     Attributes:
         multi_user: Whether there may be more than one: then everything belongs to a namespace, and a request says which.
+        served: The namespaces that are served; none where all are, or where that is not known.
     """
 
     @property
     def multi_user(self) -> bool:
+        """See above."""
+        ...
+
+    @property
+    def served(self) -> Collection[str]:
         """See above."""
         ...
 
@@ -77,6 +83,7 @@ class OwnerCallers:
     """
 
     multi_user = False
+    served: Collection[str] = ()
 
     def __init__(self, bearers: Bearers) -> None:
         self._bearers = bearers
@@ -99,6 +106,7 @@ class Everyone:
     """Takes every caller for the owner: for a listener that is guarded otherwise."""
 
     multi_user = False
+    served: Collection[str] = ()
 
     async def caller(self, headers: Mapping[str, str], peer: str) -> User:
         """The owner."""

@@ -110,6 +110,11 @@ class ClusterCallers:
         self._proxy = proxy
         self._answers: Remembered[_Question, bool] = Remembered(clock)
 
+    @property
+    def served(self) -> Collection[str]:
+        """The namespaces that the hub was given."""
+        return self._served or ()
+
     async def caller(self, headers: Mapping[str, str], peer: str) -> User:
         """Who sends a request; see `kedge.server.callers.Callers.caller`."""
         said = headers.get(USER_HEADER, "")

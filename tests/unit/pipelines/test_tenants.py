@@ -52,6 +52,7 @@ class Roles:
     """`kedge.server.callers.Callers` for tests: a bearer token is a user's name, and users have roles in namespaces."""
 
     multi_user = True
+    served = ("team-a", "team-b")
 
     async def caller(self, headers: Mapping[str, str], peer: str) -> User:
         del peer
@@ -172,6 +173,20 @@ async def test_nobody_is_let_in_without_a_token(tenants: Tenants) -> None:
     for row in table():
         method, path, more = things.request(row.operation)
         assert (await tenants.http.request(method, path, **more)).status_code == 401
+
+
+async def test_everybody_who_is_known_may_ask_who_they_are_and_where_they_may_look(tenants: Tenants) -> None:
+    assert await tenants("eve", "GET", "/caller") == {"name": "eve", "multi_user": True}
+    looks = {who: (await tenants(who, "GET", "/caller", params={"view": "FULL"})).get("namespaces") for who in ROLES}
+    assert looks == {
+        "ann": ["team-a"],
+        "vic": ["team-a"],
+        "bob": ["team-b"],
+        "eve": ["team-a", "team-b"],
+        "nil": None,
+        "adm": None,
+    }
+    await tenants("stranger", "GET", "/caller", code=401)
 
 
 # ---- what others learn

@@ -1,4 +1,4 @@
-"""Signing in by a one-time link, and out."""
+"""Signing in, by a one-time link or with a token, and out."""
 
 from collections.abc import Awaitable, Callable
 from typing import Literal
@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from kedge.dashboard.access import Access, OwnerAccess, keep
+from kedge.dashboard.cluster_access import ClusterAccess
 from kedge.dashboard.page import THEME, THEMES, Page, Shell
-from kedge.errors import Forbidden, NotFound, Unauthorized
+from kedge.errors import BadRequest, Forbidden, NotFound, Unauthorized
 
 _Route = tuple[Literal["GET", "POST"], str, Callable[[Shell, Request], Awaitable[Response]]]
 
@@ -19,6 +20,7 @@ def routes(access: Access) -> list[_Route]:
     return [
         ("POST", "/sign-in-links", _link),
         ("GET", "/sign-in/{code}", _use),
+        ("POST", "/sign-in", _sign_in),
         ("POST", "/sign-out", _out),
         ("POST", "/theme", _theme),
     ]
@@ -48,6 +50,21 @@ async def _use(shell: Shell, request: Request) -> Response:
         return Page(shell, request, None).sign_in("This link has been used, or is older than ten minutes.")
     answer = RedirectResponse("/", 303, {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"})
     access.sessions.begin(request, answer)
+    return answer
+
+
+async def _sign_in(shell: Shell, request: Request) -> Response:
+    """Sign somebody in who has a token. A page of another site must not sign a browser in as somebody else."""
+    page = Page(shell, request, None)
+    if not isinstance(shell.access, ClusterAccess):
+        raise NotFound("people sign in by one-time links here. `kedge open` makes one.")
+    if not page.is_from_here:
+        raise Forbidden("the token was sent by a page of another site. Sign in on a page of this one.")
+    answer = page.go("/")
+    try:
+        await shell.access.sign_in(request, answer, (await page.form()).text("token").strip().removeprefix("Bearer ").strip())
+    except (BadRequest, Unauthorized) as error:
+        return page.sign_in(str(error))
     return answer
 
 
