@@ -1,7 +1,15 @@
 """The page of a run: what it says, what may be done there, and that it stays true while the run goes on."""
 
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe import grave_faults
 from exhibits import Exhibits, ended, start
-from playwright.sync_api import Page, expect
+from go_programs import cache_folder
+from playwright.sync_api import Locator, Page, expect
 from visiting import Visitor
 
 from kedge.testing.host import RunningHost
@@ -22,7 +30,7 @@ def test_a_run_is_read_without_javascript(visitor: Visitor, exhibits: Exhibits) 
 
 
 def test_a_failed_run_says_why_in_one_line_and_leads_to_the_task(signed_in: Page, exhibits: Exhibits) -> None:
-    signed_in.goto(f"/runs/{exhibits.failing}")
+    signed_in.goto(f"/runs/{exhibits.failing}?view=tasks")
     fault = signed_in.locator("p.fault")
     expect(fault).to_have_text("ZeroDivisionError: division by zero exit-handler-1.divide")
     expect(fault.get_by_role("link")).to_have_attribute("href", f"/runs/{exhibits.failing}/tasks/exit-handler-1.divide")
@@ -51,3 +59,89 @@ def test_a_run_is_had_as_a_file(signed_in: Page, exhibits: Exhibits) -> None:
     with signed_in.expect_download() as found:
         signed_in.get_by_role("link", name="Export").click()
     assert found.value.path().read_bytes().startswith(b"\x1f\x8b")
+
+
+def node(page: Page, path: str) -> Locator:
+    return page.locator(f'[id="n-{path}"]')
+
+
+def test_the_graph_shows_every_task_with_its_state_in_words(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.failing}")
+    expect(signed_in.get_by_role("link", name="Graph")).to_have_attribute("aria-current", "page")
+    failed = signed_in.get_by_role("link", name="divide failed")
+    expect(failed).to_be_visible()
+    expect(failed.locator("use")).to_have_attribute("href", "#s-FAILED")
+    expect(signed_in.get_by_role("link", name=re.compile("^load .*succeeded"))).to_be_visible()
+
+
+def test_a_loop_is_unfolded_and_folded_in_place(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.flowers}")
+    signed_in.get_by_role("link", name="Unfold folds").click()
+    expect(signed_in.get_by_role("link", name=re.compile("fold .*: succeeded"))).to_have_count(3)
+    expect(signed_in).to_have_url(re.compile("open=cross-validation.for-loop-1"))
+    signed_in.reload()
+    expect(signed_in.get_by_role("link", name=re.compile("fold .*: succeeded"))).to_have_count(3)
+    signed_in.get_by_role("link", name="Fold folds").click()
+    expect(node(signed_in, "cross-validation.for-loop-1")).to_contain_text("3 succeeded")
+    expect(signed_in.get_by_role("link", name=re.compile("fold .*: succeeded"))).to_have_count(0)
+
+
+def test_folding_works_without_javascript(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs/{exhibits.flowers}")
+    page.get_by_role("link", name="Unfold folds").click()
+    expect(page.get_by_role("link", name=re.compile("fold .*: succeeded"))).to_have_count(3)
+    page.get_by_role("link", name=re.compile("^train .*: succeeded")).click()
+    expect(page).to_have_url(re.compile(f"/runs/{exhibits.flowers}/tasks/train$"))
+
+
+def test_a_task_opens_beside_the_graph_and_escape_closes_it(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.flowers}")
+    signed_in.get_by_role("link", name=re.compile("^train .*: succeeded")).click()
+    panel = signed_in.locator("#panel")
+    expect(panel.get_by_role("heading", name="train")).to_be_visible()
+    expect(signed_in).to_have_url(re.compile("task=train"))
+    signed_in.reload()
+    expect(panel.get_by_role("heading", name="train")).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(signed_in).not_to_have_url(re.compile("task=train"))
+
+
+def test_keys_lead_from_task_to_task_and_open_one(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.flowers}")
+    node(signed_in, "measure").focus()
+    signed_in.keyboard.press("ArrowDown")
+    expect(node(signed_in, "train")).to_be_focused()
+    before = signed_in.locator("svg.graph-drawing").get_attribute("viewBox") or ""
+    signed_in.keyboard.press("+")
+    expect(signed_in.locator("svg.graph-drawing")).not_to_have_attribute("viewBox", before)
+    signed_in.keyboard.press("Enter")
+    expect(signed_in.locator("#panel").get_by_role("heading", name="train")).to_be_visible()
+
+
+@pytest.fixture
+def flag() -> Iterator[Path]:
+    """A file for which a step waits: not in /tmp, for steps have one of their own."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as folder:
+        yield Path(folder, "flag")
+
+
+def test_the_graph_changes_while_the_run_goes_on_in_place(signed_in: Page, host: RunningHost, flag: Path) -> None:
+    run = start(host, "waiting", {"flag": str(flag)}, called="to be watched")
+    signed_in.goto(f"/runs/{run}")
+    expect(signed_in.get_by_role("link", name=re.compile("^linger.*running"))).to_be_visible()
+    flag.touch()
+    expect(signed_in.get_by_role("link", name=re.compile("^finish .*: succeeded"))).to_be_visible()
+    expect(node(signed_in, "linger")).to_have_class(re.compile("SUCCEEDED"))
+    expect(signed_in.locator("#run-head .state")).to_have_text("succeeded")
+
+
+@pytest.mark.usefixtures("checker")
+def test_the_page_of_a_run_has_no_grave_fault_and_fits_a_telephone(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page()
+    for view in ("graph", "tasks", "spec"):
+        page.goto(f"/runs/{exhibits.failing}?view={view}")
+        assert grave_faults(page) == []
+        visitor.photograph(page, f"run-{view}")

@@ -1,22 +1,41 @@
-"""A pipeline's graph, laid out in layers.
+"""A pipeline's graph: what of it is shown, and where everything stands.
 
-Every DAG is laid out alone: a task stands one layer below the last of those it waits for, and a task that is a DAG itself is a
-box as large as its own layout. That is linear in tasks and edges, and good enough for graphs that people draw on paper.
+A DAG's tasks are laid out in layers (`kedge.display.layers`). What contains others is a box around them while it is open, and
+one box while it is folded: a pipeline in a pipeline, a branch, what has an exit handler, a loop, and a turn of a loop. A DAG that
+has more tasks than anybody can look at is shown in bundles, which open too. However large the run, no more than `MOST` elements
+are drawn.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from math import ceil, sqrt
+from typing import Any, Literal
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, TITLE = 168, 40, 24, 30, 14, 22
+from kedge.display.folding import Folding
+from kedge.display.layers import Point, lay_out, ranks
+
+WIDTH, HEIGHT, MARGIN, TITLE = 184.0, 44.0, 16.0, 26.0
+MOST = 2400
+"""Elements of a drawing."""
+COSTS: Mapping[str, int] = {"task": 5, "folded": 10, "more": 3}
+_TASKS = 250  # of one DAG, without bundles
+_TURNS = 24  # of a loop, on one page
+Kind = Literal["task", "group", "loop", "turn", "bundle", "more"]
+Turns = Mapping[str, Sequence[int]]
+Arrow = tuple[str, str]
+Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A task in the drawing.
+    """Something in the drawing.
 
     Attributes:
-        path: Task names from the root, joined by dots, without iteration numbers.
+        path: Of a task its id; a bundle ends with ``~`` and its number, what leads to another page of a loop with ``:`` and the
+            page's.
         label: The name people gave it.
         x: Left edge in pixels, within the drawing.
         y: Top edge.
@@ -24,6 +43,9 @@ class Box:
         height: Of the box.
         group: Whether it contains others.
         loop: Whether it runs once for each item.
+        kind: What it is.
+        folds: Whether it can be opened or folded.
+        tasks: Of a bundle: the paths of what is in it.
     """
 
     path: str
@@ -34,6 +56,9 @@ class Box:
     height: float
     group: bool
     loop: bool
+    kind: Kind = "task"
+    folds: bool = False
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,68 +70,223 @@ class Drawing:
         height: Pixels.
         boxes: Outer ones before those they contain.
         edges: Pairs of paths: the second waits for the first.
+        routes: Of each edge: the points that it goes through. What several share is in one of them alone.
+        refused: Paths that were to be opened, for which there was no room.
     """
 
     width: float
     height: float
     boxes: tuple[Box, ...]
-    edges: tuple[tuple[str, str], ...]
+    edges: tuple[Arrow, ...]
+    routes: tuple[tuple[Point, ...], ...] = ()
+    refused: tuple[str, ...] = ()
 
 
-def layout(pipeline: Mapping[str, Any]) -> Drawing:
+@dataclass(slots=True)
+class _Item:
+    """Something that may be shown, before it has a place."""
+
+    path: str
+    label: str
+    kind: Kind
+    inside: Callable[[], "_Inside"] | None = None
+    tasks: tuple[str, ...] = ()
+    shown: "_Inside | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    items: Sequence[_Item]
+    arrows: Sequence[tuple[int, int]]
+
+
+def layout(pipeline: Json, folding: Folding | None = None, turns: Turns | None = None) -> Drawing:
     """Lay out a pipeline.
 
     Args:
         pipeline: PipelineSpec IR as plain JSON.
+        folding: What is opened and closed. By itself what is no loop and no bundle is open, outer ones first, as far as there is
+            room. ``None`` opens all, loops too.
+        turns: The turns that each loop has had so far, by its path. ``None`` shows what a loop would do, once.
     """
-    boxes, edges, width, height = _dag(pipeline, pipeline.get("root") or {}, "")
-    return Drawing(
-        width + 2 * MARGIN,
-        height + 2 * MARGIN,
-        tuple(_moved(box, MARGIN, MARGIN) for box in boxes),
-        tuple(edges),
+    source = _Source(pipeline, folding or Folding(), turns)
+    root = _Item("", "", "group", lambda: source.dag((pipeline.get("root") or {}), ""))
+    refused = _opened(root, folding, loops=turns is None)
+    boxes, edges, routes, width, height = _placed(root)
+    return Drawing(width, height, tuple(boxes), tuple(edges), tuple(tuple(route) for route in routes), tuple(refused))
+
+
+def _opened(root: _Item, folding: Folding | None, *, loops: bool) -> list[str]:
+    """Open what is to be open, as far as there is room; says what was asked for and stays folded.
+
+    Args:
+        root: The whole.
+        folding: As for `layout`.
+        loops: Whether they are open by themselves too.
+    """
+    room, refused, order = float(MOST if folding is not None else "inf"), list[str](), count()
+    queue: list[tuple[int, int, _Item]] = [(0, next(order), root)]
+    while queue:
+        asked, _, item = heapq.heappop(queue)
+        inside = item.inside() if item.inside is not None else _Inside((), ())
+        cost = sum(COSTS[_looks(each)] for each in inside.items)
+        if cost > room and item is not root:
+            refused += [item.path] if asked == 0 else []
+            continue
+        room -= cost
+        item.shown = inside
+        for each in inside.items:
+            if each.inside is None:
+                continue
+            default = each.kind == "group" or (loops and each.kind == "loop")
+            if folding is None or folding.is_open(each.path, default=default):
+                ahead = folding is not None and folding.asks(each.path)
+                heapq.heappush(queue, (0 if ahead else 1, next(order), each))
+    return refused
+
+
+def _looks(item: _Item) -> str:
+    return "more" if item.kind == "more" else "task" if item.inside is None else "folded"
+
+
+class _Source:
+    """What is in a pipeline.
+
+    Args:
+        pipeline: PipelineSpec IR.
+        folding: Which page of a loop is shown.
+        turns: Of loops.
+    """
+
+    def __init__(self, pipeline: Json, folding: Folding, turns: Turns | None) -> None:
+        self._components: Json = pipeline.get("components") or {}
+        self._folding = folding
+        self._turns = turns
+
+    def dag(self, component: Json, path: str) -> _Inside:
+        """The tasks of a DAG, bundled where there are too many."""
+        tasks: Json = (component.get("dag") or {}).get("tasks") or {}
+        number = {name: index for index, name in enumerate(tasks)}
+        arrows = [(number[other], number[name]) for name, task in tasks.items() for other in upstream(task) if other in number]
+        items = [self._task(task, _join(path, name)) for name, task in tasks.items()]
+        component_of = [str((task.get("componentRef") or {}).get("name")) for task in tasks.values()]
+        return _bundled(_Inside(items, arrows), component_of, path)
+
+    def _task(self, task: Json, path: str) -> _Item:
+        component: Json = self._components.get(str((task.get("componentRef") or {}).get("name")), {})
+        label = str((task.get("taskInfo") or {}).get("name") or path.rpartition(".")[2])
+        if "parameterIterator" in task or "artifactIterator" in task:
+            return _Item(path, label, "loop", lambda: self._loop(component, path, label))
+        if "dag" in component:
+            return _Item(path, label, "group", lambda: self.dag(component, path))
+        return _Item(path, label, "task")
+
+    def _loop(self, component: Json, path: str, label: str) -> _Inside:
+        if self._turns is None:
+            if "dag" in component:
+                return self.dag(component, path)
+            return _Inside([_Item(f"{path}.{label}", label, "task")], ())
+        numbers = self._turns.get(path, ())
+        pages = max(1, ceil(len(numbers) / _TURNS))
+        page = min(self._folding.page(path), pages)
+        items = [self._turn(component, f"{path}.{number}", number) for number in numbers[(page - 1) * _TURNS : page * _TURNS]]
+        if page > 1:
+            items.insert(0, _Item(f"{path}:{page - 1}", f"◂ {(page - 1) * _TURNS} before", "more"))
+        if page < pages:
+            items.append(_Item(f"{path}:{page + 1}", f"{len(numbers) - page * _TURNS} more ▸", "more"))
+        return _Inside(items, ())
+
+    def _turn(self, component: Json, path: str, number: int) -> _Item:
+        """One turn; of a loop over one step, that step."""
+        tasks: Json = (component.get("dag") or {}).get("tasks") or {}
+        if "dag" not in component:
+            return _Item(path, f"[{number}]", "task")
+        if len(tasks) == 1:
+            name, task = next(iter(tasks.items()))
+            only = self._task(task, f"{path}.{name}")
+            only.label = f"[{number}] {only.label}"
+            return only
+        return _Item(path, f"[{number}]", "turn", lambda: self.dag(component, path))
+
+
+def _bundled(inside: _Inside, component_of: Sequence[str], path: str) -> _Inside:
+    """Show tasks that are too many in bundles."""
+    if len(inside.items) <= _TASKS:
+        return inside
+    groups = _grouped(ranks(len(inside.items), inside.arrows), component_of)
+    of: dict[int, int] = {}
+    items: list[_Item] = []
+    for number, members in enumerate(groups):
+        of.update(dict.fromkeys(members, number))
+        items.append(
+            inside.items[members[0]] if len(members) == 1 else _bundle(inside, members, component_of, _join(path, f"~{number}"))
+        )
+    arrows = dict.fromkeys((of[start], of[end]) for start, end in inside.arrows if of[start] != of[end])
+    return _Inside(items, list(arrows))
+
+
+def _grouped(rank: Sequence[int], component_of: Sequence[str]) -> list[list[int]]:
+    """Which of many tasks come into one bundle; no bundle waits for a later one."""
+    order = sorted(range(len(rank)), key=rank.__getitem__)
+    for way in (lambda index: (rank[index], component_of[index]), rank.__getitem__):
+        groups: dict[object, list[int]] = {}
+        for index in order:
+            groups.setdefault(way(index), []).append(index)
+        if 1 < len(groups) <= _TASKS:
+            return list(groups.values())
+    across = ceil(sqrt(len(order)))
+    return [order[start : start + across] for start in range(0, len(order), across)]
+
+
+def _bundle(inside: _Inside, members: Sequence[int], component_of: Sequence[str], path: str) -> _Item:
+    place = {index: number for number, index in enumerate(members)}
+    arrows = [(place[start], place[end]) for start, end in inside.arrows if start in place and end in place]
+    items = [inside.items[index] for index in members]
+    alike = len({component_of[index] for index in members}) == 1
+    label = f"{len(items)} of {items[0].label}" if alike else f"{items[0].label} … {items[-1].label}"
+    within = _Inside(items, arrows)
+    return _Item(
+        path,
+        label,
+        "bundle",
+        lambda: _bundled(within, [component_of[index] for index in members], path),
+        tuple(each.path for each in items),
     )
 
 
-def _dag(
-    pipeline: Mapping[str, Any], component: Mapping[str, Any], path: str
-) -> tuple[list[Box], list[tuple[str, str]], float, float]:
-    tasks: Mapping[str, Any] = (component.get("dag") or {}).get("tasks") or {}
-    waits = {name: [other for other in _upstream(task) if other in tasks] for name, task in tasks.items()}
+def _placed(item: _Item) -> tuple[list[Box], list[Arrow], list[list[Point]], float, float]:
+    """Boxes, edges and their routes inside of something that is open, and how large it is with its margin."""
+    assert item.shown is not None  # noqa: S101  # the caller has looked
+    drawn = [_box(each) for each in item.shown.items]
+    laid = lay_out([(boxes[0].width, boxes[0].height) for boxes, _, _ in drawn], item.shown.arrows)
     boxes: list[Box] = []
-    edges = [(_join(path, other), _join(path, name)) for name, others in waits.items() for other in others]
-    rows: list[tuple[list[list[Box]], float, float]] = []
-    for layer in _layers(waits):
-        drawn = [_task(pipeline, tasks[name], _join(path, name), edges) for name in layer]
-        width = sum(group[0].width for group in drawn) + GAP_X * (len(drawn) - 1)
-        rows.append((drawn, width, max(group[0].height for group in drawn)))
-    total = max((width for _, width, _ in rows), default=WIDTH)
-    y = 0.0
-    for drawn, width, height in rows:
-        x = (total - width) / 2
-        for group in drawn:
-            boxes += [_moved(box, x, y + (height - group[0].height) / 2) for box in group]
-            x += group[0].width + GAP_X
-        y += height + GAP_Y
-    return boxes, edges, total, max(0.0, y - GAP_Y)
+    edges: list[Arrow] = [(item.shown.items[a].path, item.shown.items[b].path) for a, b in item.shown.arrows]
+    top = MARGIN + (TITLE if item.path else 0)
+    routes = [[(x + MARGIN, y + top) for x, y in route] for route in laid.routes]
+    for (found, inner, ways), (x, y) in zip(drawn, laid.places, strict=True):
+        dx, dy = x + MARGIN, y + top
+        boxes += [replace(box, x=box.x + dx, y=box.y + dy) for box in found]
+        edges += inner
+        routes += [[(a + dx, b + dy) for a, b in way] for way in ways]
+    width = max(laid.width, WIDTH if item.path else 0.0)
+    return boxes, edges, routes, width + 2 * MARGIN, laid.height + top + MARGIN
 
 
-def _task(pipeline: Mapping[str, Any], task: Mapping[str, Any], path: str, edges: list[tuple[str, str]]) -> list[Box]:
-    """One task's box at the origin, followed by the boxes inside it."""
-    component = (pipeline.get("components") or {}).get((task.get("componentRef") or {}).get("name"), {})
-    label = str((task.get("taskInfo") or {}).get("name") or path.rpartition(".")[2])
-    loop = "parameterIterator" in task or "artifactIterator" in task
-    if "dag" not in component:
-        return [Box(path, label, 0, 0, WIDTH, HEIGHT, group=False, loop=loop)]
-    inner, inner_edges, width, height = _dag(pipeline, component, path)
-    edges += inner_edges
-    outer = Box(path, label, 0, 0, width + 2 * MARGIN, height + 2 * MARGIN + TITLE, group=True, loop=loop)
-    return [outer, *(_moved(box, MARGIN, MARGIN + TITLE) for box in inner)]
+def _box(item: _Item) -> tuple[list[Box], list[Arrow], list[list[Point]]]:
+    """Something at the origin, followed by what is in it, if that is shown."""
+    loop = item.kind == "loop"
+    if item.shown is None:
+        box = Box(item.path, item.label, 0, 0, WIDTH, HEIGHT, group=False, loop=loop, kind=item.kind)
+        return [replace(box, folds=item.inside is not None, tasks=item.tasks)], [], []
+    boxes, edges, routes, width, height = _placed(item)
+    box = Box(item.path, item.label, 0, 0, width, height, group=True, loop=loop, kind=item.kind, folds=True, tasks=item.tasks)
+    return [box, *boxes], edges, routes
 
 
-def _upstream(task: Mapping[str, Any]) -> Iterator[str]:
+def upstream(task: Json) -> Iterator[str]:
+    """The names of the tasks that a task of IR waits for."""
     seen: dict[str, None] = {str(name): None for name in task.get("dependentTasks") or ()}
-    inputs: Mapping[str, Any] = task.get("inputs") or {}
+    inputs: Json = task.get("inputs") or {}
     for values, key in (("parameters", "taskOutputParameter"), ("artifacts", "taskOutputArtifact")):
         for value in (inputs.get(values) or {}).values():
             if isinstance(value, Mapping) and key in value:
@@ -114,25 +294,14 @@ def _upstream(task: Mapping[str, Any]) -> Iterator[str]:
     yield from seen
 
 
-def _layers(waits: Mapping[str, list[str]]) -> list[list[str]]:
-    """Sort tasks by the length of the longest way to them; what is in a cycle (not valid IR) lands in the last layer."""
-    depth: dict[str, int] = {}
-    pending = dict(waits)
-    while pending:
-        ready = [name for name, others in pending.items() if all(other in depth for other in others)] or list(pending)
-        for name in ready:
-            depth[name] = 1 + max((depth[other] for other in pending[name] if other in depth), default=-1)
-        for name in ready:
-            del pending[name]
-    layers: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
-    for name in waits:
-        layers[depth[name]].append(name)
-    return layers
+def turns_of(tasks: Iterable[Json]) -> dict[str, list[int]]:
+    """The turns that loops have had, of the tasks of a run as REST shows them."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for task in tasks:
+        if "iteration_index" in task:
+            found[str(task["parent"])].append(int(task["iteration_index"]))
+    return {path: sorted(numbers) for path, numbers in found.items()}
 
 
 def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _moved(box: Box, x: float, y: float) -> Box:
-    return Box(box.path, box.label, box.x + x, box.y + y, box.width, box.height, group=box.group, loop=box.loop)

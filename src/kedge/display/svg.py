@@ -1,11 +1,12 @@
 """A run as an SVG picture: the pipeline's graph, coloured by state. Colours follow the reader's light or dark theme."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from kedge.display.graph import HEIGHT, Box, layout
+from kedge.display.graph import Box, Drawing, layout
+from kedge.display.layers import Point
 from kedge.display.tasks import LIVE, TaskView, counts, duration
 
 # State -> (light theme, dark theme).
@@ -35,8 +36,7 @@ def svg(pipeline: Mapping[str, Any], tasks: Iterable[TaskView]) -> str:
     by_path: dict[str, list[TaskView]] = {}
     for task in tasks:
         by_path.setdefault(_path(task.id), []).append(task)
-    boxes = {box.path: box for box in drawing.boxes}
-    lines = [_edge(boxes[a], boxes[b]) for a, b in drawing.edges if a in boxes and b in boxes]
+    lines = [f'<path class="edge" d="{ways(drawing)}"/><path class="head" d="{heads(drawing)}"/>']
     # Outer boxes first, then the arrows, then the tasks: nothing is hidden.
     groups = [_box(box, by_path.get(box.path, [])) for box in drawing.boxes if box.group]
     leaves = [_box(box, by_path.get(box.path, [])) for box in drawing.boxes if not box.group]
@@ -59,7 +59,7 @@ def _style() -> str:
         ".kedge text{fill:var(--ink)}.kedge .dim{fill:var(--edge)}"
         ".kedge .task{fill:var(--paper);stroke:var(--state);stroke-width:1.5}"
         ".kedge .group{fill:var(--group);stroke:var(--state);stroke-dasharray:4 3}"
-        ".kedge .mark{fill:var(--state)}.kedge .edge{fill:none;stroke:var(--edge);stroke-width:1.2}"
+        ".kedge .mark{fill:var(--state)}.kedge .edge{fill:none;stroke:var(--edge);stroke-width:1.2}.kedge .head{fill:var(--edge)}"
         + light
         + "@media(prefers-color-scheme:dark){.kedge{--ink:#e6edf3;--paper:#0d1117;--group:#161b22;--edge:#6e7681}"
         + dark
@@ -67,11 +67,26 @@ def _style() -> str:
     )
 
 
-def _edge(start: Box, end: Box) -> str:
-    x1, y1 = start.x + start.width / 2, start.y + start.height
-    x2, y2 = end.x + end.width / 2, end.y
-    middle = (y1 + y2) / 2
-    return f'<path class="edge" d="M{x1:g} {y1:g}C{x1:g} {middle:g} {x2:g} {middle:g} {x2:g} {y2:g}"/>'
+def ways(drawing: Drawing) -> str:
+    """The lines of all edges, as the ``d`` of one path: a page of thousands of edges has one element for them."""
+    return "".join(_way(route) for route in drawing.routes)
+
+
+def _way(route: Sequence[Point]) -> str:
+    (x, y), *others = route
+    parts = [f"M{x:.0f} {y:.0f}"]
+    for a, b in others:
+        middle = (y + b) / 2
+        parts.append(f"V{b:.0f}" if abs(a - x) < 1 else f"C{x:.0f} {middle:.0f} {a:.0f} {middle:.0f} {a:.0f} {b:.0f}")
+        x, y = a, b
+    return "".join(parts)
+
+
+def heads(drawing: Drawing) -> str:
+    """The heads of all arrows, likewise."""
+    ends = {end for _, end in drawing.edges}
+    boxes = [box for box in drawing.boxes if box.path in ends]
+    return "".join(f"M{box.x + box.width / 2 - 4:.0f} {box.y - 7:.0f}h8l-4 6z" for box in boxes)
 
 
 def _box(box: Box, tasks: list[TaskView]) -> str:
@@ -85,10 +100,10 @@ def _box(box: Box, tasks: list[TaskView]) -> str:
             f'<text x="{box.x + 12:g}" y="{box.y + 18:g}">{label}{" · for each" if box.loop else ""}</text></g>'
         )
     return (
-        f'{head}<rect class="task" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{HEIGHT}" rx="6"/>'
-        f'<circle class="mark" cx="{box.x + 14:g}" cy="{box.y + HEIGHT / 2:g}" r="5"/>'
-        f'<text x="{box.x + 26:g}" y="{box.y + 17:g}">{label}</text>'
-        f'<text class="dim" x="{box.x + 26:g}" y="{box.y + 32:g}">{escape(_summary(tasks))}</text></g>'
+        f'{head}<rect class="task" x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" rx="6"/>'
+        f'<circle class="mark" cx="{box.x + 14:g}" cy="{box.y + box.height / 2:g}" r="5"/>'
+        f'<text x="{box.x + 26:g}" y="{box.y + 19:g}">{label}</text>'
+        f'<text class="dim" x="{box.x + 26:g}" y="{box.y + 35:g}">{escape(_summary(tasks))}</text></g>'
     )
 
 

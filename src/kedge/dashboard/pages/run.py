@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import Response, StreamingResponse
 
+from kedge.dashboard import graphs
 from kedge.dashboard.page import Page, get, post
 from kedge.dashboard.rendering import OVER
+from kedge.display.faces import Faces, above
 from kedge.display.folding import Folding
 from kedge.display.outline import is_step, outline
 from kedge.errors import BadRequest, Forbidden, NotFound
+from kedge.kube.clock import SystemClock
 from kedge.kube.yaml import read, write
 
-VIEWS = {"tasks": "Tasks", "spec": "Pipeline"}
+VIEWS = {"graph": "Graph", "tasks": "Tasks", "spec": "Pipeline"}
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
 _ROWS = 200
 _GATHER = 0.25  # seconds in which changes come together
@@ -89,7 +93,25 @@ def _here(page: Page) -> str:
     return f"/runs/{page.path['run_id']}"
 
 
+def _back(page: Page) -> str:
+    """The run's own page, in the view from which something was done."""
+    before = urlsplit(page.request.headers.get("referer", ""))
+    return f"{_here(page)}?{before.query}" if before.path == _here(page) and before.query else _here(page)
+
+
 # ---- the views
+
+
+async def _graph(page: Page, shown: Json) -> Json:
+    """The graph; without it where the pipeline is not known any more."""
+    answer, documents = await asyncio.gather(page.api.get(_place(page) + "/tasks"), spec_of(page, shown))
+    if not documents:
+        return {"graph": None, "folding": Folding()}
+    folding = Folding.read(page.query("open"), page.query("fold"))
+    places = graphs.Places(_here(page), {"view": "graph"}, f"{_here(page)}/tasks")
+    tasks = answer.get("tasks", [])
+    graph = await graphs.drawn(documents[0], folding=folding, places=places, tasks=tasks, now=SystemClock().now())
+    return {"graph": graph, "folding": folding}
 
 
 async def _tasks(page: Page, shown: Json) -> Json:
@@ -128,7 +150,7 @@ async def spec_of(page: Page, shown: Json) -> list[Json]:
     return [spec] if spec else []
 
 
-_VIEWS = {"tasks": _tasks, "spec": _spec}
+_VIEWS = {"graph": _graph, "tasks": _tasks, "spec": _spec}
 
 
 # ---- what changes
@@ -141,10 +163,10 @@ async def events(page: Page) -> Response:
 
 
 async def _told(page: Page) -> AsyncIterator[Json]:
-    """What changed: the states of the tasks by their ids, and the run's own at the end."""
-    changed: dict[str, str] = {}
+    """What changed: what the boxes of tasks say now, and those around them; and the run's state at its end."""
+    changed: dict[str, Json] = {}
     over: list[str] = []
-    known: set[str] = set()
+    faces, count = Faces(), 0
     wake = asyncio.Event()
 
     async def follow() -> None:
@@ -153,7 +175,7 @@ async def _told(page: Page) -> AsyncIterator[Json]:
                 if "run" in each:
                     over.append(str(each["run"].get("state", "")))
                 else:
-                    changed[each["id"]] = each["state"]
+                    changed[each["id"]] = each
                 wake.set()
         finally:
             over.append("")
@@ -165,12 +187,18 @@ async def _told(page: Page) -> AsyncIterator[Json]:
             waiting = asyncio.ensure_future(wake.wait())
             await asyncio.wait({waiting}, timeout=_TICK)
             waiting.cancel()
-            wake.clear()
             if changed and not over:
-                await asyncio.wait({following}, timeout=_GATHER + _GATHER_LARGE * len(known))
-            some, changed = dict(changed), {}
-            known.update(some)
-            yield {"tasks": some, "state": over[0] if over else ""}
+                await asyncio.wait({following}, timeout=_GATHER + _GATHER_LARGE * count)
+            wake.clear()
+            some, changed = changed, {}
+            faces.take(some.values())
+            count = faces.count
+            paths = (
+                dict.fromkeys(path for task in some for path in (task, *above(task))) if some else dict.fromkeys(faces.running)
+            )
+            now = SystemClock().now()
+            told = [(path, faces.of(path, now)) for path in paths if path]
+            yield {"faces": [(path, face.state, face.detail, face.more) for path, face in told], "state": over[0] if over else ""}
     finally:
         following.cancel()
 
@@ -181,13 +209,13 @@ async def _told(page: Page) -> AsyncIterator[Json]:
 async def cancel(page: Page) -> Response:
     """``POST /runs/{run_id}/cancel``."""
     await page.api.send("POST", _place(page) + ":terminate")
-    return page.go(_here(page), "Cancelling: its steps are told to stop.")
+    return page.go(_back(page), "Cancelling: its steps are told to stop.")
 
 
 async def retry(page: Page) -> Response:
     """``POST /runs/{run_id}/retry``."""
     await page.api.send("POST", _place(page) + ":retry")
-    return page.go(_here(page), "Going on: steps that succeeded are kept.")
+    return page.go(_back(page), "Going on: steps that succeeded are kept.")
 
 
 async def resume(page: Page) -> Response:
@@ -200,19 +228,19 @@ async def resume(page: Page) -> Response:
     spec: Json = documents[0] if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
     plan = await page.api.send("POST", _place(page) + ":resume", {"pipeline_spec": spec})
     kept, again, dropped = (len(plan.get(name) or ()) for name in ("kept", "again", "dropped"))
-    return page.go(_here(page), f"Going on with the changed pipeline: {kept} tasks kept, {again} run again, {dropped} dropped.")
+    return page.go(_back(page), f"Going on with the changed pipeline: {kept} tasks kept, {again} run again, {dropped} dropped.")
 
 
 async def archive(page: Page) -> Response:
     """``POST /runs/{run_id}/archive``."""
     await page.api.send("POST", _place(page) + ":archive")
-    return page.go(_here(page), "Archived.")
+    return page.go(_back(page), "Archived.")
 
 
 async def unarchive(page: Page) -> Response:
     """``POST /runs/{run_id}/unarchive``."""
     await page.api.send("POST", _place(page) + ":unarchive")
-    return page.go(_here(page), "Restored.")
+    return page.go(_back(page), "Restored.")
 
 
 async def delete(page: Page) -> Response:
