@@ -47,9 +47,9 @@ def pages(page: Page, *first: str) -> Iterator[str]:
 
 
 def is_page(page: Page, path: str) -> bool:
-    """Whether a path leads to something to look at, not to a file."""
+    """Whether a path leads to something to look at: not to a file, and not to a Pod that is gone while what it said is not."""
     answer = page.request.get(path)
-    return "text/html" in answer.headers.get("content-type", "") and "content-disposition" not in answer.headers
+    return answer.ok and "text/html" in answer.headers.get("content-type", "") and "content-disposition" not in answer.headers
 
 
 @pytest.mark.usefixtures("checker")
