@@ -32,7 +32,7 @@ from kedge.node.provisioner import Provisioner
 from kedge.node.scheduler import Scheduler
 from kedge.node.taints import Taints
 from kedge.pipelines import feature as pipelines
-from kedge.running import Parts, limits, measured, owner_pages, owner_token, readable, run_until_told
+from kedge.running import Parts, Told, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
 from kedge.server import http as kubernetes
 from kedge.server import pki
 from kedge.server.api import Api
@@ -53,19 +53,20 @@ NODE = "this-machine"
 """The name of the embedded host's only node."""
 
 
-def serve(settings: Settings, *, http_port: int | None = None, https_port: int | None = None) -> None:
+def serve(settings: Settings, *, http_port: int | None = None, https_port: int | None = None, ready: Told = untold) -> None:
     """Run a host in this process until it is told to stop by SIGTERM or SIGINT.
 
     Args:
         settings: Where and how.
         http_port: Port of REST and pages; ``None`` for the one this data directory always had, or any.
         https_port: Port of the Kubernetes API, likewise.
+        ready: Called when it serves.
 
     Raises:
         StateError: The data directory cannot be used.
         KedgeError: A port is in use.
     """
-    run_until_told(settings, host(settings, http_port=http_port, https_port=https_port))
+    run_until_told(settings, host(settings, http_port=http_port, https_port=https_port), ready=ready)
 
 
 @asynccontextmanager

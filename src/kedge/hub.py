@@ -40,7 +40,7 @@ from kedge.leading import Leadership, check_alone
 from kedge.manifests.options import ALL
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
-from kedge.running import Parts, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told
+from kedge.running import Parts, Told, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
 from kedge.server import passed_on
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
@@ -87,18 +87,19 @@ class Place:
         return self.kubeconfig is not None and not self.address and self.listen == LOOPBACK
 
 
-def serve(settings: Settings, place: Place) -> None:
+def serve(settings: Settings, place: Place, ready: Told = untold) -> None:
     """Run a hub in this process until it is told to stop by SIGTERM or SIGINT.
 
     Args:
         settings: How.
         place: Where.
+        ready: Called when it serves.
 
     Raises:
         StateError: The data directory or the cluster cannot be used.
         KedgeError: The port is in use.
     """
-    run_until_told(settings, hub(settings, place), waits=bool(settings.lease))
+    run_until_told(settings, hub(settings, place), waits=bool(settings.lease), ready=ready)
 
 
 def migrate(settings: Settings) -> str:

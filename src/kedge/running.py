@@ -34,27 +34,34 @@ _STARTED_SECONDS = 1.0
 
 
 _Host = AbstractAsyncContextManager["asyncio.Future[None]"]
+Told = Callable[[], None]
+"""Called, in a thread, when a host serves."""
 
 
-def run_until_told(settings: Settings, host: _Host, *, waits: bool = False) -> None:
+def untold() -> None:
+    """Tell nobody."""
+
+
+def run_until_told(settings: Settings, host: _Host, *, waits: bool = False, ready: Told = untold) -> None:
     """Run a host in this process until SIGTERM or SIGINT tells it to stop, or a part of it fails for good.
 
     Args:
         settings: How it logs.
         host: Runs while it is entered; yields what is done, with an exception, when a part of it has failed.
         waits: Whether its start may have to wait for others: it is then left where it is when we are told to stop.
+        ready: Called when it serves.
     """
     logs.set_up(settings.log_format, settings.log_level)
-    asyncio.run(_until_told(host, waits=waits))
+    asyncio.run(_until_told(host, waits=waits, ready=ready))
 
 
-async def _until_told(host: _Host, *, waits: bool) -> None:
+async def _until_told(host: _Host, *, waits: bool, ready: Told) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     entered = asyncio.Event()
-    serving = asyncio.create_task(_serve(host, entered, stopping))
+    serving = asyncio.create_task(_serve(host, entered, stopping, ready))
     told = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
@@ -66,10 +73,11 @@ async def _until_told(host: _Host, *, waits: bool) -> None:
     await serving
 
 
-async def _serve(host: _Host, entered: asyncio.Event, stopping: asyncio.Event) -> None:
+async def _serve(host: _Host, entered: asyncio.Event, stopping: asyncio.Event, ready: Told) -> None:
     loop = asyncio.get_running_loop()
     async with host as failed:
         entered.set()
+        await asyncio.to_thread(ready)
         # What was loaded and made so far stays: the collector need not look at it again, and forked memory stays shared.
         gc.collect()
         gc.freeze()

@@ -1,13 +1,17 @@
 """Who may look at a host's pages, and what cannot be done with what a browser keeps for them."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
 
-from kedge.testing.host import RunningHost
+from kedge.testing.host import RunningHost, running_host
 
 CODE = re.compile(r"/sign-in/([\w-]{20,})")
 
@@ -182,3 +186,26 @@ def test_bodies_are_read_up_to_a_limit_which_is_small_for_those_who_are_not_know
 def test_what_is_no_form_is_refused_as_such(person: httpx.Client) -> None:
     broken = person.post("/theme", content=b"nonsense", headers={"Content-Type": "multipart/form-data"})
     assert broken.status_code == 400
+
+
+def test_a_host_in_the_foreground_says_its_link_on_a_terminal_and_writes_none_to_a_log() -> None:
+    with running_host(start=False) as kedge:
+        for is_terminal in (True, False):
+            ours, theirs = os.openpty() if is_terminal else os.pipe()
+            argv = [sys.executable, "-P", "-m", "kedge.cli.main", "up"]
+            with subprocess.Popen(argv, env=kedge.environ, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+                os.close(theirs)
+                said = b""
+                while (b"/sign-in/" not in said or not said.endswith(b"\n")) if is_terminal else b" ready " not in said:
+                    said += os.read(ours, 4096)
+                if is_terminal:
+                    found = re.search(r"http://127\.0\.0\.1:\d+/sign-in/[\w-]+", said.decode())
+                    assert found
+                    assert httpx.get(found[0], trust_env=False).status_code == 303
+                process.send_signal(signal.SIGTERM)
+                with suppress(OSError):  # how a terminal ends
+                    while more := os.read(ours, 4096):
+                        said += more
+                assert process.wait(60) == 0
+                os.close(ours)
+            assert (b"/sign-in/" in said) is is_terminal

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ from kedge import host
 from kedge.cli.open import sign_in_link
 from kedge.cli.options import output_option, port_options, print_json
 from kedge.config import Settings
+from kedge.errors import KedgeError
 from kedge.home import Host
 
 
@@ -55,7 +58,7 @@ def command(
         if not detach:
             for line in limits if sys.stderr.isatty() else ():  # a log may be read by programs, and then each line is JSON
                 click.echo(line, err=True)
-            hub.serve(settings, place)
+            hub.serve(settings, place, partial(_greet, settings))
             return
         if place.relayed and not host.find(settings):
             image = settings.stager_image
@@ -63,7 +66,7 @@ def command(
     elif not detach:
         from kedge import app  # noqa: PLC0415  # likewise: only the process that serves
 
-        app.serve(settings, http_port=http_port, https_port=https_port)
+        app.serve(settings, http_port=http_port, https_port=https_port, ready=partial(_greet, settings))
         return
     found = host.find(settings)
     running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options)
@@ -73,6 +76,13 @@ def command(
     _print(settings, running, started=found is None)
     for line in limits if found is None else ():
         click.echo(line, err=True)
+
+
+def _greet(settings: Settings) -> None:
+    """Say where the pages of the host in this process are, to whoever sits at the terminal: a link is for no log."""
+    with suppress(KedgeError):
+        if sys.stderr.isatty() and (running := host.find(settings)) is not None:
+            click.echo(f"The dashboard, for one browser, within ten minutes: {sign_in_link(running)}", err=True)
 
 
 def _print(settings: Settings, running: Host, *, started: bool) -> None:
