@@ -246,12 +246,13 @@ class Page:
         """Answer a module of ours with JSON."""
         return Response(msgspec.json.encode(body), code, _HEADERS, media_type="application/json")
 
-    def events(self, told: AsyncIterator[Any]) -> Response:
+    def events(self, told: AsyncIterator[Any], *, endless: bool = False) -> Response:
         """Answer with server-sent events: each that is told as JSON, until there are no more.
 
-        A browser asks again when it ends, so an end is told to it by a message of its own, ``end``.
+        A browser asks again when it ends, so an end is told to it by a message of its own, ``end``; not where they are
+        ``endless``, and end because the host stops.
         """
-        return StreamingResponse(_events(told), 200, _HEADERS, media_type="text/event-stream")
+        return StreamingResponse(_events(told, endless=endless), 200, _HEADERS, media_type="text/event-stream")
 
 
 class Form:
@@ -301,8 +302,9 @@ def link(path: str, **query: object) -> str:
     return f"{path}?{asked}" if asked else path
 
 
-async def _events(told: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _events(told: AsyncIterator[Any], *, endless: bool) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     async for each in told:
         yield b"data: " + msgspec.json.encode(each) + b"\n\n"
-    yield b"event: end\ndata: {}\n\n"
+    if not endless:
+        yield b"event: end\ndata: {}\n\n"

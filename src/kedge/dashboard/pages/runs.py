@@ -1,14 +1,318 @@
-"""Runs: the list."""
+"""Runs: the list, with what chooses from it, and what may be done with several at once."""
 
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 from starlette.responses import Response
 
-from kedge.dashboard.page import Page, Section, get
+from kedge.dashboard.page import Page, Section, get, link, post
+from kedge.dashboard.rendering import OVER
+from kedge.errors import ApiError, BadRequest, Forbidden, NotFound
+
+Json = dict[str, Any]
+
+LIVE = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
+"""States of runs that are not over."""
+STATES: Mapping[str, tuple[str, ...]] = {
+    "running": LIVE,
+    "succeeded": ("SUCCEEDED",),
+    "failed": ("FAILED",),
+    "canceled": ("CANCELED",),
+}
+"""What is chosen by state, by its name in an address."""
+COLUMNS = {"name": "Run", "state": "State", "created_at": "Started", "finished_at": "Ended"}
+"""What may be sorted by: there is an index of each."""
+_CHOICES = ("name", "state", "pipeline", "pipeline_id", "experiment_id", "schedule", "since", "until", "storage")
+_SIZES = (50, 100, 200)
+_MOST_BACK = 20  # pages whose tokens an address keeps
+_GATHER = 0.5  # seconds in which changes come together
+_MOST_COMPARED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What of the list an address asks for.
+
+    Attributes:
+        choices: What chooses, by name; only what is given.
+        sort: A column, and ``asc`` or ``desc`` after it.
+        size: Of a page.
+        token: Of the page.
+        back: The tokens of the pages before it, the first of all left out.
+    """
+
+    choices: Mapping[str, str]
+    sort: str
+    size: int
+    token: str
+    back: tuple[str, ...]
+
+    @classmethod
+    def of(cls, page: Page) -> "Asked":
+        """Read it; what cannot be read is as if it was not there."""
+        column, _, direction = page.query("sort").partition(" ")
+        sort = f"{column} {direction}" if column in COLUMNS and direction in ("asc", "desc") else "created_at desc"
+        return cls(
+            choices={name: text for name in _CHOICES if (text := page.query(name).strip())},
+            sort=sort,
+            size=page.number("page_size", _SIZES[0], most=_SIZES[-1]),
+            token=page.query("page_token"),
+            back=tuple(page.request.query_params.getlist("back"))[-_MOST_BACK:],
+        )
+
+    def query(self, **changed: Any) -> Json:
+        """The address of the same list, but for what is changed; another order or choice begins at the first page."""
+        own = {
+            "sort": "" if self.sort == "created_at desc" else self.sort,
+            "page_size": "" if self.size == _SIZES[0] else self.size,
+        }
+        return {**self.choices, **own, **changed}
+
+    def predicates(self, *, but: str = "") -> list[Json]:
+        """What the API is asked for."""
+        texts = {"name": ("IS_SUBSTRING", "display_name"), "pipeline": ("IS_SUBSTRING", "pipeline_name")}
+        texts |= {
+            "pipeline_id": ("EQUALS", "pipeline_id"),
+            "experiment_id": ("EQUALS", "experiment_id"),
+            "schedule": ("EQUALS", "recurring_run_id"),
+        }
+        moments = {"since": "GREATER_THAN_EQUALS", "until": "LESS_THAN_EQUALS"}
+        found: list[Json] = []
+        for name, text in self.choices.items():
+            if name == but:
+                continue
+            if name in texts:
+                operation, key = texts[name]
+                found.append({"operation": operation, "key": key, "string_value": text})
+            elif name in moments:
+                found.append({"operation": moments[name], "key": "created_at", "timestamp_value": _moment(name, text)})
+            elif name == "state" and text in STATES:
+                found.append(_in_state(text))
+        if (storage := self.choices.get("storage", "")) != "all":
+            wanted = "ARCHIVED" if storage == "archived" else "AVAILABLE"
+            found.append({"operation": "EQUALS", "key": "storage_state", "string_value": wanted})
+        return found
+
+
+def _moment(name: str, text: str) -> str:
+    """A day, from its beginning or to its end in UTC; any other moment stays as it is."""
+    if len(text) == len("2026-11-28"):
+        return text + ("T00:00:00Z" if name == "since" else "T23:59:59Z")
+    return text
+
+
+def _in_state(name: str) -> Json:
+    return {"operation": "IN", "key": "state", "string_values": {"values": list(STATES[name])}}
+
+
+def filtered(predicates: list[Json]) -> str:
+    """Predicates as the API wants them; none is nothing."""
+    return msgspec.json.encode({"predicates": predicates}).decode() if predicates else ""
+
+
+# ---- the list
 
 
 async def runs(page: Page) -> Response:
     """``GET /runs``."""
-    found = await page.api.get("/runs", page_size=page.number("page_size", 50, most=200), page_token=page.query("page_token"))
-    return page.render("runs.html", found=found)
+    asked = Asked.of(page)
+    experiment_id = asked.choices.get("experiment_id", "")
+    listed, experiments, schedules, experiment = await asyncio.gather(
+        _listed(page, asked),
+        _names(page, "/experiments", "experiments", "experiment_id"),
+        _names(page, "/recurringruns", "recurring_runs", "recurring_run_id"),
+        if_there(page, f"/experiments/{experiment_id}") if experiment_id else _nothing(),
+    )
+    found = {"experiment": experiment, "experiments": experiments, "schedules": schedules}
+    return page.render("runs.html", sizes=_SIZES, **found, **listed)
 
 
-SECTION = Section("Runs", "/runs", (get("/runs", runs),))
+async def part(page: Page) -> Response:
+    """``GET /runs/part``: the list alone."""
+    return page.render("runs_list.html", **await _listed(page, Asked.of(page)))
+
+
+async def _listed(page: Page, asked: Asked) -> Json:
+    found, *counts = await asyncio.gather(
+        page.api.get(
+            "/runs",
+            page_size=asked.size,
+            page_token=asked.token,
+            sort_by=asked.sort,
+            filter=filtered(asked.predicates()),
+        ),
+        *(_count(page, asked, name) for name in STATES),
+    )
+    here = {"page_token": asked.token, "back": list(asked.back)}
+    back = asked.back[:-1]
+    return {
+        "asked": asked,
+        "found": found,
+        "counts": dict(zip(STATES, counts, strict=True)),
+        "columns": [_column(asked, name) for name in COLUMNS],
+        "over": OVER,
+        "address": link("/runs/part", **asked.query(**here)),
+        "first": link("/runs", **asked.query()) if asked.token else "",
+        "before": link("/runs", **asked.query(page_token=asked.back[-1] if asked.back else "", back=list(back)))
+        if asked.token
+        else "",
+        "after": link("/runs", **asked.query(page_token=token, back=[*asked.back, *filter(None, [asked.token])]))
+        if (token := found.get("next_page_token"))
+        else "",
+    }
+
+
+async def _count(page: Page, asked: Asked, state: str) -> int:
+    """How many there are in a state, of those that are chosen otherwise."""
+    predicates = [*asked.predicates(but="state"), _in_state(state)]
+    return (await page.api.get("/runs", page_size=1, filter=filtered(predicates))).get("total_size", 0)
+
+
+def _column(asked: Asked, name: str) -> Json:
+    """The head of a column: what it is sorted by now, and where it leads."""
+    column, _, direction = asked.sort.partition(" ")
+    other = "asc" if (column == name and direction == "desc") or (column != name and name in ("name", "state")) else "desc"
+    sorted_by = {"asc": "ascending", "desc": "descending"}[direction] if column == name else ""
+    return {
+        "name": name,
+        "title": COLUMNS[name],
+        "sorted": sorted_by,
+        "address": link("/runs", **asked.query(sort=f"{name} {other}")),
+    }
+
+
+async def _names(page: Page, path: str, field: str, key: str) -> list[tuple[str, str]]:
+    """What can be chosen of: the newest two hundred, by name."""
+    try:
+        found = (await page.api.get(path, page_size=200)).get(field) or []
+    except Forbidden:
+        return []
+    return sorted(
+        {each[key]: each.get("display_name") or each[key] for each in found if each.get(key)}.items(), key=lambda one: one[1]
+    )
+
+
+async def if_there(page: Page, path: str) -> Json:
+    """What the API says of something; empty where it is gone, or not for this person."""
+    try:
+        return await page.api.get(path)
+    except (NotFound, Forbidden):
+        return {}
+
+
+async def _nothing() -> Json:
+    return {}
+
+
+# ---- what changes
+
+
+async def events(page: Page) -> Response:
+    """``GET /runs/events``: that runs have changed, at most twice a second."""
+    return page.events(told(page), endless=True)
+
+
+async def told(page: Page) -> AsyncIterator[Json]:
+    """Ids of the runs that changed; none at first, for what changed since the page was made."""
+    changed: set[str] = set()
+    wake = asyncio.Event()
+    over = False
+
+    async def follow() -> None:
+        nonlocal over
+        try:
+            async for each in page.api.changes("/runs", watch="true"):
+                changed.add(each["run_id"])
+                wake.set()
+        finally:
+            over = True
+            wake.set()
+
+    following = asyncio.ensure_future(follow())
+    try:
+        yield {"runs": []}
+        while not over:
+            await wake.wait()
+            await asyncio.wait({following}, timeout=_GATHER)
+            wake.clear()
+            some = sorted(changed)
+            changed.clear()
+            if some:
+                yield {"runs": some}
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+
+# ---- what may be done with several
+
+
+async def chosen(page: Page) -> Response:
+    """``POST /runs/chosen``: what the pressed button says, with the chosen runs."""
+    form = await page.form()
+    ids, back = form.texts("run"), form.text("back", "/runs")
+    back = back if back.startswith("/runs") else "/runs"
+    if not ids:
+        return page.go(back, "No run was chosen. Tick some first.")
+    match form.text("do"):
+        case "compare":
+            if not 2 <= len(ids) <= _MOST_COMPARED:
+                return page.go(back, f"{len(ids)} chosen: 2 to {_MOST_COMPARED} runs can be compared.")
+            return page.go(link("/compare", run=ids))
+        case "delete":
+            return page.go(link("/runs/deleting", run=ids))
+        case "archive":
+            return page.go(back, _done("Archived", await _each(page, ids, "POST", ":archive")))
+        case "unarchive":
+            return page.go(back, _done("Restored", await _each(page, ids, "POST", ":unarchive")))
+        case other:
+            raise BadRequest(f"do: there is nothing called {other!r:.40}. There are compare, archive, unarchive, delete.")
+
+
+async def deleting(page: Page) -> Response:
+    """``GET /runs/deleting``: asks before runs are deleted."""
+    ids = page.request.query_params.getlist("run")[: _SIZES[-1]]
+    found = [run for each in ids if (run := await if_there(page, f"/runs/{each}"))]
+    return page.render("runs_deleting.html", runs=found, over=OVER)
+
+
+async def delete(page: Page) -> Response:
+    """``POST /runs/deleting``: deletes them."""
+    form = await page.form()
+    query = {"keep_artifacts": "true"} if form.text("keep_artifacts") else {}
+    return page.go("/runs", _done("Deleted", await _each(page, form.texts("run"), "DELETE", "", query)))
+
+
+async def _each(page: Page, ids: list[str], method: str, verb: str, query: Mapping[str, str] = {}) -> list[str]:
+    """Do something with each run; says what went wrong, and ``""`` for what went well."""
+    faults: list[str] = []
+    for each in ids:
+        try:
+            await page.api.send(method, f"/runs/{each}{verb}", query=query)
+            faults.append("")
+        except ApiError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _done(what: str, faults: list[str]) -> str:
+    well, wrong = faults.count(""), [fault for fault in faults if fault]
+    said = f"{what}: {well} {'run' if well == 1 else 'runs'}."
+    return f"{said} Not {len(wrong)}: {wrong[0]}" if wrong else said
+
+
+SECTION = Section(
+    "Runs",
+    "/runs",
+    (
+        get("/runs", runs),
+        get("/runs/part", part),
+        get("/runs/events", events),
+        post("/runs/chosen", chosen),
+        get("/runs/deleting", deleting),
+        post("/runs/deleting", delete),
+    ),
+)
