@@ -148,6 +148,15 @@ def test_each_attempt_has_its_log(signed_in: Page, exhibits: Exhibits) -> None:
     expect(signed_in.get_by_role("combobox", name="Attempt")).to_have_value("0")
 
 
+def test_what_an_attempt_used_is_shown_some_seconds_after_its_end(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page(policy=False)  # the test asks again by a script of its own
+    page.goto(f"/runs/{exhibits.flowers}/tasks/train")
+    page.wait_for_function("async () => (await (await fetch(location.href)).text()).includes('Peak memory')", polling=500)
+    page.reload()
+    attempt = page.get_by_role("region", name="Attempts").get_by_role("row").nth(1)
+    expect(attempt).to_contain_text(re.compile(r"\d m?s[\d.]+ MB"))
+
+
 def test_a_running_step_is_followed_to_its_end(signed_in: Page, host: RunningHost, folder: Path) -> None:
     run = exhibited.start(host, "waiting", {"flag": str(folder / "go")})
     signed_in.goto(f"/runs/{run}/tasks/linger")

@@ -276,6 +276,8 @@ attempts = Table(
     Column("finished_at", BigInteger),
     Column("pod_kept", INTEGER, nullable=False, server_default="1"),  # 0: the Pod was deleted after its end, with its log
     Column("spec_digest", TEXT),  # what it ran; NULL in rows of older hosts: what the run says
+    Column("cpu_seconds", Float),  # what it used, where its node says so
+    Column("peak_memory", BigInteger),  # bytes
     Index("ix_attempts_pod", "pod_uid", unique=True),
     Index(
         "ix_attempts_kept",

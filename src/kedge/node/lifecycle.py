@@ -32,6 +32,7 @@ class Exit:
         message: The termination message, or what a person should know.
         started_at: When it started.
         finished_at: When it ended.
+        used: Seconds of processors and, at its peak, bytes of memory; ``None`` where nobody saw it.
     """
 
     code: int
@@ -40,6 +41,7 @@ class Exit:
     message: str
     started_at: datetime
     finished_at: datetime
+    used: tuple[float, int] | None = None
 
 
 @dataclass(slots=True)

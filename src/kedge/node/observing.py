@@ -112,7 +112,8 @@ def _exit(spec: Obj, record: Obj, place: Path) -> Exit:
         message = last_lines(log_path(place, name, attempt))
     if not message and record["code"] and is_full(place):
         message = f"the disk of {place} is full, so that neither its log nor its own words may be whole. Make room there."
-    return Exit(record["code"], record["signal"], record["reason"], message, started, finished)
+    used = (record["cpuSeconds"], record["peakMemory"]) if "cpuSeconds" in record else None
+    return Exit(record["code"], record["signal"], record["reason"], message, started, finished, used)
 
 
 def _policy(spec: Obj, name: str) -> str:

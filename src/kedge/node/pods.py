@@ -26,7 +26,7 @@ from kedge.node.logs import Shown
 from kedge.node.preparing import Preparation
 from kedge.node.refusals import Refusal
 from kedge.node.specs import Prepared, with_files
-from kedge.node.status import Notes, status_of
+from kedge.node.status import Notes, annotations, status_of
 from kedge.node.supervisor_client import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -346,7 +346,7 @@ class PodWorker:
         patch: Obj = {"metadata": {"uid": self.uid}, "status": status}
         if started:
             how = "exec" if "exec" in started else "fork"
-            patch["metadata"]["annotations"] = {"kedge.dev/started": how}
+            patch["metadata"]["annotations"] = {"kedge.dev/started": how, **annotations(self._seen)}
         try:
             written = await self._tools.client.patch(POD, meta["name"], meta["namespace"], patch, subresource="status")
         except (NotFound, Conflict):

@@ -1,5 +1,6 @@
 """A Pod's status as the kubelet writes it, from what is seen and planned; a plain function."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,6 +12,7 @@ from kedge.node.lifecycle import Container, Exit, Plan, Seen, is_sidecar
 _ADDRESS = "127.0.0.1"
 STARTED = "kedge.dev/Started"
 PRIVATE_VIEW = "kedge.dev/PrivateView"
+USED_ANNOTATION = "kedge.dev/used"
 # What the kubelet cuts a termination message to.
 MESSAGE_LIMIT = 4096
 
@@ -32,6 +34,13 @@ class Notes:
     view: tuple[bool, str, str] | None = None
     started: tuple[str, str] | None = None
     image_ids: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def annotations(seen: Seen) -> dict[str, str]:
+    """What a status has no field for: what containers have used that have ended."""
+    ended = {name: each.exit.used for name, each in seen.containers.items() if each.exit is not None and each.exit.used}
+    told = {name: {"cpuSeconds": used[0], "peakMemoryBytes": used[1]} for name, used in ended.items()}
+    return {USED_ANNOTATION: json.dumps(told, separators=(",", ":"))} if told else {}
 
 
 def status_of(pod: Obj, seen: Seen, plan: Plan, *, notes: Notes, now: datetime) -> Obj:

@@ -1,5 +1,7 @@
 """Logs of ended steps, kept in the artifact store: they can be read when the Pod and its directory are long gone.
 
+What the steps used of processors and memory, which a node writes into their Pods, is kept at the same moment, in the history.
+
 A log is copied when no step has ended for a moment, one after another and off every run's path: no step waits for it, and a
 store that is away is tried again. A host that ended before it came to a log does so when it starts again. The copy lies beside
 the step's outputs, as ``executor-logs``; each line begins with the time it was written.
@@ -9,13 +11,14 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from kedge.client.types import Reader, pages
 from kedge.control.background import Background
 from kedge.control.quiet import Quiet
-from kedge.errors import KedgeError, TooManyRequests, Unavailable
+from kedge.errors import KedgeError, NotFound, TooManyRequests, Unavailable
 from kedge.kube.clock import Clock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
@@ -45,6 +48,7 @@ class Parts:
         artifacts: Where logs go.
         history: Knows where a run's artifacts lie.
         clock: Waits.
+        measured: Whether nodes write into Pods what their containers used, so that it is worth being looked for.
     """
 
     reader: Reader
@@ -52,6 +56,7 @@ class Parts:
     artifacts: Artifacts
     history: History
     clock: Clock
+    measured: bool = True
 
 
 class LogArchive:
@@ -121,11 +126,21 @@ class LogArchive:
     async def _try_to_copy(self, pod: Obj) -> None:
         await self._parts.clock.sleep(0)
         try:
+            if self._parts.measured:
+                await self._note_used(pod)
             await self._copy(pod)
         except (KedgeError, OSError) as error:
             _log.warning("a log waits to be copied", extra={**_about(pod), "error": str(error)})
             self._waiting.put_nowait(pod)
             await self._parts.clock.sleep(_RETRY)
+
+    async def _note_used(self, pod: Obj) -> None:
+        """Keep what a Pod says of what its step used; one that is gone, or says nothing, is passed over."""
+        metadata = pod["metadata"]
+        with suppress(NotFound):
+            now = await self._parts.reader.get(POD, metadata["name"], metadata["namespace"])
+            if now["metadata"]["uid"] == metadata["uid"] and (used := observations.used(now)) is not None:
+                self._parts.history.note_used(metadata["uid"], *used)
 
     async def _missing(self, pod: Obj) -> str:
         """Where the log of a Pod is to be copied to; ``""`` when it is there, or nobody wants it any more."""

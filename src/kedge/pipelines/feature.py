@@ -120,7 +120,10 @@ class Feature:
             clock=given.clock,
             limits=limits,
         )
-        self._logs = archive.LogArchive(archive.Parts(given.client, given.logs, given.artifacts, self.history, given.clock))
+        kept = archive.Parts(
+            given.client, given.logs, given.artifacts, self.history, given.clock, measured=not given.reports
+        )  # a kubelet says nothing of what containers used
+        self._logs = archive.LogArchive(kept)
         self.controller.on_settled(self._logs.settled)
         self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
         self.controller.publisher.warning = self.events.warning

@@ -125,6 +125,11 @@ _forget_pod = (
     )
     .values(pod_kept=0)
 )
+_note_used = (
+    update(attempts)
+    .where(attempts.c.pod_uid == bindparam("uid"))
+    .values(cpu_seconds=bindparam("cpu"), peak_memory=bindparam("memory"))
+)
 _remove_task = delete(tasks).where(tasks.c.run_id == bindparam("run"), tasks.c.task_id == bindparam("task"))
 _unlink_task = delete(task_artifacts).where(
     task_artifacts.c.run_id == bindparam("run"), task_artifacts.c.task_id == bindparam("task")
@@ -171,7 +176,7 @@ class History:
         self.run_changes = RunChanges()
         dialect = database.dialect
         self._put_task = upsert(tasks, dialect)
-        self._put_attempt = upsert(attempts, dialect, but=("pod_kept",))
+        self._put_attempt = upsert(attempts, dialect, but=("pod_kept", "cpu_seconds", "peak_memory"))
         self._put_artifact = upsert(artifacts, dialect)
         self._put_edge = upsert(task_artifacts, dialect)
         self._put_run = upsert(runs, dialect)
@@ -296,6 +301,11 @@ class History:
         if keys:
             with self._database.writing() as connection:
                 connection.execute(_forget_pod, keys)
+
+    def note_used(self, pod_uid: str, cpu: float, memory: int) -> None:
+        """Note what the attempt that a Pod is used: seconds of processors, and bytes of memory at its peak."""
+        with self._database.writing() as connection:
+            connection.execute(_note_used, {"uid": pod_uid, "cpu": cpu, "memory": memory})
 
     # ---- what is read
 

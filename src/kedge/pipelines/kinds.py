@@ -23,6 +23,7 @@ TASK_ANNOTATION = "kedge.dev/task"
 ATTEMPT_ANNOTATION = "kedge.dev/attempt"
 PYTHON_ANNOTATION = "kedge.dev/python"
 PROTOCOL_ANNOTATION = "kedge.dev/protocol"
+USED_ANNOTATION = "kedge.dev/used"
 TRACKING_FINALIZER = "kedge.dev/tracking"
 """On a Pod: its result is not recorded yet. On a Run: it may still have something running."""
 

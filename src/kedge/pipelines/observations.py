@@ -10,9 +10,10 @@ budget of its own.
 
 import re
 from collections.abc import Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,7 +23,7 @@ from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
 from kedge.pipelines.engine.types import Artifact, Failure, Outputs
 from kedge.pipelines.ids import derived_id
-from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER
+from kedge.pipelines.kinds import ATTEMPT_ANNOTATION, RUN_LABEL, TASK_ANNOTATION, TRACKING_FINALIZER, USED_ANNOTATION
 
 MAIN = "main"
 # The kubelet cuts the message there, without a word.
@@ -169,6 +170,11 @@ def reference(pod: Obj) -> PodRef | None:
     return PodRef(run, annotations[TASK_ANNOTATION], int(number), metadata["namespace"], metadata["name"], metadata["uid"])
 
 
+class _Used(msgspec.Struct, rename="camel"):
+    cpu_seconds: Annotated[float, msgspec.Meta(ge=0)]
+    peak_memory_bytes: Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+
+
 def keep(pod: Obj) -> Obj:
     """What the controller holds of a Pod: a thousand of them must not weigh on the hub."""
     metadata = pod["metadata"]
@@ -182,6 +188,16 @@ def keep(pod: Obj) -> Obj:
     status = pod.get("status") or {}
     wanted = ("phase", "reason", "message", "conditions", "containerStatuses", "initContainerStatuses")
     return {"metadata": kept, "status": {name: status[name] for name in wanted if name in status}}
+
+
+def used(pod: Obj) -> tuple[float, int] | None:
+    """What a step's own container used, as its node wrote it: seconds of processors, and bytes of memory at its peak."""
+    text = (pod["metadata"].get("annotations") or {}).get(USED_ANNOTATION, "")
+    with suppress(msgspec.DecodeError):
+        found = msgspec.json.decode(text, type=dict[str, _Used]).get(MAIN)
+        if found is not None:
+            return found.cpu_seconds, found.peak_memory_bytes
+    return None
 
 
 def is_tracked(pod: Obj) -> bool:

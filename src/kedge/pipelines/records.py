@@ -123,6 +123,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         failure: Why it failed.
         staged: Outputs that its sidecar committed before the main container's exit was seen.
         spec_digest: Which pipeline it ran; ``""`` if that is not known, which is then what its run says.
+        cpu_seconds: Seconds of processors that it used; ``None`` where its node does not say, or not yet.
+        peak_memory: Bytes of memory that it used at its peak, likewise.
         created_at: When its Pod was asked for.
         started_at: When the Pod was first seen running.
         finished_at: When its result was recorded.
@@ -137,6 +139,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
     staged: Outputs | None = None
     spec_digest: str = ""
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

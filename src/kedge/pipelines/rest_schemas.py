@@ -237,6 +237,7 @@ SCHEMAS: dict[str, Schema] = {
         start_time=TIME,
         end_time=TIME,
         error=ref("Failure"),
+        resources=fields(cpu_seconds={"type": "number"}, peak_memory_bytes=NUMBER),
         events=many(ref("PodEvent")),
     ),
     "PodEvent": fields(

@@ -327,6 +327,7 @@ def attempt(found: Attempt, events: Iterable[PodEvent] = ()) -> Json:
         "start_time": _time(found.started_at),
         "end_time": _time(found.finished_at),
         "error": error(found.failure),
+        "resources": _kept({"cpu_seconds": found.cpu_seconds, "peak_memory_bytes": found.peak_memory}),
     }
     said = [pod_event(event) for event in events]
     return {"attempt": found.number, **_kept(body), **({"events": said} if said else {})}

@@ -155,6 +155,24 @@ def ran_out_of_memory(path: str) -> bool:
     return int(events.get("oom_kill", "0")) > 0
 
 
+def used(path: str, told: tuple[float, int] | None) -> tuple[float, int] | None:
+    """Seconds of processors and, at its peak, bytes of memory of all that was in a cgroup.
+
+    Args:
+        path: The cgroup.
+        told: What is known otherwise, for what the kernel does not count here (memory: Linux before 5.19).
+    """
+    try:
+        rows = dict(line.split() for line in _read(path, "cpu.stat").splitlines())
+        seconds = int(rows["usage_usec"]) / 1e6
+    except (OSError, KeyError, ValueError):
+        return told
+    try:
+        return seconds, int(_read(path, "memory.peak"))
+    except (OSError, ValueError):
+        return None if told is None else (seconds, told[1])
+
+
 def said_of(limit: int) -> str:
     """What a person is told of a container that has used its memory."""
     return f"It needed more than the {limit / _MIB:.0f} MiB of resources.limits.memory."

@@ -35,6 +35,8 @@ class Container:
         exit: Its record once it has exited.
         pidfd: Watches a process that is no child of ours (one adopted from a supervisor that died); -1 otherwise.
         cgroup: Where its limits are kept; empty without one.
+        used: Seconds of processors and, at its peak, bytes of memory, as its parent was told when it ended; ``None`` where it
+            was not: of memory, its largest process alone.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Container:
     exit: Message | None = None
     pidfd: int = -1
     cgroup: str = ""
+    used: tuple[float, int] | None = None
 
     def record(self, boot: str) -> Message:
         """What is written down and told of it."""

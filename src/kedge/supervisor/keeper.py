@@ -204,10 +204,11 @@ class Keeper:
             container = self._by_pid.get(pid)
             if container:
                 container.kill(signal.SIGKILL)
-            _, status = os.waitpid(pid, 0)
+            _, status, used = os.wait4(pid, 0)
             if container is None:
                 strangers = True
             else:
+                container.used = identity.used(used)
                 self._loop.call(lambda container=container, status=status: self._exited(container, status))
         if strangers:
             self._kill_leftovers()
@@ -222,7 +223,7 @@ class Keeper:
             return
         if container.cgroup and _is_out_of_memory(container, how):
             how = out_of_memory(cgroups.said_of(container.spec.get("memory", 0)))
-        container.exit = self._memory.ended(container, how) | {"state": "exited", "finishedAt": identity.now()}
+        container.exit = self._memory.ended(container, how) | {"state": "exited", "finishedAt": identity.now()} | _used(container)
         self._records.write(container.record(self._boot))
         if self._by_pid.get(container.pid) is container:
             del self._by_pid[container.pid]
@@ -394,6 +395,12 @@ class Keeper:
 def _is_out_of_memory(container: Container, how: Message) -> bool:
     killed = how["signal"] in {0, signal.SIGKILL} and how["code"] != 0
     return killed and cgroups.ran_out_of_memory(container.cgroup)
+
+
+def _used(container: Container) -> Message:
+    """What a container has used, in a record's words: as the kernel counted it in its cgroup, or its parent was told."""
+    told = cgroups.used(container.cgroup, container.used) if container.cgroup else container.used
+    return {} if told is None else {"cpuSeconds": round(told[0], 6), "peakMemory": told[1]}
 
 
 def _name_of(directory: str) -> str:

@@ -18,8 +18,8 @@ used once.
 
 RECORD, also what a line of ``containers.jsonl`` holds: ``id, state (running|exited), pid, start, boot, how (fork|exec),
 startedAt`` and, once it has exited, ``finishedAt, code (0-255, or null), signal, reason (Completed|Error|StartError|
-RunContainerError|OOMKilled|Lost), message``. ``StartError``: what the spec asks for cannot be; ``RunContainerError``: the machine
-could not do it at that moment.
+RunContainerError|OOMKilled|Lost), message`` and, where somebody saw it, ``cpuSeconds`` and ``peakMemory`` (bytes).
+``StartError``: what the spec asks for cannot be; ``RunContainerError``: the machine could not do it at that moment.
 
 SPEC: ``argv``, ``env`` (the whole environment), ``cwd``, ``umask``, ``rlimits {NAME: [soft, hard]}``; ``memory`` (bytes, on
 Linux: with more it is killed) and ``cpu`` (processors, kept where cgroups can be made); ``log {path, limit, masks}``;

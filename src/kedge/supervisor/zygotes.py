@@ -161,6 +161,11 @@ class Zygotes:
             self._on_fork(container)
         elif what == b"refused":
             self._on_refusal(zygote.waiting.pop(0))
+        elif what == b"used":
+            container = zygote.running.get(int(first))
+            if container:
+                micros, kilobytes = second.split(b"/")
+                container.used = (int(micros) / 1e6, int(kilobytes) << 10)
         elif what == b"exited":
             container = zygote.running.pop(int(first), None)
             zygote.used_at = time.monotonic()

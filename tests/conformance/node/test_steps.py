@@ -63,6 +63,10 @@ async def test_a_step_is_forked_and_its_result_arrives(node: Node) -> None:
     pod = await node.ended("p")
     assert json.loads(terminated(pod)["message"]) == {"kedge": 1, "outputs": {"Output": 2}}
     assert _started(pod) == ("fork", "Fork")
+    used = json.loads(pod["metadata"]["annotations"]["kedge.dev/used"])
+    assert list(used) == ["main"]
+    assert used["main"]["cpuSeconds"] >= 0
+    assert used["main"]["peakMemoryBytes"] > 1 << 20
 
 
 @pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "OMP_NUM_THREADS", "TZ"])

@@ -100,6 +100,26 @@ async def test_where_steps_end_without_a_pause_logs_are_copied_after_ten_seconds
     assert len(bench.store.written) == 2
 
 
+async def test_what_a_step_used_is_kept_from_its_pod(tmp_path: Path) -> None:
+    async with hub(World.new(tmp_path / "world")) as life:
+        run = await life.submit(pipelines.chain(3))
+        await life.end(run.id)
+        client, clock = LocalClient(life.api), FakeClock()
+        told = {"s0": '{"main":{"cpuSeconds":1.5,"peakMemoryBytes":64000000}}', "s1": '{"main":{"cpuSeconds":-1}}'}
+        archive = LogArchive(Parts(client, _Log(), _Store(), life.feature.history, clock))
+        await archive.start()
+        for pod in (await client.list(POD)).items:
+            metadata = pod["metadata"]
+            if text := told.get(metadata["annotations"]["kedge.dev/task"]):
+                patch = {"metadata": {"annotations": {"kedge.dev/used": text}}}
+                await client.patch(POD, metadata["name"], metadata["namespace"], patch)
+            archive.settled(pod)
+        await clock.advance(1.1)
+        await archive.stop()
+        found = {each.task: (each.cpu_seconds, each.peak_memory) for each in life.feature.history.attempts(run.id)}
+        assert found == {"s0": (1.5, 64_000_000), "s1": (None, None), "s2": (None, None)}
+
+
 class _Kept(StandInStore):
     """Holds one log, and hands it out in pieces of a few bytes."""
 

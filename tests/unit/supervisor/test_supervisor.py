@@ -23,6 +23,15 @@ def test_a_container_runs_and_its_exit_is_told(supervisor: Client) -> None:
     assert sorted(supervisor.log("u/main/0")) == ["stderr F err", "stdout F out"]
 
 
+def test_what_a_container_and_its_children_used_is_told_with_its_end(supervisor: Client) -> None:
+    burn = "import time\ntaken = b'x' * (80 << 20)\nwhile time.process_time() < 0.2: pass"
+    ended = supervisor.run(
+        "u/main/0", sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
+    )
+    assert ended["cpuSeconds"] >= 0.2
+    assert ended["peakMemory"] >= 80 << 20
+
+
 def test_the_exit_is_on_disk_before_it_is_told(supervisor: Client) -> None:
     """A hub that dies on hearing it finds it there."""
     supervisor.run("u/main/0", "true")

@@ -59,6 +59,14 @@ def test_exit_codes_are_those_of_an_interpreter(supervisor: Client, launcher: Pa
     assert (ended["how"], ended["code"]) == ("fork", result)
 
 
+def test_what_a_step_used_is_told_with_its_end(supervisor: Client, launcher: Path) -> None:
+    code = "import time\ntaken = b'x' * (80 << 20)\nwhile time.process_time() < 0.2: pass"
+    ended = fork(supervisor, launcher, code)
+    assert ended["how"] == "fork"
+    assert ended["cpuSeconds"] >= 0.2
+    assert ended["peakMemory"] >= 80 << 20
+
+
 def test_an_exception_is_printed_as_the_interpreter_prints_it(supervisor: Client, launcher: Path) -> None:
     fork(supervisor, launcher, "raise ValueError('no')")
     assert supervisor.output("u/main/0").endswith("ValueError: no\n")
