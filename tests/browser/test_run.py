@@ -138,10 +138,20 @@ def test_the_graph_changes_while_the_run_goes_on_in_place(signed_in: Page, host:
     expect(signed_in.locator("#run-head .state")).to_have_text("succeeded")
 
 
+def test_the_timeline_tells_waiting_and_running_apart(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.retrying}?view=timeline")
+    row = signed_in.get_by_role("row", name="stumble")
+    expect(row.locator("rect.running")).to_have_count(2)
+    expect(row.locator("rect.waiting")).to_have_count(2)
+    expect(row.locator("rect.running.FAILED")).to_have_count(1)
+    signed_in.goto(f"/runs/{exhibits.cached}?view=timeline")
+    expect(signed_in.get_by_role("row", name="train").locator("circle.cached")).to_have_count(1)
+
+
 @pytest.mark.usefixtures("checker")
 def test_the_page_of_a_run_has_no_grave_fault_and_fits_a_telephone(visitor: Visitor, exhibits: Exhibits) -> None:
     page = visitor.page()
-    for view in ("graph", "tasks", "spec"):
+    for view in ("graph", "timeline", "tasks", "spec"):
         page.goto(f"/runs/{exhibits.failing}?view={view}")
         assert grave_faults(page) == []
         visitor.photograph(page, f"run-{view}")

@@ -152,7 +152,7 @@ class _Pieces:
 
     def _group(self, box: Box) -> str:
         face = self._face(box)
-        letters = int((box.width - 76 - 6 * len(face.detail)) / 7)
+        letters = max(4, int((box.width - 76 - 6 * len(face.detail)) / 7))
         words = (
             f'<use href="#s-{face.state}" x="9" y="7"/><text x="30" y="19">{_cut(box.label, letters)}</text> '
             f'<text class="dim" x="{box.width - 34:.0f}" y="19" text-anchor="end">{escape(face.detail)}</text>'

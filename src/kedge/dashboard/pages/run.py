@@ -16,11 +16,12 @@ from kedge.dashboard.rendering import OVER
 from kedge.display.faces import Faces, above
 from kedge.display.folding import Folding
 from kedge.display.outline import is_step, outline
+from kedge.display.timeline import timeline
 from kedge.errors import BadRequest, Forbidden, NotFound
 from kedge.kube.clock import SystemClock
 from kedge.kube.yaml import read, write
 
-VIEWS = {"graph": "Graph", "tasks": "Tasks", "spec": "Pipeline"}
+VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "spec": "Pipeline"}
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
 _ROWS = 200
 _GATHER = 0.25  # seconds in which changes come together
@@ -117,8 +118,20 @@ async def _graph(page: Page, shown: Json) -> Json:
 async def _tasks(page: Page, shown: Json) -> Json:
     """The tasks as a table that is a tree."""
     del shown
-    folding = Folding.read(page.query("open"), page.query("fold"))
+    return _rows(page, (await page.api.get(_place(page) + "/tasks")).get("tasks", []))
+
+
+async def _timeline(page: Page, shown: Json) -> Json:
+    """When each of them waited and ran."""
+    del shown
     tasks = (await page.api.get(_place(page) + "/tasks")).get("tasks", [])
+    found = _rows(page, tasks)
+    return {**found, "timeline": timeline(found["rows"], tasks, SystemClock().now())}
+
+
+def _rows(page: Page, tasks: list[Json]) -> Json:
+    """The rows of tasks that are shown, a page of them."""
+    folding = Folding.read(page.query("open"), page.query("fold"))
     rows = outline(tasks, folding)
     number = min(page.number("page", 1, most=10**6), -(-len(rows) // _ROWS) or 1)
     counts = Counter(task["state"] for task in tasks if is_step(task))
@@ -150,7 +163,7 @@ async def spec_of(page: Page, shown: Json) -> list[Json]:
     return [spec] if spec else []
 
 
-_VIEWS = {"graph": _graph, "tasks": _tasks, "spec": _spec}
+_VIEWS = {"graph": _graph, "timeline": _timeline, "tasks": _tasks, "spec": _spec}
 
 
 # ---- what changes
