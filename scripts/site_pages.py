@@ -7,10 +7,12 @@ from their docstrings (by mkdocstrings, which is only told the names here).
 import asyncio
 import importlib
 import inspect
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -116,17 +118,25 @@ def _command(command: click.Command, ctx: click.Context, level: int) -> Iterator
     yield from (f"{'#' * level} {ctx.command_path}", "", "```text", f"{ctx.command_path} {usage}", "```", "")
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         asis = paragraph.removeprefix("\b\n")  # click's sign for lines that stay as they are
-        yield from (paragraph, "") if asis == paragraph else ("```text", asis, "```", "")
+        yield from (_plain(paragraph), "") if asis == paragraph else ("```text", asis, "```", "")
     options = [
         record for param in command.get_params(ctx) if (record := param.get_help_record(ctx)) and "--help" not in record[0]
     ]
     if options:
-        yield from _table(("option", "what"), ((f"`{name}`", what) for name, what in options))
+        yield from _table(("option", "what"), ((f"`{name}`", _plain(what)) for name, what in options))
     if isinstance(command, click.Group):
         for name in command.list_commands(ctx):
             inner = command.get_command(ctx, name)
             if inner is not None:
                 yield from _command(inner, click.Context(inner, info_name=name, parent=ctx), level + 1)
+
+
+def _plain(text: str) -> str:
+    """A text of click's, in which only backticks mean something."""
+    parts = text.split("`")
+    return "`".join(
+        part if inside else re.sub(r"([\\\[\]<>*_#])", r"\\\1", part) for part, inside in zip(parts, cycle((False, True)))
+    )
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -152,7 +162,8 @@ async def described() -> Json:
 def operations(document: Json) -> str:
     """Every operation and every shape of the document."""
     lines = ["# REST", "", f"Of Kedge {document['info']['version']}, made of the OpenAPI document that a host serves at"]
-    lines += ["`/apis/v2beta1/openapi.json`. What holds for all of it, and what is behind it: [the REST API](../rest.md).", ""]
+    lines += [f"`{rest.PREFIX}/openapi.json`. Paths go on from `{rest.PREFIX}`, unless they begin with `/apis`."]
+    lines += ["What holds for all of it, and what is behind it: [the REST API](../rest.md).", ""]
     parts: dict[str, list[tuple[str, str, Json]]] = {}
     for path, methods in document["paths"].items():
         words = [word for word in path.replace(":", "/").split("/") if word]
@@ -169,7 +180,7 @@ def operations(document: Json) -> str:
 
 
 def _operation(method: str, path: str, one: Json) -> Iterator[str]:
-    yield from (f"### `{method.upper()} {path}`", "", f"{one['summary']}.", "")
+    yield from (f"### `{method.upper()} {path.removeprefix(rest.PREFIX)}`", "", f"{one['summary']}.", "")
     if parameters := one.get("parameters"):
         rows = ((f"`{each['name']}`", each["in"], _kind(each["schema"]), _needed(each)) for each in parameters)
         yield from _table(("parameter", "in", "type", "what"), rows)
