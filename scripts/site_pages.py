@@ -61,11 +61,25 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Say below a block of code that the tests do not run it, and why."""
+    """Say below a block of code that the tests do not run it, and why; and set lists and tables apart."""
     for block in not_run().get(f"docs/{page.file.src_uri}", ()):
         end = markdown.index("\n```\n", markdown.index(block["starts"])) + len("\n```\n")
         markdown = f"{markdown[:end]}\n*The tests do not run this: {block['why']}.*\n{markdown[end:]}"
-    return markdown
+    return _apart(markdown)
+
+
+def _apart(markdown: str) -> str:
+    """An empty line before each list and table, which other readers of Markdown do not ask for."""
+    made: list[str] = []
+    inside = False
+    for line in markdown.splitlines():
+        before = made[-1] if made else ""
+        begins = any(line.startswith(sign) and not before.startswith((sign, "  ")) for sign in ("- ", "|"))
+        if begins and before.strip() and not inside:
+            made.append("")
+        made.append(line)
+        inside ^= line.startswith("```")
+    return "\n".join([*made, ""])
 
 
 def not_run() -> dict[str, list[Json]]:
