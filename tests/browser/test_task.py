@@ -169,6 +169,20 @@ def test_a_running_step_is_followed_to_its_end(signed_in: Page, host: RunningHos
     exhibited.ended(host, run, "SUCCEEDED")
 
 
+def test_the_panel_stays_true_while_the_run_goes_on(signed_in: Page, host: RunningHost, folder: Path) -> None:
+    run = exhibited.start(host, "waiting", {"flag": str(folder / "panel")})
+    signed_in.goto(f"/runs/{run}?task=linger")
+    panel = signed_in.get_by_role("complementary", name="Task")
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("running")
+    expect(panel.locator(".log-text")).to_have_text("waiting")
+    panel.get_by_label("Find in the log").fill("going")
+    (folder / "panel").touch()
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("succeeded")
+    expect(panel.locator(".log-text")).to_contain_text("going on")
+    expect(panel.get_by_label("Find in the log")).to_have_value("going")  # what the log's module draws is left alone
+    exhibited.ended(host, run, "SUCCEEDED")
+
+
 def test_a_task_runs_again_with_what_follows_it(signed_in: Page, host: RunningHost, folder: Path) -> None:
     flag = folder / "at-once"
     flag.touch()

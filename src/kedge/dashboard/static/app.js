@@ -1,6 +1,6 @@
 // What every page has: what is live, moments in the reader's own time, questions before what cannot be undone, and old addresses.
 import { begin } from "./live.js";
-import "./logs.js";
+import "./task.js";
 
 // Kubeflow Pipelines' own addresses, which its SDK prints: /#/runs/details/ID.
 const old = /^#\/(runs|pipelines|experiments|recurringrun|recurringruns)\/details\/([^/?]+)/.exec(location.hash);

@@ -59,7 +59,12 @@ class KedgeLog extends HTMLElement {
 
   connectedCallback() {
     if (!this.form) this.build();
-    this.open(TAIL);
+    this.over = false;
+    // A browser keeps six connections to a host: a tab that nobody sees gives its one back.
+    this.looked = () => (document.hidden ? !this.over && this.reading?.abort() : !this.over && this.open(this.lines, true));
+    document.addEventListener("visibilitychange", this.looked);
+    this.lines = TAIL;
+    if (!document.hidden) this.open(TAIL);
   }
 
   // The log of one attempt; `""` for the newest.
@@ -71,6 +76,7 @@ class KedgeLog extends HTMLElement {
   }
 
   disconnectedCallback() {
+    document.removeEventListener("visibilitychange", this.looked);
     this.reading?.abort();
   }
 
@@ -137,17 +143,22 @@ class KedgeLog extends HTMLElement {
     return `${this.getAttribute("src")}?${asked}`;
   }
 
-  // Read the log from so many lines before its end, and go on as it grows.
-  async open(lines) {
+  // Read the log from so many lines before its end, and go on as it grows; `again`: where the reader was.
+  async open(lines, again = false) {
     this.reading?.abort();
+    this.over = false;
+    this.place = again && this.text.childElementCount && !this.atEnd() ? this.text.scrollTop : null;
     const reading = (this.reading = new AbortController());
     this.lines = Math.min(lines, MOST_LINES);
     this.file.href = this.address({ download: "yes" });
     for (;;) {
       const over = await this.follow(reading.signal);
-      if (over || reading.signal.aborted) return;
+      if (reading.signal.aborted) return;
+      this.over = over;
+      if (over) return;
       await new Promise((done) => setTimeout(done, AGAIN));
       if (reading.signal.aborted) return;
+      this.place = this.atEnd() ? null : this.text.scrollTop;
     }
   }
 
@@ -213,7 +224,11 @@ class KedgeLog extends HTMLElement {
     this.bound();
     this.earlier.hidden = this.dropped > 0 || this.lines >= MOST_LINES || this.shown < this.lines;
     if (this.find.value) this.search(fresh);
-    if (follows) this.toEnd();
+    if (this.place !== null) {
+      this.text.scrollTop = this.place;
+      if (this.text.scrollTop >= this.place - 1) this.place = null;
+      this.end.hidden = this.atEnd();
+    } else if (follows) this.toEnd();
     else this.end.hidden = false;
   }
 
