@@ -67,7 +67,7 @@ def finish():
 
 @dsl.pipeline(name="waiting")
 def waiting(flag: str):
-    finish().after(linger(flag=flag).set_caching_options(False))
+    finish().after(linger(flag=flag).set_caching_options(False)).set_caching_options(False)
 
 
 @dsl.component
