@@ -11,7 +11,7 @@ from starlette.types import Message, Receive
 
 from kedge.dashboard.access import Access, Identity
 from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
-from kedge.dashboard.pages import cluster, home, namespaces, run, runs, signing_in, task
+from kedge.dashboard.pages import cluster, compare, home, namespaces, run, runs, signing_in, task
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError, TooLarge
@@ -25,7 +25,7 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
-PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, task.ROUTES)
+PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, task.ROUTES, compare.ROUTES)
 """Further pages of sections, in files of their own."""
 _OF_OWNERS = (cluster.SECTION,)
 """Those that ask for the Kubernetes API, which a hub of many callers does not serve: its API server knows them itself."""
