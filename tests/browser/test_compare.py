@@ -51,7 +51,7 @@ def test_series_and_curves_of_all_runs_are_drawn_over_each_other(signed_in: Page
     for name in ("train · loss of 3 runs", "ROC curves of evaluate · classes"):
         place = signed_in.locator(f'[data-label="{name}"]')
         place.scroll_into_view_if_needed()
-        expect(place.get_by_role("img", name=name).locator("path.js-line")).to_have_count(3)
+        expect(place.get_by_role("img", name=name).locator(".scatterlayer path.js-line")).to_have_count(3)
 
 
 def test_a_runs_line_stands_out_when_its_name_has_the_focus(signed_in: Page, address: str) -> None:
