@@ -25,9 +25,7 @@ class Api:
         headers: Who asks.
         peer: The address that the person's request came from.
 
-    Examples:
-        >>> await page.api.get("/runs", page_size=20)   # doctest: +SKIP
-        >>> await page.api.get("/api/v1/nodes")         # doctest: +SKIP
+    A page asks by it, such as ``await page.api.get("/runs", page_size=20)`` or ``await page.api.get("/api/v1/nodes")``.
     """
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str], peer: tuple[str, int] | None = None) -> None:
