@@ -259,12 +259,8 @@ def python(module: str, title: str = "") -> str:
 
 def testing() -> str:
     """The parts of the test kit that users' tests need."""
-    lines = [
-        "# kedge.testing",
-        "",
-        "What tests of pipelines need: a real host, or a hub against a cluster, for a test; a clock that is moved by hand.",
-        "",
-    ]
+    found = importlib.import_module("kedge.testing")
+    lines = ["# kedge.testing", "", *_described(found.__doc__ or ""), ""]
     for module, names in TESTING.items():
         for name in names:
             lines += [f"::: kedge.testing.{module}.{name}", ""]
