@@ -13,9 +13,18 @@ from go_programs import cache_folder
 from playwright.sync_api import Page, expect
 from visiting import Visitor
 
+from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
 PANEL = {"X-Part": "panel"}
+# Asks for the page until it says what the attempt used, for a minute.
+TOLD = """async () => {
+    for (let count = 0; count < 120; count++) {
+        if ((await (await fetch(location.href)).text()).includes('Peak memory')) return true;
+        await new Promise((done) => setTimeout(done, 500));
+    }
+    return false;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +139,21 @@ def test_a_log_is_searched_line_by_line(signed_in: Page, exhibits: Exhibits) -> 
     expect(signed_in.locator(".log-line").first).to_contain_text("Z epoch  0")
 
 
+def test_of_a_long_log_the_end_is_shown_and_what_is_earlier_on_request(signed_in: Page, host: RunningHost) -> None:
+    document = compile_file(exhibited.PIPELINES / "talkative.py")
+    run = exhibited.ended(host, host.client.run(document, name="talkative")["run_id"], "SUCCEEDED")
+    signed_in.goto(f"/runs/{run}/tasks/talk")
+    lines, earlier = signed_in.locator(".log-line"), signed_in.get_by_role("button", name="Earlier lines")
+    expect(lines).to_have_count(2000)
+    expect(lines.first).to_have_text("line 501")
+    expect(lines.last).to_have_text("100 %")
+    assert signed_in.locator(".log-text").evaluate("(each) => each.scrollHeight - each.scrollTop - each.clientHeight") < 30
+    earlier.click()
+    expect(lines).to_have_count(2501)
+    expect(lines.first).to_have_text("line 0")
+    expect(earlier).to_be_hidden()
+
+
 def test_a_log_is_downloaded_whole_as_a_file(signed_in: Page, exhibits: Exhibits) -> None:
     signed_in.goto(f"/runs/{exhibits.flowers}/tasks/train")
     with signed_in.expect_download() as begun:
@@ -151,7 +175,7 @@ def test_each_attempt_has_its_log(signed_in: Page, exhibits: Exhibits) -> None:
 def test_what_an_attempt_used_is_shown_some_seconds_after_its_end(visitor: Visitor, exhibits: Exhibits) -> None:
     page = visitor.page(policy=False)  # the test asks again by a script of its own
     page.goto(f"/runs/{exhibits.flowers}/tasks/train")
-    page.wait_for_function("async () => (await (await fetch(location.href)).text()).includes('Peak memory')", polling=500)
+    assert page.evaluate(TOLD)
     page.reload()
     attempt = page.get_by_role("region", name="Attempts").get_by_role("row").nth(1)
     expect(attempt).to_contain_text(re.compile(r"\d m?s[\d.]+ MB"))

@@ -2,7 +2,7 @@
 // page, and lets go of its connection when it is taken out. What steps write only ever becomes text.
 
 const TAIL = 2000; // lines at first
-const MOST_LINES = 20000; // in the page; earlier ones go, and the page says so
+const MOST_LINES = 20000; // in the page, and as it grows twice what was asked for; earlier ones go, and the page says so
 const MOST_CHARACTERS = 8e6;
 const LONGEST = 20000; // characters of a line that are shown
 const AGAIN = 2000; // milliseconds until a connection that broke is tried again
@@ -183,7 +183,7 @@ class KedgeLog extends HTMLElement {
         this.add(decoder.decode(value, { stream: true }));
       }
       if (!over) over = (await fetch(this.address({ tail: 1 }), { signal })).headers.get("X-Task-Over") === "yes";
-      if (over) this.note.textContent = this.shown || this.last ? "" : why || "It wrote nothing.";
+      if (over) this.note.textContent = this.shown || this.last ? this.lost() : why || "It wrote nothing.";
       else this.note.textContent = "The connection ended; it is tried again.";
       return over;
     } catch (error) {
@@ -194,6 +194,7 @@ class KedgeLog extends HTMLElement {
 
   clear() {
     this.text.replaceChildren();
+    this.text.style.counterReset = "";
     this.ink = {};
     this.rest = "";
     this.last = null; // the line that has no end yet
@@ -222,7 +223,7 @@ class KedgeLog extends HTMLElement {
     if (this.rest) made.append((this.last = this.line(this.rest, { ...this.ink })));
     this.text.append(made);
     this.bound();
-    this.earlier.hidden = this.dropped > 0 || this.lines >= MOST_LINES || this.shown < this.lines;
+    this.earlier.hidden = this.lines >= MOST_LINES || (!this.dropped && this.shown < this.lines);
     if (this.find.value) this.search(fresh);
     if (this.place !== null) {
       this.text.scrollTop = this.place;
@@ -247,7 +248,8 @@ class KedgeLog extends HTMLElement {
   // The page stays small however long somebody looks on.
   bound() {
     const before = this.dropped;
-    while ((this.shown > MOST_LINES || this.characters > MOST_CHARACTERS) && this.text.firstChild !== this.text.lastChild) {
+    const most = Math.min(MOST_LINES, 2 * this.lines);
+    while ((this.shown > most || this.characters > MOST_CHARACTERS) && this.text.firstChild !== this.text.lastChild) {
       this.characters -= this.text.firstChild.textContent.length;
       this.text.firstChild.remove();
       this.shown--;
@@ -255,7 +257,11 @@ class KedgeLog extends HTMLElement {
     }
     if (this.dropped === before) return;
     this.text.style.counterReset = `line ${this.dropped}`;
-    this.note.textContent = `${this.dropped.toLocaleString()} earlier lines are not shown any more; download the log to read them.`;
+    this.note.textContent = this.lost();
+  }
+
+  lost() {
+    return this.dropped ? `${this.dropped.toLocaleString()} earlier lines are not shown any more; download the log to read all of it.` : "";
   }
 
   atEnd() {
