@@ -141,6 +141,7 @@ def tasks(tasks: Tasks, of: Subjects) -> list[Operation]:
             query=(
                 Param("watch", "boolean", "One JSON a line for each change, until the run is over."),
                 Param("parent_id", text="Only the tasks right below this one; the root's id is empty."),
+                Param("view", text="BASIC leaves out inputs and outputs."),
                 *LISTING,
             ),
         ),

@@ -88,19 +88,31 @@ class Tasks:
         With ``watch=true`` one JSON a line, for each change, until the run is over.
         """
         record = self._record(call)
+        is_page = any(call.text(name) for name in ("page_size", "page_token", "sort_by", "filter"))
+        if (view := call.text("view")) and (view != "BASIC" or is_page or call.flag("watch") or "parent_id" in call.query):
+            raise BadRequest(f"view: must be BASIC, and is for all tasks of a run, not for some or a watch; got {view!r:.80}.")
         if call.flag("watch"):
             return StreamingResponse(self._watch(record), media_type="application/json-seq")
-        if any(call.text(name) for name in ("page_size", "page_token", "sort_by", "filter")):
+        if is_page:
             return self._page(call, record)
         attempts: dict[str, list[Attempt]] = {}
         for attempt in sorted(self._history.attempts(record.id), key=lambda attempt: attempt.number):
             attempts.setdefault(attempt.task, []).append(attempt)
         rows = sorted(self._history.tasks(record.id), key=lambda task: (task.created_at, task.id))
+        if view:
+            return answers.answer({"tasks": self._in_short(record, rows, attempts)})
         pipeline, children = self._controller.pipeline(record), shapes.by_parent(rows)
         if "parent_id" in call.query:
             rows = children.get(call.text("parent_id"), [])
         shown = [self._shown(record, row, attempts.get(row.id), pipeline, children) for row in rows]
         return answers.answer({"tasks": shown})
+
+    def _in_short(self, record: RunRecord, rows: list[Task], attempts: Mapping[str, list[Attempt]]) -> list[dict[str, Any]]:
+        pipeline = self._controller.pipeline(record)
+        return [
+            shapes.task_in_short(row, attempts.get(row.id, ()), pipeline=pipeline) | _because(self._reason(record, row))
+            for row in rows
+        ]
 
     def _page(self, call: Call, record: RunRecord) -> Response:
         above = call.text("parent_id") if "parent_id" in call.query else None

@@ -215,11 +215,52 @@ def task(
         pipeline: What the run runs, for what people call the task and where its inputs come from.
         children: The tasks right below it, to be shown with it.
     """
+    body: Json = {
+        **_plain(found, pipeline),
+        "run_id": run_id,
+        "error": error(found.failure),
+        "cache_fingerprint": found.cache_key,
+        "cached": True if found.state is State.CACHED else None,
+        "child_tasks": [{"task_id": child.id, "name": child.name} for child in children],
+        **_native(found, wires.sources(pipeline, found.id) if found.inputs is not None else {}),
+    }
+    if attempts:
+        body["attempts"] = [attempt(one, (events or {}).get(one.number, ())) for one in attempts]
+        body["pods"] = [_kept({"name": one.pod_name, "uid": one.pod_uid, "type": "EXECUTOR"}) for one in attempts]
+    return _placed(found, body)
+
+
+def task_in_short(found: Task, attempts: Iterable[Attempt] = (), *, pipeline: Pipeline | None = None) -> Json:
+    """What a task is, where it stands and when it ran, without what went in and came out: what a graph of thousands shows.
+
+    Args:
+        found: The task.
+        attempts: Its attempts.
+        pipeline: What the run runs, for what people call the task.
+    """
+    body = {**_plain(found, pipeline), "type": _task_type(found)}
+    if tries := [attempt(one) for one in attempts]:
+        body["attempts"] = tries
+    return _placed(found, body)
+
+
+def _placed(found: Task, body: Json) -> Json:
+    """A task's body with what says where it belongs."""
+    # The root's id is the empty text, and attempt 0 is one: these are never left out.
+    made = {"task_id": found.id, "id": found.id, "attempt": found.attempt, **_kept(body)}
+    if found.parent is not None:
+        made["parent_task_id"] = made["parent"] = found.parent
+    if found.iteration is not None:
+        made["iteration_index"] = found.iteration
+    return made
+
+
+def _plain(found: Task, pipeline: Pipeline | None) -> Json:
+    """What a task is, where it stands, and when it ran."""
     failure = found.failure
     body: Json = {
         "name": found.name,
         "display_name": _title(found, pipeline),
-        "run_id": run_id,
         "kind": found.kind.value,
         "state": found.state.value,
         "waiting": found.waiting.value if found.waiting else None,
@@ -230,12 +271,7 @@ def task(
         "started_at": _time(found.started_at),
         "finished_at": _time(found.finished_at),
         "retry_at": _time(found.retry_at),
-        "error": error(failure),
-        "cache_fingerprint": found.cache_key,
-        "cached": True if found.state is State.CACHED else None,
         "cached_from": found.cached_from,
-        "child_tasks": [{"task_id": child.id, "name": child.name} for child in children],
-        **_native(found, wires.sources(pipeline, found.id) if found.inputs is not None else {}),
     }
     if failure is not None:
         body["failure"] = _kept(
@@ -247,16 +283,7 @@ def task(
                 "task": failure.task,
             }
         )
-    if attempts:
-        body["attempts"] = [attempt(one, (events or {}).get(one.number, ())) for one in attempts]
-        body["pods"] = [_kept({"name": one.pod_name, "uid": one.pod_uid, "type": "EXECUTOR"}) for one in attempts]
-    # The root's id is the empty text, and attempt 0 is one: these are never left out.
-    made = {"task_id": found.id, "id": found.id, "attempt": found.attempt, **_kept(body)}
-    if found.parent is not None:
-        made["parent_task_id"] = made["parent"] = found.parent
-    if found.iteration is not None:
-        made["iteration_index"] = found.iteration
-    return made
+    return body
 
 
 def _title(found: Task, pipeline: Pipeline | None) -> str:

@@ -286,6 +286,20 @@ async def test_iterations_and_groups_have_kfp_threes_types(rest: Rest) -> None:
     assert tasks["loop.1"]["inputs"]["parameters"] == [{"parameter_key": "item", "value": 1, "type": "ITERATOR_INPUT"}]
 
 
+async def test_tasks_in_short_say_the_same_without_inputs_and_outputs(rest: Rest) -> None:
+    run = await rest.run(pipelines.fan(2))
+    whole = (await rest("GET", f"/runs/{run['run_id']}/tasks"))["tasks"]
+    short = (await rest("GET", f"/runs/{run['run_id']}/tasks", view="BASIC"))["tasks"]
+    assert [task["id"] for task in short] == [task["id"] for task in whole]
+    assert any("outputs" in task for task in whole)
+    for one, other in zip(short, whole, strict=True):
+        assert one == {name: value for name, value in other.items() if name in one}
+        assert {"state", "kind", "type", "start_time", "started_at", "finished_at"} < set(one)
+        assert not {"inputs", "outputs"} & set(one)
+    for query in ({"view": "FULL"}, {"view": "BASIC", "page_size": "2"}, {"view": "BASIC", "parent_id": "loop"}):
+        assert (await rest.refused("GET", f"/runs/{run['run_id']}/tasks", **query)).startswith("view: must be BASIC")
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -105,7 +105,7 @@ def _back(page: Page) -> str:
 
 async def _graph(page: Page, shown: Json) -> Json:
     """The graph; without it where the pipeline is not known any more."""
-    answer, documents = await asyncio.gather(page.api.get(_place(page) + "/tasks"), spec_of(page, shown))
+    answer, documents = await asyncio.gather(page.api.get(_place(page) + "/tasks", view="BASIC"), spec_of(page, shown))
     if not documents:
         return {"graph": None, "folding": Folding()}
     folding = Folding.read(page.query("open"), page.query("fold"))
@@ -118,13 +118,13 @@ async def _graph(page: Page, shown: Json) -> Json:
 async def _tasks(page: Page, shown: Json) -> Json:
     """The tasks as a table that is a tree."""
     del shown
-    return _rows(page, (await page.api.get(_place(page) + "/tasks")).get("tasks", []))
+    return _rows(page, (await page.api.get(_place(page) + "/tasks", view="BASIC")).get("tasks", []))
 
 
 async def _timeline(page: Page, shown: Json) -> Json:
     """When each of them waited and ran."""
     del shown
-    tasks = (await page.api.get(_place(page) + "/tasks")).get("tasks", [])
+    tasks = (await page.api.get(_place(page) + "/tasks", view="BASIC")).get("tasks", [])
     found = _rows(page, tasks)
     return {**found, "timeline": timeline(found["rows"], tasks, SystemClock().now())}
 

@@ -30,7 +30,8 @@ function fit(readable = false) {
   view.y = Math.min(0, (high - box.clientHeight / view.scale) / 2);
   if (readable && view.scale > all) {
     const first = drawing().querySelector(".node");
-    if (wide > box.clientWidth / view.scale && first) view.x = place(first).x + 92 - box.clientWidth / view.scale / 2;
+    const seen = box.clientWidth / view.scale;
+    if (wide > seen && first) view.x = Math.min(Math.max(0, place(first).x + 92 - seen / 2), wide - seen);
   }
   soon();
 }
