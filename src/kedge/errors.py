@@ -30,7 +30,13 @@ from dataclasses import dataclass
 
 
 class KedgeError(Exception):
-    """Something a person can act on; the message says what, where, why and how to fix it."""
+    """Something a person can act on; the message says what, where, why and how to fix it.
+
+    Attributes:
+        causes: The fields at fault, if any.
+    """
+
+    causes: "tuple[Cause, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

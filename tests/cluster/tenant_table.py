@@ -99,6 +99,9 @@ class Things:
         stored = {"pipeline_id": self.pipeline_id}
         more: dict[str, Json] = {
             "POST /runs": {"json": {**here, "pipeline_version_reference": stored, "runtime_config": {"parameters": BAD}}},
+            "POST /runs:validate": {
+                "json": {**here, "pipeline_version_reference": stored, "runtime_config": {"parameters": BAD}}
+            },
             "GET /runs": {"params": here},
             "POST /runs/{run_id}:resume": {"json": {"pipeline_version_reference": stored}},
             "POST /pipelines": {"json": {**here, "name": self.name}},
@@ -115,6 +118,7 @@ class Things:
             "GET /experiments": {"params": here},
             "POST /recurringruns": {"json": {**here, "display_name": "x", "pipeline_version_reference": stored}},
             "GET /recurringruns": {"params": here},
+            "GET /recurringruns:preview": {"params": {**here, "cron": "@daily"}},
             "PATCH /recurringruns/{recurring_run_id}": {"json": {"display_name": ""}},
             "GET /artifacts": {"params": here},
             "GET /artifact_tasks": {"params": {"run_ids": self.run_id}},

@@ -72,6 +72,22 @@ class Api:
         _check(answer.status_code, answer)
         return msgspec.json.decode(answer.content) if answer.content else None
 
+    async def upload(self, path: str, name: str, content: bytes, query: Query) -> Any:
+        """Send a file, as the pipelines API takes it.
+
+        Args:
+            path: As for `get`.
+            name: Of the file.
+            content: Its bytes.
+            query: What is empty is left out.
+
+        Raises:
+            ApiError: As for `get`.
+        """
+        answer = await self._http.post(_place(path), params=_asked(query), files={"uploadfile": (name, content)})
+        _check(answer.status_code, answer)
+        return msgspec.json.decode(answer.content)
+
     @asynccontextmanager
     async def open(self, path: str, **query: str | int | list[str]) -> AsyncGenerator[httpx.Response]:
         """Read something that is large, or has no end.
@@ -131,11 +147,14 @@ def _check(code: int, answer: httpx.Response) -> None:
         body = {}
     error = api_error(code, str(body.get("reason", "")), str(body.get("message") or f"the host answered {code}"))
     details = body.get("details")
-    if isinstance(details, dict):  # Kubernetes'; those of the pipelines API are a list
+    if isinstance(details, dict):  # Kubernetes'
         error.causes = tuple(
             Cause(str(each.get("field", "")), str(each.get("message", "")), str(each.get("reason", "")))
             for each in details.get("causes", [])
         )
+    elif isinstance(details, list):
+        faults = [fault for each in details if isinstance(each, dict) for fault in each.get("field_violations", [])]
+        error.causes = tuple(Cause(str(fault.get("field", "")), str(fault.get("description", ""))) for fault in faults)
     raise error
 
 

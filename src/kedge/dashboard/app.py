@@ -11,7 +11,7 @@ from starlette.types import Message, Receive
 
 from kedge.dashboard.access import Access, Identity
 from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
-from kedge.dashboard.pages import cluster, compare, home, namespaces, run, runs, signing_in, task
+from kedge.dashboard.pages import cluster, compare, home, namespaces, pipelines, run, runs, schedules, signing_in, task
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError, TooLarge
@@ -21,7 +21,9 @@ _log = logging.getLogger(__name__)
 
 SECTIONS: tuple[Section, ...] = (
     home.SECTION,
+    pipelines.SECTION,
     runs.SECTION,
+    schedules.SECTION,
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""

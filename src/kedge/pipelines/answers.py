@@ -49,7 +49,10 @@ def refusal(error: Exception) -> Response:
     elif isinstance(error, KedgeError):
         code = 400
     rpc = _RPC.get(code, 2)
-    details = [{"@type": "type.googleapis.com/google.rpc.Status", "code": rpc, "message": message}]
+    details: list[dict[str, Any]] = [{"@type": "type.googleapis.com/google.rpc.Status", "code": rpc, "message": message}]
+    if isinstance(error, KedgeError) and error.causes:
+        violations = [{"field": cause.field, "description": cause.message} for cause in error.causes]
+        details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "field_violations": violations})
     body = {"error": message, "code": rpc, "message": message, "details": details}
     return Response(_encoder.encode(body), code, headers, media_type="application/json")
 

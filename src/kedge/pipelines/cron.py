@@ -81,6 +81,11 @@ class Cron:
         """The last moment not later than this one."""
         return self._next(until.replace(microsecond=0) + _SECOND, backwards=True)
 
+    def in_words(self) -> str:
+        """The rule as people say it."""
+        said = CronSim(self._expression, datetime(2026, 1, 1, tzinfo=UTC)).explain()
+        return f"{said}, {self._zone}"
+
     def _next(self, moment: datetime, *, backwards: bool = False) -> datetime | None:
         try:
             return next(CronSim(self._expression, moment.astimezone(self._zone), reverse=backwards)).astimezone(UTC)

@@ -235,6 +235,7 @@ def recurring(recurring: RecurringRunEndpoints, of: Subjects) -> list[Operation]
             answer="RecurringRuns",
             query=(*LISTING, NAMESPACE, _OF_EXPERIMENT),
         ),
+        *_previews(recurring, of),
         Operation(
             method="GET",
             path=one,
@@ -253,6 +254,37 @@ def recurring(recurring: RecurringRunEndpoints, of: Subjects) -> list[Operation]
             body=body,
         ),
         *_switches(recurring, of),
+    ]
+
+
+def _previews(recurring: RecurringRunEndpoints, of: Subjects) -> list[Operation]:
+    count = Param("count", "integer", "At most so many moments, 1 to 100; 5 when left out.")
+    return [
+        Operation(
+            method="GET",
+            path="/recurringruns:preview",
+            work=recurring.preview,
+            rights=may("list jobs", of.listed),
+            summary="Say when a trigger would fire, and in words; nothing is made",
+            answer="Moments",
+            query=(
+                Param("cron", text="A cron expression; or"),
+                Param("interval_second", text="seconds between moments."),
+                Param("start_time", text="No moment is before it, RFC 3339."),
+                Param("end_time", text="No moment is after it, RFC 3339."),
+                NAMESPACE,
+                count,
+            ),
+        ),
+        Operation(
+            method="GET",
+            path="/recurringruns/{recurring_run_id}:preview",
+            work=recurring.preview_of,
+            rights=may("get jobs", of.recurring),
+            summary="Say when a recurring run fires next, or would if it were enabled",
+            answer="Moments",
+            query=(count,),
+        ),
     ]
 
 

@@ -41,6 +41,15 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             body=bodies.Run,
         ),
         Operation(
+            method="POST",
+            path="/runs:validate",
+            work=runs.validate,
+            rights=may("create runs", of.made_in_experiment) + may("get pipelines", of.referenced),
+            summary="Say whether a run could be started, without starting one; a refusal names every field at fault",
+            query=_CREATING,
+            body=bodies.Run,
+        ),
+        Operation(
             method="GET",
             path="/runs",
             work=runs.list,

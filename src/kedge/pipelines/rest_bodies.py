@@ -119,6 +119,7 @@ class RecurringRun(_Body):
     status: Decided = None
     error: Decided = None
     next_run_at: Decided = None
+    trigger_in_words: Decided = None
 
 
 class Experiment(_Body):

@@ -1,13 +1,15 @@
 """REST: recurring runs, which can be changed in place (upstream cannot)."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 
-from kedge.errors import BadRequest
-from kedge.kube.clock import Clock, Ids, parse_timestamp
+from kedge.errors import BadRequest, Cause
+from kedge.kube.clock import Clock, Ids, parse_timestamp, timestamp
 from kedge.pipelines import answers, rest_bodies, shapes
 from kedge.pipelines.cron import Cron, every
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
@@ -22,6 +24,7 @@ from kedge.pipelines.submissions import Found, Order, Submissions
 
 _MODES = {"MODE_UNSPECIFIED": True, "ENABLE": True, "DISABLE": False, 0: True, 1: True, 2: False}
 _MOST_CONCURRENT = 10
+_MOST_COMING = 100
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 _CENTURY = 100 * 366 * 86400
 
@@ -80,6 +83,27 @@ class RecurringRunEndpoints:
     async def get(self, call: Call) -> Response:
         """``GET /recurringruns/{recurring_run_id}``."""
         return self._shown(self._parts.recurring.get(call.path["recurring_run_id"]))
+
+    async def preview(self, call: Call) -> Response:
+        """``GET /recurringruns:preview``."""
+        limits = {"start_time": call.text("start_time") or None, "end_time": call.text("end_time") or None}
+        cron, interval = call.text("cron"), call.text("interval_second")
+        asked = rest_bodies.Trigger(
+            cron_schedule=rest_bodies.CronSchedule(cron=cron, **limits) if cron else None,
+            periodic_schedule=rest_bodies.PeriodicSchedule(interval_second=interval, **limits) if interval else None,
+        )
+        return self._coming(call, _trigger(asked, self._parts.clock.now()))
+
+    async def preview_of(self, call: Call) -> Response:
+        """``GET /recurringruns/{recurring_run_id}:preview``."""
+        return self._coming(call, self._parts.recurring.get(call.path["recurring_run_id"]).trigger)
+
+    def _coming(self, call: Call, trigger: Trigger) -> Response:
+        count = 5 if (given := call.number("count")) is None else given
+        if not 1 <= count <= _MOST_COMING:
+            raise BadRequest(f"count: must be 1 to {_MOST_COMING}, got {count}.")
+        coming = trigger.coming(self._parts.clock.now(), count)
+        return answers.answer({"trigger_in_words": trigger.in_words(), "moments": [timestamp(moment) for moment in coming]})
 
     async def delete(self, call: Call) -> Response:
         """``DELETE /recurringruns/{recurring_run_id}``."""
@@ -220,18 +244,33 @@ def _trigger(asked: rest_bodies.Trigger, now: datetime) -> Trigger:
     chosen = cron or periodic
     if chosen is None or (cron is not None and periodic is not None):
         raise BadRequest("trigger: one of cron_schedule and periodic_schedule is required.")
-    start, end = _time("start_time", chosen.start_time), _time("end_time", chosen.end_time)
-    if start is not None and end is not None and end <= start:
-        raise BadRequest("trigger: end_time must be after start_time.")
+    with _blamed("start_time"):
+        start = _time("start_time", chosen.start_time)
+    with _blamed("end_time"):
+        end = _time("end_time", chosen.end_time)
+        if start is not None and end is not None and end <= start:
+            raise BadRequest("trigger: end_time must be after start_time.")
     limits: dict[str, Any] = {"start": start, "end": end, "anchor": now}
     if cron is not None:
-        if every(cron.cron) is None:
-            Cron(cron.cron)
+        with _blamed("cron"):
+            if every(cron.cron) is None:
+                Cron(cron.cron)
         return Trigger(cron=cron.cron, **limits)
-    interval = _whole("interval_second", periodic.interval_second if periodic is not None else 0)
-    if not 1 <= interval <= _CENTURY:
-        raise BadRequest(f"interval_second: must be at least 1 and at most a century, got {interval}.")
+    with _blamed("interval_second"):
+        interval = _whole("interval_second", periodic.interval_second if periodic is not None else 0)
+        if not 1 <= interval <= _CENTURY:
+            raise BadRequest(f"interval_second: must be at least 1 and at most a century, got {interval}.")
     return Trigger(interval=interval, **limits)
+
+
+@contextmanager
+def _blamed(field: str) -> Generator[None]:
+    """Name the field of a trigger that a refusal is about."""
+    try:
+        yield
+    except BadRequest as error:
+        error.causes = (Cause(field, str(error)),)
+        raise
 
 
 def _same(one: Trigger, other: Trigger) -> bool:

@@ -18,7 +18,7 @@ from kedge.pipelines.history import History
 from kedge.pipelines.operations import Call
 from kedge.pipelines.records import RunRecord
 from kedge.pipelines.resumptions import Resumptions
-from kedge.pipelines.submissions import Order, Submissions
+from kedge.pipelines.submissions import Found, Order, Submissions
 
 # A run of more tasks is shown without them: a client that polls would have the hub write megabytes again and again.
 _MOST_DETAILS = 1000
@@ -57,6 +57,15 @@ class Runs:
 
     async def create(self, call: Call) -> Response:
         """``POST /runs``."""
+        return answers.answer(shapes.run(await self._submissions.submit(*await self._asked(call))))
+
+    async def validate(self, call: Call) -> Response:
+        """``POST /runs:validate``."""
+        await self._submissions.check(*await self._asked(call))
+        return answers.answer({})
+
+    async def _asked(self, call: Call) -> tuple[Found, Order]:
+        """The pipeline and what a request asks for besides."""
         asked: rest_bodies.Run = call.body
         refuse_plugins(asked.plugins_input)
         version_id = asked.pipeline_version_id or ""
@@ -74,7 +83,7 @@ class Runs:
             service_account=asked.service_account or "",
             cache=call.flag("cache", default=True),
         )
-        return answers.answer(shapes.run(await self._submissions.submit(found, order)))
+        return found, order
 
     async def list(self, call: Call) -> Response:
         """``GET /runs``; with ``watch=true`` one JSON a line, for each change of any."""

@@ -58,6 +58,31 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
         found = Cron(self.cron).last(until) if self._step is None else self._stepped(until, 0)
         return found if found is not None and found > self.first else None
 
+    def coming(self, moment: datetime, count: int) -> list[datetime]:
+        """The next moments later than this one, as many as there are up to a count."""
+        found: list[datetime] = []
+        while len(found) < count and (following := self.after(moment)) is not None:
+            found.append(moment := following)
+        return found
+
+    def in_words(self) -> str:
+        """The rule as people say it.
+
+        Examples:
+            >>> Trigger(interval=5400, anchor=datetime(2026, 11, 23)).in_words()
+            'Every 1 hour 30 minutes'
+            >>> Trigger(cron="TZ=Europe/Berlin 0 9 * * 1", anchor=datetime(2026, 11, 23)).in_words()
+            'At 09:00 on Monday, Europe/Berlin'
+        """
+        if self._step is None:
+            return Cron(self.cron).in_words()
+        left, parts = self._step, list[str]()
+        for unit, seconds in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+            count, left = divmod(left, seconds)
+            if count:
+                parts.append(f"{count} {unit}{'s' if count > 1 else ''}")
+        return f"Every {' '.join(parts)}"
+
     @property
     def _step(self) -> int | None:
         return every(self.cron) if self.cron else self.interval

@@ -468,6 +468,7 @@ def recurring_run(record: RecurringRun, spec: Spec | None = None) -> Json:
         "service_account": record.service_account,
         "max_concurrency": str(record.max_concurrency),  # 64 bits are texts in KFP's JSON
         "trigger": schedule,
+        "trigger_in_words": trigger.in_words(),
         "mode": "ENABLE" if record.enabled else "DISABLE",
         "status": "ENABLED" if record.enabled else "DISABLED",
         "no_catchup": record.no_catchup or None,

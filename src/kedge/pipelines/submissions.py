@@ -1,11 +1,11 @@
 """From what a request or a recurring run asks for to a Run: which pipeline, whether its arguments fit, then the object."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from kedge.errors import BadRequest, NotFound
+from kedge.errors import BadRequest, Cause, Invalid, NotFound, PipelineError
 from kedge.kube import names
 from kedge.kube.clock import micro_timestamp
 from kedge.pipelines import documents, ir
@@ -141,17 +141,38 @@ class Submissions:
         """Refuse what could not run: arguments that do not fit, a root that cannot be written, an archived experiment.
 
         Raises:
-            KedgeError: Says which, and why.
+            KedgeError: Says which, and why; its causes name the fields as a request has them.
         """
-        ir.check_parameters(found.pipeline, order.parameters)
+        refused: list[BadRequest | Invalid | NotFound | PipelineError] = []
+        try:
+            ir.check_parameters(found.pipeline, order.parameters)
+        except PipelineError as error:
+            error.causes = tuple(replace(cause, field=f"runtime_config.{cause.field}") for cause in error.causes)
+            refused.append(error)
         root = order.pipeline_root or found.pipeline.spec.default_pipeline_root or self._artifacts.root_of(order.namespace)
-        await self._artifacts.check_root(root, order.namespace)
-        if order.experiment_id:
-            experiment = self._catalog.experiment(order.experiment_id)
-            if experiment.namespace != order.namespace:
-                raise no_experiment(order.experiment_id)
-            if experiment.storage_state == "ARCHIVED":
-                raise BadRequest(f"experiment {experiment.display_name!r} is archived. Unarchive it first, or choose another.")
+        try:
+            await self._artifacts.check_root(root, order.namespace)
+        except (BadRequest, Invalid) as error:
+            error.causes = (Cause("runtime_config.pipeline_root", str(error)),)
+            refused.append(error)
+        try:
+            self._check_experiment(order)
+        except (BadRequest, NotFound) as error:
+            error.causes = (Cause("experiment_id", str(error)),)
+            refused.append(error)
+        if len(refused) == 1:
+            raise refused[0]
+        if refused:
+            raise BadRequest("\n".join(map(str, refused)), causes=[cause for error in refused for cause in error.causes])
+
+    def _check_experiment(self, order: Order) -> None:
+        if not order.experiment_id:
+            return
+        experiment = self._catalog.experiment(order.experiment_id)
+        if experiment.namespace != order.namespace:
+            raise no_experiment(order.experiment_id)
+        if experiment.storage_state == "ARCHIVED":
+            raise BadRequest(f"experiment {experiment.display_name!r} is archived. Unarchive it first, or choose another.")
 
     async def submit(self, found: Found, order: Order) -> RunRecord:
         """Check, and make the Run.

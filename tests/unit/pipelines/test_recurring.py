@@ -314,3 +314,52 @@ async def test_what_cannot_recur_says_why(plan: Plan, body: Json, message: str) 
     whole = {"display_name": "x", "pipeline_spec": CHAIN, "trigger": MINUTE, **body}
     refused = await plan("POST", "/recurringruns", whole, code=400)
     assert message in refused["message"]
+
+
+# ---- what would be
+
+
+async def test_a_trigger_is_previewed_without_being_made(plan: Plan) -> None:
+    now = plan.clock.now()
+    said = await plan("GET", "/recurringruns:preview", cron="TZ=Europe/Berlin 30 9 * * 1", count="3")
+    assert said["trigger_in_words"] == "At 09:30 on Monday, Europe/Berlin"
+    assert len(said["moments"]) == 3
+    assert said["moments"][0] > timestamp(now)
+    assert said["moments"] == sorted(said["moments"])
+    start = timestamp(now + timedelta(hours=1))
+    every = await plan("GET", "/recurringruns:preview", interval_second="5400", start_time=start)
+    assert every["trigger_in_words"] == "Every 1 hour 30 minutes"
+    assert every["moments"] == [timestamp(now + timedelta(hours=2.5 + 1.5 * number)) for number in range(5)]
+    ends = timestamp(now + timedelta(minutes=2))
+    assert len((await plan("GET", "/recurringruns:preview", cron="* * * * *", end_time=ends))["moments"]) == 2
+    assert "recurring_runs" not in await plan("GET", "/recurringruns")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"cron": "0 9 * *"}, "cron"),
+        ({"cron": "TZ=Mars/Olympus 0 9 * * *"}, "cron"),
+        ({"interval_second": "often"}, "interval_second"),
+        ({"interval_second": "0"}, "interval_second"),
+        ({"cron": "@daily", "start_time": "tomorrow"}, "start_time"),
+        ({"cron": "@daily", **BACKWARDS}, "end_time"),
+    ],
+)
+async def test_a_trigger_that_cannot_be_names_its_field(plan: Plan, query: Json, field: str) -> None:
+    refused = await plan("GET", "/recurringruns:preview", code=400, **query)
+    (violations,) = [each["field_violations"] for each in refused["details"] if "field_violations" in each]
+    assert [each["field"] for each in violations] == [field]
+    assert violations[0]["description"] == refused["message"]
+
+
+async def test_what_is_there_tells_its_next_moments_enabled_or_not(plan: Plan) -> None:
+    made = await plan.add({"periodic_schedule": {"interval_second": 60}})
+    await plan.pass_(90)
+    expected = [timestamp(plan.clock.now() + timedelta(seconds=30 + 60 * number)) for number in range(2)]
+    for switch in ("disable", "enable"):
+        await plan("POST", f"/recurringruns/{made}:{switch}")
+        assert (await plan("GET", f"/recurringruns/{made}:preview", count=2))["moments"] == expected
+    shown = await plan("GET", f"/recurringruns/{made}")
+    assert shown["trigger_in_words"] == "Every 1 minute"
+    await plan("GET", f"/recurringruns/{made}:preview", code=400, count=101)

@@ -499,3 +499,46 @@ async def test_a_body_with_a_key_that_stands_twice_is_refused(rest: Rest) -> Non
             400,
             f"the Run: the body has the key {name!r} twice in one object. Send it once.",
         )
+
+
+# ---- before a run
+
+
+def typed() -> Json:
+    """A pipeline with an input of each kind that is easily got wrong."""
+    inputs = {
+        "count": {"parameterType": "NUMBER_INTEGER"},
+        "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+        "sizes": {"parameterType": "LIST", "isOptional": True},
+    }
+    found = pipelines.pipeline({}, {}, name="typed")
+    found["root"]["inputDefinitions"] = {"parameters": inputs}
+    return found
+
+
+async def test_a_run_is_validated_without_being_started(rest: Rest) -> None:
+    body = {"pipeline_spec": typed(), "runtime_config": {"parameters": {"count": "9007199254740993"}}}
+    assert await rest("POST", "/runs:validate", body) == {}
+    assert "runs" not in await rest("GET", "/runs")
+
+
+async def test_every_field_at_fault_is_named_at_once(rest: Rest) -> None:
+    config = {"parameters": {"rate": "fast", "sizes": "[1,", "other": 1}}
+    archived = (await rest("POST", "/experiments", {"display_name": "old"}))["experiment_id"]
+    await rest("POST", f"/experiments/{archived}:archive")
+    body = {"pipeline_spec": typed(), "runtime_config": config, "experiment_id": archived}
+    for path in ("/runs:validate", "/runs"):
+        found = await rest("POST", path, body, code=400)
+        (violations,) = [each["field_violations"] for each in found["details"] if "field_violations" in each]
+        named = {each["field"]: each["description"] for each in violations}
+        parameters = "runtime_config.parameters"
+        assert set(named) == {
+            f"{parameters}.count",
+            f"{parameters}.rate",
+            f"{parameters}.sizes",
+            f"{parameters}.other",
+            "experiment_id",
+        }
+        assert named[f"{parameters}.count"] == "is missing. Give it a value"
+        assert named[f"{parameters}.rate"].startswith("expected a number")
+    assert "runs" not in await rest("GET", "/runs")

@@ -5,9 +5,13 @@ from typing import Any
 
 from msgspec import UNSET
 
-from kedge.errors import PipelineError
+from kedge.errors import Cause, PipelineError
 from kedge.pipelines.engine import values
 from kedge.pipelines.spec import InputParameter, Pipeline
+
+
+class _MissingError(values.MismatchError):
+    """There is no value."""
 
 
 def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,12 +21,15 @@ def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[
         A value for every input; ``None`` for optional ones that have no default.
 
     Raises:
-        PipelineError: An argument is unknown, missing, or of the wrong type; one line for each.
+        PipelineError: An argument is unknown, missing, or of the wrong type; one line and one cause for each.
     """
     declared = pipeline.root.input_definitions.parameters
     known = ", ".join(declared) or "none"
     found = [
-        f"{pipeline.name}: there is no parameter {name!r} (there is {known}). Remove it, or correct its name"
+        (
+            Cause(f"parameters.{name}", f"there is no such parameter (there is {known})", "FieldValueNotSupported"),
+            f"there is no parameter {name!r} (there is {known}). Remove it, or correct its name",
+        )
         for name in parameters
         if name not in declared
     ]
@@ -31,12 +38,16 @@ def check_parameters(pipeline: Pipeline, parameters: Mapping[str, Any]) -> dict[
         try:
             resolved[name] = _argument(name, definition, parameters)
         except values.MismatchError as error:
-            found.append(f"{pipeline.name}: the parameter {name!r}{error}")
+            hint = f", such as --param {name}=…" if isinstance(error, _MissingError) else ""
+            found.append((Cause(f"parameters.{name}", str(error).lstrip(": ")), f"the parameter {name!r}{error}{hint}"))
     for name, artifact in pipeline.root.input_definitions.artifacts.items():
         if not artifact.is_optional:
-            found.append(f"{pipeline.name}: the input artifact {name!r} cannot be given to a run. Import it in the pipeline")
+            said = "cannot be given to a run. Import it in the pipeline"
+            found.append((Cause(f"artifacts.{name}", said), f"the input artifact {name!r} {said}"))
     if found:
-        raise PipelineError("\n".join(f"{problem}." for problem in found))
+        refused = PipelineError("\n".join(f"{pipeline.name}: {problem}." for _, problem in found))
+        refused.causes = tuple(cause for cause, _ in found)
+        raise refused
     return resolved
 
 
@@ -48,7 +59,7 @@ def _argument(name: str, definition: InputParameter, parameters: Mapping[str, An
         if definition.may_be_absent:
             return None
         said = "is null" if name in parameters else "is missing"
-        raise values.MismatchError(f" {said}. Give it a value, such as --param {name}=…")
+        raise _MissingError(f" {said}. Give it a value")
     if not values.is_shallow(value):
         raise values.MismatchError(f": nested more than {values.MAX_DEPTH} levels deep")
     try:

@@ -1,0 +1,183 @@
+"""Pipelines, their versions, and the form that starts runs, in a browser."""
+
+from pathlib import Path
+from typing import Any
+
+import axe
+import pytest
+from playwright.sync_api import Dialog, Page, expect
+from visiting import Visitor
+from watching import Watch
+
+from kedge.kube.yaml import write
+from kedge.testing import pipelines
+from kedge.testing.host import RunningHost
+
+INPUTS = {
+    "epochs": {"parameterType": "NUMBER_INTEGER", "description": "How many."},
+    "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
+    "size": {"parameterType": "STRING", "literals": ["small", "large"], "defaultValue": "small"},
+    "fast": {"parameterType": "BOOLEAN", "isOptional": True},
+    "numbers": {"parameterType": "LIST", "defaultValue": [1, 2]},
+    "options": {"parameterType": "STRUCT", "isOptional": True},
+    "note": {"parameterType": "STRING", "isOptional": True},
+}
+
+
+def spec(name: str) -> dict[str, Any]:
+    """A pipeline of no steps with an input of each kind."""
+    found = pipelines.pipeline({}, {}, name=name)
+    found["root"]["inputDefinitions"] = {"parameters": INPUTS}
+    return found
+
+
+def file(folder: Path, name: str) -> Path:
+    """The same as a file."""
+    path = folder / "pipeline.yaml"
+    path.write_text(write(spec(name)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def typed(host: RunningHost) -> str:
+    """The id of such a pipeline, stored."""
+    return host.client.upload(spec("typed"))["pipeline_id"]
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_file_becomes_a_pipeline_and_then_a_version_of_it(visitor: Visitor, signed_in: Page, tmp_path: Path) -> None:
+    signed_in.goto("/pipelines")
+    signed_in.get_by_text("Upload a pipeline").click()
+    signed_in.get_by_label("File").set_input_files(file(tmp_path, "uploaded"))
+    signed_in.get_by_label("Tags").fill("team=vision")
+    signed_in.get_by_role("button", name="Upload").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("uploaded")
+    expect(signed_in.get_by_text("team=vision")).to_be_visible()
+    signed_in.goto("/pipelines")
+    signed_in.get_by_text("Upload a pipeline").click()
+    signed_in.get_by_label("File").set_input_files(file(tmp_path, "uploaded"))
+    signed_in.get_by_label("As", exact=True).select_option(label="a new version of uploaded")
+    signed_in.get_by_role("textbox", name="Name").first.fill("second")
+    signed_in.get_by_role("button", name="Upload").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("second")
+    visitor.photograph(signed_in, "version")
+
+
+def test_what_is_wrong_with_an_upload_is_said_at_its_field_and_nothing_is_lost(
+    signed_in: Page, typed: str, watch: Watch, tmp_path: Path
+) -> None:
+    signed_in.goto("/pipelines")
+    signed_in.get_by_text("Upload a pipeline").click()
+    signed_in.get_by_label("File").set_input_files(file(tmp_path, "again"))
+    signed_in.get_by_role("textbox", name="Name").first.fill("typed")
+    signed_in.get_by_label("Description").fill("kept")
+    watch.expect_answer("/pipelines/upload", 409)
+    signed_in.get_by_role("button", name="Upload").click()
+    expect(signed_in.get_by_role("textbox", name="Name").first).to_have_attribute("aria-invalid", "true")
+    expect(signed_in.get_by_label("Description")).to_have_value("kept")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("nothing: here")
+    signed_in.get_by_label("File").set_input_files(wrong)
+    signed_in.get_by_role("textbox", name="Name").first.fill("wrong")
+    watch.expect_answer("/pipelines/upload", 400)
+    signed_in.get_by_role("button", name="Upload").click()
+    expect(signed_in.get_by_role("alert")).to_contain_text("wrong.yaml")
+
+
+@pytest.mark.usefixtures("typed")
+def test_a_file_can_be_dropped(signed_in: Page, tmp_path: Path) -> None:
+    signed_in.goto("/pipelines")
+    signed_in.evaluate(
+        """(text) => {
+            const dropped = new DataTransfer();
+            dropped.items.add(new File([text], "dropped.yaml"));
+            document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }""",
+        file(tmp_path, "dropped").read_text(),
+    )
+    signed_in.get_by_role("button", name="Upload").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("dropped")
+
+
+@pytest.mark.usefixtures("checker")
+def test_a_run_is_started_with_typed_inputs(visitor: Visitor, host: RunningHost, typed: str) -> None:
+    page = visitor.page()
+    page.goto("/pipelines?name=typed")
+    page.get_by_role("link", name="Run typed").click()
+    expect(page.get_by_label("numbers", exact=False).first).to_have_value("[1, 2]")
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "new-run")
+    page.get_by_role("textbox", name="epochs").fill("9007199254740993")
+    page.get_by_role("combobox", name="size").select_option("large")
+    page.get_by_role("textbox", name="options").fill('{"a": [1]}')
+    page.get_by_role("textbox", name="Name", exact=True).fill("by hand")
+    page.get_by_role("textbox", name="or a new experiment").fill("by people")
+    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("by hand")
+    run = host.client.wait(page.url.rpartition("/")[2])
+    given = run["runtime_config"]["parameters"]
+    assert (given["epochs"], given["size"], given["rate"]) == ("9007199254740993", "large", "0.5")
+    assert set(given) == {"epochs", "rate", "size", "numbers", "options"}
+    page.get_by_role("link", name="Clone").click()
+    expect(page.get_by_role("textbox", name="epochs")).to_have_value("9007199254740993")
+    expect(page.get_by_role("combobox", name="size")).to_have_value("large")
+    expect(page.get_by_role("combobox", name="Experiment")).to_have_value(run["experiment_id"])
+
+
+@pytest.mark.usefixtures("checker")
+def test_all_faults_are_shown_at_their_fields_before_anything_runs(
+    visitor: Visitor, host: RunningHost, typed: str, watch: Watch
+) -> None:
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs/new?pipeline_id={typed}")
+    page.get_by_role("textbox", name="rate").fill("fast")
+    page.get_by_role("textbox", name="numbers").fill("[1,\n 2")
+    page.get_by_role("textbox", name="note").fill("kept")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("textbox", name="Where its artifacts go").fill("nowhere://x")
+    watch.expect_answer("/runs/new", 400)
+    page.get_by_role("button", name="Start the run").click()
+    for name in ("epochs", "rate", "numbers", "Where its artifacts go"):
+        expect(page.get_by_role("textbox", name=name)).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_role("textbox", name="epochs")).to_have_accessible_description("is missing. Give it a value")
+    expect(page.get_by_text("line 2, column 3")).to_be_visible()
+    expect(page.get_by_role("textbox", name="note")).to_have_value("kept")
+    visitor.photograph(page, "refused")
+
+
+def test_json_is_checked_while_it_is_typed_and_a_default_comes_back(signed_in: Page, typed: str) -> None:
+    signed_in.goto(f"/runs/new?pipeline_id={typed}")
+    numbers = signed_in.get_by_role("textbox", name="numbers")
+    numbers.fill('{"no": "list"}')
+    expect(signed_in.get_by_text("expected a list")).to_be_visible()
+    expect(numbers).to_have_attribute("aria-invalid", "true")
+    signed_in.get_by_role("button", name="Restore the default of numbers").click()
+    expect(numbers).to_have_value("[1, 2]")
+    expect(numbers).not_to_have_attribute("aria-invalid", "true")
+
+
+@pytest.mark.usefixtures("checker")
+def test_a_pipeline_is_changed_and_deleted_after_a_question(visitor: Visitor, host: RunningHost) -> None:
+    place = f"/pipelines/{host.client.upload(spec('doomed'))['pipeline_id']}"
+    page = visitor.page()
+    page.goto(place)
+    assert axe.grave_faults(page) == []
+    page.get_by_text("Change name, description and tags").click()
+    page.get_by_label("Description").fill("Better.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    expect(page.locator("p", has_text="Better.")).to_be_visible()
+    asked: list[str] = []
+
+    def refuse(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", refuse)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("doomed")
+    assert "Its runs stay" in asked[0]
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Pipelines")
+    expect(page.get_by_role("link", name="doomed")).to_have_count(0)
