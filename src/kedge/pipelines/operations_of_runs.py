@@ -41,15 +41,6 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             body=bodies.Run,
         ),
         Operation(
-            method="POST",
-            path="/runs:validate",
-            work=runs.validate,
-            rights=may("create runs", of.made_in_experiment) + may("get pipelines", of.referenced),
-            summary="Say whether a run could be started, without starting one; a refusal names every field at fault",
-            query=_CREATING,
-            body=bodies.Run,
-        ),
-        Operation(
             method="GET",
             path="/runs",
             work=runs.list,
@@ -91,8 +82,21 @@ def runs(runs: Runs, of: Subjects) -> list[Operation]:
             summary="End a run",
             query=(_IGNORED_EXPERIMENT,),
         ),
+        _beforehand(runs, of),
         *_runs_again(runs, of),
     ]
+
+
+def _beforehand(runs: Runs, of: Subjects) -> Operation:
+    return Operation(
+        method="POST",
+        path="/runs:validate",
+        work=runs.validate,
+        rights=may("create runs", of.made_in_experiment) + may("get pipelines", of.referenced),
+        summary="Say whether a run could be started, without starting one; a refusal names every field at fault",
+        query=_CREATING,
+        body=bodies.Run,
+    )
 
 
 def _runs_again(runs: Runs, of: Subjects) -> list[Operation]:
