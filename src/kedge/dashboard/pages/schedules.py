@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
@@ -130,7 +131,7 @@ async def new(page: Page) -> Response:
     asked: Json = dict.fromkeys((*NAMED, *_TRIGGER, *_OTHERS), "")
     asked |= {"display_name": source.name, "trigger": "cron", "cron": "0 9 * * *", "zone": "UTC", "every": "1", "unit": "h"}
     asked |= {"max_concurrency": "1", "catchup": "", "pinned": "yes" if page.query("version_id") else "", "enabled": "yes"}
-    return await _form(page, source, arguments.inputs(source.spec), asked, known=None)
+    return await _form(page, _Filled(source, arguments.inputs(source.spec), asked, None))
 
 
 async def edit(page: Page) -> Response:
@@ -143,7 +144,7 @@ async def edit(page: Page) -> Response:
     asked |= {"max_concurrency": found["max_concurrency"], "catchup": "" if found.get("no_catchup") else "yes"}
     asked["pinned"] = "yes" if (found.get("pipeline_version_reference") or {}).get("pipeline_version_id") else ""
     asked["enabled"] = "yes" if found["mode"] == "ENABLE" else ""
-    return await _form(page, source, arguments.inputs(source.spec, config.get("parameters") or {}), asked, known=found)
+    return await _form(page, _Filled(source, arguments.inputs(source.spec, config.get("parameters") or {}), asked, found))
 
 
 def _as_typed(trigger: Json) -> Json:
@@ -177,10 +178,11 @@ async def _save(page: Page, source: Source, known: Json | None) -> Response:
     form = await page.form()
     fields = arguments.typed(arguments.inputs(source.spec), form)
     asked: Json = {name: form.text(name) for name in (*NAMED, *_TRIGGER, *_OTHERS)}
+    filled = _Filled(source, fields, asked, known)
     body = request(source, fields, asked)
     coming, causes = await _preview(page, asked)
     if form.text("do") == "preview":
-        return await _form(page, source, fields, asked, known=known, causes=causes, coming=coming)
+        return await _form(page, filled, causes=causes, coming=coming)
     causes += await refused(page, body)
     if not causes and not any(each.wrong for each in fields):
         try:
@@ -188,7 +190,7 @@ async def _save(page: Page, source: Source, known: Json | None) -> Response:
             return page.go(f"/schedules/{saved['recurring_run_id']}", "Saved.")
         except (BadRequest, NotFound) as error:
             causes = list(error.causes) or [Cause("", str(error))]
-    return await _form(page, source, fields, asked, known=known, causes=causes, coming=coming)
+    return await _form(page, filled, causes=causes, coming=coming)
 
 
 def _recurring(source: Source, asked: Json) -> Json:
@@ -252,16 +254,18 @@ async def preview(page: Page) -> Response:
     return page.render("schedule_preview.html", coming=coming, trouble="; ".join(cause.message for cause in causes))
 
 
-async def _form(
-    page: Page,
-    source: Source,
-    fields: list[Input],
-    asked: Json,
-    *,
-    known: Json | None,
-    causes: list[Cause] | None = None,
-    coming: Json | None = None,
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """The form as somebody sees or sends it: for which pipeline, with what in its fields, and which schedule is changed."""
+
+    source: Source
+    fields: list[Input]
+    asked: Json
+    known: Json | None
+
+
+async def _form(page: Page, filled: _Filled, *, causes: list[Cause] | None = None, coming: Json | None = None) -> Response:
+    fields, asked = filled.fields, filled.asked
     wrong = bool(causes) or any(each.wrong for each in fields)
     if coming is None:
         coming, _ = await _preview(page, asked)
@@ -270,10 +274,10 @@ async def _form(
     return page.render(
         "schedule_form.html",
         code=400 if wrong else 200,
-        source=source,
+        source=filled.source,
         fields=fields,
         asked=asked,
-        schedule=known,
+        schedule=filled.known,
         units=UNITS,
         experiments=await experiments(page),
         faults={field: said for field, said in named if field in _KNOWN},
