@@ -31,6 +31,7 @@ from kedge.node.claims import Claims
 from kedge.node.provisioner import Provisioner
 from kedge.node.scheduler import Scheduler
 from kedge.node.taints import Taints
+from kedge.pipelines import demo
 from kedge.pipelines import feature as pipelines
 from kedge.running import Parts, Told, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
 from kedge.server import http as kubernetes
@@ -141,7 +142,7 @@ async def _parts(
             *feature.routes(OwnerCallers(authenticator), __version__),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
             *kubernetes.routes(api, authenticator, version=__version__, streams=streams, ready=_checks(store, feature, node)),
-            *dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__),
+            *dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__, demo.document),
         ]
         counted = exposition.Parts(__version__, clock.now().timestamp(), feature, store, node)
         web = measured(routes, kinds, counted, None if settings.metrics_auth == "none" else authenticator)

@@ -38,6 +38,7 @@ from kedge.kube.crds import CRD, crd
 from kedge.kube.kinds import Kind
 from kedge.leading import Leadership, check_alone
 from kedge.manifests.options import ALL
+from kedge.pipelines import demo
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
 from kedge.running import Parts, Told, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
@@ -205,7 +206,7 @@ async def _parts(
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
         *(passed_on.routes(client, owner) if callers is None else ()),
-        *dashboard.routes(_pages(home.path, (token, callers), clock, ids), clock, __version__),
+        *dashboard.routes(_pages(home.path, (token, callers), clock, ids), clock, __version__, demo.document),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
     web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)

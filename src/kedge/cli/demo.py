@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-import kedge
 from kedge import host
 from kedge.cli.follow import Ended, follow
 from kedge.cli.run import report
@@ -17,8 +16,7 @@ from kedge.config import Settings
 from kedge.display.tasks import counts, duration
 from kedge.errors import StateError
 from kedge.pipelines.compiler import compile_file
-
-EXAMPLE = "01-penguins"
+from kedge.pipelines.demo import example
 
 
 @click.command("demo")
@@ -69,19 +67,6 @@ def _twice(session: Session) -> int:
 
 def _steps(ended: Ended) -> Counter[str]:
     return Counter(task.state for task in ended.tasks.values() if task.is_step)
-
-
-def example() -> Path:
-    """The folder of the example: of the checkout, or of the installed package.
-
-    Raises:
-        StateError: It is not there.
-    """
-    package = Path(kedge.__file__).parent
-    for place in (package / "examples" / EXAMPLE, package.parents[1] / "examples" / EXAMPLE):
-        if (place / "pipeline.py").exists():
-            return place
-    raise StateError(f"The example {EXAMPLE} is missing from {package}. Install kedge again.")
 
 
 def _clear(home: Path) -> None:

@@ -1,8 +1,9 @@
 """The dashboard put together: its sections, and their routes in the application that serves the host."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,17 +36,18 @@ _SMALL = 64 << 10  # bytes of what anybody may send
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header
 
 
-def routes(access: Access, clock: Clock, version: str) -> list[BaseRoute]:
+def routes(access: Access, clock: Clock, version: str, demo: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]:
     """The routes of the pages; they stand after all others, for the last of them takes every path.
 
     Args:
         access: Who may look at them.
         clock: For ages.
         version: Kedge's.
+        demo: Makes the pipeline of the demo, as the REST API takes it.
     """
     files = StaticFiles()
     sections = [section for section in SECTIONS if not (access.by_token and section in _OF_OWNERS)]
-    shell = Shell(sections, environment(clock), files, access, version)
+    shell = Shell(sections, environment(clock), files, access, version, demo)
     signing = signing_in.routes(access)
     found = [route for section in sections for route in section.routes] + [route for part in PARTS for route in part]
     return [

@@ -91,6 +91,7 @@ class Shell:
         files: What they load.
         access: Who looks at them.
         version: Kedge's.
+        demo: Makes the pipeline of the demo, as the REST API takes it.
     """
 
     sections: Sequence[Section]
@@ -98,6 +99,7 @@ class Shell:
     files: StaticFiles
     access: Access
     version: str
+    demo: Callable[[], Mapping[str, Any]]
 
 
 class Page:
@@ -139,6 +141,10 @@ class Page:
     def namespace_cookie(self) -> str:
         """The name of the cookie that keeps it."""
         return self._shell.access.sessions.namespace
+
+    def demo(self) -> Mapping[str, Any]:
+        """The pipeline of the demo, as the REST API takes it. It is compiled, which takes a moment."""
+        return self._shell.demo()
 
     @property
     def theme(self) -> str:

@@ -94,7 +94,7 @@ async def people(tmp_path: Path) -> AsyncGenerator[People]:
     async with hub(World.new(tmp_path / "world")) as life:
         for name in ("team-a", "team-b"):
             life.api.create(NAMESPACE, {"metadata": {"name": name}})
-        found = People(Starlette(routes=[*life.feature.routes(callers, "1"), *app.routes(access, clock, "1")]))
+        found = People(Starlette(routes=[*life.feature.routes(callers, "1"), *app.routes(access, clock, "1", dict)]))
         body = {"pipeline_spec": PIPELINE, "namespace": "team-a", "display_name": "anns"}
         assert (await found.of("ann").post("/apis/v2beta1/runs", json=body)).status_code == 200
         yield found

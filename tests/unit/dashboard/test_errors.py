@@ -36,7 +36,7 @@ async def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
     clock, ids = SystemClock(), SystemIds()
     links = Links(clock, ids)
     access = OwnerAccess("token", Sessions(Fernet.generate_key(), clock, ids, Ended(tmp_path / "ended")), links)
-    transport = httpx.ASGITransport(Starlette(routes=app.routes(access, clock, "0")))
+    transport = httpx.ASGITransport(Starlette(routes=app.routes(access, clock, "0", dict)))
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as found:
         assert (await found.get(f"/sign-in/{links.make()}")).status_code == 303
         yield found
