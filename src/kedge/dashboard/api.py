@@ -36,7 +36,7 @@ class Api:
             timeout=None,  # noqa: S113  # the host itself; some of what it answers has no end
         )
 
-    async def get(self, path: str, **query: str | int | list[str]) -> Any:
+    async def get(self, path: str, /, **query: str | int | list[str]) -> Any:
         """Read something.
 
         Args:
@@ -89,7 +89,7 @@ class Api:
         return msgspec.json.decode(answer.content)
 
     @asynccontextmanager
-    async def open(self, path: str, **query: str | int | list[str]) -> AsyncGenerator[httpx.Response]:
+    async def open(self, path: str, /, **query: str | int | list[str]) -> AsyncGenerator[httpx.Response]:
         """Read something that is large, or has no end.
 
         Args:
@@ -108,7 +108,7 @@ class Api:
             _check(answer.status_code, answer)
             yield answer
 
-    async def changes(self, path: str, **query: str | int | list[str]) -> AsyncIterator[Any]:
+    async def changes(self, path: str, /, **query: str | int | list[str]) -> AsyncIterator[Any]:
         """Follow a watch: what it tells, one after another, until it ends."""
         rest = b""
         async with self.open(path, **query) as answer:

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive
 
 from kedge.dashboard.access import Access, Identity
 from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
-from kedge.dashboard.pages import cluster, compare, home, namespaces, pipelines, run, runs, schedules, signing_in, task
+from kedge.dashboard.pages import artifacts, cluster, compare, home, namespaces, pipelines, run, runs, schedules, signing_in, task
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError, TooLarge
@@ -24,6 +24,7 @@ SECTIONS: tuple[Section, ...] = (
     home.SECTION,
     pipelines.SECTION,
     runs.SECTION,
+    artifacts.SECTION,
     schedules.SECTION,
     cluster.SECTION,
 )

@@ -302,7 +302,7 @@ def is_ours(path: str) -> bool:
     return path.startswith("/") and not path.startswith("//") and not any(each < " " or each == "\\" for each in path)
 
 
-def link(path: str, **query: object) -> str:
+def link(path: str, /, **query: object) -> str:
     """A path with a query; what is empty is left out."""
     asked = urlencode({name: value for name, value in query.items() if value not in ("", None)}, doseq=True)
     return f"{path}?{asked}" if asked else path

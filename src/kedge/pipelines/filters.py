@@ -1,7 +1,8 @@
 """Filters of lists, as KFP's REST API writes them: JSON of predicates, all of which must hold.
 
 An operation is given by its number or its name, a value in snake_case or camelCase; `kfp.Client` mixes them. A predicate on
-``tags.<name>`` asks for a tag. Whatever cannot be answered is refused with what can: a filter that is passed over shows too much.
+``tags.<name>`` asks for a tag, one on ``metadata.<key>`` for an entry of metadata. Whatever cannot be answered is refused with
+what can: a filter that is passed over shows too much.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +11,10 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Table, select
+from sqlalchemy import BigInteger, Column, Table, and_, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from kedge.db.entries import entry
 from kedge.errors import BadRequest
 from kedge.kube.clock import parse_timestamp
 from kedge.pipelines.rows import micros
@@ -40,7 +42,7 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     # Upstream finds "Train" by "train", and so do people; of letters beyond ASCII neither database sees that they are the same.
     "IS_SUBSTRING": lambda column, value: column.ilike(f"%{value.translate(_ESCAPED)}%", escape="\\"),
 }
-_TAG = "tags."
+_TAG, _METADATA = "tags.", "metadata."
 _TAG_OPERATIONS = ("EQUALS", "NOT_EQUALS", "IN", "IS_SUBSTRING")
 _SQL_MAX = 2**63 - 1
 _MOST_PREDICATES, _MOST_VALUES = 100, 1000  # of SQLite's 32,766 parameters, and its depth of 1,000
@@ -53,15 +55,18 @@ class Filterable:
     Attributes:
         columns: By the names that clients use.
         tags: The table of its tags, if it has any.
+        metadata: The column of its metadata, a JSON object, if it has any.
     """
 
     columns: Mapping[str, Column[Any]]
     tags: Table | None = None
+    metadata: Column[Any] | None = None
 
     @property
     def names(self) -> str:
         """What can be filtered by, for messages."""
-        return ", ".join([*sorted(self.columns), *([f"{_TAG}<name>"] if self.tags is not None else [])])
+        open_ones = [f"{_TAG}<name>"] * (self.tags is not None) + [f"{_METADATA}<key>"] * (self.metadata is not None)
+        return ", ".join([*sorted(self.columns), *open_ones])
 
 
 class Predicate(msgspec.Struct, forbid_unknown_fields=True):
@@ -121,6 +126,8 @@ def _condition(predicate: Predicate, listed: Filterable) -> ColumnElement[bool]:
         raise BadRequest(f"filter: operation {operation!r} of {key!r} is not known. There are {', '.join(_COMPARE)}.")
     if listed.tags is not None and key.startswith(_TAG):
         return _tag_condition(predicate, name, listed.tags)
+    if listed.metadata is not None and key.startswith(_METADATA):
+        return _entry_condition(predicate, name, listed.metadata)
     column = listed.columns.get(key)
     if column is None:
         raise BadRequest(f"filter: {key!r} is no field that can be filtered. Fields here: {listed.names}.")
@@ -135,17 +142,32 @@ def _condition(predicate: Predicate, listed: Filterable) -> ColumnElement[bool]:
 
 def _tag_condition(predicate: Predicate, name: str, tags: Table) -> ColumnElement[bool]:
     """What has the tag with a value that fits; NOT_EQUALS: all that EQUALS does not find, those without the tag too."""
-    key = predicate.key
-    if name not in _TAG_OPERATIONS:
-        raise BadRequest(f"filter: {name} is no operation on {key!r}: tags are texts. There are {', '.join(_TAG_OPERATIONS)}.")
-    wanted = _values(predicate) if name == "IN" else [_value(predicate)]
-    texts = [_fitting(value, key, is_time=False) for value in wanted]
-    found = texts if name == "IN" else texts[0]
+    key, found = predicate.key, _texts(predicate, name, "tags")
     positive = "EQUALS" if name == "NOT_EQUALS" else name
     owner = next(iter(tags.primary_key.columns))
     within = select(owner).where(tags.c.key == key.removeprefix(_TAG), _COMPARE[positive](tags.c.value, found))
     owned = next(iter(owner.foreign_keys)).column
     return owned.not_in(within) if name == "NOT_EQUALS" else owned.in_(within)
+
+
+def _entry_condition(predicate: Predicate, name: str, metadata: Column[Any]) -> ColumnElement[bool]:
+    """What has the entry with a value that fits; NOT_EQUALS: all that EQUALS does not find, those without the entry too."""
+    key = predicate.key.removeprefix(_METADATA)
+    found, value = _texts(predicate, name, "entries of metadata"), entry(metadata, key)
+    condition = _COMPARE[name](value, found)
+    return or_(value.is_(None), condition) if name == "NOT_EQUALS" else and_(value.is_not(None), condition)
+
+
+def _texts(predicate: Predicate, name: str, what: str) -> Any:
+    """What a tag or an entry is compared with: a text, or several for IN."""
+    key = predicate.key
+    if name not in _TAG_OPERATIONS:
+        raise BadRequest(
+            f"filter: {name} is no operation on {key!r}: {what} are compared as texts. There are {', '.join(_TAG_OPERATIONS)}."
+        )
+    wanted = _values(predicate) if name == "IN" else [_value(predicate)]
+    texts = [_fitting(value, key, is_time=False) for value in wanted]
+    return texts if name == "IN" else texts[0]
 
 
 def _value(predicate: Predicate) -> Any:

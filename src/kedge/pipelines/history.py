@@ -57,6 +57,7 @@ ARTIFACT_LIST = pages.Listing(
         "created_at": artifacts.c.created_at,
     },
     frozenset({"artifact_id", "name", "type", "uri", "run_id", "created_at"}),
+    metadata=artifacts.c.metadata,
 )
 TASK_LIST = pages.Listing(
     tasks,

@@ -52,6 +52,7 @@ class Listing(Generic[T]):
         columns: Names a client may filter by, and their columns.
         sortable: Those of the names that it may also sort by: an index has each of them.
         tags: The table of its tags, if it has any.
+        metadata: The column of its metadata, if it has any.
     """
 
     table: Table
@@ -60,6 +61,7 @@ class Listing(Generic[T]):
     columns: Mapping[str, Column[Any]]
     sortable: frozenset[str]
     tags: Table | None = None
+    metadata: Column[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def page(connection: Connection, listing: Listing[T], query: Query, *where: Colu
     place = _place(query)
     sort_by, text = (query.sort_by, query.filter) if place is None else (place.sort_by, place.filter)
     column, descending = _order(sort_by, listing)
-    conditions = [*where, *filters.conditions(text, filters.Filterable(listing.columns, listing.tags))]
+    conditions = [*where, *filters.conditions(text, filters.Filterable(listing.columns, listing.tags, listing.metadata))]
     statement: Select[Any] = select(listing.table).where(*conditions)
     if place is not None:
         statement = statement.where(_beyond(place, (column, listing.id), query.page_token, descending=descending))
