@@ -3,7 +3,6 @@
 import csv
 import io
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import axe
@@ -25,11 +24,11 @@ def flowers(host: RunningHost, exhibits: Exhibits) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def hostile(host: RunningHost) -> Iterator[dict[str, str]]:
+def hostile(host: RunningHost) -> dict[str, str]:
     """Ids of what tries to do more than it may, by name."""
     run = host.client.run(compile_file(HOSTILE, pipeline_name="framed"))["run_id"]
     assert host.client.wait(run)["state"] == "SUCCEEDED"
-    yield {each["name"]: each["artifact_id"] for each in host.client.artifacts(run)}
+    return {each["name"]: each["artifact_id"] for each in host.client.artifacts(run)}
 
 
 @pytest.mark.usefixtures("flowers")
@@ -115,7 +114,8 @@ def test_lineage_leads_both_ways_over_tasks_and_artifacts(signed_in: Page, exhib
     signed_in.goto(f"/artifacts/{flowers['model']}")
     graph = signed_in.get_by_role("region", name="Graph of the lineage")
     expect(graph.get_by_role("link", name="artifact model, Model")).to_have_attribute("aria-current", "page")
-    for name in ("task train, flowers", "artifact table, Dataset", "task measure, flowers", "task evaluate, flowers", "artifact quality"):
+    tasks, artifacts = ("train", "measure", "evaluate"), ("table, Dataset", "quality, Metrics")
+    for name in (*(f"task {each}, flowers" for each in tasks), *(f"artifact {each}" for each in artifacts)):
         expect(graph.get_by_role("link", name=name).first).to_be_visible()
     graph.get_by_role("link", name="artifact table, Dataset").click()
     expect(signed_in.get_by_role("heading", level=1)).to_contain_text("table Dataset")

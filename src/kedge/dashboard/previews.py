@@ -6,7 +6,6 @@ a picture is an address of `kedge.dashboard.pages.artifacts.view`, which a brows
 
 import asyncio
 import csv
-import importlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ from kedge.errors import ApiError
 Kind = Literal["metrics", "classification", "table", "text", "markdown", "image", "page", "folder", "nothing"]
 READ = 256 << 10
 """Bytes of an artifact that are read for what is shown of it."""
-_PARQUET_MOST = 32 << 20  # bytes: what the columns of a Parquet file are is written at its end
 _ROWS, _COLUMNS, _CELL = 50, 40, 160
 _POINTS = 300
 _IMAGES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
@@ -86,7 +84,7 @@ async def of(api: Api, artifact: Mapping[str, Any], path: str = "") -> Preview:
             start = await whole(answer, READ + 1)
         name = (path or artifact.get("uri", "")).rpartition("/")[2].lower()
         if start[:4] == b"PAR1":
-            return await _parquet(api, address, path)
+            return Preview("nothing", "A Parquet file: download it to look at it.")
     except ApiError as error:
         return Preview("nothing", str(error))
     return await asyncio.to_thread(of_bytes, start, name, title if not path else "")
@@ -195,8 +193,8 @@ def _roc(metrics: Mapping[str, Any]) -> dict[str, Any]:
     area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(points))
     x, y = [each[0] for each in points], [each[1] for each in points]
     line = {"type": "scatter", "mode": "lines+markers", "name": "ROC", "x": x, "y": y, "showlegend": False}
-    chance = {"type": "scatter", "mode": "lines", "name": "chance", "x": [0, 1], "y": [0, 1], "showlegend": False}
-    chance["line"] = {"dash": "dot", "width": 1}
+    dotted = {"dash": "dot", "width": 1}
+    chance = {"type": "scatter", "mode": "lines", "name": "chance", "x": [0, 1], "y": [0, 1], "showlegend": False, "line": dotted}
     layout = {
         "xaxis": {"title": {"text": "false positive rate"}, "range": [-0.02, 1.02]},
         "yaxis": {"title": {"text": "true positive rate"}, "range": [-0.02, 1.02]},
@@ -227,31 +225,6 @@ async def _series(api: Api, artifact: Mapping[str, Any]) -> list[dict[str, Any]]
 def _line(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     shown = [each.get("value") for each in points]
     return {"x": [each["step"] for each in points], "y": [each if _is_number(each) else None for each in shown]}
-
-
-async def _parquet(api: Api, address: str, path: str) -> Preview:
-    try:
-        reader = importlib.import_module("arro3.io")
-    except ImportError:
-        return Preview("nothing", "A Parquet file. Its first rows are shown where its reader is: pip install 'kedge[parquet]'.")
-    async with api.open(address + "/content", path=path) as answer:
-        found = await whole(answer, _PARQUET_MOST + 1)
-    if len(found) > _PARQUET_MOST:
-        return Preview("nothing", f"A Parquet file of more than {_PARQUET_MOST >> 20} MiB: download it to look at it.")
-    return await asyncio.to_thread(_of_parquet, reader, found)
-
-
-def _of_parquet(reader: Any, found: bytes) -> Preview:
-    try:
-        batch = next(iter(reader.read_parquet(io.BytesIO(found))), None)
-        names = [each.name for each in batch.schema] if batch is not None else []
-        columns = [[cell.as_py() for cell in batch.column(number)[:_ROWS]] for number in range(len(names[:_COLUMNS]))]
-        left_out = batch is not None and batch.num_rows > _ROWS
-    except Exception as error:  # noqa: BLE001  # whatever a damaged file makes of a reader that is not ours
-        return Preview("nothing", f"A Parquet file that cannot be read: {error}.")
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    table = _table(names, rows, "The first rows of it." if left_out else "")
-    return Preview("table", table.note, table)
 
 
 def _json(text: str) -> str:

@@ -52,7 +52,7 @@ class Listing(Generic[T]):
         columns: Names a client may filter by, and their columns.
         sortable: Those of the names that it may also sort by: an index has each of them.
         tags: The table of its tags, if it has any.
-        metadata: The column of its metadata, if it has any.
+        metadata: The column of its metadata, if it has any; no index has its entries, so a filter by them looks at all rows.
     """
 
     table: Table
