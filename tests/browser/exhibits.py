@@ -76,6 +76,7 @@ def made(host: RunningHost, folder: Path) -> Exhibits:
         host: Where.
         folder: What the retried step remembers itself in; steps have a /tmp of their own.
     """
+    host.client.clear_cache(every=True)  # a test may have run some of it before
     flowers = start(host, "flowers")
     others = {name: start(host, name) for name in ("failing", "hostile")}
     retrying = start(host, "retrying", {"folder": str(folder)})
