@@ -176,7 +176,7 @@ def _safe(name: str) -> str:
     r"""A file name that means the same everywhere.
 
     Examples:
-        >>> _safe('a"b\\r\\n;c.csv'), _safe("...")
+        >>> _safe('a"b\r\n;c.csv'), _safe("...")
         ('a-b-c.csv', 'artifact')
     """
     return re.sub(r"[^A-Za-z0-9._ -]+", "-", name).strip(". -")[:120] or "artifact"
