@@ -103,3 +103,13 @@ def test_an_experiments_runs_say_what_it_is(signed_in: Page, host: RunningHost, 
 def test_nothing_is_in_anybodys_way(signed_in: Page) -> None:
     signed_in.goto("/runs")
     assert not axe.grave_faults(signed_in)
+
+
+def test_what_is_ticked_stays_so_while_the_list_changes(signed_in: Page, host: RunningHost, exhibits: Exhibits) -> None:
+    signed_in.goto("/runs")
+    box = signed_in.locator(f'input[name="run"][value="{exhibits.cached}"]')
+    box.check()
+    run = start(host, "failing", called="newcomer")
+    expect(signed_in.locator(f"#run-{run}")).to_contain_text("failed")
+    expect(box).to_be_checked()
+    expect(signed_in.locator("#runs-chosen")).to_have_text("1 chosen")

@@ -3,12 +3,17 @@
 export function morph(old, wanted) {
   const kept = new Map();
   for (const child of old.children) if (child.id) kept.set(child.id, child);
+  const nodes = [...wanted.childNodes];
   let place = old.firstChild;
-  for (const next of [...wanted.childNodes]) {
-    const match = next.id && kept.has(next.id) ? kept.get(next.id) : place && alike(place, next) ? place : null;
+  nodes.forEach((next, number) => {
+    let match = (next.id && kept.get(next.id)) || null;
+    if (!match) {
+      while (place && !alike(place, next) && isGone(place, next, nodes.slice(number + 1))) place = without(place);
+      if (place && alike(place, next)) match = place;
+    }
     if (!match) {
       old.insertBefore(next, place);
-      continue;
+      return;
     }
     if (match === place) place = place.nextSibling;
     else old.insertBefore(match, place);
@@ -18,12 +23,20 @@ export function morph(old, wanted) {
       attributes(match, next);
       if (!match.hasAttribute("data-own")) morph(match, next); // what a module draws itself is the module's
     }
-  }
-  while (place) {
-    const gone = place;
-    place = place.nextSibling;
-    gone.remove();
-  }
+  });
+  while (place) place = without(place);
+}
+
+// Whether nothing that is still wanted could be made of a node. Space between elements is nothing.
+function isGone(place, next, later) {
+  if (place.nodeType === Node.TEXT_NODE && !place.data.trim()) return next.nodeType === Node.ELEMENT_NODE;
+  return !later.some((each) => alike(place, each));
+}
+
+function without(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function alike(one, other) {
