@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo test test-cluster check format docs bench bench-cluster dist soak constraints clean
+.PHONY: help setup setup-dev demo test test-cluster check format docs bench bench-cluster dist pictures soak constraints clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: setup-dev ## Measure speed and size against their budgets; BENCH="--json 
 
 bench-cluster: setup-dev ## The same on a real Kubernetes, beside bare Pods; BENCH="step artifacts" selects
 	@$(BIN)/python bench/cluster.py $(BENCH)
+
+pictures: setup-dev ## Take the pictures of the dashboard anew that the README shows
+	@$(BIN)/python -m pytest -q tests/browser/test_pictures.py
+	@mkdir -p docs/images && for name in run compare artifact; do cp build/screenshots/pictures/readme-$$name.png docs/images/$$name.png; done
 
 soak: setup-dev ## Kill a host at 200 moments, then look for rare failures over and over for SOAK minutes (10)
 	@bash scripts/soak $(or $(SOAK),10)

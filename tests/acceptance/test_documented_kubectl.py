@@ -44,7 +44,12 @@ CLUSTER_ONLY = {
     "kubectl apply --server-side --force-conflicts --filename chart/crds": "the embedded host knows its kinds by itself",
 }
 # As one way among others, without what it would lead to; tests/cluster/test_install.py applies and deletes what is meant.
-NAMED = {"kubectl port-forward", "kubectl apply", "kubectl delete --kustomize"}
+NAMED = {
+    "kubectl port-forward",
+    "kubectl port-forward service/kedge 8080:http",
+    "kubectl apply",
+    "kubectl delete --kustomize",
+}
 
 
 def documented() -> list[str]:

@@ -40,7 +40,8 @@ class Evidence:
 
     def _console(self, message: ConsoleMessage) -> None:
         # The policy held back what stood in one of our pages as a script or a style; a frame of a step's own may try.
-        if "Content Security Policy" in message.text and "sandbox" not in message.text:
+        in_a_frame = urlsplit(message.location["url"]).path.endswith("/view")
+        if "Content Security Policy" in message.text and "sandbox" not in message.text and not in_a_frame:
             self.found.append(f"{message.page.url if message.page else ''}: {message.text}")
 
     def _dialog(self, dialog: Dialog) -> None:
