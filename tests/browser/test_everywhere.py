@@ -55,6 +55,7 @@ def is_page(page: Page, path: str) -> bool:
 @pytest.mark.usefixtures("checker")
 @pytest.mark.timeout(600)
 def test_every_page_is_whole_light_and_in_nobodys_way(visitor: Visitor, signed_in: Page, exhibits: Exhibits) -> None:
+    visitor.watch.let_frames_try()
     wrong: list[str] = []
     seen: set[str] = set()
     runs = (f"/runs/{exhibits.flowers}", f"/runs/{exhibits.failing}")
