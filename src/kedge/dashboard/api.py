@@ -1,7 +1,7 @@
 """What pages ask: the host's REST API and its Kubernetes API, with the rights of the person who looks at the page."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -156,6 +156,26 @@ def _check(code: int, answer: httpx.Response) -> None:
         faults = [fault for each in details if isinstance(each, dict) for fault in each.get("field_violations", [])]
         error.causes = tuple(Cause(str(fault.get("field", "")), str(fault.get("description", ""))) for fault in faults)
     raise error
+
+
+def filtered(predicates: Sequence[Mapping[str, Any]]) -> str:
+    """A list's ``filter``: all of the predicates must hold; ``""`` without any."""
+    return msgspec.json.encode({"predicates": predicates}).decode() if predicates else ""
+
+
+async def rest(stack: AsyncExitStack, pieces: AsyncIterator[bytes], start: bytes = b"") -> AsyncIterator[bytes]:
+    """A body that is passed on, for as long as somebody reads.
+
+    Args:
+        stack: What the answer was opened in; it is closed at the end.
+        pieces: What is still to come.
+        start: What was read of it before.
+    """
+    async with stack:
+        if start:
+            yield start
+        async for piece in pieces:
+            yield piece
 
 
 async def whole(answer: httpx.Response, limit: int) -> bytes:

@@ -4,13 +4,12 @@ A drawing in columns: the artifact in the middle, to the left the task that made
 that read it and what they made, and so on, as far as is asked for.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
-from kedge.dashboard.api import Api
+from kedge.dashboard.api import Api, filtered
 from kedge.errors import ApiError
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 168, 40, 44, 14, 8
@@ -183,7 +182,7 @@ async def _told(api: Api, path: str, name: str, key: str, ids: Collection[str]) 
     for start in range(0, len(wanted), 200):
         predicate = {"key": key, "operation": "IN", "string_values": {"values": wanted[start : start + 200]}}
         try:
-            answer = await api.get(path, page_size=200, filter=json.dumps({"predicates": [predicate]}))
+            answer = await api.get(path, page_size=200, filter=filtered([predicate]))
         except ApiError:
             continue
         found += answer.get(name, [])

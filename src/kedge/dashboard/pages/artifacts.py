@@ -1,7 +1,6 @@
 """Artifacts: which there are, what each is and shows of itself, its bytes, and its lineage both ways."""
 
 import asyncio
-import json
 import re
 import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard import lineage, previews
+from kedge.dashboard.api import filtered, rest
 from kedge.dashboard.page import Page, Section, get
 from kedge.errors import ApiError, NotFound, ServerError
 
@@ -36,7 +36,7 @@ async def listed(page: Page) -> Response:
     if asked["metadata"] and not all(part.strip() for part in asked["metadata"].partition("=")):
         fault = "Metadata is asked for as key=value, such as framework=sklearn."
     predicates = [] if fault else _predicates(asked)
-    text = json.dumps({"predicates": predicates}) if predicates else ""
+    text = filtered(predicates)
     size = page.number("page_size", _PAGE, most=_PAGE_MOST)
     found = (
         {}
@@ -119,7 +119,7 @@ async def view(page: Page) -> Response:
         await stack.aclose()
         raise NotFound("It is no page and no picture of a kind that browsers draw. Download it to look at it.")
     headers = {**_HEADERS, "Content-Security-Policy": FRAME}
-    return StreamingResponse(_rest(start, pieces, stack), 200, headers, kind)
+    return StreamingResponse(rest(stack, pieces, start), 200, headers, kind)
 
 
 async def download(page: Page) -> Response:
@@ -135,7 +135,7 @@ async def download(page: Page) -> Response:
     stack = AsyncExitStack()
     answer = await stack.enter_async_context(page.api.open(_api(page) + "/content", path=path))
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return StreamingResponse(_rest(b"", answer.aiter_bytes(), stack), 200, headers, "application/octet-stream")
+    return StreamingResponse(rest(stack, answer.aiter_bytes()), 200, headers, "application/octet-stream")
 
 
 async def _tar(page: Page, files: Sequence[Mapping[str, Any]]) -> AsyncIterator[bytes]:
@@ -154,14 +154,6 @@ async def _tar(page: Page, files: Sequence[Mapping[str, Any]]) -> AsyncIterator[
             )
         yield bytes(-sent % _BLOCK)
     yield bytes(2 * _BLOCK)
-
-
-async def _rest(start: bytes, pieces: AsyncIterator[bytes], stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with stack:
-        if start:
-            yield start
-        async for piece in pieces:
-            yield piece
 
 
 async def _files(page: Page) -> list[dict[str, Any]]:

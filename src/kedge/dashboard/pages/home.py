@@ -6,10 +6,11 @@ from typing import Any
 
 from starlette.responses import Response
 
+from kedge.dashboard.api import filtered
 from kedge.dashboard.page import Page, Section, get, post
-from kedge.dashboard.pages.runs import LIVE, filtered
+from kedge.dashboard.pages.runs import LIVE
 from kedge.dashboard.rendering import OVER
-from kedge.errors import ApiError, Forbidden, NotFound
+from kedge.errors import ApiError
 
 _SHOWN = 10
 _DUE = 5
@@ -53,7 +54,7 @@ async def _or_nothing(ask: Callable[[], Coroutine[Any, Any, Json]]) -> Json:
     """What the API says; nothing where this host does not serve it, or not to this person."""
     try:
         return await ask()
-    except (NotFound, Forbidden, ApiError):
+    except ApiError:
         return {}
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.responses import PlainTextResponse, Response
 
+from kedge.dashboard.api import filtered
 from kedge.dashboard.arguments import inputs
 from kedge.dashboard.graphs import Graph, Places, drawn
+from kedge.dashboard.named import named
 from kedge.dashboard.page import Page, Section, get, post
 from kedge.dashboard.pages import new_run
 from kedge.dashboard.starting import as_tags, newest, tags_as_typed, unnested
@@ -17,11 +19,8 @@ from kedge.display.folding import Folding
 from kedge.errors import BadRequest, Conflict, NotFound, TooLarge
 from kedge.kube.yaml import write
 
-_ROWS = 25
 _VERSIONS = 50
 _LAST = 5
-SORTS = {"created_at desc": "newest first", "created_at asc": "oldest first", "display_name asc": "by name"}
-"""Orders of lists of what people store, as a query has them and in words."""
 _ABOUT = ("name", "description", "tags", "pipeline_id")
 _PIPELINE = "/pipelines/{pipeline_id}"
 _VERSION = _PIPELINE + "/versions/{version_id}"
@@ -34,13 +33,7 @@ async def pipelines(page: Page) -> Response:
 
 
 async def _list(page: Page, asked: Json, fault: str = "", field: str = "", code: int = 200) -> Response:
-    said, sort = page.query("name"), page.query("sort")
-    sort = sort if sort in SORTS else next(iter(SORTS))
-    conditions = [{"key": "display_name", "operation": "IS_SUBSTRING", "string_value": said}] if said else []
-    query = {"page_size": page.number("page_size", _ROWS, most=200), "page_token": page.query("page_token")}
-    if not query["page_token"]:
-        query |= {"sort_by": sort, "filter": json.dumps({"predicates": conditions}) if conditions else ""}
-    found = await page.api.get("/pipelines", **query)
+    found, asked_for = await named(page, "/pipelines")
     rows = await asyncio.gather(*(_row(page, each) for each in found.get("pipelines", [])))
     every = await page.api.get("/pipelines", page_size=200, sort_by="display_name asc")
     return page.render(
@@ -48,9 +41,7 @@ async def _list(page: Page, asked: Json, fault: str = "", field: str = "", code:
         code=code,
         found=found,
         rows=rows,
-        name=said,
-        sort=sort,
-        sorts=SORTS,
+        **asked_for,
         asked=asked,
         fault=fault,
         field=field,
@@ -72,7 +63,7 @@ async def _row(page: Page, pipeline: Json) -> Json:
 
 
 def _equals(key: str, value: str) -> str:
-    return json.dumps({"predicates": [{"key": key, "operation": "EQUALS", "string_value": value}]})
+    return filtered([{"key": key, "operation": "EQUALS", "string_value": value}])
 
 
 async def upload(page: Page) -> Response:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard import graphs
+from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, get, post
 from kedge.dashboard.rendering import OVER
 from kedge.display.faces import Faces, above
@@ -275,15 +276,9 @@ async def export(page: Page) -> Response:
     """``GET /runs/{run_id}/export``: the run as one file."""
     stack = AsyncExitStack()
     answer = await stack.enter_async_context(page.api.open(_place(page) + ":export"))
-
-    async def pieces() -> AsyncIterator[bytes]:
-        async with stack:
-            async for piece in answer.aiter_bytes():
-                yield piece
-
     named = answer.headers.get("content-disposition") or f'attachment; filename="{page.path["run_id"]}.tar.gz"'
     return StreamingResponse(
-        pieces(),
+        rest(stack, answer.aiter_bytes()),
         headers={"Content-Disposition": named, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
         media_type="application/gzip",
     )

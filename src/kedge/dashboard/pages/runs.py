@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
+from kedge.dashboard.api import filtered
 from kedge.dashboard.page import Page, Section, get, link, post
 from kedge.dashboard.rendering import OVER
 from kedge.errors import ApiError, BadRequest, Forbidden, NotFound
@@ -106,11 +106,6 @@ def _moment(name: str, text: str) -> str:
 
 def _in_state(name: str) -> Json:
     return {"operation": "IN", "key": "state", "string_values": {"values": list(STATES[name])}}
-
-
-def filtered(predicates: list[Json]) -> str:
-    """Predicates as the API wants them; none is nothing."""
-    return msgspec.json.encode({"predicates": predicates}).decode() if predicates else ""
 
 
 # ---- the list

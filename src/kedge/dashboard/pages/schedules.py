@@ -1,21 +1,20 @@
 """Schedules, which the API calls recurring runs: the list, one with its history, and the form that makes and changes them."""
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
 from kedge.dashboard import arguments
+from kedge.dashboard.api import filtered
 from kedge.dashboard.arguments import Input
+from kedge.dashboard.named import named
 from kedge.dashboard.page import Form, Page, Section, get, post
 from kedge.dashboard.pages.new_run import NAMED, refused, request
-from kedge.dashboard.pages.pipelines import SORTS
 from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored
 from kedge.errors import ApiError, BadRequest, Cause, NotFound
 
-_ROWS = 25
 _RUNS = 25
 _ONE = "/schedules/{schedule_id}"
 _TRIGGER = ("trigger", "cron", "zone", "every", "unit", "start_time", "end_time")
@@ -30,15 +29,9 @@ Json = dict[str, Any]
 
 async def schedules(page: Page) -> Response:
     """``GET /schedules``."""
-    said, sort = page.query("name"), page.query("sort")
-    sort = sort if sort in SORTS else next(iter(SORTS))
-    conditions = [{"key": "display_name", "operation": "IS_SUBSTRING", "string_value": said}] if said else []
-    query = {"page_size": page.number("page_size", _ROWS, most=200), "page_token": page.query("page_token")}
-    if not query["page_token"]:
-        query |= {"sort_by": sort, "filter": json.dumps({"predicates": conditions}) if conditions else ""}
-    found = await page.api.get("/recurringruns", **query)
+    found, asked_for = await named(page, "/recurringruns")
     rows = await asyncio.gather(*(_row(page, each) for each in found.get("recurring_runs", [])))
-    return page.render("schedules.html", found=found, rows=rows, name=said, sort=sort, sorts=SORTS)
+    return page.render("schedules.html", found=found, rows=rows, **asked_for)
 
 
 async def _row(page: Page, schedule: Json) -> Json:
@@ -50,7 +43,7 @@ async def _runs(page: Page, schedule_id: str, count: int, token: str = "") -> Js
     if token:
         return await page.api.get("/runs", page_size=count, page_token=token)
     condition = {"key": "recurring_run_id", "operation": "EQUALS", "string_value": schedule_id}
-    return await page.api.get("/runs", page_size=count, filter=json.dumps({"predicates": [condition]}))
+    return await page.api.get("/runs", page_size=count, filter=filtered([condition]))
 
 
 async def _pipeline(page: Page, schedule: Json) -> Json:

@@ -12,9 +12,9 @@ from contextlib import AsyncExitStack
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from starlette.responses import Response, StreamingResponse
 
+from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, PageRoute, get, post
 from kedge.errors import BadRequest, Forbidden, NotFound
 
@@ -107,13 +107,7 @@ async def log(page: Page) -> Response:
     except (NotFound, BadRequest) as error:
         note = "" if whole else quote(str(error)[:1000])
         return Response(str(error) + "\n" if whole else "", 200, {**headers, "X-Log-Note": note}, "text/plain")
-    return StreamingResponse(_pieces(answer, stack), 200, headers, "text/plain")
-
-
-async def _pieces(answer: httpx.Response, stack: AsyncExitStack) -> AsyncIterator[bytes]:
-    async with stack:
-        async for piece in answer.aiter_bytes():
-            yield piece
+    return StreamingResponse(rest(stack, answer.aiter_bytes()), 200, headers, "text/plain")
 
 
 async def _tail(page: Page) -> str:
