@@ -137,6 +137,7 @@ def test_an_environment_that_is_built_is_named(start_host: StartHost, tmp_path: 
         run = started(host, tmp_path, "build")
         (said,) = events(host, run, "BuildingEnvironment")
         assert "six==1.16.0" in said["message"]
+        assert events(host, run, "BuiltEnvironment")
         found = json.loads(host.cli("runs", "events", run, "-o", "json", check=True).stdout)
         assert [one["reason"] for one in found] == ["BuildingEnvironment", "BuiltEnvironment"]
 
