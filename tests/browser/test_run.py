@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe import grave_faults
-from exhibits import Exhibits, ended, start
+from exhibits import Exhibits, start
 from go_programs import cache_folder
 from playwright.sync_api import Locator, Page, expect
 from visiting import Visitor
@@ -34,24 +34,6 @@ def test_a_failed_run_says_why_in_one_line_and_leads_to_the_task(signed_in: Page
     fault = signed_in.locator("p.fault")
     expect(fault).to_have_text("ZeroDivisionError: division by zero exit-handler-1.divide")
     expect(fault.get_by_role("link")).to_have_attribute("href", f"/runs/{exhibits.failing}/tasks/exit-handler-1.divide")
-
-
-def test_a_run_that_is_cancelled_says_so_without_a_reload(signed_in: Page, host: RunningHost) -> None:
-    run = start(host, "waiting", {"flag": "/nowhere"}, called="to be cancelled")
-    signed_in.goto(f"/runs/{run}?view=tasks")
-    expect(signed_in.get_by_role("row", name="linger")).to_contain_text("running")
-    signed_in.on("dialog", lambda dialog: dialog.accept())
-    signed_in.get_by_role("button", name="Cancel").click()
-    expect(signed_in.get_by_role("status")).to_contain_text("Cancelling")
-    expect(signed_in.locator("#run-head .state")).to_have_text("canceled")
-    ended(host, run, "CANCELED")
-    expect(signed_in.get_by_role("row", name="linger")).to_contain_text("canceled")
-    signed_in.get_by_role("button", name="Archive").click()
-    expect(signed_in.locator("#run-head")).to_contain_text("archived")
-    signed_in.locator("#run-delete > summary").click()
-    signed_in.get_by_role("button", name="Delete the run").click()
-    expect(signed_in).to_have_url(f"{host.host.http}/runs")
-    expect(signed_in.get_by_role("status")).to_contain_text("Deleted")
 
 
 def test_a_run_is_had_as_a_file(signed_in: Page, exhibits: Exhibits) -> None:

@@ -12,7 +12,20 @@ from starlette.types import Message, Receive
 
 from kedge.dashboard.access import Access, Identity
 from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
-from kedge.dashboard.pages import artifacts, cluster, compare, home, namespaces, pipelines, run, runs, schedules, signing_in, task
+from kedge.dashboard.pages import (
+    artifacts,
+    cluster,
+    compare,
+    home,
+    namespaces,
+    pipelines,
+    run,
+    run_changes,
+    runs,
+    schedules,
+    signing_in,
+    task,
+)
 from kedge.dashboard.rendering import environment
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import ApiError, Forbidden, KedgeError, NotFound, ServerError, TooLarge
@@ -29,7 +42,7 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
-PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, task.ROUTES, compare.ROUTES)
+PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, run_changes.ROUTES, task.ROUTES, compare.ROUTES)
 """Further pages of sections, in files of their own."""
 _OF_OWNERS = (cluster.SECTION,)
 """Those that ask for the Kubernetes API, which a hub of many callers does not serve: its API server knows them itself."""
@@ -48,7 +61,7 @@ def routes(access: Access, clock: Clock, version: str, demo: Callable[[], Mappin
     """
     files = StaticFiles()
     sections = [section for section in SECTIONS if not (access.by_token and section in _OF_OWNERS)]
-    shell = Shell(sections, environment(clock), files, access, version, demo)
+    shell = Shell(sections, environment(clock), files, access, version, demo, clock)
     signing = signing_in.routes(access)
     found = [route for section in sections for route in section.routes] + [route for part in PARTS for route in part]
     return [

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 import jinja2
 import msgspec
@@ -17,6 +18,7 @@ from kedge.dashboard.access import Access, Identity, keep
 from kedge.dashboard.api import Api
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import BadRequest
+from kedge.kube.clock import Clock
 from kedge.kube.names import label_fault
 
 SAID, THEME = "kedge-said", "kedge-theme"
@@ -92,6 +94,7 @@ class Shell:
         access: Who looks at them.
         version: Kedge's.
         demo: Makes the pipeline of the demo, as the REST API takes it.
+        clock: What ages are measured by.
     """
 
     sections: Sequence[Section]
@@ -100,6 +103,7 @@ class Shell:
     access: Access
     version: str
     demo: Callable[[], Mapping[str, Any]]
+    clock: Clock
 
 
 class Page:
@@ -146,6 +150,10 @@ class Page:
         """The pipeline of the demo, as the REST API takes it. It is compiled, which takes a moment."""
         return self._shell.demo()
 
+    def now(self) -> datetime:
+        """This moment."""
+        return self._shell.clock.now()
+
     @property
     def theme(self) -> str:
         """``light``, ``dark``, or ``""`` for what the browser prefers."""
@@ -170,6 +178,16 @@ class Page:
     def path(self) -> Mapping[str, str]:
         """The parts of the path that have names."""
         return self.request.path_params
+
+    def at(self, address: str) -> "Page":
+        """Another page of this host, asked for by the same person: a form that is refused is answered with the page it is on.
+
+        Args:
+            address: Its path and query. Names in the path are as they were.
+        """
+        place = urlsplit(address)
+        scope = {**self.request.scope, "path": place.path, "query_string": place.query.encode(), "method": "GET"}
+        return Page(self._shell, Request(scope), self._identity)
 
     def query(self, name: str, default: str = "") -> str:
         """A query parameter."""
@@ -279,6 +297,11 @@ class Form:
     def texts(self, name: str) -> list[str]:
         """The texts of a field that may be there several times."""
         return [each for each in self.data.getlist(name) if isinstance(each, str)]
+
+    def has_file(self, name: str) -> bool:
+        """Whether one was chosen."""
+        found = self.data.get(name)
+        return isinstance(found, UploadFile) and bool(found.filename)
 
     def file(self, name: str) -> UploadFile:
         """A file.

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -42,10 +43,28 @@ def read(text: str) -> Any:
     Raises:
         BadRequest: It is no YAML, or more than one document; says where.
     """
+    return _checked(text, lambda: yaml.load(text, Loader=Loader))  # noqa: S506  # a safe loader, narrowed further
+
+
+def read_all(text: str) -> list[Any]:
+    r"""The values of a text that may hold several documents; those that are empty are left out.
+
+    Raises:
+        BadRequest: It is no YAML; says where.
+
+    Examples:
+        >>> read_all("a: 1\n---\n---\nb: |\n  ---\n")
+        [{'a': 1}, {'b': '---\n'}]
+    """
+    found = _checked(text, lambda: list(yaml.load_all(text, Loader=Loader)))  # as above
+    return [each for each in found if each is not None]
+
+
+def _checked(text: str, work: Callable[[], Any]) -> Any:
     try:
         if depth(text, _MAX_DEPTH) > _MAX_DEPTH:
             raise BadRequest(f"not YAML of an object: it is nested more than {_MAX_DEPTH} levels deep.")
-        return yaml.load(text, Loader=Loader)  # noqa: S506  # a safe loader, narrowed further
+        return work()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

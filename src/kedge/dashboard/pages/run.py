@@ -1,26 +1,23 @@
-"""A run: its head, what may be done with it, and its graph, timeline, tasks and pipeline as views of one page."""
+"""A run: its head, and its graph, timeline, tasks and pipeline as views of one page."""
 
 import asyncio
-import re
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard import graphs
 from kedge.dashboard.api import rest
-from kedge.dashboard.page import Page, get, post
+from kedge.dashboard.page import Page, get
 from kedge.dashboard.rendering import OVER
 from kedge.display.faces import Faces, above
 from kedge.display.folding import Folding
 from kedge.display.outline import is_step, outline
 from kedge.display.timeline import timeline
-from kedge.errors import BadRequest, Forbidden, NotFound
-from kedge.kube.clock import SystemClock
-from kedge.kube.yaml import read, write
+from kedge.errors import Forbidden, NotFound
+from kedge.kube.yaml import write
 
 VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "spec": "Pipeline"}
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
@@ -28,17 +25,27 @@ _ROWS = 200
 _GATHER = 0.25  # seconds in which changes come together
 _GATHER_LARGE = 0.001  # seconds more for each task: what is redrawn is as large
 _TICK = 5.0  # seconds after which durations are told anew
-_MOST_SHOWN = 8
 Json = dict[str, Any]
 
 
 async def run(page: Page) -> Response:
     """``GET /runs/{run_id}``: the whole page, in one of its views."""
+    return await whole(page)
+
+
+async def whole(page: Page, *, refused: str = "", code: int = 200) -> Response:
+    """The whole page.
+
+    Args:
+        page: It.
+        refused: Why something that was to be done was not.
+        code: HTTP status.
+    """
     context = await _head(page)
     view = page.query("view")
     view = view if view in VIEWS else next(iter(VIEWS))
     context |= await _VIEWS[view](page, context["run"])
-    return page.render("run.html", view=view, views=VIEWS, **context)
+    return page.render("run.html", code=code, view=view, views=VIEWS, refused=refused, **context)
 
 
 async def head(page: Page) -> Response:
@@ -67,7 +74,24 @@ async def _head(page: Page) -> Json:
         "schedule": f"/recurringruns/{shown['recurring_run_id']}" if shown.get("recurring_run_id") else "",
     }
     found = await asyncio.gather(*(_if_there(page, path) for path in of.values()))
-    return {"run": shown, "fault": _fault(shown), "over": shown.get("state") in OVER, **dict(zip(of, found, strict=True))}
+    over = shown.get("state") in OVER
+    return {"run": shown, "fault": _fault(shown), "over": over, "off": why_not(shown), **dict(zip(of, found, strict=True))}
+
+
+def why_not(shown: Json) -> dict[str, str]:
+    """What makes no sense for a run as it is now, by the name of the action, and why."""
+    state = str(shown.get("state", ""))
+    off: dict[str, str] = {}
+    if state in OVER:
+        off["cancel"] = "The run is over."
+    elif state == "CANCELING":
+        off["cancel"] = "It is being cancelled."
+    if state not in OVER:
+        off["export"] = "A run is exported when it is over."
+    if state not in {"FAILED", "CANCELED"}:
+        why = "It succeeded: clone it to run it again." if state in OVER else "It is not over yet."
+        off |= {"retry": why, "resume": why}
+    return off
 
 
 async def _if_there(page: Page, path: str) -> Json:
@@ -95,12 +119,6 @@ def _here(page: Page) -> str:
     return f"/runs/{page.path['run_id']}"
 
 
-def _back(page: Page) -> str:
-    """The run's own page, in the view from which something was done."""
-    before = urlsplit(page.request.headers.get("referer", ""))
-    return f"{_here(page)}?{before.query}" if before.path == _here(page) and before.query else _here(page)
-
-
 # ---- the views
 
 
@@ -112,7 +130,7 @@ async def _graph(page: Page, shown: Json) -> Json:
     folding = Folding.read(page.query("open"), page.query("fold"))
     places = graphs.Places(_here(page), {"view": "graph"}, f"{_here(page)}/tasks")
     tasks = answer.get("tasks", [])
-    graph = await graphs.drawn(documents[0], folding=folding, places=places, tasks=tasks, now=SystemClock().now())
+    graph = await graphs.drawn(documents[0], folding=folding, places=places, tasks=tasks, now=page.now())
     return {"graph": graph, "folding": folding}
 
 
@@ -127,7 +145,7 @@ async def _timeline(page: Page, shown: Json) -> Json:
     del shown
     tasks = (await page.api.get(_place(page) + "/tasks", view="BASIC")).get("tasks", [])
     found = _rows(page, tasks)
-    return {**found, "timeline": timeline(found["rows"], tasks, SystemClock().now())}
+    return {**found, "timeline": timeline(found["rows"], tasks, page.now())}
 
 
 def _rows(page: Page, tasks: list[Json]) -> Json:
@@ -210,66 +228,14 @@ async def _told(page: Page) -> AsyncIterator[Json]:
             paths = (
                 dict.fromkeys(path for task in some for path in (task, *above(task))) if some else dict.fromkeys(faces.running)
             )
-            now = SystemClock().now()
+            now = page.now()
             told = [(path, faces.of(path, now)) for path in paths if path]
             yield {"faces": [(path, face.state, face.detail, face.more) for path, face in told], "state": over[0] if over else ""}
     finally:
         following.cancel()
 
 
-# ---- what may be done
-
-
-async def cancel(page: Page) -> Response:
-    """``POST /runs/{run_id}/cancel``."""
-    await page.api.send("POST", _place(page) + ":terminate")
-    return page.go(_back(page), "Cancelling: its steps are told to stop.")
-
-
-async def retry(page: Page) -> Response:
-    """``POST /runs/{run_id}/retry``."""
-    await page.api.send("POST", _place(page) + ":retry")
-    return page.go(_back(page), "Going on: steps that succeeded are kept.")
-
-
-async def resume(page: Page) -> Response:
-    """``POST /runs/{run_id}/resume``: go on with a changed pipeline, from a file."""
-    form = await page.form()
-    text = (await form.file("pipeline").read()).decode(errors="replace")
-    documents = [read(each) for each in re.split(r"^---\s*$", text, flags=re.MULTILINE) if each.strip()]
-    if not documents or not all(isinstance(each, dict) for each in documents) or len(documents) > 2:
-        raise BadRequest("pipeline: must be a compiled pipeline, YAML or JSON. `kedge compile` makes one of a program.")
-    spec: Json = documents[0] if len(documents) == 1 else {"pipeline_spec": documents[0], "platform_spec": documents[1]}
-    plan = await page.api.send("POST", _place(page) + ":resume", {"pipeline_spec": spec})
-    kept, again, dropped = (len(plan.get(name) or ()) for name in ("kept", "again", "dropped"))
-    return page.go(_back(page), f"Going on with the changed pipeline: {kept} tasks kept, {again} run again, {dropped} dropped.")
-
-
-async def archive(page: Page) -> Response:
-    """``POST /runs/{run_id}/archive``."""
-    await page.api.send("POST", _place(page) + ":archive")
-    return page.go(_back(page), "Archived.")
-
-
-async def unarchive(page: Page) -> Response:
-    """``POST /runs/{run_id}/unarchive``."""
-    await page.api.send("POST", _place(page) + ":unarchive")
-    return page.go(_back(page), "Restored.")
-
-
-async def delete(page: Page) -> Response:
-    """``POST /runs/{run_id}/delete``: with its artifacts, where they are not to be kept."""
-    form = await page.form()
-    query = {"keep_artifacts": "true"} if form.text("keep_artifacts") else {}
-    done = await page.api.send("DELETE", _place(page), query=query)
-    return page.go("/runs", f"Deleted.{_kept(done or {})}")
-
-
-def _kept(done: Mapping[str, Any]) -> str:
-    if not done.get("kept_count"):
-        return ""
-    named = ", ".join(f"{each.get('name') or each.get('uri')} ({each.get('reason')})" for each in done["kept"][:_MOST_SHOWN])
-    return f" Of its artifacts {done['kept_count']} are kept: {named}{'…' if done['kept_count'] > _MOST_SHOWN else ''}"
+# ----
 
 
 async def export(page: Page) -> Response:
@@ -290,10 +256,4 @@ ROUTES = (
     get("/runs/{run_id}/part", part),
     get("/runs/{run_id}/events", events),
     get("/runs/{run_id}/export", export),
-    post("/runs/{run_id}/cancel", cancel),
-    post("/runs/{run_id}/retry", retry),
-    post("/runs/{run_id}/resume", resume),
-    post("/runs/{run_id}/archive", archive),
-    post("/runs/{run_id}/unarchive", unarchive),
-    post("/runs/{run_id}/delete", delete),
 )

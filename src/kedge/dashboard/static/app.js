@@ -26,4 +26,9 @@ document.addEventListener("submit", (event) => {
   if (sure && !confirm(sure)) event.preventDefault();
 });
 
+// The answer to a form that was refused is the page that the form is on: that is what is loaded again, and kept.
+const refused = document.querySelector("[data-here]");
+if (refused) history.replaceState(null, "", refused.dataset.here);
+document.addEventListener("click", (event) => event.target.closest('[aria-disabled="true"]') && event.preventDefault());
+
 begin();
