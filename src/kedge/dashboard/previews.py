@@ -17,7 +17,7 @@ from kedge.dashboard import markdown
 from kedge.dashboard.api import Api, whole
 from kedge.errors import ApiError
 
-Kind = Literal["metrics", "classification", "table", "text", "markdown", "image", "page", "folder", "nothing"]
+Kind = Literal["metrics", "classification", "table", "text", "markdown", "image", "page", "folder", "nothing", "fault"]
 READ = 256 << 10
 """Bytes of an artifact that are read for what is shown of it."""
 _ROWS, _COLUMNS, _CELL = 50, 40, 160
@@ -86,7 +86,7 @@ async def of(api: Api, artifact: Mapping[str, Any], path: str = "") -> Preview:
         if start[:4] == b"PAR1":
             return Preview("nothing", "A Parquet file: download it to look at it.")
     except ApiError as error:
-        return Preview("nothing", str(error))
+        return Preview("fault", str(error))
     return await asyncio.to_thread(of_bytes, start, name, title if not path else "")
 
 

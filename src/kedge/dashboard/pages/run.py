@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from kedge.dashboard import graphs
 from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, get
+from kedge.dashboard.pages import run_artifacts
 from kedge.dashboard.rendering import OVER
 from kedge.display.faces import Faces, above
 from kedge.display.folding import Folding
@@ -19,7 +20,7 @@ from kedge.display.timeline import timeline
 from kedge.errors import Forbidden, NotFound
 from kedge.kube.yaml import write
 
-VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "spec": "Pipeline"}
+VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "artifacts": "Artifacts", "spec": "Pipeline"}
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
 _ROWS = 200
 _GATHER = 0.25  # seconds in which changes come together
@@ -182,7 +183,7 @@ async def spec_of(page: Page, shown: Json) -> list[Json]:
     return [spec] if spec else []
 
 
-_VIEWS = {"graph": _graph, "timeline": _timeline, "tasks": _tasks, "spec": _spec}
+_VIEWS = {"graph": _graph, "timeline": _timeline, "tasks": _tasks, "artifacts": run_artifacts.view, "spec": _spec}
 
 
 # ---- what changes

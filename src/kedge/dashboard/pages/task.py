@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, PageRoute, get, post
+from kedge.dashboard.pages.run_artifacts import OPEN
 from kedge.errors import BadRequest, Forbidden, NotFound
 
 OVER = frozenset({"SUCCEEDED", "CACHED", "FAILED", "SKIPPED", "CANCELED"})
@@ -63,6 +64,7 @@ async def task(page: Page) -> Response:
         shows_log=shows_log,
         tail=await _tail(page) if shows_log and attempts and not part else "",
         cached_from=_cached_from(found),
+        opened=OPEN,
     )
 
 

@@ -1,0 +1,209 @@
+"""Artifacts are drawn where they are met: in a task's panel, on its page, and on the page of a run."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import axe
+import exhibits as exhibited
+import pytest
+from exhibits import Exhibits
+from go_programs import cache_folder
+from measuring import weighed
+from playwright.sync_api import Locator, Page, Route, expect
+from visiting import Visitor
+
+from kedge.pipelines.compiler import compile_file
+from kedge.testing.host import RunningHost
+
+MOST_BYTES = 300_000  # of a page with all that it loads, without Plotly
+PIPELINE = exhibited.PIPELINES / "drawn.py"
+MADE = {
+    "measure": ("facts", "table"),
+    "train": ("curve", "model"),
+    "exit-handler-1.evaluate": ("quality", "classes"),
+    "exit-handler-1.picture": ("image",),
+    "exit-handler-1.write": ("page", "card"),
+}
+
+ROWS = {
+    "facts": "columns 4",
+    "quality": "accuracy 0.96",
+    "table": "setosa 1.4 0.2 a, b",
+    "curve": "accuracy 0.97",
+    "classes": "virginica 0 4 46",
+}
+CURVES = ("curve", "classes")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Where steps see what a test does: they have a /tmp of their own."""
+    with tempfile.TemporaryDirectory(dir=cache_folder()) as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def drawn(host: RunningHost, folder: Path) -> str:
+    """A run that is over, and one of whose artifacts has lost its bytes."""
+    flag = folder / "at-once"
+    flag.touch()
+    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag)}, name="drawn")["run_id"]
+    exhibited.ended(host, run, "SUCCEEDED")
+    gone = next(each["uri"] for each in host.client.artifacts(run) if each["name"] == "gone")
+    Path(urlsplit(gone).path).unlink()
+    return run
+
+
+def shown(within: Page | Locator, name: str) -> Locator:
+    """The place of an artifact."""
+    return within.locator(f"details.shown:has(> summary b:text-is('{name}'))").last  # outputs stand below inputs
+
+
+def hold_drawn(within: Page | Locator, name: str) -> None:
+    """Hold that an artifact of the run `flowers` shows what it is."""
+    place = shown(within, name)
+    place.scroll_into_view_if_needed()
+    if name in ROWS:
+        expect(place.get_by_role("row", name=ROWS[name])).to_be_visible()
+    if name in CURVES:
+        place.locator(".plot").first.scroll_into_view_if_needed()
+        expect(place.locator(".plot").first.locator(".js-line").first).to_be_visible()
+    if name == "image":
+        expect(place.get_by_role("img", name="image")).to_have_js_property("naturalWidth", 64)
+    if name == "card":
+        expect(place.get_by_role("heading", name="Flowers")).to_be_visible()
+    if name == "page":
+        expect(place.frame_locator("iframe").get_by_role("heading", name="Flowers")).to_be_visible()
+    if name == "model":
+        expect(place.get_by_text("layers/1.bin")).to_be_hidden()
+        place.locator("summary").first.press("Enter")
+        expect(place.get_by_role("link", name="layers/1.bin", exact=True)).to_be_visible()
+
+
+@pytest.mark.usefixtures("checker")
+def test_every_kind_is_drawn_on_the_page_of_the_run_that_made_it(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page()
+    with weighed(page) as weight:
+        page.goto(f"/runs/{exhibits.flowers}")
+        page.get_by_role("link", name="Artifacts", exact=True).last.click()
+        for name in (name for names in MADE.values() for name in names):
+            hold_drawn(page, name)
+    assert 0 < weight.total <= 2 * MOST_BYTES, weight  # two pages, one after another
+    expect(page.get_by_text("9 artifacts in all")).to_be_visible()
+    expect(page.get_by_role("region", name="exit-handler-1.evaluate").locator("details.shown")).to_have_count(2)
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "in-place")
+
+
+@pytest.mark.usefixtures("checker")
+@pytest.mark.parametrize("task", MADE)
+def test_every_kind_is_drawn_in_the_panel_of_the_task_that_made_it(visitor: Visitor, exhibits: Exhibits, task: str) -> None:
+    page = visitor.page()
+    page.goto(f"/runs/{exhibits.flowers}?task={task}")
+    outputs = page.get_by_role("complementary", name="Task").get_by_role("region", name="Outputs")
+    for name in MADE[task]:
+        hold_drawn(outputs, name)
+    assert axe.grave_faults(page) == []
+
+
+def test_what_is_folded_is_asked_for_when_it_is_unfolded(signed_in: Page, exhibits: Exhibits) -> None:
+    asked: list[str] = []
+    signed_in.on("request", lambda request: asked.append(request.url) if request.url.endswith("/preview") else None)
+    signed_in.goto(f"/runs/{exhibits.flowers}/tasks/train")
+    hold_drawn(signed_in.get_by_role("region", name="Outputs"), "curve")
+    assert len(asked) == 1
+    hold_drawn(signed_in.get_by_role("region", name="Outputs"), "model")
+    assert len(asked) == 2
+    given = shown(signed_in.get_by_role("region", name="Inputs"), "table")
+    given.locator("summary").first.click()
+    expect(given.get_by_role("row", name="setosa 1.4 0.2 a, b")).to_be_visible()
+
+
+def test_without_scripts_links_lead_to_what_would_be_drawn(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs/{exhibits.flowers}?view=artifacts")
+    page.get_by_role("link", name="See what table shows").click()
+    expect(page.get_by_role("row", name="setosa 1.4 0.2 a, b")).to_be_visible()
+
+
+@pytest.mark.usefixtures("checker")
+def test_slices_are_drawn_one_below_another(visitor: Visitor, drawn: str) -> None:
+    page = visitor.page()
+    page.goto(f"/runs/{drawn}?view=artifacts")
+    place = shown(page, "classes")
+    expect(place.get_by_role("heading")).to_have_text(["north", "south"])
+    expect(place.get_by_role("row", name="cat 40 10")).to_be_visible()
+    expect(place.get_by_role("row", name="cat 30 20")).to_be_visible()
+    for plot in place.locator(".plot").all():
+        plot.scroll_into_view_if_needed()
+        expect(plot.locator(".js-line").first).to_be_visible()
+    visitor.photograph(page, "slices")
+
+
+def test_what_cannot_be_shown_says_why_in_its_place(signed_in: Page, drawn: str) -> None:
+    signed_in.goto(f"/runs/{drawn}?view=artifacts")
+    place = shown(signed_in, "gone")
+    place.scroll_into_view_if_needed()
+    expect(place.locator(".fault")).to_contain_text("gone")
+    expect(shown(signed_in, "facts").get_by_role("row", name="first 1")).to_be_visible()
+
+
+def test_what_did_not_come_is_asked_for_again(visitor: Visitor, signed_in: Page, drawn: str) -> None:
+    def refused(route: Route) -> None:
+        visitor.watch.expect_answer(route.request.url.removeprefix(visitor.host), 503)
+        route.fulfill(status=503, json={"message": "the database is locked. Try again in a moment."})
+
+    signed_in.route("**/preview", refused)
+    signed_in.goto(f"/runs/{drawn}/tasks/judge")
+    place = shown(signed_in, "facts")
+    expect(place.get_by_role("alert")).to_contain_text("This cannot be shown: the database is locked.")
+    expect(place.get_by_role("link", name="See what facts shows")).to_be_visible()
+    signed_in.unroute("**/preview")
+    place.get_by_role("button", name="Try again").press("Enter")
+    expect(place.get_by_role("row", name="first 1")).to_be_visible()
+    expect(place.get_by_role("alert")).to_have_count(0)
+
+
+def test_what_is_drawn_and_folded_stays_so_while_the_run_goes_on(signed_in: Page, host: RunningHost, folder: Path) -> None:
+    flag = folder / "go"
+    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag)}, name="drawn")["run_id"]
+    signed_in.goto(f"/runs/{run}?view=artifacts")
+    facts, classes = shown(signed_in, "facts"), shown(signed_in, "classes")
+    expect(facts.get_by_role("row", name="first 1")).to_be_visible()
+    facts.get_by_role("table").evaluate("(each) => { each.same = true; }")
+    classes.locator("summary").first.click()
+    flag.touch()
+    expect(shown(signed_in, "card").get_by_role("heading", name="What came later")).to_be_visible()
+    assert facts.get_by_role("table").evaluate("(each) => each.same") is True
+    expect(classes).not_to_have_attribute("open", re.compile(".*"))
+    exhibited.ended(host, run, "SUCCEEDED")
+
+
+def test_addresses_digests_and_keys_are_copied_by_pointer_and_key(signed_in: Page, exhibits: Exhibits, host: RunningHost) -> None:
+    signed_in.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    table = next(each for each in host.client.artifacts(exhibits.flowers) if each["name"] == "table")
+    signed_in.goto(f"/artifacts/{table['artifact_id']}")
+    for what, text in (("address", table["uri"]), ("digest", table["digest"]), ("id", table["artifact_id"])):
+        button = signed_in.get_by_role("button", name=f"Copy the {what}", exact=True)
+        button.press("Enter")
+        expect(button).to_have_text("Copied")
+        assert signed_in.evaluate("() => navigator.clipboard.readText()") == text
+        expect(signed_in.locator("#copy-told")).to_have_text("Copied")
+    signed_in.goto(f"/runs/{exhibits.flowers}/tasks/train")
+    button = signed_in.get_by_role("button", name="Copy the cache key")
+    button.click()
+    expect(button).to_have_text("Copied")
+    key = host.client.task(exhibits.flowers, "train")["cache_fingerprint"]
+    assert signed_in.evaluate("() => navigator.clipboard.readText()") == key
+
+
+def test_it_is_copied_too_where_the_browser_keeps_the_clipboard_from_pages(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    signed_in.goto(f"/runs/{exhibits.flowers}")
+    button = signed_in.get_by_role("button", name="Copy the run's id")
+    button.click()
+    expect(button).to_have_text("Copied")
+    expect(button).to_be_focused()
