@@ -65,7 +65,8 @@ class Watch:
             self._faults.append(f"console, {message.type}: {message.text} ({message.location['url']})")
 
     def _error(self, error: WebError) -> None:
-        self._faults.append(f"uncaught: {error.error}")
+        if not (self._frames_may_try and "The document is sandboxed" in error.error.message):
+            self._faults.append(f"uncaught: {error.error}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self._host + "/", *INLINE)):
