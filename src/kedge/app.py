@@ -44,6 +44,7 @@ from kedge.server.guard import LoopbackGuard
 from kedge.server.listen import LOOPBACK, Listeners
 from kedge.server.streams import Streams
 from kedge.server.tokens import Tokens
+from kedge.standing import Addresses, Standing
 from kedge.store.log import ObjectLog
 from kedge.workloads import running as workloads
 
@@ -138,8 +139,9 @@ async def _parts(
             limits(settings),
         )
         feature.database.on_damage = store.on_damage = background.give_up
+        standing = Standing(settings, feature, Addresses(http, https), clock, node=node)
         routes = [
-            *feature.routes(OwnerCallers(authenticator), __version__),
+            *feature.routes(OwnerCallers(authenticator), __version__, standing),
             *staging.routes(_Verifier(authenticator), feature.staging, artifacts),
             *kubernetes.routes(api, authenticator, version=__version__, streams=streams, ready=_checks(store, feature, node)),
             *dashboard.routes(owner_pages(home.path, token, clock, ids), clock, __version__, demo.document),
@@ -162,6 +164,7 @@ async def _parts(
             yield background.failed
         finally:
             await listeners.stop(streams.close, feature.close_streams)
+            await standing.stop()
             await feature.stop()
             await node.stop()
             await background.stop()

@@ -78,6 +78,8 @@ class Settings:
         image_pull_timeout: Seconds after which an attempt fails whose container cannot be made, as where its image cannot be had
             (``KEDGE_IMAGE_PULL_TIMEOUT``: a number of seconds, or with a unit, such as ``10m``; default 2 minutes).
         log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
+        least_disk: Bytes; a disk with less room is said to run short (``KEDGE_LEAST_DISK``; default 2 GiB: an environment of a
+            step may be as large).
         artifacts: Address below which artifacts go unless a pipeline or a run says otherwise: a folder, ``s3://…``, ``gs://…``,
             ``az://…`` (``KEDGE_ARTIFACTS``; default a folder in `home`).
         warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
@@ -129,6 +131,7 @@ class Settings:
     infra_retries: int = 3
     image_pull_timeout: float = 120.0
     log_limit: int = 20 << 20
+    least_disk: int = 2 << 30
     artifacts: str = ""
     warm: bool = True
     kfp_runtime: str = ""
@@ -193,6 +196,7 @@ class Settings:
             infra_retries=int(_number(env, "KEDGE_INFRA_RETRIES", 3)),
             image_pull_timeout=120.0 if (found := _seconds(env, "KEDGE_IMAGE_PULL_TIMEOUT")) is None else found,
             log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
+            least_disk=int(_number(env, "KEDGE_LEAST_DISK", 2 << 30)),
             artifacts=_artifact_root(env),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),

@@ -7,7 +7,6 @@ Nothing is computed before somebody asks, and no label takes its values from use
 
 import resource
 import sys
-from collections import Counter as Counts
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from kedge import processes
 from kedge.db.database import Database
 from kedge.errors import ApiError, Forbidden, Unauthorized
 from kedge.measures import CONTENT_TYPE, Counter, Family, counted, gauge, text, timed
@@ -135,8 +135,7 @@ def _runs(feature: Feature) -> Iterable[Family]:
     by_state = [({"state": state}, number) for state, number in history.run_counts().items()]
     yield gauge("kedge_runs", "Runs that are stored, by state.", by_state)
     yield counted("kedge_runs_finished_total", "Runs that have ended since the host started.", tally.runs, "state")
-    live = [found for run in history.live_runs() if (found := feature.controller.live(run)) is not None]
-    states = Counts(task.state.value for run in live for task in run.engine.tasks.values())
+    states = feature.live_tasks()
     yield gauge(
         "kedge_tasks", "Tasks of runs that are not over, by state.", [({"state": key}, states[key]) for key in sorted(states)]
     )
@@ -180,9 +179,8 @@ def process(started_at: float) -> Iterable[Family]:
     Args:
         started_at: When it began, in seconds since 1970.
     """
-    used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = Counter()
-    seconds.add(by=used.ru_utime + used.ru_stime)
+    seconds.add(by=processes.cpu_seconds() or 0.0)
     yield counted("process_cpu_seconds_total", "Processor time that was used.", seconds)
     yield gauge("process_start_time_seconds", "When the process began, in seconds since 1970.", [({}, started_at)])
     found: list[tuple[str, str, Callable[[], float]]] = [
@@ -192,17 +190,15 @@ def process(started_at: float) -> Iterable[Family]:
             lambda: _entries("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"),
         ),
         ("process_max_fds", "How many there may be.", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
-        ("process_virtual_memory_bytes", "Memory that is mapped.", lambda: _pages(0)),
-        ("process_resident_memory_bytes", "Memory that is used.", lambda: _pages(1)),
     ]
     for name, what, value in found:
         with suppress(OSError, ValueError):
             yield gauge(name, what, [({}, value())])
+    if (found_bytes := processes.memory(mapped=True)) is not None:
+        yield gauge("process_virtual_memory_bytes", "Memory that is mapped.", [({}, found_bytes)])
+    if (found_bytes := processes.memory()) is not None:
+        yield gauge("process_resident_memory_bytes", "Memory that is used.", [({}, found_bytes)])
 
 
 def _entries(folder: str) -> float:
     return sum(1 for _ in Path(folder).iterdir())
-
-
-def _pages(column: int) -> float:
-    return int(Path("/proc/self/statm").read_text().split()[column]) * resource.getpagesize()

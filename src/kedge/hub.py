@@ -51,6 +51,7 @@ from kedge.server.guard import LoopbackGuard
 from kedge.server.health import health
 from kedge.server.inside import call
 from kedge.server.listen import LOOPBACK, Listeners
+from kedge.standing import Addresses, Standing
 
 _log = logging.getLogger(__name__)
 
@@ -201,8 +202,9 @@ async def _parts(
     )
     feature.database.on_damage = background.give_up
     callers = _callers(settings, place, client, tokens)
+    standing = Standing(settings, feature, Addresses(own, place.access.server), clock)
     routes: list[BaseRoute] = [
-        *feature.routes(callers or OwnerCallers(owner), __version__),
+        *feature.routes(callers or OwnerCallers(owner), __version__, standing),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
         *(passed_on.routes(client, owner) if callers is None else ()),
@@ -226,6 +228,7 @@ async def _parts(
         yield background.failed
     finally:
         await listeners.stop(feature.close_streams)
+        await standing.stop()
         await feature.stop()
         await background.stop()
 

@@ -37,6 +37,19 @@ def test_they_show_nodes_and_kinds(pages: httpx.Client) -> None:
     assert "ready" in page
 
 
+def test_home_tells_how_the_host_and_its_nodes_are_and_what_is_stored(pages: httpx.Client) -> None:
+    page = pages.get("/").text
+    for said in (
+        "Database: history",
+        "Artifacts of runs",
+        "up for",
+        "process ",
+        "CPUs requested",
+        "/cluster/objects/core/v1/nodes/-/",
+    ):
+        assert said in page
+
+
 def test_an_object_is_edited_with_the_apis_own_verdict(pages: httpx.Client) -> None:
     address = "/cluster/objects/core/v1/namespaces/-/default"
     before = pages.get(address).text

@@ -1,5 +1,6 @@
 """The first page: what runs, what failed and why, how the node is; and on an empty host how to begin."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,14 +8,15 @@ import axe
 import pytest
 from exhibits import ended, start
 from playwright.sync_api import Page, expect
+from visiting import Visitor
 
 from kedge.testing.host import RunningHost, running_host
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningHost]:
-    """A host on which nothing has run."""
-    with running_host() as kedge:
+    """A host on which nothing has run, and whose owner wants more room than any disk has."""
+    with running_host({"KEDGE_LEAST_DISK": str(1 << 62)}) as kedge:
         yield kedge
 
 
@@ -44,3 +46,24 @@ def test_what_runs_and_what_failed_is_shown_with_the_reason_as_it_happens(
     host.client.cancel(run)
     expect(signed_in.locator(f"#running-{run}")).to_have_count(0)
     assert not axe.grave_faults(signed_in)
+
+
+@pytest.mark.usefixtures("checker")
+def test_the_host_its_node_and_what_is_stored_are_shown_and_a_disk_that_runs_short_is_told(
+    visitor: Visitor, host: RunningHost
+) -> None:
+    ended(host, start(host, "hostile"), "SUCCEEDED")
+    page = visitor.page()
+    page.goto("/")
+    facts = page.locator(".host-facts")
+    for said in (f"process {host.host.pid}", str(host.home), host.host.http, host.host.https, "Supervisor"):
+        expect(facts).to_contain_text(said)
+    node = page.get_by_role("row", name="this-machine ready")
+    expect(node).to_contain_text(re.compile(r"0 of \d"))
+    expect(page.get_by_role("alert")).to_contain_text("The disk runs short")
+    artifacts = page.get_by_role("row", name="Artifacts of runs")
+    expect(artifacts).to_contain_text(re.compile(r"\d+(\.\d+)? (B|kB|MB)"))
+    expect(artifacts).to_contain_text("artifacts")
+    expect(page.get_by_role("row", name="Database: history")).to_contain_text("history.db")
+    assert not axe.grave_faults(page)
+    visitor.photograph(page, "home")

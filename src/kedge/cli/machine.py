@@ -20,12 +20,12 @@ from kedge.config import Settings
 from kedge.errors import StateError
 from kedge.home import inspect
 from kedge.node import devices
+from kedge.node.pressure import room
 from kedge.supervisor.cgroups import Cgroups, places
 from kedge.supervisor.loop import Loop
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs")
-_WANTED_DISK = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +176,12 @@ def _file_system(settings: Settings) -> Iterator[Finding]:
 
 def _disk(settings: Settings) -> Iterator[Finding]:
     for name, path in (("disk", settings.home), ("cache", settings.cache)):
-        free = shutil.disk_usage(_existing(path)).free
-        if free < _WANTED_DISK:
+        found = room(path, settings.least_disk)
+        if found is not None and found.state != "OK":
             fix = "Make room, or move it: KEDGE_HOME holds all state, KEDGE_CACHE the environments of steps."
-            yield Finding(name, "warn", f"{free / (1 << 30):.1f} GiB free at {path}", fix)
-        else:
-            yield Finding(name, "ok", f"{free / (1 << 30):.0f} GiB free at {path}")
+            yield Finding(name, "warn", f"{found.free / (1 << 30):.1f} GiB free at {path}", fix)
+        elif found is not None:
+            yield Finding(name, "ok", f"{found.free / (1 << 30):.0f} GiB free at {path}")
 
 
 def _databases(settings: Settings) -> Iterator[Finding]:

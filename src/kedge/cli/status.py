@@ -7,7 +7,7 @@ from kedge.cli.machine import limits
 from kedge.cli.options import output_option, print_json
 from kedge.cli.session import installed
 from kedge.cli.session import settings as meant
-from kedge.node.pressure import is_full
+from kedge.node.pressure import is_full, room
 
 
 @click.command("status")
@@ -45,8 +45,10 @@ def command(*, output: str) -> int:
         click.echo(f"data             {running.data_dir}")
         if told := limits(settings):
             click.echo(f"limits of steps  {told}")
-        if is_full(settings.home):
-            click.echo("disk             full: runs wait, and go on by themselves when there is room again")
+        if (there := room(settings.home, settings.least_disk)) is not None and there.state != "OK":
+            wait = "full: runs wait, and go on by themselves when there is room again"
+            short = f"runs short, {there.free / (1 << 30):.1f} GiB are free: when it is full, runs wait"
+            click.echo(f"disk             {wait if there.state == 'FULL' else short}")
     else:
         option = f" --context {settings.context}" if settings.context else ""
         click.echo(f"No host runs in {settings.home}. Start one with `kedge up{option} --detach`.")

@@ -60,6 +60,10 @@ class Server(Protocol):
         """Call this, from any thread, when there is a connection again."""
         ...
 
+    def size(self, connection: Connection) -> int:
+        """Bytes that it takes on its disk."""
+        ...
+
     def heard(self, connection: Connection) -> int | None:
         """Listen to what the server says although nothing was asked; what can be waited on for that, or ``None``.
 
@@ -126,6 +130,15 @@ class Database:
     def is_away(self) -> bool:
         """Whether the connection is lost, and not made anew yet."""
         return self._connection.invalidated
+
+    def size(self) -> int:
+        """Bytes that it takes on its disk, with its journal; a server may need some milliseconds to say so.
+
+        Raises:
+            Unavailable: It cannot be asked now.
+        """
+        with self.reading() as connection:
+            return self._server.size(connection)
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[Connection]:

@@ -88,6 +88,10 @@ class PostgresServer:
             use_native_hstore=False,
         )
 
+    def size(self, connection: Connection) -> int:
+        """As the server says."""
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
     def begin(self, connection: Connection) -> None:
         """Begin a transaction."""
         connection.exec_driver_sql("BEGIN")

@@ -54,6 +54,11 @@ class SqliteFile:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
+    def size(self, connection: Connection) -> int:
+        """Of the file and its journal."""
+        del connection
+        return size(Path(self.place))
+
     def begin(self, connection: Connection) -> None:
         """Wait for the lock here, where nothing has been read yet."""
         connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -113,3 +118,12 @@ class SqliteFile:
             f"{self.place}: the history database is damaged ({why}). Stop Kedge, then restore the file from a backup, "
             f"or move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again."
         )
+
+
+def size(path: Path) -> int:
+    """Bytes of a database's file and its journal; 0 where there is none."""
+    found = 0
+    for each in (path, path.with_name(path.name + "-wal")):
+        with contextlib.suppress(OSError):
+            found += each.stat().st_size
+    return found

@@ -136,6 +136,11 @@ def _default_probe(probe: Obj) -> None:
         get.setdefault("scheme", "HTTP")
 
 
+def is_sidecar(container: Obj) -> bool:
+    """Whether an init container is a native sidecar."""
+    return container.get("restartPolicy") == "Always"
+
+
 def is_over(pod: Obj) -> bool:
     """Whether nothing of a Pod runs any more, nor will.
 

@@ -5,13 +5,10 @@ not fit now waits, and those behind it wait too, so that a large one is not star
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from kedge.kube import quantities
 from kedge.kube.kinds import Obj
-from kedge.node.lifecycle import is_sidecar
+from kedge.kube.requests import requests_of
 
 # Rounding of sums of floats must not refuse the last Pod that fits.
 _CPU_SLACK = 1e-6
@@ -146,46 +143,6 @@ def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
     return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other)
 
 
-def requests_of(spec: Obj, default: Mapping[str, float] = MappingProxyType({})) -> dict[str, float]:
-    """What a Pod asks for, as the scheduler adds it up: its containers and sidecars together, or its largest init container.
-
-    Args:
-        spec: The Pod's spec.
-        default: What a main container asks for that does not say.
-
-    Examples:
-        >>> requests_of({"containers": [{"resources": {"requests": {"cpu": "500m"}}}, {"resources": {"limits": {"cpu": 1}}}]})
-        {'cpu': 1.5}
-    """
-    total: dict[str, float] = {}
-    for container in spec["containers"]:
-        _add(total, _requests(container, default))
-    sidecars: dict[str, float] = {}
-    largest: dict[str, float] = {}
-    for container in spec.get("initContainers") or ():
-        wanted = _requests(container, {})
-        if is_sidecar(container):
-            _add(sidecars, wanted)
-            continue
-        for name, amount in wanted.items():
-            largest[name] = max(largest.get(name, 0.0), amount + sidecars.get(name, 0.0))
-    _add(total, sidecars)
-    for name, amount in largest.items():
-        total[name] = max(total.get(name, 0.0), amount)
-    return total
-
-
 def _is_counted(name: str) -> bool:
     # Disk is not handed out here; devices are (`devices`), as far as this machine has them.
     return name not in {"cpu", "memory", "ephemeral-storage"} and not name.startswith("hugepages-")
-
-
-def _requests(container: Obj, default: Mapping[str, float]) -> dict[str, float]:
-    resources = container.get("resources") or {}
-    stated = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {**default, **{name: float(quantities.parse(amount)) for name, amount in stated.items()}}
-
-
-def _add(total: dict[str, float], more: Mapping[str, float]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0.0) + amount

@@ -104,6 +104,11 @@ class NodeAgent:
         return self._supervisor.connected
 
     @property
+    def supervisor_pid(self) -> int | None:
+        """The supervisor's process; ``None`` while it is not there."""
+        return self._supervisor.pid if self._supervisor.connected else None
+
+    @property
     def warm_interpreters(self) -> int:
         """How many interpreters are ready to be forked."""
         return self._supervisor.warm_interpreters if self._supervisor.connected else 0

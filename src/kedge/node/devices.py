@@ -14,8 +14,8 @@ from pathlib import Path
 from kedge.client.types import Client
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.node.admission import requests_of
-from kedge.node.lifecycle import is_sidecar
+from kedge.kube.pods import is_sidecar
+from kedge.kube.requests import requests_of
 
 GPU = "nvidia.com/gpu"
 VISIBLE = "CUDA_VISIBLE_DEVICES"

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from kedge.kube.kinds import Obj
+from kedge.kube.pods import is_sidecar
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
@@ -149,11 +150,6 @@ class Plan:
         """Look again at ``at``, if not earlier."""
         if self.wake_at is None or at < self.wake_at:
             self.wake_at = at
-
-
-def is_sidecar(container: Obj) -> bool:
-    """Whether an init container is a native sidecar."""
-    return container.get("restartPolicy") == "Always"
 
 
 def delay_before(attempt: int, ran: float) -> float:

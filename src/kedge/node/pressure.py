@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 _LEAST_MEMORY = 100 << 20
 _LEAST_DISK = 0.10
@@ -75,13 +76,41 @@ def _disk(home: Path) -> bool | None:
     return full or (found.f_files > 0 and found.f_favail < found.f_files * _LEAST_INODES)
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What there is on a disk.
+
+    Attributes:
+        total: Bytes.
+        free: Bytes that may be written yet.
+        state: ``OK``; ``SHORT``: an environment may not fit any more; ``FULL``: next to nothing more can be written.
+    """
+
+    total: int
+    free: int
+    state: Literal["OK", "SHORT", "FULL"]
+
+
+def room(place: Path, wanted: int = 0) -> Room | None:
+    """How much room there is where a file or folder lies, or will lie; ``None`` where the system does not tell.
+
+    Args:
+        place: Which disk.
+        wanted: Bytes; with less it is short.
+    """
+    try:
+        found = os.statvfs(next(each for each in (place, *place.parents) if each.exists()))
+    except (OSError, StopIteration):
+        return None
+    free = found.f_bavail * found.f_frsize
+    full = free < _FULL or (found.f_files > 0 and found.f_favail == 0)
+    return Room(found.f_blocks * found.f_frsize, free, "FULL" if full else "SHORT" if free < wanted else "OK")
+
+
 def is_full(place: Path) -> bool:
     """Whether next to nothing more can be written where a file lies."""
-    try:
-        found = os.statvfs(place)
-    except OSError:
-        return False
-    return found.f_bavail * found.f_frsize < _FULL or (found.f_files > 0 and found.f_favail == 0)
+    found = room(place)
+    return found is not None and found.state == "FULL"
 
 
 def _processes(proc: Path) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kedge.kube import quantities, selectors
 from kedge.kube.kinds import Obj
-from kedge.node.admission import requests_of
+from kedge.kube.requests import requests_of
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 UNSCHEDULABLE: Obj = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}

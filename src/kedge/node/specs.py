@@ -11,11 +11,11 @@ from urllib.parse import unquote, urlsplit
 from kedge.config import Settings
 from kedge.kube import quantities
 from kedge.kube.kinds import Obj
+from kedge.kube.pods import is_sidecar
 from kedge.node import devices, environments, forking, launchers, users
 from kedge.node.env import Environment, expand
 from kedge.node.images import Image
 from kedge.node.launchers import Launchers
-from kedge.node.lifecycle import is_sidecar
 from kedge.node.refusals import Host, Refusal, this_host
 from kedge.node.users import User
 from kedge.node.volumes import Volumes, mounts_of

@@ -34,6 +34,7 @@ class Supervisor(asyncio.Protocol):
     Attributes:
         starts: Containers that it has started, by how.
         warm_interpreters: How many it keeps ready.
+        pid: Its process.
     """
 
     def __init__(self, directory: Path, on_event: Callable[[Obj], None], on_lost: Callable[[], None]) -> None:
@@ -46,6 +47,7 @@ class Supervisor(asyncio.Protocol):
         self._greeted = False
         self.starts = Counter()
         self.warm_interpreters = 0
+        self.pid = 0
 
     @property
     def connected(self) -> bool:
@@ -73,6 +75,7 @@ class Supervisor(asyncio.Protocol):
                 if hello["version"] != protocol.VERSION:
                     await self._replace(hello)
                 self._greeted = True
+                self.pid = hello["pid"]
                 self.warm_interpreters = hello.get("warm", 0)
                 return hello
         log = self._directory / "supervisor.log"

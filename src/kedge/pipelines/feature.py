@@ -1,5 +1,6 @@
 """Pipelines as a whole: what `kedge.app` starts, mounts and stops."""
 
+from collections import Counter as Counts
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,10 +37,12 @@ from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import Parts, RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Ends, Runs
+from kedge.pipelines.rest_status import Standing
 from kedge.pipelines.rest_tasks import Tasks
 from kedge.pipelines.resumptions import Resumptions
 from kedge.pipelines.scheduler import Scheduler
 from kedge.pipelines.series import Series
+from kedge.pipelines.storage import Storage
 from kedge.pipelines.subjects import Records
 from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Submissions
 from kedge.server.callers import Callers
@@ -100,6 +103,7 @@ class Feature:
         scheduler: Fires recurring runs.
         deletions: Deletes runs.
         series: Keeps the series that steps log.
+        storage: Knows what runs have stored.
         resumptions: Lets runs go on.
     """
 
@@ -128,6 +132,7 @@ class Feature:
         self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
         self.controller.publisher.warning = self.events.warning
         self.series = Series(database)
+        self.storage = Storage(database, given.clock)
         self.staging = Commits(self.controller, self.history, self.series, given.clock)
         submissions = Submissions(
             self.controller, self.history, catalog=self._catalog, registrar=self._registrar, artifacts=given.artifacts
@@ -174,9 +179,16 @@ class Feature:
             Imports(history, self._catalog, artifacts, series=series, events=events, deletions=self.deletions),
         )
 
-    def routes(self, callers: Callers | None, version: str) -> list[BaseRoute]:
-        """The routes of the HTTP listener; they stand before those of the Kubernetes API. Without ``callers`` all are let in."""
-        found = rest.routes(self._endpoints, callers=callers, version=version)
+    def routes(self, callers: Callers | None, version: str, standing: Standing | None = None) -> list[BaseRoute]:
+        """The routes of the HTTP listener; they stand before those of the Kubernetes API.
+
+        Args:
+            callers: Knows who asks; ``None`` lets everyone in.
+            version: Kedge's.
+            standing: Knows the host; without it ``/status`` is not served.
+        """
+        told = (self.storage, standing) if standing is not None else None
+        found = rest.routes(self._endpoints, callers=callers, version=version, told=told)
         return [*found, behind_proxy(found)]
 
     async def start(self) -> None:
@@ -192,6 +204,11 @@ class Feature:
         await self._logs.start()
         await self.deletions.start()
 
+    def live_tasks(self) -> Counts[str]:
+        """How many tasks of runs that are not over are in each state."""
+        live = [found for run in self.history.live_runs() if (found := self.controller.live(run)) is not None]
+        return Counts(task.state.value for run in live for task in run.engine.tasks.values())
+
     def close_streams(self) -> None:
         """End watches and followed logs, so that the listener can stop."""
         self._endpoints.tasks.close()
@@ -204,6 +221,7 @@ class Feature:
         await self.deletions.stop()
         await self._logs.stop()
         await self.events.stop()
+        await self.storage.stop()
         await self.controller.stop()
         if self._outbox is not None:
             await self._outbox.stop()

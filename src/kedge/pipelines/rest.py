@@ -24,8 +24,10 @@ from kedge.pipelines.rest_pipelines import Pipelines
 from kedge.pipelines.rest_portable import Portables
 from kedge.pipelines.rest_recurring import RecurringRunEndpoints
 from kedge.pipelines.rest_runs import Runs
+from kedge.pipelines.rest_status import Standing, StatusEndpoint
 from kedge.pipelines.rest_tasks import Tasks
 from kedge.pipelines.rights import NOTHING
+from kedge.pipelines.storage import Storage
 from kedge.pipelines.subjects import Records, Subjects
 from kedge.server.auth import User
 from kedge.server.callers import Callers, Everyone
@@ -49,13 +51,16 @@ class Endpoints:
     records: Records
 
 
-def routes(endpoints: Endpoints, *, callers: Callers | None, version: str) -> list[BaseRoute]:
+def routes(
+    endpoints: Endpoints, *, callers: Callers | None, version: str, told: tuple[Storage, Standing] | None = None
+) -> list[BaseRoute]:
     """Every route, in the order in which they must be tried.
 
     Args:
         endpoints: What does the work.
         callers: Knows who asks; ``None`` lets everyone in.
         version: Kedge's version, for ``/healthz`` and the document.
+        told: What ``/status`` tells; without it that is not served.
     """
     known = callers or Everyone()
 
@@ -83,6 +88,9 @@ def routes(endpoints: Endpoints, *, callers: Callers | None, version: str) -> li
     )
     caller = CallerEndpoint(known, endpoints.records.catalog).operation()
     listed = [health, caller, *operations(endpoints, multi_user=known.multi_user)]
+    if told is not None:
+        of = Subjects(endpoints.records, multi_user=known.multi_user)
+        listed.append(StatusEndpoint(known, *told).operation(of))
     made = openapi.document(listed, PREFIX, version)
     described = Operation(
         method="GET",

@@ -64,6 +64,10 @@ def listed(key: str, name: str) -> Schema:
 
 _CONFIG = fields(parameters=ANY, pipeline_root=TEXT)
 _PRODUCER = fields("task_name", task_name=TEXT, iteration=TEXT)
+_COUNTED = fields(number=NUMBER, bytes=NUMBER, counted_at=TIME)
+_PROCESS = fields(
+    connected=FLAG, pid=NUMBER, memory_bytes=NUMBER, cpu_seconds={"type": "number"}, http=TEXT, https=TEXT, data_dir=TEXT
+)
 _TASK_REFERENCE = fields("run_id task_id", run_id=TEXT, task_id=TEXT)
 _REFERENCE = fields(pipeline_id=TEXT, pipeline_version_id=TEXT)
 
@@ -73,6 +77,28 @@ SCHEMAS: dict[str, Schema] = {
     "Document": ANY,
     "Health": fields(commit_sha=TEXT, tag_name=TEXT, multi_user=FLAG, pipeline_store=TEXT),
     "Caller": fields("name multi_user", name=TEXT, groups=many(TEXT), multi_user=FLAG, namespaces=many(TEXT)),
+    "Status": fields(
+        "version started_at",
+        version=TEXT,
+        started_at=TIME,
+        artifacts=_COUNTED,
+        artifact_root=TEXT,
+        hub=_PROCESS,
+        supervisor=_PROCESS,
+        tasks=fields(pending=NUMBER, running=NUMBER),
+        pods=fields(waiting=NUMBER, admitted=NUMBER),
+        stored=many(fields("name place", name=TEXT, place=TEXT, **_COUNTED["properties"])),
+        disks=many(
+            fields(
+                "place holds total_bytes free_bytes state",
+                place=TEXT,
+                holds=many(TEXT),
+                total_bytes=NUMBER,
+                free_bytes=NUMBER,
+                state={"type": "string", "enum": ["OK", "SHORT", "FULL"]},
+            )
+        ),
+    ),
     "Failure": fields("code message", code=NUMBER, message=TEXT, details=many(ANY)),
     "Values": fields(parameters=ANY, artifacts=by_name(many(ref("Artifact")))),
     "InputOutputs": fields(

@@ -17,7 +17,7 @@ from kedge.db.database import Database, open_sqlite
 from kedge.db.tables import pipeline_versions, tasks
 from kedge.errors import BadRequest
 from kedge.kube.clock import SystemClock
-from kedge.pipelines import cache_entries, catalog, deletions, history, outbox, pages, pod_events, recurring, series
+from kedge.pipelines import cache_entries, catalog, deletions, history, outbox, pages, pod_events, recurring, series, storage
 from kedge.testing.statements import scans
 
 LISTS: dict[str, pages.Listing[Any]] = {
@@ -75,7 +75,7 @@ def test_every_order_of_a_list_uses_an_index(database: Database, name: str) -> N
 
 @pytest.mark.parametrize(
     "module",
-    [history, catalog, recurring, cache_entries, series, outbox, pod_events, deletions],
+    [history, catalog, recurring, cache_entries, series, outbox, pod_events, deletions, storage],
     ids=lambda module: module.__name__,
 )
 def test_every_statement_that_is_written_down_uses_an_index(database: Database, module: Any) -> None:

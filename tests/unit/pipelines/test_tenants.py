@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 from starlette.applications import Starlette
 from tenant_table import EDIT, LAST, VIEW, Row, Things, allows, in_order, table
 
+from kedge.config import Settings
+from kedge.db.tables import artifacts
 from kedge.errors import Conflict, Forbidden, Unauthorized
 from kedge.kube.core import NAMESPACE, POD
 from kedge.kube.kinds import Obj
@@ -22,6 +25,7 @@ from kedge.server.auth import User
 from kedge.server.callers import authorization
 from kedge.server.cluster_callers import READING
 from kedge.server.logs import LogOptions
+from kedge.standing import Addresses, Standing
 from kedge.testing import pipelines
 from kedge.testing.runs import Hub, World, hub
 
@@ -119,7 +123,11 @@ async def tenants(tmp_path: Path) -> AsyncGenerator[Tenants]:
     async with hub(World.new(tmp_path / "world"), logs=Logs()) as life:
         for name in ("team-a", "team-b"):
             life.api.create(NAMESPACE, {"metadata": {"name": name}})
-        app = Starlette(routes=life.feature.routes(Roles(), "1"))
+        settings = Settings.from_environment(
+            {"KEDGE_HOME": str(tmp_path), "KEDGE_CACHE": str(tmp_path), "KEDGE_ARTIFACTS": "s3://b"}
+        )
+        standing = Standing(settings, life.feature, Addresses("http://kedge", "https://cluster"), life.world.clock)
+        app = Starlette(routes=life.feature.routes(Roles(), "1", standing))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kedge") as http:
             yield Tenants(life, http)
 
@@ -187,6 +195,25 @@ async def test_everybody_who_is_known_may_ask_who_they_are_and_where_they_may_lo
         "adm": None,
     }
     await tenants("stranger", "GET", "/caller", code=401)
+
+
+async def test_what_a_namespace_holds_is_told_to_its_own_and_how_the_hub_is_to_who_runs_it(tenants: Tenants) -> None:
+    held = {"artifact_id": "1", "namespace": "team-a", "name": "m", "type": "system.Model", "uri": "s3://b/m", "created_at": 1}
+    with tenants.life.feature.database.writing() as connection:
+        connection.execute(insert(artifacts), [{**held, "size": 5}])
+    told = await tenants("vic", "GET", "/status", params={"namespace": "team-a"})
+    assert {*told} == {"version", "started_at", "artifacts"}
+    assert (told["artifacts"]["number"], told["artifacts"]["bytes"]) == (1, 5)
+    assert (await tenants("bob", "GET", "/status", params={"namespace": "team-b"}))["artifacts"]["number"] == 0
+    await tenants("bob", "GET", "/status", code=403, params={"namespace": "team-a"})
+    await tenants("ann", "GET", "/status", code=400)
+    whole = await tenants("adm", "GET", "/status", params={"namespace": "kedge"})
+    assert whole["artifact_root"] == "s3://b"
+    assert [each["name"] for each in whole["stored"]] == ["history"], "a bucket is not listed, a cluster's nodes are its own"
+    assert whole["stored"][0]["bytes"] > 0
+    assert whole["disks"][0]["holds"] == ["data"]
+    assert whole["hub"]["http"] == "http://kedge"
+    assert whole["tasks"] == {"pending": 0, "running": 0}
 
 
 # ---- what others learn

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.responses import PlainTextResponse, Response
 
 from kedge.dashboard.api import whole
+from kedge.dashboard.nodes import Node, nodes
 from kedge.dashboard.page import Page, Section, get, post
 from kedge.errors import ApiError, BadRequest, Cause, Forbidden, NotFound
 from kedge.kube.yaml import line_of, read, write
@@ -75,12 +76,12 @@ async def cluster(page: Page) -> Response:
     kinds = await _kinds(page)
     if kinds is None:
         return page.render("cluster_elsewhere.html")
-    nodes, no_nodes = await _seen(page, "/api/v1/nodes")
+    machines, no_nodes = await _machines(page)
     events, no_events = await _seen(page, "/api/v1/events")
     return page.render(
         "cluster.html",
         kinds=kinds,
-        nodes=[_node(each) for each in nodes],
+        nodes=machines,
         no_nodes=no_nodes,
         events=[_event(each) for each in sorted(events, key=_last_seen, reverse=True)[:_EVENTS]],
         no_events=no_events,
@@ -176,6 +177,14 @@ async def _seen(page: Page, path: str, selector: str = "") -> tuple[list[dict[st
         return [], str(error)
 
 
+async def _machines(page: Page) -> tuple[list[Node], str]:
+    """The nodes, or why they may not be seen."""
+    try:
+        return await nodes(page), ""
+    except Forbidden as error:
+        return [], str(error)
+
+
 async def _kinds(page: Page) -> list[tuple[str, list[dict[str, Any]]]] | None:
     """The kinds that can be listed, by group; ``None`` where the Kubernetes API is not served here."""
     found: list[tuple[str, list[dict[str, Any]]]] = []
@@ -208,27 +217,6 @@ def _row(place: Place, row: Mapping[str, Any]) -> dict[str, Any]:
     metadata = row["object"]["metadata"]
     namespace = metadata.get("namespace", "")
     return {"namespace": namespace, "page": place.page(namespace, metadata["name"]), "cells": row["cells"]}
-
-
-def _node(node: Mapping[str, Any]) -> dict[str, Any]:
-    status: Mapping[str, Any] = node.get("status", {})
-    conditions = {each["type"]: each for each in status.get("conditions", [])}
-    ready = conditions.get("Ready", {})
-    state = {"True": "ready", "False": "not ready"}.get(ready.get("status", ""), "unknown")
-    troubles = [name for name, each in conditions.items() if name != "Ready" and each["status"] == "True"]
-    if node.get("spec", {}).get("unschedulable"):
-        troubles.append("cordoned")
-    return {
-        "name": node["metadata"]["name"],
-        "page": Place("", "v1", "nodes").page("", node["metadata"]["name"]),
-        "state": state,
-        "why": "" if state == "ready" else ready.get("message", ""),
-        "troubles": troubles,
-        "capacity": status.get("capacity", {}),
-        "allocatable": status.get("allocatable", {}),
-        "info": status.get("nodeInfo", {}),
-        "created": node["metadata"].get("creationTimestamp", ""),
-    }
 
 
 def _last_seen(event: Mapping[str, Any]) -> str:

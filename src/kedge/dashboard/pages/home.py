@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from kedge.dashboard.api import filtered
+from kedge.dashboard.nodes import nodes
 from kedge.dashboard.page import Page, Section, get, post
 from kedge.dashboard.pages.runs import LIVE
 from kedge.dashboard.rendering import OVER
@@ -14,7 +15,18 @@ from kedge.errors import ApiError
 
 _SHOWN = 10
 _DUE = 5
+_WORDS = {
+    "artifacts": "Artifacts of runs",
+    "logs": "Logs of steps",
+    "history": "Database: history",
+    "objects": "Database: objects",
+    "environments": "Python environments",
+    "volumes": "Volumes (claims)",
+    "pods": "Folders of Pods",
+}
+"""What `GET /status` tells of, as people read it."""
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 async def home(page: Page) -> Response:
@@ -28,19 +40,23 @@ async def part(page: Page) -> Response:
 
 
 async def _shown(page: Page) -> Json:
-    running, failed, newest, schedules, nodes = await asyncio.gather(
+    running, failed, newest, schedules, host, machines = await asyncio.gather(
         page.api.get("/runs", page_size=_SHOWN, filter=_in_state(*LIVE)),
         page.api.get("/runs", page_size=_SHOWN, filter=_in_state("FAILED")),
         page.api.get("/runs", page_size=_SHOWN),
-        _or_nothing(lambda: page.api.get("/recurringruns", page_size=200)),
-        _or_nothing(lambda: page.api.get("/api/v1/nodes")),
+        _or_nothing(lambda: page.api.get("/recurringruns", page_size=200), {}),
+        _or_nothing(lambda: page.api.get("/status"), {}),
+        _or_nothing(lambda: nodes(page), []),
     )
     return {
         "running": running,
         "failed": failed,
         "newest": newest,
         "due": _due(schedules),
-        "nodes": [_node(each) for each in nodes.get("items") or ()],
+        "host": host,
+        "stored": _stored(host),
+        "short": [each for each in host.get("disks") or () if each["state"] != "OK"],
+        "nodes": machines,
         "over": OVER,
     }
 
@@ -50,33 +66,25 @@ def _in_state(*states: str) -> str:
     return filtered([{"operation": "IN", "key": "state", "string_values": {"values": list(states)}}, kept])
 
 
-async def _or_nothing(ask: Callable[[], Coroutine[Any, Any, Json]]) -> Json:
+async def _or_nothing(ask: Callable[[], Coroutine[Any, Any, T]], nothing: T) -> T:
     """What the API says; nothing where this host does not serve it, or not to this person."""
     try:
         return await ask()
     except ApiError:
-        return {}
+        return nothing
+
+
+def _stored(host: Json) -> list[Json]:
+    """What lies where, the largest first; what is not counted yet comes last."""
+    found = [{"name": "artifacts", "place": host.get("artifact_root", ""), **(host.get("artifacts") or {})}] if host else []
+    found = [{**each, "what": _WORDS.get(each["name"], each["name"])} for each in [*found, *(host.get("stored") or ())]]
+    return sorted(found, key=lambda each: -each.get("bytes", -1))
 
 
 def _due(schedules: Json) -> list[Json]:
     """The schedules that start something next."""
     found = [each for each in schedules.get("recurring_runs") or () if each.get("next_run_at")]
     return sorted(found, key=lambda each: str(each["next_run_at"]))[:_DUE]
-
-
-def _node(node: Json) -> Json:
-    """A node's name, whether it takes Pods, and what presses it."""
-    status = node.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    ready = conditions.get("Ready", {})
-    return {
-        "name": node["metadata"]["name"],
-        "ready": ready.get("status") == "True",
-        "why": "" if ready.get("status") == "True" else ready.get("message", "it has not said how it is"),
-        "pressed": [each["message"] for name, each in conditions.items() if name != "Ready" and each.get("status") == "True"],
-        "capacity": status.get("capacity") or {},
-        "closed": bool((node.get("spec") or {}).get("unschedulable")),
-    }
 
 
 async def demo(page: Page) -> Response:
