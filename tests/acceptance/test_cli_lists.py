@@ -44,7 +44,19 @@ def host(start_host: StartHost, tmp_path_factory: pytest.TempPathFactory) -> Ite
     file.write_text(PIPELINES)
     with start_host() as found:
         for name, rate in (("a", "0.5"), ("b", "0.25")):
-            found.cli("run", str(file), "--pipeline", "training", "--name", name, "-p", f"rate={rate}", check=True)
+            found.cli(
+                "run",
+                str(file),
+                "--pipeline",
+                "training",
+                "--name",
+                name,
+                "-p",
+                f"rate={rate}",
+                "--tag",
+                "given=early",
+                check=True,
+            )
         assert found.cli("run", str(file), "--pipeline", "failing", "--name", "c").returncode == 1
         yield found
 
@@ -99,6 +111,25 @@ def test_runs_are_compared_with_the_last_values_of_series(host: RunningHost) -> 
     assert lines[-1] == "Not compared: confusion matrix of train · matrix. `kedge runs show` draws it."
     other = json.loads(host.cli("runs", "compare", "a", "c", "-o", "json", check=True).stdout)
     assert [one["parameters"] for one in other] == [{"rate": 0.5}, {}]
+
+
+def test_runs_are_found_by_their_tags(host: RunningHost) -> None:
+    assert host.cli("runs", "tag", "a", "team=x", "draft=", check=True).stdout == "a: draft=,given=early,team=x\n"
+    assert host.cli("runs", "tag", "a", "stage=dev", "draft-", check=True).stdout == "a: given=early,stage=dev,team=x\n"
+    host.client.tag(host.client.get("b")["run_id"], {"team": "y"})
+    assert names(host, "--tag", "team=x") == ["a"]
+    assert names(host, "--tag", "team") == ["b", "a"]
+    assert names(host, "--tag", "team=x", "--tag", "stage=prod") == []
+    shown = host.cli("runs", "list", "--tag", "stage=dev", "--show-tags", check=True).stdout.splitlines()
+    assert (shown[0].split()[-1], shown[1].split()[-1]) == ("TAGS", "given=early,stage=dev,team=x")
+    assert "tags: given=early,stage=dev,team=x" in host.cli("runs", "show", "a", check=True).stdout.splitlines()
+    assert names(host, "--tag", "given=early") == ["b", "a"]
+    refused = host.cli("runs", "tag", "a", "kedge.dev/x=y")
+    assert (refused.returncode, "tags.kedge.dev/x: cannot be set" in refused.stderr) == (1, True)
+    refused = host.cli("runs", "tag", "a", "team")
+    assert (refused.returncode, "must be KEY=VALUE, such as team=a, or KEY- to take the tag away" in refused.stderr) == (2, True)
+    for run in ("a", "b"):
+        host.cli("runs", "tag", run, "team-", "stage-", check=True)
 
 
 def test_a_schedule_is_changed_in_place(host: RunningHost, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from kedge_image import kedge_image, own_name
 from kedge.client import kubeconfig as kubeconfigs
 from kedge.config import Settings
 from kedge.installation.reaching import find
-from kedge.pipelines.client import Client, Json
+from kedge.pipelines.client import Client
+from kedge.pipelines.connection import Json
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 

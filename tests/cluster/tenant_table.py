@@ -103,6 +103,7 @@ class Things:
                 "json": {**here, "pipeline_version_reference": stored, "runtime_config": {"parameters": BAD}}
             },
             "GET /runs": {"params": here},
+            "POST /runs/{run_id}:tag": {"json": {"tags": {"kedge.dev/mine": ""}}},
             "POST /runs/{run_id}:resume": {"json": {"pipeline_version_reference": stored}},
             "POST /pipelines": {"json": {**here, "name": self.name}},
             "POST /pipelines/create": {"json": {"pipeline": here, "pipeline_version": {}}},

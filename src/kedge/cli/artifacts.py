@@ -10,7 +10,8 @@ import msgspec
 from kedge.cli.options import output_option, print_json, print_table, size
 from kedge.cli.session import connect
 from kedge.errors import StateError
-from kedge.pipelines.client import Client, Json
+from kedge.pipelines.client import Client
+from kedge.pipelines.connection import Json
 from kedge.pipelines.lineage import Lineage, trace
 
 

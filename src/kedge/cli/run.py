@@ -11,6 +11,7 @@ from kedge.cli.options import output_option, print_json
 from kedge.cli.parameters import read_parameters
 from kedge.cli.report import failed_step, print_failure, print_results
 from kedge.cli.session import connect
+from kedge.cli.tags import tag_option
 from kedge.display.results import results
 from kedge.errors import ApiError
 from kedge.pipelines.client import Client
@@ -21,11 +22,12 @@ from kedge.pipelines.client import Client
 @click.option("-p", "--param", "texts", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline; may be repeated.")
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of the file, when it defines several.")
 @click.option("--name", default="", help="What the run is called; the pipeline's name and the time when not given.")
+@tag_option
 @click.option("--no-cache", is_flag=True, help="Run every step, even those whose result is known.")
 @click.option("--no-wait", is_flag=True, help="Print the run's id and return at once.")
 @output_option
 def command(
-    *, file: Path, texts: tuple[str, ...], pipeline: str | None, name: str, no_cache: bool, no_wait: bool, output: str
+    *, file: Path, texts: tuple[str, ...], pipeline: str | None, tags: tuple[tuple[str, str], ...], output: str, **options: Any
 ) -> int:
     """Run a pipeline and follow it.
 
@@ -37,8 +39,10 @@ def command(
     document = load(file, pipeline=pipeline, submitted=True)
     parameters = read_parameters(document.pipeline, texts)
     session = connect(start=True)
-    run = session.client.run(document, parameters=parameters, name=name, cache=not no_cache)
-    if no_wait:
+    run = session.client.run(
+        document, parameters=parameters, name=options["name"], cache=not options["no_cache"], tags=dict(tags)
+    )
+    if options["no_wait"]:
         print_json(run) if output == "json" else click.echo(run["run_id"])
         return 0
     ended = follow(session.client, run, quiet=output == "json")

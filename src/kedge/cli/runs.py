@@ -14,6 +14,7 @@ from kedge.cli.progress import print_tree
 from kedge.cli.report import print_results
 from kedge.cli.run import as_json, report
 from kedge.cli.session import connect
+from kedge.cli.tags import Change, predicates, written
 from kedge.display.results import results
 from kedge.display.tasks import GOOD, TaskView, duration
 from kedge.kube.clock import parse_timestamp
@@ -46,19 +47,21 @@ command.add_command(metrics)
 )
 @click.option("--pipeline", metavar="NAME", default="", help="Of the pipeline of this name.")
 @click.option("--experiment", metavar="NAME", default="", help="Of this experiment.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="With this tag; may be repeated, all must hold.")
 @click.option("--since", type=TimeSpan(), help="Started not longer ago than this, such as 12h or 7d.")
 @click.option("--archived", "storage", flag_value="ARCHIVED", help="Those that were archived, in place of the others.")
 @click.option("--all", "storage", flag_value="", help="Those that were archived too.")
 @click.option("-n", "--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="The newest so many.")
 @click.option("--page", "page_token", metavar="TOKEN", default="", help="Go on where a list ended, which said how.")
+@click.option("--show-tags", is_flag=True, help="Show their tags too.")
 @output_option
 def list_runs(
-    *, states: tuple[str, ...], since: int | None, experiment: str, limit: int, page_token: str, output: str, **named: str | None
+    *, states: tuple[str, ...], tags: tuple[str, ...], since: int | None, show_tags: bool, output: str, **named: Any
 ) -> None:
     """List runs, newest first. Archived ones are left out."""
     client = connect().client
     storage = named.get("storage")
-    predicates: list[dict[str, Any]] = [
+    asked_for: list[dict[str, Any]] = [
         {"operation": "EQUALS", "key": key, "string_value": value}
         for key, value in (
             ("pipeline_name", named.get("pipeline")),
@@ -66,21 +69,25 @@ def list_runs(
         )
         if value
     ]
+    asked_for += predicates(tags)
+    page_token, experiment = named["page_token"], named["experiment"]
     if states:
-        predicates.append({"operation": "IN", "key": "state", "string_values": {"values": list(states)}})
+        asked_for.append({"operation": "IN", "key": "state", "string_values": {"values": list(states)}})
     if since is not None and not page_token:
-        predicates.append({"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": ago(since)})
-    asked = "" if page_token or not predicates else json.dumps({"predicates": predicates})  # the token knows its filter
+        asked_for.append({"operation": "GREATER_THAN_EQUALS", "key": "created_at", "timestamp_value": ago(since)})
+    asked = "" if page_token or not asked_for else json.dumps({"predicates": asked_for})  # the token knows its filter
     experiment_id = str(client.experiment(experiment)["experiment_id"]) if experiment else ""
-    found = client.page(page_size=limit, page_token=page_token, filter=asked, experiment_id=experiment_id)
+    found = client.page(page_size=named["limit"], page_token=page_token, filter=asked, experiment_id=experiment_id)
     runs = found.get("runs", [])
     if output == "json":
         print_json(runs)
         return
     rows = [
-        (run["run_id"], run.get("display_name", ""), run.get("state", ""), run.get("created_at", ""), took(run)) for run in runs
+        (run["run_id"], run.get("display_name", ""), run.get("state", ""), run.get("created_at", ""), took(run))
+        + ((written(run.get("tags") or {}),) if show_tags else ())
+        for run in runs
     ]
-    print_table(("RUN", "NAME", "STATE", "CREATED", "TOOK"), rows)
+    print_table(("RUN", "NAME", "STATE", "CREATED", "TOOK") + (("TAGS",) if show_tags else ()), rows)
     if token := found.get("next_page_token"):
         click.echo(f"{found.get('total_size', 0)} in all; the next: kedge runs list --page {token}")
 
@@ -110,6 +117,8 @@ def show(*, run: str, following: bool, output: str) -> int:
         return 0
     if not following:
         click.echo(f"{found.get('display_name', '')}  {found['run_id']}  {found.get('state', '')}")
+        if tags := found.get("tags"):
+            click.echo(f"tags: {written(tags)}")
         print_tree(ended.tasks.values())
     if found.get("finished_at") and not ended.succeeded:
         report(client, ended)
@@ -230,6 +239,23 @@ def _go_on(client: Client, found: dict[str, Any], run: str, *, following: bool) 
     return 0 if ended.succeeded else 1
 
 
+@command.command("tag")
+@click.argument("run")
+@click.argument("changes", nargs=-1, required=True, type=Change(), metavar="KEY=VALUE|KEY-…")
+@output_option
+def tag(*, run: str, changes: tuple[tuple[str, str | None], ...], output: str) -> None:
+    """Set tags of a run, also of one that is over. KEY- takes one away; the others stay.
+
+    Tags are the labels of the run's object in Kubernetes, as long as there is one, and follow their rules.
+    """
+    client = connect().client
+    found = client.tag(str(client.get(run)["run_id"]), dict(changes))
+    if output == "json":
+        print_json(found)
+        return
+    click.echo(f"{found.get('display_name') or run}: {written(found.get('tags') or {}) or 'no tags'}")
+
+
 @command.command("archive")
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--undo", is_flag=True, help="Put them back.")
@@ -281,7 +307,7 @@ def lineage(*, run: str, output: str) -> None:
 @click.option("--all", "every", is_flag=True, help="Also the rows that are the same in all.")
 @output_option
 def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
-    """Show the parameters and metrics of runs side by side, where they differ."""
+    """Show the tags, parameters and metrics of runs side by side, where they differ."""
     client = connect().client
     found = [client.get(run) for run in runs]
     columns = [_facts(client, run) for run in found]
@@ -289,7 +315,7 @@ def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
         print_json([{"run_id": run["run_id"], **facts} for run, facts in zip(found, columns, strict=True)])
         return
     rows: list[tuple[str, ...]] = []
-    for kind in ("parameters", "metrics"):
+    for kind in ("tags", "parameters", "metrics"):
         names = dict.fromkeys(name for column in columns for name in column[kind])
         for name in names:
             cells = [_cell(column[kind].get(name)) for column in columns]
@@ -302,7 +328,7 @@ def compare(*, runs: tuple[str, ...], every: bool, output: str) -> None:
 
 
 def _facts(client: Client, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Its parameters and metrics, of series the last value; and what cannot be compared in a line."""
+    """Its tags, parameters and metrics, of series the last value; and what cannot be compared in a line."""
     run_id = str(run["run_id"])
     found = results([TaskView.from_json(body) for body in client.tasks(run_id)])
     series = {
@@ -315,7 +341,8 @@ def _facts(client: Client, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     defaults = {name: port["defaultValue"] for name, port in declared.items() if "defaultValue" in port}
     given: dict[str, Any] = (run.get("runtime_config") or {}).get("parameters") or {}
     left_out = dict.fromkeys((matrix.title for matrix in found.matrices), "confusion matrix")
-    return {"parameters": {**defaults, **given}, "metrics": {**series, **dict(found.metrics)}, "left_out": left_out}
+    tags = {f"tag {key}": value for key, value in (run.get("tags") or {}).items()}
+    return {"tags": tags, "parameters": {**defaults, **given}, "metrics": {**series, **dict(found.metrics)}, "left_out": left_out}
 
 
 def _cell(value: object) -> str:

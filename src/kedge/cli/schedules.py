@@ -9,6 +9,7 @@ from kedge.cli.files import load, stored
 from kedge.cli.options import TimeSpan, output_option, print_json, print_table
 from kedge.cli.parameters import read_parameters
 from kedge.cli.session import connect
+from kedge.cli.tags import Tag, tag_option, written
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -48,6 +49,7 @@ def show(*, schedule: str, output: str) -> None:
         ("Status", found.get("status", "")),
         ("Next", found.get("next_run_at", "")),
         ("At once", found.get("max_concurrency", "")),
+        ("Tags", written(found.get("tags") or {})),
         ("Error", (found.get("error") or {}).get("message", "")),
     ):
         if value:
@@ -66,6 +68,7 @@ def show(*, schedule: str, output: str) -> None:
     "--no-catchup", is_flag=True, help="Leave out what was missed while the host was down; one run at most makes up for it."
 )
 @click.option("--disabled", is_flag=True, help="Do not fire yet.")
+@tag_option
 @click.option("-p", "--param", "texts", multiple=True, metavar="NAME=VALUE", help="An argument of the pipeline; may be repeated.")
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of the file, when it defines several.")
 @output_option
@@ -98,6 +101,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
         "max_concurrency": str(options["at_once"]),
         "no_catchup": options["no_catchup"],
         "mode": "DISABLE" if options["disabled"] else "ENABLE",
+        "tags": dict(options["tags"]),
     }
 
 
@@ -109,6 +113,7 @@ def _settings(options: dict[str, Any]) -> dict[str, Any]:
 @click.option("--start", metavar="TIME", help="Not before this (RFC 3339); with --cron or --every.")
 @click.option("--end", metavar="TIME", help="Not after this (RFC 3339); with --cron or --every.")
 @click.option("--at-once", type=click.IntRange(1, 10), help="At most so many runs at once.")
+@click.option("--tag", "tags", multiple=True, type=Tag(), metavar="KEY=VALUE", help="Tags of its runs, in place of those before.")
 @click.option("--catchup/--no-catchup", default=None, help="Make up for each moment that was missed, or for one at most.")
 @click.option("--file", type=click.Path(path_type=Path), help="Run this pipeline from now on; a file as for `kedge run`.")
 @click.option("--pipeline", metavar="NAME", help="Which pipeline of --file, when it defines several.")
@@ -129,6 +134,7 @@ def update(
     changes: dict[str, Any] = {"display_name": options["name"], "trigger": _trigger(options) if timed else None}
     changes["max_concurrency"] = None if options["at_once"] is None else str(options["at_once"])
     changes["no_catchup"] = None if options["catchup"] is None else not options["catchup"]
+    changes["tags"] = dict(options["tags"]) or None
     changes = {name: value for name, value in changes.items() if value is not None}
     if pipeline and file is None:
         raise click.UsageError("--pipeline chooses one of a file's pipelines: give --file with it.")

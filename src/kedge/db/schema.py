@@ -17,7 +17,7 @@ from kedge.db.tables import metadata
 from kedge.errors import StateError
 
 # Every revision in order; the last is what `tables` describes. A test compares them with the files.
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

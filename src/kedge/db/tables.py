@@ -127,6 +127,7 @@ recurring_runs = Table(
     Column("error", TEXT),  # why the last moment started no run
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("tags", TEXT, nullable=False, server_default="{}"),  # of its runs
     *_covering("ix_recurring_runs_created", "created_at", "recurring_run_id", *_RECURRING_FILTERED),
     Index("ix_recurring_runs_namespace", "namespace", "created_at", "recurring_run_id"),
     Index("ix_recurring_runs_experiment", "experiment_id", "created_at", "recurring_run_id"),
@@ -186,6 +187,7 @@ runs = Table(
     Column("finished_at", BigInteger),
     Column("recurring_run_id", TEXT),  # no foreign key either
     Column("scheduled_at", BigInteger),  # the moment of its recurring run
+    Column("tags", TEXT, nullable=False, server_default="{}"),
     # A page and its count read one of these and nothing else: each holds what lists are filtered by, in the order of the pages.
     Index("ix_runs_created", "created_at", "run_id", "namespace", *_FILTERED, *_RARELY_FILTERED),
     Index("ix_runs_finished", "finished_at", "run_id"),
@@ -204,6 +206,8 @@ runs = Table(
     Index("ix_runs_display_name", "display_name", "created_at", "run_id", "namespace", "storage_state", "state", "experiment_id"),
     Index("ix_runs_spec", "spec_digest"),
 )
+
+run_tags = _tags("run_tags", runs, "run_id")
 
 tasks = Table(
     "tasks",

@@ -27,7 +27,8 @@ from kedge.kube.metadata import INSTALLED_LABEL
 from kedge.manifests.hub import NAME
 from kedge.manifests.kinds import SERVICE
 from kedge.manifests.rights import USER_ACCOUNT
-from kedge.pipelines.client import TIMEOUT, Client
+from kedge.pipelines.client import Client
+from kedge.pipelines.connection import TIMEOUT
 from kedge.server.callers import AUTHORIZATION, NAMESPACE
 from kedge.server.cluster_callers import AUDIENCE
 

@@ -8,7 +8,7 @@ from kedge.client.types import Client
 from kedge.errors import AlreadyExists, ApiError, Invalid, NotFound, PipelineError, ServerError
 from kedge.kube.clock import Clock, SystemIds, parse_timestamp
 from kedge.kube.kinds import Obj
-from kedge.pipelines import documents, ir
+from kedge.pipelines import documents, ir, tags
 from kedge.pipelines.catalog import Catalog
 from kedge.pipelines.history import History
 from kedge.pipelines.kinds import INLINE_LIMIT, RUN, TRACKING_FINALIZER, pipeline_faults
@@ -117,6 +117,7 @@ class Registrar:
             cache=asked.get("cache", True),
             created_at=_asked_at(metadata, now),
             scheduled_at=parse_timestamp(asked["scheduledAt"]) if asked.get("scheduledAt") else None,
+            tags=tags.of(obj),
         )
         try:
             return self._history.adopt(record.moved("PENDING", record.created_at), spec), spec

@@ -1,6 +1,5 @@
 """Stored pipelines, their versions, and experiments: every statement about them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +21,7 @@ from kedge.db.tables import (
 from kedge.errors import AlreadyExists, Conflict, NotFound
 from kedge.kube.clock import Clock, Ids
 from kedge.pipelines import pages, rows
-from kedge.pipelines.history import upsert
+from kedge.pipelines.history import upsert, write_tags
 from kedge.pipelines.records import ExperimentRecord, PipelineRecord, Spec, VersionRecord
 
 DEFAULT_EXPERIMENT = "Default"
@@ -120,7 +119,7 @@ class Catalog:
         try:
             with self._database.transaction() as connection:
                 connection.execute(insert(pipelines).values(rows.pipeline_row(pipeline)))
-                _keep_tags(connection, pipeline_tags, pipeline.id, pipeline.tags)
+                write_tags(connection, pipeline_tags, pipeline.id, pipeline.tags)
                 if version is not None and spec is not None:
                     self._insert_version(connection, version, spec)
         except IntegrityError as error:
@@ -148,7 +147,7 @@ class Catalog:
     def _insert_version(self, connection: Connection, version: VersionRecord, spec: Spec) -> None:
         connection.execute(self._keep_spec, rows.spec_row(spec, version.created_at))
         connection.execute(insert(pipeline_versions).values(rows.version_row(version)))
-        _keep_tags(connection, pipeline_version_tags, version.id, version.tags)
+        write_tags(connection, pipeline_version_tags, version.id, version.tags)
 
     def update_pipeline(self, pipeline_id: str, **changes: Any) -> PipelineRecord:
         """Change a pipeline's texts and tags.
@@ -162,7 +161,7 @@ class Catalog:
             with self._database.transaction() as connection:
                 where = pipelines.c.pipeline_id == pipeline_id
                 connection.execute(update(pipelines).where(where).values(rows.pipeline_row(changed)))
-                _keep_tags(connection, pipeline_tags, pipeline_id, changed.tags)
+                write_tags(connection, pipeline_tags, pipeline_id, changed.tags)
         except IntegrityError as error:
             raise AlreadyExists(f"pipeline {changed.name!r} already exists in namespace {changed.namespace!r}.") from error
         return changed
@@ -179,7 +178,7 @@ class Catalog:
             with self._database.transaction() as connection:
                 where = pipeline_versions.c.pipeline_version_id == version_id
                 connection.execute(update(pipeline_versions).where(where).values(rows.version_row(changed)))
-                _keep_tags(connection, pipeline_version_tags, version_id, changed.tags)
+                write_tags(connection, pipeline_version_tags, version_id, changed.tags)
         except IntegrityError as error:
             raise AlreadyExists(f"pipeline {pipeline_id!r} already has a version {changed.name!r}.") from error
         return changed
@@ -351,11 +350,3 @@ def no_experiment(experiment_id: str) -> NotFound:
 def _of(table: Table, experiment_id: str) -> Any:
     """An update of all rows of an experiment."""
     return update(table).where(table.c.experiment_id == experiment_id)
-
-
-def _keep_tags(connection: Connection, table: Table, owner: str, tags: Mapping[str, str]) -> None:
-    """Write the tags of a pipeline or version in place of those that it has."""
-    column = next(iter(table.primary_key.columns))
-    connection.execute(delete(table).where(column == owner))
-    if tags:
-        connection.execute(insert(table), [{column.name: owner, "key": key, "value": value} for key, value in tags.items()])

@@ -5,33 +5,24 @@ iterator. Errors are the classes of `kedge.errors`, by meaning.
 """
 
 import re
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import httpx
 import msgspec
 
 from kedge.client.lines import Lines
 from kedge.client.paths import segment
-from kedge.errors import BadRequest, NotFound, PipelineError, Unavailable, UnsupportedError, api_error
+from kedge.errors import BadRequest, NotFound, UnsupportedError
+from kedge.pipelines.connection import Connection, Json, Many
 from kedge.pipelines.documents import Document, arguments
 from kedge.pipelines.step_log import Follower, LogPart, lines
 
-_PREFIX = "/apis/v2beta1"
 _PREFIX_OF_ID = re.compile("[0-9a-f-]{6,36}")
-TIMEOUT = httpx.Timeout(60, connect=5)
-"""Of a request; what has no end has none."""
-# A run may be silent for as long as its longest step.
-_ENDLESS = httpx.Timeout(None, connect=5)
-Json = dict[str, Any]
-Many = list[Json]
 
 
-class Client:
+class Client(Connection):
     """Speaks to a host.
 
     Args:
@@ -49,22 +40,6 @@ class Client:
         'SUCCEEDED'
     """
 
-    def __init__(self, host: str, token: str | None = None, *, http: httpx.Client | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.host = host.rstrip("/")
-        # Never through a proxy of the environment: the host is on this machine, or named outright.
-        self._http = http or httpx.Client(base_url=self.host, headers=headers, timeout=TIMEOUT, trust_env=False)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
-
     # ---- runs
 
     def run(
@@ -74,6 +49,7 @@ class Client:
         parameters: Mapping[str, Any] | None = None,
         name: str = "",
         cache: bool = True,
+        tags: Mapping[str, str] | None = None,
     ) -> Json:
         """Start a run.
 
@@ -82,6 +58,7 @@ class Client:
             parameters: Arguments by input name.
             name: What people call the run; the host finds one when empty.
             cache: ``False`` runs every step, even those whose result is known.
+            tags: Texts by name to find it by, such as ``{"team": "a"}``; they follow the rules of Kubernetes' labels.
 
         Returns:
             The run; its id is ``run_id``.
@@ -89,20 +66,33 @@ class Client:
         Raises:
             PipelineError: The pipeline or an argument is not valid; the message says which and why.
         """
-        body: Json = {"pipeline_spec": _document(pipeline), "runtime_config": {"parameters": arguments(parameters)}}
-        if name:
-            body["display_name"] = name
+        body = {"pipeline_spec": _document(pipeline), **_asked(parameters, name, tags)}
         return self._call("POST", "/runs", query={} if cache else {"cache": "false"}, json=body)
 
     def run_stored(
-        self, pipeline_id: str, version_id: str = "", *, parameters: Mapping[str, Any] | None = None, name: str = ""
+        self,
+        pipeline_id: str,
+        version_id: str = "",
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        name: str = "",
+        tags: Mapping[str, str] | None = None,
     ) -> Json:
-        """Start a run of a stored pipeline; the newest version when none is named."""
+        """Start a run of a stored pipeline, as `run` does; the newest version when none is named."""
         reference = {"pipeline_id": pipeline_id, "pipeline_version_id": version_id}
-        body: Json = {"pipeline_version_reference": reference, "runtime_config": {"parameters": arguments(parameters)}}
-        if name:
-            body["display_name"] = name
-        return self._call("POST", "/runs", json=body)
+        return self._call("POST", "/runs", json={"pipeline_version_reference": reference, **_asked(parameters, name, tags)})
+
+    def tag(self, run_id: str, changes: Mapping[str, str | None]) -> Json:
+        """Set tags of a run, also of one that is over; the others stay.
+
+        Args:
+            run_id: The run.
+            changes: Texts by name; ``None`` takes one away.
+
+        Returns:
+            The run as it is now.
+        """
+        return self._call("POST", f"/runs/{segment(run_id)}:tag", json={"tags": dict(changes)})
 
     def get(self, run: str) -> Json:
         """Read a run.
@@ -250,11 +240,8 @@ class Client:
             Conflict: It is here already.
             KedgeError: The file is damaged, cut short, or holds what it must not.
         """
-        with file.open("rb") as opened, self._reached():
-            pieces = iter(lambda: opened.read(1 << 20), b"")
-            response = self._http.post(f"{_PREFIX}/runs:import", content=pieces, timeout=_ENDLESS)
-        _raise(response)
-        return msgspec.json.decode(response.content)
+        with file.open("rb") as opened:
+            return self._send("/runs:import", iter(lambda: opened.read(1 << 20), b""))
 
     # ---- tasks
 
@@ -518,46 +505,11 @@ class Client:
         """Forget a stored pipeline with its versions; its runs stay."""
         self._call("DELETE", f"/pipelines/{segment(pipeline_id)}", query={"cascade": "true"})
 
-    # ---- the wire
 
-    def _all(self, path: str, key: str, query: Mapping[str, str] | None = None) -> Many:
-        found: Many = []
-        token = ""
-        while True:
-            page = self._call("GET", path, query={**(query or {}), "page_size": "200", "page_token": token})
-            found += page.get(key, [])
-            token = page.get("next_page_token", "")
-            if not token:
-                return found
-
-    def _call(
-        self, method: str, path: str, *, query: Mapping[str, str] | None = None, json: Any = None, files: Any = None
-    ) -> Any:
-        content = msgspec.json.encode(json) if json is not None else None
-        headers = {"Content-Type": "application/json"} if content is not None else None
-        params = {key: value for key, value in (query or {}).items() if value}
-        with self._reached():
-            response = self._http.request(method, _PREFIX + path, params=params, content=content, headers=headers, files=files)
-        _raise(response)
-        return msgspec.json.decode(response.content) if response.content else {}
-
-    @contextmanager
-    def _stream(self, path: str, query: Mapping[str, str]) -> Generator[httpx.Response]:
-        params = {key: value for key, value in query.items() if value}
-        with self._reached(), self._http.stream("GET", _PREFIX + path, params=params, timeout=_ENDLESS) as response:
-            if response.is_error:
-                response.read()
-                _raise(response)
-            yield response
-
-    @contextmanager
-    def _reached(self) -> Generator[None]:
-        try:
-            yield
-        except httpx.TransportError as error:
-            raise Unavailable(
-                f"The host at {self.host} does not answer ({type(error).__name__}: {error}). Is it running? See `kedge status`."
-            ) from error
+def _asked(parameters: Mapping[str, Any] | None, name: str, tags: Mapping[str, str] | None) -> Json:
+    """What a request for a run says besides the pipeline."""
+    body: Json = {"runtime_config": {"parameters": arguments(parameters)}, "display_name": name, "tags": dict(tags or {})}
+    return {key: value for key, value in body.items() if value}
 
 
 def _document(pipeline: Document | Mapping[str, Any]) -> Json:
@@ -585,16 +537,3 @@ def _by_name(task: Json) -> Json:
 def _named(name: str) -> str:
     predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
     return msgspec.json.encode({"predicates": [predicate]}).decode()
-
-
-def _raise(response: httpx.Response) -> None:
-    if not response.is_error:
-        return
-    try:
-        message = str(msgspec.json.decode(response.content)["message"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        message = f"{response.request.method} {response.request.url.path}: {response.status_code} {response.text[:200]}"
-    if response.status_code == 400 and response.request.method == "POST":
-        raise PipelineError(message)
-    retry = response.headers.get("Retry-After")
-    raise api_error(response.status_code, "", message, retry_after=float(retry) if retry and retry.isdecimal() else None)

@@ -23,8 +23,8 @@ from kedge.kube.clock import Clock, timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import Key
-from kedge.pipelines import observations, summaries
-from kedge.pipelines.adoption import Registrar, make, run_object
+from kedge.pipelines import observations, summaries, tags
+from kedge.pipelines.adoption import Registrar, make
 from kedge.pipelines.cleaning import Cleaning
 from kedge.pipelines.code import Launcher
 from kedge.pipelines.engine.reopening import reopened
@@ -40,6 +40,7 @@ from kedge.pipelines.publishing import Publisher
 from kedge.pipelines.records import RunRecord, Spec
 from kedge.pipelines.spec import Pipeline
 from kedge.pipelines.steps import Steps, Surroundings
+from kedge.pipelines.tagging import Tagging
 from kedge.pipelines.timers import Timers
 from kedge.pipelines.worker import Room, Tools, Worker
 
@@ -89,6 +90,7 @@ class RunController:
 
     Attributes:
         publisher: Tells Run objects how their runs are.
+        tagging: Tags them.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class RunController:
         self._attempts_by_pod: dict[str, observations.PodRef] = {}
         self._background = Background("runs")
         self.publisher = Publisher(client, self._timers, self._background, self._pods.get)
+        self.tagging = Tagging(client, history, self.live)
         self._ready = False
         self._reopening: set[str] = set()
         most = limits.ended_pods, limits.ended_pods_meanwhile
@@ -150,6 +153,7 @@ class RunController:
         await self._pods.synced()
         self._background.start(self._runs.run())
         await self._runs.synced()
+        self.tagging.begin(self._runs.items())
         self._runs.on_change(self._run_changed)
         self._ready = True
         self._pods.on_change(self._pod_changed)
@@ -194,20 +198,16 @@ class RunController:
 
     # ---- for the REST API
 
-    async def submit(self, spec: Spec, asked: dict[str, object], namespace: str, name: str, *, exactly: str = "") -> RunRecord:
+    async def submit(self, spec: Spec, obj: Obj) -> RunRecord:
         """Create a Run object and begin it.
 
         Args:
             spec: What to run; already checked.
-            asked: Fields of the Run's spec.
-            namespace: Where.
-            name: What its name begins with.
-            exactly: Its whole name; asked again for the same recurring run, the Run that is there is the answer.
+            obj: The Run; asked again for the same moment of a recurring run, the Run that is there is the answer.
 
         Raises:
             ApiError: The object was refused.
         """
-        obj = run_object(spec, asked, namespace, name, exactly=exactly)
         # Written in any case: where the history takes nothing now, no Run is made, for it would begin although it was refused.
         self._history.keep_spec(spec, self._clock.now())
         made = await make(self._client, obj)
@@ -411,6 +411,8 @@ class RunController:
                 self._cancel_quietly(worker, "The Run object was deleted.")
             return
         run_id = new["metadata"]["uid"]
+        if old is not None and tags.of(old) != tags.of(new):
+            self._insist(("tags", run_id), lambda: self.tagging.follow(new))
         if (worker := self._workers.get(run_id)) is not None:
             self._heed(worker, new)
         elif is_over(new):

@@ -4,17 +4,17 @@ A run's progress is written by `History.write` alone: whatever a batch of events
 done about it. Rows are written whole and by key, so that writing one twice is writing it once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Table, and_, bindparam, delete, func, select, text, update
+from sqlalchemy import Table, and_, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
 
 from kedge.db.database import Database
-from kedge.db.tables import artifacts, attempts, experiments, runs, specs, task_artifacts, tasks
+from kedge.db.tables import artifacts, attempts, experiments, run_tags, runs, specs, task_artifacts, tasks
 from kedge.pipelines import filters, pages, rows
 from kedge.pipelines.engine.types import Failure, State, Task, Values
 from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
@@ -43,6 +43,7 @@ RUN_LIST = pages.Listing(
         "recurring_run_id": runs.c.recurring_run_id,
     },
     frozenset({"run_id", "id", "name", "display_name", "created_at", "finished_at", "state", "experiment_id"}),
+    tags=run_tags,
 )
 ARTIFACT_LIST = pages.Listing(
     artifacts,
@@ -97,6 +98,14 @@ def upsert(table: Table, dialect: str, *, keep: bool = False, but: Collection[st
         return statement.on_conflict_do_nothing(index_elements=keys)
     values = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in {*keys, *but}}
     return statement.on_conflict_do_update(index_elements=keys, set_=values)
+
+
+def write_tags(connection: Connection, table: Table, owner: str, tags: Mapping[str, str]) -> None:
+    """Write the tags of something in place of those that it has."""
+    column = next(iter(table.primary_key.columns))
+    connection.execute(delete(table).where(column == owner))
+    if tags:
+        connection.execute(insert(table), [{column.name: owner, "key": key, "value": value} for key, value in tags.items()])
 
 
 _one_run = select(runs).where(runs.c.run_id == bindparam("run"))
@@ -180,7 +189,8 @@ class History:
         self._put_attempt = upsert(attempts, dialect, but=("pod_kept", "cpu_seconds", "peak_memory"))
         self._put_artifact = upsert(artifacts, dialect)
         self._put_edge = upsert(task_artifacts, dialect)
-        self._put_run = upsert(runs, dialect)
+        # What people note of a run is not the engine's, whose record may have it as it was.
+        self._put_run = upsert(runs, dialect, but=("storage_state", "tags"))
         self._keep_run = upsert(runs, dialect, keep=True)
         self._keep_spec = upsert(specs, dialect, keep=True)
         self._keep_experiment = upsert(experiments, dialect, keep=True)
@@ -195,7 +205,9 @@ class History:
         """
         with self._database.writing() as connection:
             connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
-            connection.execute(self._keep_run, rows.run_row(run))
+            made = connection.execute(self._keep_run, rows.run_row(run)).rowcount
+            if made and run.tags:
+                write_tags(connection, run_tags, run.id, run.tags)
             if run.experiment_id:
                 connection.execute(
                     update(experiments)
@@ -276,6 +288,7 @@ class History:
             for spec in pipelines:
                 connection.execute(self._keep_spec, rows.spec_row(spec, run.created_at))
             connection.execute(self._keep_run, rows.run_row(run))
+            write_tags(connection, run_tags, run.id, run.tags)
             self._write(connection, run, changes)
             # Its Pods were elsewhere: one here that has the name of one of them is somebody else's, and not to be deleted.
             connection.execute(update(attempts).where(attempts.c.run_id == run.id).values(pod_kept=0))
@@ -295,6 +308,17 @@ class History:
         if found is not None:
             self.run_changes.tell(found)
         return found is not None
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> RunRecord | None:
+        """Write the tags of a run in place of those that it has; ``None`` when there is no such run."""
+        with self._database.transaction() as connection:
+            values = {"tags": rows.text(dict(tags))}
+            if connection.execute(update(runs).where(runs.c.run_id == run_id).values(values)).rowcount:
+                write_tags(connection, run_tags, run_id, tags)
+        found = self.run(run_id)
+        if found is not None:
+            self.run_changes.tell(found)
+        return found
 
     def forget_pods(self, ended: Iterable[tuple[str, str, int]]) -> None:
         """Note that the Pods of attempts (run, task, number) were deleted."""
@@ -323,6 +347,12 @@ class History:
         """One run."""
         found = self._first(_one_run, run=run_id)
         return rows.read_run(found) if found else None
+
+    def tags_of(self, run_ids: Collection[str]) -> dict[str, dict[str, str]]:
+        """The tags of runs by their ids; of those that there are."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(runs.c.run_id, runs.c.tags).where(runs.c.run_id.in_(run_ids)))
+            return {row[0]: rows.read_tags(row[1]) for row in found}
 
     def live_runs(self) -> list[str]:
         """Ids of the runs that are not over."""

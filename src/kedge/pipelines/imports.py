@@ -22,7 +22,7 @@ from kedge.artifacts import content
 from kedge.artifacts.content import MANIFEST_SUFFIX, MAX_MANIFEST
 from kedge.artifacts.staging import SentPoint
 from kedge.errors import AlreadyExists, BadRequest, TooLarge
-from kedge.pipelines import documents, ir, portable
+from kedge.pipelines import documents, ir, portable, tags
 from kedge.pipelines.adoption import segment
 from kedge.pipelines.archive import address
 from kedge.pipelines.catalog import Catalog
@@ -266,6 +266,7 @@ def _check(bundle: Bundle) -> None:
 
 def _check_names(bundle: Bundle) -> None:
     run = bundle.run
+    tags.check(run.tags)
     artifacts = {each.id: each for each in bundle.artifacts}
     for each in (run.id, *artifacts):
         if not _ID.fullmatch(each):

@@ -122,6 +122,15 @@ def _runs_again(runs: Runs, of: Subjects) -> list[Operation]:
         ),
         Operation(
             method="POST",
+            path=one + ":tag",
+            work=runs.tag,
+            rights=may("archive runs", of.run),
+            summary="Set tags of a run, or take them away, also after its end; the others stay",
+            answer="Run",
+            body=bodies.Tags,
+        ),
+        Operation(
+            method="POST",
             path=one + ":archive",
             work=runs.archive,
             rights=may("archive runs", of.run),

@@ -41,6 +41,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
         outputs: The pipeline's own outputs.
         created_at: When it was asked for.
         scheduled_at: The moment of its recurring run.
+        tags: Texts by name, by which people find it.
         started_at: When it began.
         finished_at: When it was over.
     """
@@ -68,6 +69,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     outputs: Outputs | None = None
     created_at: datetime
     scheduled_at: datetime | None = None
+    tags: dict[str, str] = {}
     started_at: datetime | None = None
     finished_at: datetime | None = None
 

@@ -43,6 +43,7 @@ class RecurringRun(msgspec.Struct, frozen=True, kw_only=True):
         error: Why its last moment started no run.
         created_at: When it was made.
         updated_at: When it was last changed by a person.
+        tags: Of its runs.
     """
 
     id: str
@@ -65,6 +66,7 @@ class RecurringRun(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     created_at: datetime
     updated_at: datetime
+    tags: dict[str, str] = {}
 
 
 class Firing(msgspec.Struct, frozen=True):
@@ -105,6 +107,7 @@ def _row(record: RecurringRun) -> dict[str, Any]:
         "error": record.error,
         "created_at": rows.micros(record.created_at),
         "updated_at": rows.micros(record.updated_at),
+        "tags": rows.text(record.tags),
     }
 
 
@@ -134,6 +137,7 @@ def _read(row: rows.Row) -> RecurringRun:
         error=row["error"],
         created_at=rows.moment(row["created_at"]),
         updated_at=rows.moment(row["updated_at"]),
+        tags=rows.read_tags(row["tags"]),
     )
 
 

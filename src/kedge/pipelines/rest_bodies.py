@@ -41,6 +41,12 @@ class Resumption(_Body):
     pipeline_version_reference: VersionReference | None = None
 
 
+class Tags(_Body):
+    """Which tags of a run are set, as ``POST /runs/{run_id}:tag`` takes them; ``null`` takes one away."""
+
+    tags: dict[str, str | None]
+
+
 class Run(_Body):
     """What to run, as ``POST /runs`` takes it."""
 
@@ -53,6 +59,7 @@ class Run(_Body):
     runtime_config: RuntimeConfig | None = None
     service_account: str | None = None
     namespace: str | None = None
+    tags: dict[str, str] | None = None
     plugins_input: dict[str, Any] | None = None
     run_id: Decided = None
     storage_state: Decided = None
@@ -108,6 +115,7 @@ class RecurringRun(_Body):
     runtime_config: RuntimeConfig | None = None
     service_account: str | None = None
     namespace: str | None = None
+    tags: dict[str, str] | None = None
     max_concurrency: int | str | None = None
     trigger: Trigger | None = None
     mode: str | int | None = None

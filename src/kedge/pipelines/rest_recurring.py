@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from kedge.errors import BadRequest, Cause
 from kedge.kube.clock import Clock, Ids, parse_timestamp, timestamp
-from kedge.pipelines import answers, rest_bodies, shapes
+from kedge.pipelines import answers, rest_bodies, shapes, tags
 from kedge.pipelines.cron import Cron, every
 from kedge.pipelines.engine.values import MAX_DEPTH, is_shallow
 from kedge.pipelines.history import History
@@ -147,6 +147,9 @@ class RecurringRunEndpoints:
             raise BadRequest("the RecurringRun: display_name must not be empty.")
         if changes.get("experiment_id") == "":
             changes["experiment_id"] = None
+        if asked.tags is not None:
+            tags.check(asked.tags)
+            changes["tags"] = asked.tags
         if asked.mode is not None:
             changes["enabled"] = _enabled(asked.mode)
         if asked.max_concurrency is not None:

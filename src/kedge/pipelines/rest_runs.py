@@ -82,6 +82,7 @@ class Runs:
             experiment_id=asked.experiment_id or call.text("experiment_id"),
             service_account=asked.service_account or "",
             cache=call.flag("cache", default=True),
+            tags=asked.tags or {},
         )
         return found, order
 
@@ -140,6 +141,14 @@ class Runs:
         asked: rest_bodies.Resumption = call.body
         found = await self._submissions.find(asked.pipeline_spec, asked.pipeline_version_reference, size=call.size)
         return answers.answer(_resumption(await self._ends.resumptions.resume(call.path["run_id"], found.spec)))
+
+    async def tag(self, call: Call) -> Response:
+        """``POST /runs/{run_id}:tag``."""
+        record = self._history.run(call.path["run_id"])
+        if record is None:
+            raise no_run(call.path["run_id"])
+        asked: rest_bodies.Tags = call.body
+        return answers.answer(shapes.run(await self._controller.tagging.change(record, asked.tags)))
 
     async def archive(self, call: Call) -> Response:
         """``POST /runs/{run_id}:archive``."""

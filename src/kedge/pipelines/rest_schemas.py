@@ -176,6 +176,7 @@ SCHEMAS: dict[str, Schema] = {
         pipeline_version_reference=_REFERENCE,
         runtime_config=_CONFIG,
         service_account=TEXT,
+        tags=TEXTS,
         storage_state=STORAGE_STATE,
         created_at=TIME,
         scheduled_at=TIME,
@@ -412,6 +413,7 @@ SCHEMAS: dict[str, Schema] = {
         pipeline_version_reference=_REFERENCE,
         runtime_config=_CONFIG,
         service_account=TEXT,
+        tags=TEXTS,
         max_concurrency=TEXT,
         trigger=fields(
             cron_schedule=fields(cron=TEXT, start_time=TIME, end_time=TIME),

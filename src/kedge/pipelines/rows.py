@@ -30,6 +30,7 @@ _values = msgspec.json.Decoder(Values)
 _failure = msgspec.json.Decoder(Failure)
 _history = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _mapping = msgspec.json.Decoder(dict[str, Any])
+_tags = msgspec.json.Decoder(dict[str, str])
 
 
 def micros(moment: datetime | None) -> int | None:
@@ -224,6 +225,7 @@ def run_row(run: RunRecord) -> dict[str, Any]:
         "outputs": text(run.outputs),
         "created_at": micros(run.created_at),
         "scheduled_at": micros(run.scheduled_at),
+        "tags": text(run.tags),
         "started_at": micros(run.started_at),
         "finished_at": micros(run.finished_at),
     }
@@ -255,9 +257,15 @@ def read_run(row: Row) -> RunRecord:
         outputs=read_values(row["outputs"]),
         created_at=moment(row["created_at"]),
         scheduled_at=moment(row["scheduled_at"]),
+        tags=read_tags(row["tags"]),
         started_at=moment(row["started_at"]),
         finished_at=moment(row["finished_at"]),
     )
+
+
+def read_tags(text: str) -> dict[str, str]:
+    """Tags."""
+    return _tags.decode(text)
 
 
 def artifact_row(record: ArtifactRecord) -> dict[str, Any]:
@@ -331,7 +339,7 @@ def read_pipeline(row: Row) -> PipelineRecord:
         name=row["name"],
         display_name=row["display_name"],
         description=row["description"],
-        tags=_mapping.decode(row["tags"]),
+        tags=read_tags(row["tags"]),
         created_at=moment(row["created_at"]),
     )
 
@@ -374,7 +382,7 @@ def read_version(row: Row) -> VersionRecord:
         display_name=row["display_name"],
         description=row["description"],
         spec_digest=row["spec_digest"],
-        tags=_mapping.decode(row["tags"]),
+        tags=read_tags(row["tags"]),
         code_source_url=row["code_source_url"],
         package_url=row["package_url"],
         created_at=moment(row["created_at"]),

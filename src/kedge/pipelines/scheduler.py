@@ -109,6 +109,7 @@ class Scheduler:
             service_account=record.service_account,
             recurring_run_id=record.id,
             scheduled_at=moment,
+            tags=record.tags,
             name=firing.run_name,
         )
         return await self._submissions.submit(self._found(record), order)

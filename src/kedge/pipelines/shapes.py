@@ -69,6 +69,7 @@ def run(record: RunRecord, spec: Spec | None = None) -> Json:
         "name": record.name,
         "pipeline_name": record.pipeline_name,
         "storage_state": record.storage_state,
+        "tags": record.tags,
         "service_account": record.service_account,
         "runtime_config": _kept({"parameters": record.parameters, "pipeline_root": record.pipeline_root}),
         "created_at": _time(record.created_at),
@@ -466,6 +467,7 @@ def recurring_run(record: RecurringRun, spec: Spec | None = None) -> Json:
         "pipeline_version_reference": _kept(reference),
         "runtime_config": _kept({"parameters": record.parameters, "pipeline_root": record.pipeline_root}),
         "service_account": record.service_account,
+        "tags": record.tags,
         "max_concurrency": str(record.max_concurrency),  # 64 bits are texts in KFP's JSON
         "trigger": schedule,
         "trigger_in_words": trigger.in_words(),

@@ -1,15 +1,16 @@
 """From what a request or a recurring run asks for to a Run: which pipeline, whether its arguments fit, then the object."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from kedge.errors import BadRequest, Cause, Invalid, NotFound, PipelineError
 from kedge.kube import names
 from kedge.kube.clock import micro_timestamp
-from kedge.pipelines import documents, ir
-from kedge.pipelines.adoption import Registrar
+from kedge.pipelines import documents, ir, tags
+from kedge.pipelines.adoption import Registrar, run_object
 from kedge.pipelines.catalog import Catalog, no_experiment
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.history import History
@@ -54,6 +55,7 @@ class Order:
         recurring_run_id: What orders it, if it is no person.
         scheduled_at: For which moment.
         name: Of the Run object; ``""`` lets the server find one.
+        tags: Texts by name, by which people find it.
     """
 
     namespace: str = DEFAULT_NAMESPACE
@@ -67,6 +69,7 @@ class Order:
     recurring_run_id: str = ""
     scheduled_at: datetime | None = None
     name: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Submissions:
@@ -156,6 +159,10 @@ class Submissions:
             error.causes = (Cause("runtime_config.pipeline_root", str(error)),)
             refused.append(error)
         try:
+            tags.check(order.tags)
+        except BadRequest as error:
+            refused.append(error)
+        try:
             self._check_experiment(order)
         except (BadRequest, NotFound) as error:
             error.causes = (Cause("experiment_id", str(error)),)
@@ -195,4 +202,6 @@ class Submissions:
             "scheduledAt": micro_timestamp(order.scheduled_at) if order.scheduled_at else None,
         }
         beginning = names.slug(found.spec.name)[:40].strip("-")
-        return await self._controller.submit(found.spec, fields, order.namespace, beginning, exactly=order.name)
+        run = run_object(found.spec, fields, order.namespace, beginning, exactly=order.name)
+        run["metadata"]["labels"] = dict(order.tags)
+        return await self._controller.submit(found.spec, run)

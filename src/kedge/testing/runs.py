@@ -22,6 +22,7 @@ from kedge.errors import NotFound, PipelineError
 from kedge.kube.clock import Clock, SystemClock, SystemIds
 from kedge.kube.core import KINDS, NAMESPACE
 from kedge.kube.kinds import Kind, Obj
+from kedge.pipelines.adoption import run_object
 from kedge.pipelines.controller import Limits
 from kedge.pipelines.feature import Feature, Surroundings
 from kedge.pipelines.kinds import RUN
@@ -181,7 +182,8 @@ class Hub:
     async def submit(self, pipeline: Mapping[str, Any], parameters: Mapping[str, Any] | None = None, **asked: Any) -> RunRecord:
         """Start a run; ``asked`` are fields of its Run's spec, and ``platforms``."""
         spec = Spec.of(dict(pipeline), asked.pop("platforms", {}))
-        return await self.feature.controller.submit(spec, {"parameters": dict(parameters or {}), **asked}, "default", spec.name)
+        run = run_object(spec, {"parameters": dict(parameters or {}), **asked}, "default", spec.name)
+        return await self.feature.controller.submit(spec, run)
 
     async def end(self, run_id: str, *, within: float = 10) -> RunRecord:
         """Wait until a run is over and nothing is left to do about it."""
