@@ -294,7 +294,7 @@ def test_runs_are_filtered_as_kfp_asks(history: History, text: str, expected: li
         (Query(filter=predicate("created_at", 1, int_value=7)), "'created_at' is a time. Give it a timestamp_value"),
         (Query(filter=predicate("created_at", 9, string_value="2026-11-23T09:05:08Z")), "IS_SUBSTRING is for texts"),
         (Query(filter=predicate("run_id", 8, string_values={"values": ["a"] * 1001})), "at most 1000 are read"),
-        (Query(filter=predicate("tags.team", 1, string_value="a")), "'tags.team' is no field"),
+        (Query(filter=predicate("metadata.team", 1, string_value="a")), "'metadata.team' is no field"),
     ],
 )
 def test_a_query_that_cannot_be_answered_says_what_can(history: History, query: Query, message: str) -> None:
