@@ -47,6 +47,7 @@ from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
 from kedge.server.cluster_tokens import ClusterTokens
+from kedge.server.forwarded import Forwarded
 from kedge.server.guard import LoopbackGuard
 from kedge.server.health import health
 from kedge.server.inside import call
@@ -211,7 +212,7 @@ async def _parts(
         *dashboard.routes(_pages(home.path, (token, callers), clock, ids), clock, __version__, demo.document),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
-    web = measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner)
+    web = Forwarded(measured(routes, pipelines.KINDS, counted, None if settings.metrics_auth == "none" else owner))
     try:
         if relay is not None:
             await relay.bring()

@@ -53,6 +53,11 @@ class SlowLink:
         """Let them go on."""
         self._open.set()
 
+    def cut(self) -> None:
+        """Cut all connections that there are."""
+        for end in list(self._ends):
+            _end(end)
+
     def _accept(self) -> None:
         while True:
             try:

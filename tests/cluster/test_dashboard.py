@@ -3,11 +3,15 @@
 import base64
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import axe
 import chromium
@@ -23,6 +27,7 @@ from slow_link import SlowLink
 from visiting import WAIT, Visitor
 from watching import Watch
 
+from kedge.client import kubeconfig as kubeconfigs
 from kedge.config import Settings
 from kedge.pipelines.client import Client
 from kedge.pipelines.compiler import compile_file
@@ -70,15 +75,19 @@ class Installed:
     address: str
     a: str
     b: str
-    run: str
-    artifact: str
+    run: str = ""
+    artifact: str = ""
 
     def token(self, account: str, namespace: str, audience: str = AUDIENCE) -> str:
-        return _token(self.place.cluster, account, namespace, audience)
+        asked = ("create", "token", account, "--namespace", namespace, "--audience", audience)
+        return self.place.cluster.kubectl(*asked).strip()
 
-
-def _token(cluster: Cluster, account: str, namespace: str, audience: str = AUDIENCE) -> str:
-    return cluster.kubectl("create", "token", account, "--namespace", namespace, "--audience", audience).strip()
+    @contextmanager
+    def client(self) -> Generator[Client]:
+        """An editor's of the first namespace."""
+        headers = {"Authorization": f"Bearer {self.token('editor', self.a)}", "X-Kedge-Namespace": self.a}
+        with httpx.Client(base_url=self.address, headers=headers, timeout=60, trust_env=False) as http:
+            yield Client(self.address, http=http)
 
 
 def _people(cluster: Cluster, namespace: str) -> None:
@@ -105,15 +114,13 @@ def hub(cluster: Cluster, s3: DeployedS3, tmp_path_factory: pytest.TempPathFacto
         service = cluster.get("service", "kedge", "--namespace", place.name)["spec"]
         link = stack.enter_context(SlowLink("127.0.0.1", (service["clusterIP"], service["ports"][0]["port"])))
         address = f"http://127.0.0.1:{link.port}"
-        headers = {"Authorization": f"Bearer {_token(cluster, 'editor', a)}", "X-Kedge-Namespace": a}
-        http = stack.enter_context(httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False))
-        client = Client(address, http=http)
-        client.upload(document)
-        client.create_recurring_run(document, YEARLY, parameters={"words": "scheduled"})
-        run = client.run(document, parameters={"words": "of one alone"}, name="of one alone")["run_id"]
-        ended = client.wait(run)
-        assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
-        (artifact,) = http.get("/apis/v2beta1/artifacts", params={"run_id": run}).json()["artifacts"]
+        with Installed(place, address, a, b).client() as client:
+            client.upload(document)
+            client.create_recurring_run(document, YEARLY, parameters={"words": "scheduled"})
+            run = client.run(document, parameters={"words": "of one alone"}, name="of one alone")["run_id"]
+            ended = client.wait(run)
+            assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
+            (artifact,) = client.artifacts(run)
         yield Installed(place, address, a, b, run, artifact["artifact_id"])
 
 
@@ -276,3 +283,106 @@ def test_the_trusted_proxys_word_is_enough_and_nobody_elses(visitor: Visitor, hu
     visitor.watch.expect_answer("/runs", 401)
     page.goto("/runs")
     heading(page, "Sign in")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """``kedge open`` for a user who may do what two Roles allow, and nothing else in the cluster.
+
+    Attributes:
+        hub: What is shown.
+        folder: Of this test's own.
+        link: The way to the API server.
+    """
+
+    hub: Installed
+    folder: Path
+    link: SlowLink
+
+    def kubeconfig(self) -> Path:
+        path = self.folder / "kubeconfig"
+        if not path.exists():
+            cluster, namespace = self.hub.place.cluster, self.hub.a
+            access = kubeconfigs.load(cluster.kubeconfig, context=cluster.context or None)
+            token = cluster.kubectl("create", "token", "opener", "--namespace", namespace).strip()
+            host = urlsplit(access.server).hostname
+            mine = kubeconfigs.Access(
+                f"https://127.0.0.1:{self.link.port}", access.ca, token, namespace=namespace, server_name=host
+            )
+            kubeconfigs.write(path, mine, name="opener")
+        return path
+
+    def command(self, *options: str) -> tuple[list[str], dict[str, str]]:
+        environ = {**Settings.from_environment().environ, "KEDGE_HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig())}
+        return [sys.executable, "-m", "kedge", "open", *options], environ
+
+    def refused(self, *options: str) -> str:
+        argv, environ = self.command(*options)
+        done = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+    @contextmanager
+    def opened(self, *options: str) -> Generator[str]:
+        """The link, while the command runs; it is ended by Ctrl-C."""
+        argv, environ = self.command(*options)
+        with subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield process.stdout.readline().strip()
+            finally:
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+        assert said == f"The hub of namespace {self.hub.a}, until Ctrl-C.\n"
+
+
+@pytest.fixture
+def opening(hub: Installed, tmp_path: Path) -> Iterator[Opening]:
+    cluster = hub.place.cluster
+    cluster.kubectl("create", "serviceaccount", "opener", "--namespace", hub.a)
+    server = urlsplit(kubeconfigs.load(cluster.kubeconfig, context=cluster.context or None).server)
+    with SlowLink("127.0.0.1", (server.hostname or "", server.port or 443)) as link:
+        yield Opening(hub, tmp_path, link)
+
+
+def allow(hub: Installed, role: str, namespace: str) -> None:
+    subject = f"--serviceaccount={hub.a}:opener"
+    hub.place.cluster.kubectl("create", "rolebinding", f"opener-{role}", "--namespace", namespace, "--role", role, subject)
+
+
+def test_kedge_open_forwards_a_port_and_comes_back_when_the_connection_is_cut(
+    hub: Installed, opening: Opening, browser: Browser, tmp_path: Path
+) -> None:
+    assert "its namespace has none" in opening.refused("--print", "--context", "opener")
+    allow(hub, "kedge-user", hub.a)
+    assert "The Role kedge-proxy of the hub's namespace allows it" in opening.refused("--print", "--context", "opener")
+    allow(hub, "kedge-proxy", hub.place.name)
+    with opening.opened("--print", "--kubeconfig", str(opening.kubeconfig())) as link:
+        address, _, path = link.partition("/sign-in/")
+        taken = opening.refused("--print", "--context", "opener", "--port", address.rpartition(":")[2])
+        assert "is in use" in taken
+        assert "kedge open --port" in taken
+        visitor = Visitor(browser, address, Watch(address), StorageState(), tmp_path)
+        page, other = visitor.page(), visitor.page()
+        page.goto(link)
+        heading(page, "Home")
+        expect(page.get_by_role("banner")).to_contain_text(f"system:serviceaccount:{hub.a}:kedge-user")
+        visitor.watch.expect_answer(f"/sign-in/{path}", 401)
+        other.goto(link)
+        heading(other, "Who are you?")
+        visitor.watch.expect_answer("/apis/v2beta1/runs", 404)
+        page.goto("/apis/v2beta1/runs")
+        page.goto(f"/runs/{hub.run}/tasks/write")
+        expect(page.locator(".log-text")).to_contain_text("written here: of one alone")
+        page.goto("/runs")
+        page.evaluate("window.loaded = 'once'")
+        opening.link.cut()
+        with hub.client() as client:
+            client.run(
+                compile_file(hub.place.folder / "pipeline.py"), parameters={"words": "after the cut"}, name="after the cut"
+            )
+        expect(page.get_by_role("link", name="after the cut")).to_be_visible()
+        assert page.evaluate("window.loaded") == "once"
+        visitor.leave("open")
+        assert not visitor.watch.faults()

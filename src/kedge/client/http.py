@@ -345,7 +345,7 @@ class HttpClient:
 
     @asynccontextmanager
     async def exchange(
-        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", silence: float = _ANSWER_SECONDS
+        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes = b"", silence: float | None = _ANSWER_SECONDS
     ) -> AsyncGenerator[httpx.Response]:
         """Send one request as it is, once, and yield its answer, whatever its status; what speaking through a proxy path wants.
 
@@ -354,7 +354,7 @@ class HttpClient:
             path: Such as ``/api/v1/namespaces/default/services/http:x:80/proxy/``.
             headers: Besides our own.
             content: The body.
-            silence: Seconds for which the other side may say nothing.
+            silence: Seconds for which the other side may say nothing; ``None`` for ever.
 
         Raises:
             Unavailable: The server cannot be reached, or stopped in the middle.

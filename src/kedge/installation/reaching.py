@@ -20,7 +20,7 @@ from kedge.client.http import HttpClient, tls
 from kedge.client.kubeconfig import Access
 from kedge.config import Settings
 from kedge.errors import Forbidden, NotFound, StateError
-from kedge.kube.clock import SystemClock
+from kedge.kube.clock import Clock, SystemClock
 from kedge.kube.core import SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
 from kedge.kube.metadata import INSTALLED_LABEL
@@ -56,16 +56,10 @@ def way(access: Access) -> httpx.Client | None:
         Forbidden: The user may not look, or may not have a token; says what is missing.
         Unavailable: The cluster cannot be reached.
     """
-    account = _result(_account(access))
-    if account is None:
+    path = place(access)
+    if path is None:
         return None
-    hub = (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL)
-    if not hub:
-        raise StateError(
-            f"{access.namespace}: the service account {USER_ACCOUNT} does not say which hub it is for (label {INSTALLED_LABEL}). "
-            "Run kedge install again."
-        )
-    address = access.server + SERVICE.path(hub, f"http:{NAME}:http", "proxy")
+    address = access.server + path
     verify = tls(access) if access.server.startswith("https") else None
     http = httpx.Client(
         base_url=address,
@@ -78,6 +72,28 @@ def way(access: Access) -> httpx.Client | None:
     if access.server_name:
         http.event_hooks = {"request": [partial(_name, access.server_name)]}
     return http
+
+
+def place(access: Access) -> str | None:
+    """The path of the API server that leads to the hub that serves the namespace of a kubeconfig's context.
+
+    Returns:
+        ``None`` where the namespace has no hub.
+
+    Raises:
+        StateError: What is there does not say which hub it is for.
+        Unavailable: The cluster cannot be reached.
+    """
+    account = _result(_account(access))
+    if account is None:
+        return None
+    hub = (account["metadata"].get("labels") or {}).get(INSTALLED_LABEL)
+    if not hub:
+        raise StateError(
+            f"{access.namespace}: the service account {USER_ACCOUNT} does not say which hub it is for (label {INSTALLED_LABEL}). "
+            "Run kedge install again."
+        )
+    return SERVICE.path(hub, f"http:{NAME}:http", "proxy")
 
 
 def _result(work: Coroutine[Any, Any, Result]) -> Result:
@@ -99,20 +115,53 @@ async def _account(access: Access) -> Obj | None:
             return None
 
 
-async def _token(access: Access) -> str:
+async def _token(access: Access, api: HttpClient) -> str:
     """A new token for the hub."""
     spec = {"audiences": [AUDIENCE], "expirationSeconds": _TOKEN_SECONDS}
     request: Obj = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     request["metadata"] = {"namespace": access.namespace}
-    async with HttpClient(access) as api:
-        try:
-            answer = await api.create(SERVICE_ACCOUNT, request, name=USER_ACCOUNT, subresource="token")
-        except Forbidden as error:
-            raise Forbidden(
-                f"{error.message}. The hub knows callers by tokens of service accounts: who calls it as {USER_ACCOUNT} must be"
-                f" allowed to create serviceaccounts/token of that name in namespace {access.namespace}."
-            ) from error
+    try:
+        answer = await api.create(SERVICE_ACCOUNT, request, name=USER_ACCOUNT, subresource="token")
+    except Forbidden as error:
+        raise Forbidden(
+            f"{error.message}. The hub knows callers by tokens of service accounts: who calls it as {USER_ACCOUNT} must be"
+            f" allowed to create serviceaccounts/token of that name in namespace {access.namespace}."
+        ) from error
     return str(answer["status"]["token"])
+
+
+class Tokens:
+    """A token for the hub, asked for anew before it ends.
+
+    Args:
+        access: How the cluster is reached.
+        clock: For its age.
+    """
+
+    def __init__(self, access: Access, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+        self._token = ""
+        self._until = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def current(self, api: HttpClient) -> str:
+        """One that is good for some minutes at least.
+
+        Raises:
+            Forbidden: The user may have none; says what is missing.
+            Unavailable: The cluster cannot be reached.
+        """
+        async with self._asking:
+            if self._clock.monotonic() >= self._until:
+                self._token = await _token(self._access, api)
+                self._until = self._clock.monotonic() + _TOKEN_SECONDS * _RENEWED
+            return self._token
+
+
+async def _asked(access: Access) -> str:
+    async with HttpClient(access) as api:
+        return await _token(access, api)
 
 
 class _Through(httpx.Auth):
@@ -129,7 +178,7 @@ class _Through(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Send the request with both."""
         if self._clock.monotonic() >= self._until:
-            self._token = _result(_token(self._access))
+            self._token = _result(_asked(self._access))
             self._until = self._clock.monotonic() + _TOKEN_SECONDS * _RENEWED
         request.headers[AUTHORIZATION] = f"Bearer {self._token}"
         if self._program is None:

@@ -188,7 +188,8 @@ def _bind(port: int, scheme: str, address: str) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            why = "is in use by another process. Stop it, or choose another port (kedge up --http-port, --https-port; 0: any)"
+            options = "kedge up --http-port, --https-port, kedge open --port; 0: any"
+            why = f"is in use by another process. Stop it, or choose another port ({options})"
         elif error.errno == errno.EACCES:
             why = "is reserved for root. Choose one above 1023, or 0 for a free one"
         else:
