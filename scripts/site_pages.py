@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import site_messages
 from mkdocs.structure.files import File  # pyright: ignore[reportMissingImports]  # in the site's environment alone
 
 from kedge import __version__
@@ -54,6 +55,7 @@ def on_files(files: Any, config: Any) -> Any:
         "reference/dsl.md": python("kedge.dsl"),
         "reference/kubernetes.md": python("kedge.dsl.kubernetes"),
         "reference/testing.md": testing(),
+        "reference/messages.md": site_messages.page(),
     }
     for path, text in made.items():
         files.append(File.generated(config, path, content=text))
@@ -66,6 +68,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         end = markdown.index("\n```\n", markdown.index(block["starts"])) + len("\n```\n")
         markdown = f"{markdown[:end]}\n*The tests do not run this: {block['why']}.*\n{markdown[end:]}"
     return _apart(markdown)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Give the search a name, which the theme leaves without one."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
 
 
 def _apart(markdown: str) -> str:

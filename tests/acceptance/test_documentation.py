@@ -1,6 +1,7 @@
 """What the documentation shows, runs; what it promises to lead to, is there; what it quotes, Kedge says."""
 
 import ast
+import html
 import json
 import re
 import subprocess
@@ -36,6 +37,24 @@ def earlier():
     train()
 """
 PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
+CODE = re.compile(r"\b[A-Z][A-Za-z]{4,}\b")
+ROW = re.compile(
+    r"^\| `[a-z-]+` \|(?:[^|]*\|){2}([^|]*)\|[^|]*\|([^|]*)\|", re.MULTILINE
+)  # of docs/failures.md: its Pod's reason, its code
+DOCS = blocks.ROOT / "docs"
+# Commands that are refused.
+REFUSED = [
+    ["runs", "show", "no-such-run"],
+    ["run", "no-such-file.py"],
+    ["run", "broken.py"],
+    ["run", "earlier.py", "--param", "nothing=1"],
+    ["logs", "my-run", "no-such-task"],
+    ["cache", "clear"],
+    ["schedules", "create", "earlier.py", "--name", "nightly"],
+    ["artifacts", "show", "00000000"],
+    ["pipelines", "show", "no-such-pipeline"],
+    ["install", "--dry-run", "--namespaces", "a", "--all-namespaces"],
+]
 LANGUAGES = {"python", "console", "json", "yaml", "text", "sql"}
 
 
@@ -186,3 +205,50 @@ def test_every_message_that_troubleshooting_quotes_is_one_of_kedges() -> None:
     quoted = re.findall(r"^### `(.+)`$", (blocks.ROOT / "docs" / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
     assert len(quoted) > 30
     assert [message for message in quoted if message.strip("… ") not in said] == []
+
+
+class Codes(ast.NodeVisitor):
+    """The codes of failures that a source gives out: of those that it makes, and of those that it takes over from a node."""
+
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        place = {"Failure": 1, "Refusal": 0, "StepError": 0}.get(name, len(node.args))
+        if len(node.args) > place and isinstance(code := node.args[place], ast.Constant) and isinstance(code.value, str):
+            self.found.add(code.value)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if ast.unparse(node.targets[0]) in {"_INFRA_POD", "_INFRA_CONTAINER", "_HOPELESS", "_TRIED_AGAIN", "_INFRA_ERRORS"}:
+            self.found |= {str(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
+
+
+def test_every_code_of_a_failure_is_explained() -> None:
+    codes = Codes()
+    for file in (blocks.ROOT / "src" / "kedge").rglob("*.py"):
+        codes.visit(ast.parse(file.read_text("utf-8")))
+    rows = ROW.findall((DOCS / "failures.md").read_text("utf-8"))
+    wanted = {code for cell in (*codes.found, *(" ".join(row) for row in rows)) for code in CODE.findall(cell)}
+    assert len(wanted) > 50
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    explained = {
+        code for cell in re.findall(r"^\| (`[A-Z][^|]*) \|", page, re.MULTILINE) for code in CODE.findall(cell.replace("`", ""))
+    }
+    assert sorted(wanted - explained) == []
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+def test_what_commands_said_is_among_the_messages_of_the_site(kedge: RunningHost, site: Path, folder: Path) -> None:
+    (folder / "earlier.py").write_text(EARLIER)
+    (folder / "broken.py").write_text("from kedge import dsl\n\n@dsl.pipeline\ndef broken():\n    dsl.OneOf(1)\n")
+    page = (site / "reference" / "messages.html").read_text("utf-8")
+    known = [html.unescape(message) for message in re.findall(r"<li><code>(.*?)</code></li>", page)]
+    patterns = [".*".join(re.escape(part) for part in message.split("…")) for message in known if len(message.strip("… ")) > 10]
+    for words in REFUSED:
+        done = kedge.cli(*[str(folder / word) if word.endswith(".py") else word for word in words])
+        assert done.returncode in {1, 2}, (words, done.stdout)
+        said = re.sub(r"\s+", " ", re.split("kedge: |Error: ", done.stderr)[-1]).strip()
+        assert any(re.search(pattern, said) for pattern in patterns), (words, said)
