@@ -216,13 +216,15 @@ async def _told(page: Page) -> AsyncIterator[Json]:
 
     following = asyncio.ensure_future(follow())
     try:
-        while not over or changed:
+        ended = False
+        while not ended:
             waiting = asyncio.ensure_future(wake.wait())
             await asyncio.wait({waiting}, timeout=_TICK)
             waiting.cancel()
             if changed and not over:
                 await asyncio.wait({following}, timeout=_GATHER + _GATHER_LARGE * count)
             wake.clear()
+            ended = bool(over)  # which may come while what was before it is being told
             some, changed = changed, {}
             faces.take(some.values())
             count = faces.count
@@ -231,7 +233,10 @@ async def _told(page: Page) -> AsyncIterator[Json]:
             )
             now = page.now()
             told = [(path, faces.of(path, now)) for path in paths if path]
-            yield {"faces": [(path, face.state, face.detail, face.more) for path, face in told], "state": over[0] if over else ""}
+            yield {
+                "faces": [(path, face.state, face.detail, face.more) for path, face in told],
+                "state": over[0] if ended else "",
+            }
     finally:
         following.cancel()
 

@@ -151,20 +151,24 @@ async function fold(link) {
 }
 
 let drawn = 0;
+let since = []; // what was told since a drawing was asked for: its answer may be of a moment before
 async function redraw(search) {
   if (!part.dataset.part) return false;
   const number = ++drawn;
+  since = [];
   const query = new URLSearchParams(search);
   query.set("view", "graph");
   query.delete("task");
   const answer = await fetch(`${part.dataset.part}?${query}`, { headers: { Accept: "text/html" } });
   if (!answer.ok || number !== drawn) return answer.ok;
   const made = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("graph");
+  if (number !== drawn) return true;
   if (!made) return false;
   const focused = around(document.activeElement)?.id;
   part.querySelector("#graph").toggleAttribute("data-bundles", made.hasAttribute("data-bundles"));
   drawing().replaceWith(made.querySelector("svg.graph-drawing"));
   prepare();
+  for (const face of since) if (document.getElementById(`n-${face[0]}`)) dress(document.getElementById(`n-${face[0]}`), ...face.slice(1));
   show();
   const again = focused && document.getElementById(focused);
   if (again) target(again).focus({ preventScroll: true });
@@ -175,6 +179,7 @@ async function redraw(search) {
 
 function changed(told) {
   let other = Boolean(told.state) || part.querySelector("#graph").hasAttribute("data-bundles");
+  since.push(...told.faces);
   for (const [path, state, detail, more] of told.faces) {
     const box = document.getElementById(`n-${path}`);
     if (box) dress(box, state, detail, more);

@@ -59,7 +59,22 @@ function resume() {
   }
 }
 
+// One answer at a time: of two that are asked for together the older may come last, and would stay. Whether it is wanted once more
+// is noted meanwhile.
+const renewing = new WeakMap();
 export async function renew(part) {
+  if (renewing.has(part)) return void renewing.set(part, true);
+  try {
+    do {
+      renewing.set(part, false);
+      await ask(part);
+    } while (renewing.get(part));
+  } finally {
+    renewing.delete(part);
+  }
+}
+
+async function ask(part) {
   const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
   if (answer.status === 401) location.reload();
   if (!answer.ok) return;
