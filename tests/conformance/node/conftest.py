@@ -22,7 +22,7 @@ from kedge.server.logs import LogOptions
 from kedge.supervisor import identity
 from kedge.testing.api import memory_api
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 async def eventually(condition: Callable[[], Any], *, within: float = PATIENCE) -> None:
@@ -85,6 +85,10 @@ class Node:
 
     async def running(self, name: str) -> Obj:
         return await self.until(name, lambda pod: pod["status"]["phase"] == "Running")
+
+    def go(self, name: str) -> None:
+        """Let a Pod's container see the file ``/tmp/go``."""
+        (self.settings.home / "node" / "pods" / self.get(name)["metadata"]["uid"] / "tmp" / "go").touch()
 
     async def gone(self, *pids: int) -> None:
         """Wait until processes have ended."""

@@ -151,7 +151,7 @@ async def test_a_claim_that_this_host_cannot_bind_says_why_and_so_do_its_pods(ho
 
 async def test_a_claim_in_use_stays_until_the_pod_is_over_and_its_folder_goes_with_it(host: Host) -> None:
     folder = host.folder(await _bound(host))
-    host.pod("user", "echo kept > /data/file; mkdir -m 500 /data/closed; sleep 60")
+    host.pod("user", "echo kept > /data/file; mkdir -m 500 /data/closed; sleep 3600")
     await host.node.running("user")
     await eventually((folder / "closed").exists)
     host.node.api.delete(PERSISTENT_VOLUME_CLAIM, "data", "default")
@@ -167,7 +167,7 @@ async def test_a_claim_in_use_stays_until_the_pod_is_over_and_its_folder_goes_wi
 
 async def test_a_pod_that_has_its_node_already_is_not_kept_from_its_claim_by_the_claims_deletion(host: Host) -> None:
     await _bound(host)
-    host.pod("user", "sleep 60")
+    host.pod("user", "sleep 3600")
     await host.node.running("user")
     host.node.api.delete(PERSISTENT_VOLUME_CLAIM, "data", "default")
     # Both would wait for each other, and the Pod hold its place on the node for ever.
@@ -268,7 +268,7 @@ async def test_a_link_that_a_step_leaves_does_not_lead_out_of_its_claim(host: Ho
 
 async def test_a_claim_for_one_pod_has_one_pod_at_a_time(host: Host) -> None:
     host.claim("data", "ReadWriteOncePod")
-    host.pod("one", "sleep 60")
+    host.pod("one", "sleep 3600")
     await host.node.running("one")
     host.pod("two")
     await host.waits("two", "ReadWriteOncePod access mode. Claim data is free when Pod default/one has ended.")

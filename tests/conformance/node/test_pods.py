@@ -16,6 +16,7 @@ from kedge.kube.core import CONFIG_MAP, EVENT, NODE, POD, SECRET
 from kedge.kube.kinds import Obj
 
 REFERENCE = {"configMapKeyRef": {"name": "c", "key": "a"}}
+GATED = "while [ ! -e /tmp/go ]; do sleep 0.01; done"  # until `Node.go`: what is short may never be seen running
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs a private view of the file system")
 
 
@@ -376,8 +377,8 @@ async def test_what_cannot_run_here_fails_at_once_and_says_why(
     assert (status["phase"], status["reason"]) == ("Failed", reason)
     assert message in status["message"]
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == reason
-    events = [each for each in node.api.list(EVENT, "default").items if each["reason"] == reason]
-    assert len(events) == 1
+    await node.agent._events.close()
+    assert [each["reason"] for each in _events(node)] == [reason]
 
 
 async def test_a_short_step_is_written_once(node: Node) -> None:
@@ -393,8 +394,9 @@ async def test_a_short_step_is_written_once(node: Node) -> None:
 
 async def test_what_is_heard_late_of_a_pod_does_not_start_it_again(node: Node) -> None:
     """A watch may lag behind what the node itself has done."""
-    created = node.pod("p", "echo ran; sleep 0.1")
+    created = node.pod("p", GATED)
     running = await node.running("p")
+    node.go("p")
     ended = await node.ended("p")
     await eventually(lambda: not node.agent._workers)
     for late in (created, running):
@@ -413,9 +415,11 @@ async def test_more_pods_than_may_run_wait_their_turn(node: Node) -> None:
 
 
 async def test_logs_follow_until_the_end(node: Node) -> None:
-    node.pod("p", "for i in 1 2 3; do echo $i; sleep 0.05; done")
+    node.pod("p", f"for i in 1 2; do echo $i; done; {GATED}; echo 3")
     await node.running("p")
-    assert await node.log("p", follow=True) == "1\n2\n3\n"
+    following = asyncio.ensure_future(node.log("p", follow=True))
+    node.go("p")
+    assert await following == "1\n2\n3\n"
     assert await node.log("p", tail=2) == "2\n3\n"
     assert await node.log("p", limit_bytes=3) == "1\n2"
     stamped = await node.log("p", timestamps=True, tail=1)

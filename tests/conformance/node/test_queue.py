@@ -39,11 +39,12 @@ async def node(tmp_path: Path, cache: Path) -> AsyncIterator[Node]:
 async def test_a_pod_whose_turn_comes_while_the_api_is_away_runs_when_it_is_back(node: Node) -> None:
     client = node.client
     assert isinstance(client, Flaky)
-    node.pod("first", "sleep 0.3")
+    node.pod("first", "while [ ! -e /tmp/go ]; do sleep 0.01; done")
     for name in ("second", "third"):
         node.pod(name, "true")
     await node.running("first")
     client.failures = 2
+    node.go("first")
     for name in ("first", "second", "third"):
         assert (await node.ended(name))["status"]["phase"] == "Succeeded"
     assert not client.failures
@@ -52,11 +53,12 @@ async def test_a_pod_whose_turn_comes_while_the_api_is_away_runs_when_it_is_back
 async def test_a_pod_that_is_deleted_while_the_api_is_away_gives_its_place_to_the_next(node: Node) -> None:
     client = node.client
     assert isinstance(client, Flaky)
-    node.pod("first", "sleep 0.3")
+    node.pod("first", "while [ ! -e /tmp/go ]; do sleep 0.01; done")
     for name in ("second", "third"):
         node.pod(name, "true")
     await node.running("first")
     client.failures = 1
+    node.go("first")
     await eventually(lambda: not client.failures)
     node.api.delete(POD, "second", "default", grace_period=0)
     assert (await node.ended("third"))["status"]["phase"] == "Succeeded"

@@ -153,7 +153,7 @@ async def test_a_taint_that_executes_ends_pods_that_do_not_tolerate_it_for_so_lo
         ("patient", [{**taint, "operator": "Exists", "tolerationSeconds": 1}]),
         ("tolerant", [{**taint, "operator": "Exists"}]),
     ):
-        scheduled.pod(name, "sleep 60", tolerations=tolerations, metadata={"finalizers": ["example.com/look"]})
+        scheduled.pod(name, "sleep 3600", tolerations=tolerations, metadata={"finalizers": ["example.com/look"]})
         await scheduled.node.running(name)
     scheduled.change(taints=[taint])
     for name in ("intolerant", "patient"):
@@ -198,7 +198,7 @@ async def test_a_pod_that_names_its_node_is_refused_by_it_as_a_kubelet_does(sche
 async def test_pods_that_keep_each_other_away_run_one_after_the_other(scheduled: Scheduled) -> None:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "alone"}}}
     labels, affinity = {"labels": {"app": "alone"}}, {"podAntiAffinity": {AFFINITY: [term]}}
-    scheduled.pod("one", "sleep 60", metadata=labels, affinity=affinity)
+    scheduled.pod("one", "sleep 3600", metadata=labels, affinity=affinity)
     await scheduled.node.running("one")
     scheduled.pod("two", metadata=labels)
     assert "didn't satisfy existing pods anti-affinity rules" in await scheduled.waits("two")
@@ -213,7 +213,7 @@ async def test_a_pod_runs_when_what_it_wants_to_be_beside_runs(scheduled: Schedu
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "cache"}}}
     scheduled.pod("friend", affinity={"podAffinity": {AFFINITY: [term]}})
     assert "1 node(s) didn't match pod affinity rules. It runs when" in await scheduled.waits("friend")
-    scheduled.pod("cache", "sleep 60", metadata={"labels": {"app": "cache"}})
+    scheduled.pod("cache", "sleep 3600", metadata={"labels": {"app": "cache"}})
     await scheduled.node.ended("friend")
 
 

@@ -8,7 +8,7 @@ from tests.conformance.node.conftest import Node, terminated
 
 from kedge.kube.kinds import Obj
 
-FILL = "head -c {}M /dev/zero > {}; sleep 60"
+FILL = "head -c {}M /dev/zero > {}; sleep 3600"
 
 
 def volume(**source: Any) -> Obj:
@@ -33,7 +33,7 @@ async def test_a_volume_that_grows_over_its_limit_evicts_the_pod(node: Node) -> 
 @pytest.mark.parametrize("place", ["/tmp/x", "/dev/stdout"])  # noqa: S108  # its own
 async def test_what_a_pod_keeps_in_all_counts_against_its_containers_limit(node: Node, place: str) -> None:
     container = {"resources": {"limits": {"ephemeral-storage": "1Mi"}}}
-    lines = "yes 0123456789012345678901234567890123456789 | head -c 2M > {}; sleep 60"
+    lines = "yes 0123456789012345678901234567890123456789 | head -c 2M > {}; sleep 3600"
     node.pod("p", lines.format(place), container=container)
     assert_evicted(await node.ended("p"), "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi.")
 
