@@ -34,12 +34,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from go_programs import built
 from obstore.store import from_url
+from ports import free_port
 
 from kedge.config import Settings
 
 AZURITE = "3.35.0"
 GCS_MODULE, GCS = "github.com/fsouza/fake-gcs-server", "v1.52.2"
-START_SECONDS = 30
+START_SECONDS = 60
 # Azurite's own, which everybody knows.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -73,7 +74,7 @@ def running_azurite(address: str = "127.0.0.1") -> Generator[Cloud]:
         address: Where it listens.
     """
     folder = Path(tempfile.mkdtemp(prefix="kedge-az-"))
-    port = _free_port()
+    port = free_port(address)
     command = [_node(), str(_azurite()), "--silent", "--disableTelemetry", "--location", str(folder)]
     command += ["--blobHost", address, "--blobPort", str(port), "--skipApiVersionCheck"]
     endpoint = f"http://{address}:{port}/{ACCOUNT}"
@@ -93,7 +94,7 @@ def running_gcs(address: str = "127.0.0.1") -> Generator[Cloud]:
     """
     folder = Path(tempfile.mkdtemp(prefix="kedge-gs-"))
     (folder / "objects" / "bucket").mkdir(parents=True)
-    behind = _free_port()
+    behind = free_port()
     server = built("fake-gcs-server", GCS_MODULE, GCS)
     command = [server, "-scheme", "http", "-host", "127.0.0.1", "-port", str(behind), "-log-level", "warn"]
     command += ["-filesystem-root", str(folder / "objects")]
@@ -224,14 +225,8 @@ def _server(command: list[str], folder: Path, where: tuple[str, int]) -> Generat
         yield
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _node() -> str:

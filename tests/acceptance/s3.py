@@ -17,11 +17,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from go_programs import built
+from ports import free_port
 
 MODULE = "github.com/versity/versitygw/cmd/versitygw"
 VERSION = "v1.8.0"
 BUCKET = "bucket"
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 class S3:
@@ -40,9 +41,7 @@ class S3:
         self._sidecar = folder.with_name("metadata")
         self.folder.mkdir(parents=True)
         self._sidecar.mkdir()
-        with socket.socket() as probe:
-            probe.bind((address, 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port(address)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,7 +71,7 @@ class S3:
     def kill(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
 

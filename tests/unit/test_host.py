@@ -51,10 +51,10 @@ def test_what_a_killed_host_left_is_no_host(settings: Settings, port: int) -> No
 
 
 def test_a_process_number_that_somebody_else_has_by_now_is_no_host(settings: Settings) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        unused = gone.getsockname()[1]
-    announce(settings.home, os.getpid(), unused)
-    assert host.find(settings) is None
+    with socket.socket() as taken:  # but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        announce(settings.home, os.getpid(), taken.getsockname()[1])
+        assert host.find(settings) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}'], ids=["empty", "no JSON", "a list", "fields missing"])

@@ -12,7 +12,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
     made = Hub(tmp_path)
     made.start()
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

@@ -79,9 +79,8 @@ class Hub:
         self.store = ArtifactStore(folder / "artifacts", folder / "projects")
         self.backend = Remembering()
         self.verifier = OneToken()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._place = _bound(0)  # nobody else gets the port, and who calls while no server runs is refused: it does not listen
+        self.port: int = self._place.getsockname()[1]
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -91,9 +90,10 @@ class Hub:
 
     def start(self) -> None:
         app = Starlette(routes=routes(self.verifier, self.backend, self.store))
-        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run)
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+        listening = _bound(self.port)
+        listening.listen(128)  # who calls before the server is ready waits
+        self._thread = threading.Thread(target=self._server.run, args=([listening],))
         self._thread.start()
 
     def stop(self) -> None:
@@ -102,8 +102,20 @@ class Hub:
             self._thread.join()
             self._server = None
 
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._place.close()
+
     def uri(self, *parts: str) -> str:
         return "/".join([self.store.root, *parts])
+
+
+def _bound(port: int) -> socket.socket:
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    found.bind(("127.0.0.1", port))
+    return found
 
 
 class Launcher:

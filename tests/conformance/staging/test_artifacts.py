@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -218,9 +219,8 @@ def test_a_hub_that_stays_away_is_nobodys_fault(launcher: Launcher, hub: Hub) ->
     done = begin(launcher, "def step() -> int:\n    return 1\n", KEDGE_HUB_PATIENCE="0.2")
     assert done.returncode == 69
     assert launcher.message["error"]["type"] == "HubUnreachable"
-    assert done.stderr.startswith(
-        f"kedge: the hub at {hub.address} did not take this step's begin for 0 s: ConnectionRefusedError"
-    )
+    said = rf"kedge: the hub at {re.escape(hub.address)} did not take this step's begin for \d+ s: ConnectionRefusedError"
+    assert re.match(said, done.stderr)
 
 
 def test_a_rotated_token_is_read_anew(launcher: Launcher, hub: Hub) -> None:

@@ -39,13 +39,13 @@ def sidecar(launcher: Launcher) -> Iterator["subprocess.Popen[str]"]:
     process = launcher.sidecar(STEP)
     yield process
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=60)
 
 
 def stop(process: "subprocess.Popen[str]") -> tuple[int, str]:
     """Stop the sidecar as a kubelet does; returns its exit code and what it said."""
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=60)
     return process.returncode, said
 
 
@@ -93,7 +93,7 @@ def test_the_inputs_are_not_there_before_the_sidecar_listens(launcher: Launcher,
     with pytest.raises(subprocess.TimeoutExpired):
         first.wait(0.2)
     sidecar = launcher.sidecar(STEP)
-    assert first.wait(30) == 0
+    assert first.wait(60) == 0
     stop(sidecar)
 
 

@@ -94,10 +94,10 @@ def test_the_command_line_that_compiled_components_end_in(any_python: Launcher, 
     argv = [any_python.python, "-m", "kfp.dsl.executor_main", "--component_module_path", str(tmp_path / "component.py")]
     argv += ["--executor_input", json.dumps(given), "--function_to_execute", "add"]
     environment = {"PATH": os.defpath, "PYTHONPATH": str(any_python.app)}
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "o" / "output.json").read_text()) == {"parameterValues": {"Output": 3}, "artifacts": {}}
     assert (tmp_path / "o" / "Output").read_text() == "3"
-    done = subprocess.run([*argv[:3], "--what"], env=environment, capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([*argv[:3], "--what"], env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "option --executor_input is missing" in done.stderr

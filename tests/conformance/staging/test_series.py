@@ -40,7 +40,7 @@ def test_points_are_with_the_hub_while_the_step_still_runs(launcher: Launcher, h
     seen: list[dict[int, float]] = []
 
     def look() -> None:
-        for _ in range(1000):
+        for _ in range(int(60 / POLL)):
             if points(hub):
                 break
             threading.Event().wait(POLL)

@@ -1,6 +1,5 @@
 """What is PostgreSQL's own: how its database is made, reached and refused, and where it differs from SQLite unless it is told."""
 
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import postgresql
 import psycopg
 import pytest
 from certificates import Authority
+from ports import free_port
 from sqlalchemy import BindParameter, Delete, Select, Update, event
 from sqlalchemy.sql import visitors
 
@@ -265,9 +265,7 @@ def test_an_address_that_cannot_be_used_says_why(url: str, why: str, caplog: pyt
 @pytest.fixture(scope="module")
 def secured() -> Iterator[postgresql.Secured]:
     postgresql.skip_where_missing()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    with postgresql.secured("127.0.0.1", port) as found:
+    with postgresql.secured("127.0.0.1", free_port()) as found:
         yield found
 
 
