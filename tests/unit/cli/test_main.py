@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -45,6 +44,7 @@ def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_help_loads_no_command_and_nothing_heavy(tmp_path: Path) -> None:
+    """The budget (150 ms) is measured by bench/; this holds off something heavy that creeps in."""
     heavy = ("httpx", "starlette", "rich", "sqlalchemy", "yaml", "msgspec", "asyncio")
     program = (
         "import sys; from kedge.cli.main import main; main(['--help']);"
@@ -53,16 +53,6 @@ def test_help_loads_no_command_and_nothing_heavy(tmp_path: Path) -> None:
     shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
     assert "Commands:" in shown
     assert shown.splitlines()[-1] == "LOADED"
-
-
-def test_help_answers_quickly(tmp_path: Path) -> None:
-    # The budget (150 ms) is measured by bench/; this holds off something heavy that creeps in.
-    def seconds() -> float:
-        started = time.perf_counter()
-        run("--help", home=tmp_path)
-        return time.perf_counter() - started
-
-    assert min(seconds() for _ in range(3)) < 0.6
 
 
 def test_a_command_line_that_is_wrong_exits_2(tmp_path: Path) -> None:

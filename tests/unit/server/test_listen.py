@@ -19,7 +19,7 @@ from kedge.server.listen import Listeners
 
 async def test_both_ports_serve_and_stop_while_a_watch_is_open(served: Any, tmp_path: Path) -> None:
     files = pki.ensure(tmp_path, SystemClock())
-    listeners = Listeners()
+    listeners = Listeners(grace=600.0)  # more than the test may last: nothing waits for it
     ports = listeners.open()
     await listeners.start(served.app, files.certificate, files.key)
     context = ssl.create_default_context(cafile=str(files.ca))
@@ -32,9 +32,7 @@ async def test_both_ports_serve_and_stop_while_a_watch_is_open(served: Any, tmp_
             lines = watch.aiter_lines()
             served.api.create(CONFIG_MAP, {"metadata": {"name": "c"}})
             assert '"ADDED"' in await anext(lines)
-            begun = asyncio.get_running_loop().time()
             await listeners.stop(served.streams.close)
-            assert asyncio.get_running_loop().time() - begun < 2
             assert [line async for line in lines] == []
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", ports.http), 1)

@@ -1,6 +1,5 @@
 """The verbs in process: what a controller sees."""
 
-import time
 from typing import Any
 
 import pytest
@@ -377,14 +376,10 @@ def test_a_review_is_never_stored(api: Api) -> None:
         api.create(TOKEN_REVIEW, {"spec": {"token": "x"}})
 
 
-def test_a_pod_is_created_and_seen_in_well_under_a_millisecond(api: Api, make_pod: Any) -> None:
-    """The median of 200, with ten times the time it takes: a machine that is busy must not fail it."""
+def test_a_pod_is_seen_as_it_is_created(api: Api, make_pod: Any) -> None:
+    """Within the call: nothing has to come round first. How long that takes is measured by bench/."""
     seen: list[WatchEvent] = []
     api.subscribe(POD, None, seen.append, resource_version="2")
-    times: list[float] = []
-    for number in range(200):
-        begun = time.perf_counter()
+    for number in range(20):
         api.create(POD, make_pod(f"p{number}"))
-        times.append(time.perf_counter() - begun)
-    assert len(seen) == 200
-    assert sorted(times)[100] < 0.002
+        assert [event.object["metadata"]["name"] for event in seen] == [f"p{each}" for each in range(number + 1)]

@@ -15,7 +15,7 @@ import pytest
 
 from kedge.supervisor import identity
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Client:

@@ -73,7 +73,7 @@ def test_all_of_a_cgroup_is_killed_whatever_session_it_is_in(made: Cgroups, loop
     shell = inside(path, "setsid sh -c 'setsid sleep 60 & sleep 60' & sleep 60")
     until(loop, lambda: len((Path(path) / "cgroup.procs").read_text().split()) >= 3)
     made.remove(path)
-    assert shell.wait(10) == -signal.SIGKILL
+    assert shell.wait(60) == -signal.SIGKILL
     until(loop, lambda: not Path(path).exists())
 
 
@@ -82,12 +82,12 @@ def test_what_a_supervisor_has_left_is_swept_but_for_what_runs(made: Cgroups, lo
     shells = [inside(path, "sleep 60") for path in (left, kept)]
     until(loop, lambda: all((Path(path) / "cgroup.procs").read_text() for path in (left, kept)))
     Cgroups(Path(made.path).name, loop, [place], tuple(made.controllers)).sweep([kept])
-    assert shells[0].wait(10) == -signal.SIGKILL
+    assert shells[0].wait(60) == -signal.SIGKILL
     until(loop, lambda: not Path(left).exists())
     assert Path(kept).exists()
     assert shells[1].poll() is None
     cgroups.kill(kept)
-    shells[1].wait(10)
+    shells[1].wait(60)
 
 
 def test_nothing_is_made_without_a_limit_or_a_controller_for_it(made: Cgroups) -> None:
@@ -126,7 +126,13 @@ def test_the_kernel_kills_what_uses_too_much_and_that_is_told(limited: Client) -
 
 
 def test_processors_are_limited(limited: Client) -> None:
-    code = "import time; end = time.monotonic() + 1\nwhile time.monotonic() < end: pass\nprint(time.process_time())"
+    # Of the interpreter's own start nothing is said: a slow machine needs long for it.
+    code = """
+import time
+began, end = time.process_time(), time.monotonic() + 1
+while time.monotonic() < end: pass
+print(time.process_time() - began)
+"""
     limited.run("u/main/0", *python(code), cpu=0.2)
     assert float(limited.output("u/main/0")) < 0.5
 

@@ -77,8 +77,10 @@ def test_what_is_to_happen_at_the_end_happens(supervisor: Client, launcher: Path
     code = """
 import atexit, threading, time, sys
 atexit.register(print, "atexit")
-threading.Thread(target=lambda: (time.sleep(0.05), print("thread"))).start()
+said = threading.Event()
+threading.Thread(target=lambda: (said.wait(), time.sleep(0.05), print("thread"))).start()
 print("main", end=" ")
+said.set()
 """
     fork(supervisor, launcher, code)
     assert supervisor.output("u/main/0") == "main thread\natexit\n"
