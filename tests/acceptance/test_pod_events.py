@@ -126,10 +126,10 @@ def test_what_no_node_may_run_waits_and_says_so(either_host: RunningHost, tmp_pa
 def test_a_step_in_the_queue_says_how_many_are_before_it(start_host: StartHost, tmp_path: Path) -> None:
     with start_host({"KEDGE_MAX_PODS": "1"}) as host:
         run = started(host, tmp_path, "queue", place=str(host.home))
-        assert told(host, run, lambda reason: "before it" in reason) == "waits for its turn on the node: 1 step is before it"
+        assert told(host, run, lambda reason: reason == "waits for its turn on the node: 1 step is before it")  # the last one's
         (host.home / "go").touch()
         assert host.client.wait(run)["state"] == "SUCCEEDED"
-        assert host.client.events(run, "hold") == []
+        assert {one["reason"] for one in host.client.events(run)} <= {"Started"}, "of waiting nothing is said"
 
 
 def test_an_environment_that_is_built_is_named(start_host: StartHost, tmp_path: Path) -> None:
@@ -139,7 +139,8 @@ def test_an_environment_that_is_built_is_named(start_host: StartHost, tmp_path: 
         assert "six==1.16.0" in said["message"]
         assert events(host, run, "BuiltEnvironment")
         found = json.loads(host.cli("runs", "events", run, "-o", "json", check=True).stdout)
-        assert [one["reason"] for one in found] == ["BuildingEnvironment", "BuiltEnvironment"]
+        # Of a step that takes longer than a second it is told that it started, too.
+        assert [one["reason"] for one in found if one["reason"] != "Started"] == ["BuildingEnvironment", "BuiltEnvironment"]
 
 
 def test_what_is_not_there_is_said(either_host: RunningHost, tmp_path: Path) -> None:
