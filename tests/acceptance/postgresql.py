@@ -25,7 +25,7 @@ from psycopg import sql
 
 from kedge.db.tables import metadata
 
-START_SECONDS = 30.0
+START_SECONDS = 60
 PORT = 5432
 USER = "kedge"
 MISSING = (

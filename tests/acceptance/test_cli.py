@@ -351,7 +351,7 @@ def test_a_host_in_the_foreground_stops_cleanly(start_host: StartHost) -> None:
         assert any("ready" in line for line in process.stderr)
         assert kedge.cli("status").returncode == 0
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
         assert process.returncode == 0
         assert not (kedge.home / "host.json").exists()
 

@@ -120,7 +120,7 @@ class Cluster:
         name = f"test-{secrets.token_hex(4)}"
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
         try:
-            self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=30s")
+            self.kubectl("wait", "--namespace", name, "--for=create", "serviceaccount/default", "--timeout=60s")
             yield name
         finally:
             self._delete(name)

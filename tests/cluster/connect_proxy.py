@@ -65,4 +65,4 @@ def connect_proxy() -> Generator[Proxy]:
             yield proxy
         finally:
             proxy.shutdown()
-            thread.join(5)
+            thread.join(60)

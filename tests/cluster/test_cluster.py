@@ -58,7 +58,7 @@ def test_a_pod_finds_a_service_by_name_and_reaches_the_machine_of_the_tests(clus
         )
         cluster.apply(pod("asks", PYTHON.names[0], "python3", "-c", ask), namespace=namespace)
         address = finished(cluster, namespace, "asks").strip()
-        listener.join(10)
+        listener.join(60)
     assert not listener.is_alive(), "nobody connected"
     assert address == cluster.get("service", "kubernetes", "--namespace", "default")["spec"]["clusterIP"]
 

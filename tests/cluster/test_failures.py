@@ -210,7 +210,7 @@ def test_a_step_that_a_rule_of_its_namespace_forbids_fails_at_once(place: Place,
     if rule is not None:
         place.cluster.apply({"apiVersion": "v1", **rule}, namespace=place.namespaces[where])
         kind, name = rule["kind"], rule["metadata"]["name"]
-        place.cluster.kubectl("wait", "--for=create", f"{kind}/{name}", "--namespace", place.namespaces[where], "--timeout=20s")
+        place.cluster.kubectl("wait", "--for=create", f"{kind}/{name}", "--namespace", place.namespaces[where], "--timeout=60s")
     run = place.begin(container, options, where)
     run.shows(ROWS[fault])
 

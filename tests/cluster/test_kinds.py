@@ -22,7 +22,7 @@ PIPELINE = {"pipelineInfo": {"name": "p"}, "root": {"dag": {"tasks": {}}}, "sche
 @pytest.fixture
 def runs(cluster: Cluster, namespace: str) -> "Runs":
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", said=json.dumps(crd(RUN)))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/runs.kedge.dev", "--timeout=30s")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/runs.kedge.dev", "--timeout=60s")
     return Runs(cluster, namespace)
 
 

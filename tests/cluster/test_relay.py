@@ -200,7 +200,7 @@ class Line:
         _end(self._listener)
         self.cut()
         for thread in self._threads:
-            thread.join(10)
+            thread.join(60)
         for each in (*self._open, self._listener):
             each.close()
 

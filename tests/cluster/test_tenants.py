@@ -74,7 +74,7 @@ class Tenants:
 
     def ask(self, who: dict[str, str], method: str, path: str, **more: Any) -> httpx.Response:
         whole = path if path.startswith("/apis/") else f"/apis/v2beta1{path}"
-        return httpx.request(method, self.address + whole, headers=who, timeout=30, **more)
+        return httpx.request(method, self.address + whole, headers=who, timeout=60, **more)
 
     def done(self, who: dict[str, str], method: str, path: str, **more: Any) -> Json:
         found = self.ask(who, method, path, **more)
@@ -184,7 +184,7 @@ def _people(cluster: Cluster, a: str, b: str, named: dict[str, str]) -> None:
 def _define(cluster: Cluster) -> None:
     if "runs.kedge.dev" not in cluster.kubectl("get", "crd", "--output", "name"):
         cluster.apply(crd(RUN))
-        cluster.kubectl("wait", "--for=condition=Established", "crd/runs.kedge.dev", "--timeout=30s")
+        cluster.kubectl("wait", "--for=condition=Established", "crd/runs.kedge.dev", "--timeout=60s")
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_a_right_that_is_taken_away_is_gone_within_seconds(tenants: Tenants) -> 
 
 
 def assert_soon(tenants: Tenants, who: dict[str, str], code: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while tenants.ask(who, "GET", "/runs", params={"namespace": tenants.a}).status_code != code:
         assert time.monotonic() < deadline
         time.sleep(0.2)  # noqa: TID251  # an answer is used for some seconds

@@ -70,7 +70,7 @@ def witness(cluster: Cluster) -> Generator[Witness]:
     finally:
         for process in watching:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
             if process.stdout is not None:
                 process.stdout.close()
 

@@ -17,7 +17,7 @@ from kedge.client.types import Client, WatchEvent
 from kedge.kube.core import CONFIG_MAP, NAMESPACE, POD
 from kedge.kube.kinds import Obj
 
-_PATIENCE = 10.0  # seconds until a change that does not come counts as lost
+_PATIENCE = 60.0  # seconds until a change that does not come counts as lost
 
 
 def config(name: str, value: str = "", **labels: str) -> Obj:

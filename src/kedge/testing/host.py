@@ -68,8 +68,8 @@ class RunningHost:
     def kill(self) -> None:
         """End the hub as ``kill -9`` does, and wait until it is gone."""
         os.kill(self.host.pid, signal.SIGKILL)
-        if not hosts.wait_for_exit(self.host.pid, 10):
-            raise StateError(f"Process {self.host.pid} outlived SIGKILL for 10 s.")
+        if not hosts.wait_for_exit(self.host.pid, 60):
+            raise StateError(f"Process {self.host.pid} outlived SIGKILL for 60 s.")
 
     def end(self) -> None:
         """Close the client, and stop the hub if it runs."""

@@ -185,7 +185,7 @@ class Hub:
         run = run_object(spec, {"parameters": dict(parameters or {}), **asked}, "default", spec.name)
         return await self.feature.controller.submit(spec, run)
 
-    async def end(self, run_id: str, *, within: float = 10) -> RunRecord:
+    async def end(self, run_id: str, *, within: float = 60) -> RunRecord:
         """Wait until a run is over and nothing is left to do about it."""
         async with asyncio.timeout(within):
             while (worker := self.feature.controller.worker(run_id)) is not None and worker.task is not None:
@@ -195,7 +195,7 @@ class Hub:
             raise AssertionError(f"run {run_id} has no worker and is not over: {record}")
         return record
 
-    async def until(self, holds: Callable[[], object], *, within: float = 10) -> None:
+    async def until(self, holds: Callable[[], object], *, within: float = 60) -> None:
         """Let everything run until a condition holds."""
         async with asyncio.timeout(within):
             while not holds():  # noqa: ASYNC110  # what is waited for is the world's state, which tells nobody

@@ -26,7 +26,7 @@ from kedge.testing.host import RunningHost
 HERE = Path(__file__).parent
 BUILD = HERE / "build"
 OLDEST = (1, 30)
-START_SECONDS = 15
+START_SECONDS = 60
 VERSION = "k8s.io/component-base/version.gitVersion"
 
 
@@ -116,7 +116,7 @@ def kubectl(kubectl_program: str, tmp_path_factory: pytest.TempPathFactory) -> I
             yield Kubectl(kubectl_program, home)
         finally:
             server.terminate()
-            assert server.wait(10) == 0
+            assert server.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

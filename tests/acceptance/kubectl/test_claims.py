@@ -21,7 +21,7 @@ def pod(name: str, script: str, **volume: Any) -> dict[str, Any]:
 
 def test_the_life_of_a_claim(cluster: Any) -> None:
     assert "created" in cluster.apply(CLAIM)
-    cluster("wait", "pvc/data", "--for=jsonpath={.status.phase}=Bound", "--timeout=30s")
+    cluster("wait", "pvc/data", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
     assert "unchanged" in cluster.apply(CLAIM)
     volume = cluster.json("get", "pvc", "data")["spec"]["volumeName"]
     heading, row = cluster("get", "pvc").splitlines()
@@ -41,13 +41,13 @@ def test_the_life_of_a_claim(cluster: Any) -> None:
 
     bigger = {**CLAIM, "spec": {**CLAIM["spec"], "resources": {"requests": {"storage": "2Gi"}}}}
     assert "configured" in cluster.apply(bigger)
-    cluster("wait", "pvc/data", "--for=jsonpath={.status.capacity.storage}=2Gi", "--timeout=30s")
+    cluster("wait", "pvc/data", "--for=jsonpath={.status.capacity.storage}=2Gi", "--timeout=60s")
     assert "can not be less than before, 2Gi" in cluster.apply(CLAIM, fails=True)
 
     assert "deleted" in cluster("delete", "pvc", "data", "--wait=false")
     assert cluster("get", "pvc", "data").splitlines()[1].split()[1] == "Terminating"
     cluster("delete", "pod", "reader")
-    cluster("wait", "pvc/data", "--for=delete", "--timeout=30s")
+    cluster("wait", "pvc/data", "--for=delete", "--timeout=60s")
 
 
 def test_an_ephemeral_volume_goes_with_its_pod(cluster: Any) -> None:
@@ -56,13 +56,13 @@ def test_an_ephemeral_volume_goes_with_its_pod(cluster: Any) -> None:
     cluster("wait", "pod/scratch", "--for=condition=Ready", "--timeout=60s")
     assert cluster("get", "pvc", "scratch-data", "--no-headers").split()[1] == "Bound"
     cluster("delete", "pod", "scratch")
-    cluster("wait", "pvc/scratch-data", "--for=delete", "--timeout=30s")
+    cluster("wait", "pvc/scratch-data", "--for=delete", "--timeout=60s")
 
 
 def test_a_claim_that_cannot_be_bound_says_what_to_do(cluster: Any) -> None:
     cluster.apply({**CLAIM, "metadata": {"name": "fast"}, "spec": {**CLAIM["spec"], "storageClassName": "fast"}})
     cluster.apply(pod("waiting", "true", persistentVolumeClaim={"claimName": "fast"}))
-    cluster("wait", "pod/waiting", "--for=condition=PodScheduled=False", "--timeout=30s")
+    cluster("wait", "pod/waiting", "--for=condition=PodScheduled=False", "--timeout=60s")
     told = 'storageclass.storage.k8s.io "fast" not found. This host has one, standard'
     assert told in " ".join(cluster("describe", "pvc", "fast").split())
     assert told in " ".join(cluster("describe", "pod", "waiting").split())

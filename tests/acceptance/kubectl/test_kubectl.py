@@ -152,7 +152,7 @@ def test_replace_and_delete_by_file_and_selector(kubectl: Any) -> None:
 
 def test_logs_wait_and_watch(kubectl: Any) -> None:
     kubectl.apply(POD)
-    assert "condition met" in kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=10s")
+    assert "condition met" in kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=60s")
     assert kubectl("logs", "p", "--tail=2") == "main line 9\nmain line 10\n"
     assert kubectl("logs", "-l", "app=web", "--tail=1") == "main line 10\n"
     assert "not found" in kubectl("logs", "p", "--previous", fails=True)
@@ -165,14 +165,14 @@ def test_logs_wait_and_watch(kubectl: Any) -> None:
             kubectl("delete", "pod", "p")
             read_until(following, "more")
             read_until(watching, "Terminating")
-            assert following.wait(10) == 0
+            assert following.wait(60) == 0
         finally:
             watching.terminate()
             following.kill()
 
 
 def read_until(process: Any, word: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (line := process.stdout.readline()) and time.monotonic() < deadline:
         if word in line:
             return

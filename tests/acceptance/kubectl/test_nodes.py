@@ -34,18 +34,18 @@ def run(kubectl: Kubectl, name: str, **spec: Any) -> None:
 
 
 def ends(kubectl: Kubectl, name: str) -> None:
-    kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 
 
 def waits(kubectl: Kubectl, name: str) -> str:
     """Why a Pod is not scheduled, as `describe` tells it."""
-    kubectl("wait", f"pod/{name}", "--for=condition=PodScheduled=false", "--timeout=30s")
+    kubectl("wait", f"pod/{name}", "--for=condition=PodScheduled=false", "--timeout=60s")
     kubectl(
         "wait",
         "event",
         f"--field-selector=involvedObject.name={name}",
         "--for=jsonpath={.reason}=FailedScheduling",
-        "--timeout=30s",
+        "--timeout=60s",
     )
     shown = kubectl("describe", "pod", name)
     assert re.search(r"^Node: +<none>$", shown, re.MULTILINE)
@@ -179,4 +179,4 @@ def test_a_step_that_no_node_may_run_ends_with_its_run(kubectl: Kubectl, labelle
     pod = labelled.client.tasks(run)[-1]["attempts"][0]["pod_name"]
     labelled.cli("cancel", run, check=True)
     assert labelled.client.wait(run)["state"] == "CANCELED"
-    kubectl("wait", f"pod/{pod}", "--for=delete", "--timeout=30s")
+    kubectl("wait", f"pod/{pod}", "--for=delete", "--timeout=60s")

@@ -176,7 +176,7 @@ async def test_a_server_killed_in_the_middle_of_a_run_is_waited_for(opens: Calla
             async with served(life) as client:
                 await refused(client, run.id)
                 server.start()
-                await life.end(run.id, within=30)
+                await life.end(run.id, within=60)
                 assert (await client.get("/readyz")).status_code == 200
                 assert (await client.get(f"/apis/v2beta1/runs/{run.id}")).json()["state"] == "SUCCEEDED"
             await check_chain(life)

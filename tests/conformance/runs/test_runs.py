@@ -568,7 +568,7 @@ async def test_a_full_disk_makes_a_run_wait_and_go_on(world: World, caplog: pyte
         await life.until(lambda: any("the disk is full" in getattr(line, "error", "") for line in caplog.records))
         with database.reading() as connection:
             connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-        ended = await life.end(run.id, within=20)
+        ended = await life.end(run.id, within=60)
         assert ended.state == "SUCCEEDED"
         assert sorted(map(str, life.pod_uids(run.id))) == sorted(world.machine.started)
 

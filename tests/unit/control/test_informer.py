@@ -70,7 +70,7 @@ async def follow(api: Api, clock: FakeClock) -> AsyncIterator[Callable[..., _Fol
 async def test_it_holds_what_was_there_and_hears_what_comes(api: Api, follow: Callable[..., _Follower]) -> None:
     first = api.create(CONFIG_MAP, _config("a", "1"))
     follower = follow()
-    await asyncio.wait_for(follower.informer.synced(), 5)
+    await asyncio.wait_for(follower.informer.synced(), 60)
     api.update(CONFIG_MAP, {**first, "data": {"v": "2"}})
     api.create(CONFIG_MAP, _config("b", "3"))
     api.delete(CONFIG_MAP, "a", "default")

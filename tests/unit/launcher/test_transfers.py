@@ -23,7 +23,7 @@ class Store(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.together = threading.Barrier(4, timeout=20)
+        self.together = threading.Barrier(4, timeout=60)
         self.first = Counter[str]()
         self.parts: dict[int, bytes] = {}
         self.etags: list[str] = []

@@ -30,7 +30,7 @@ class Beating:
         """Let heartbeats pass."""
         for _ in range(times):
             await self.clock.advance(10)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while not self.clock.sleeping():  # noqa: ASYNC110  # the machine is looked at in a thread
                     await asyncio.sleep(0.001)
 

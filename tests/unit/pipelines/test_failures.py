@@ -118,9 +118,9 @@ class Begun:
 
     async def shows(self, row: Row) -> None:
         """The hub shows the row, and so does the Run object of a run that goes on."""
-        await self.life.until(lambda: self._is(row), within=5)
+        await self.life.until(lambda: self._is(row), within=60)
         if row.state in {"PENDING", "RUNNING"}:
-            await self.life.until(self._message, within=5)
+            await self.life.until(self._message, within=60)
 
     def _is(self, row: Row) -> bool:
         history = self.life.feature.history
@@ -235,7 +235,7 @@ async def test_what_the_api_server_does_not_take_is_shown_as_the_table_has_it(
         await begun.shows(ROWS[fault])
         if ROWS[fault].state == "PENDING":
             refusing[0].error = None
-            await life.until(lambda: list(life.feature.controller.pods_of(run)), within=10)
+            await life.until(lambda: list(life.feature.controller.pods_of(run)), within=60)
             assert refusing[0].tries >= 1
             (attempt,) = life.feature.history.attempts(run.id, STEP)
             assert attempt.number == 0

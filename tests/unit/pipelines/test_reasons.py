@@ -80,7 +80,7 @@ async def test_a_reason_that_comes_while_a_run_is_watched_is_told(tmp_path: Path
         status = {"phase": "Pending", "containerStatuses": [{"name": "main", "state": {"waiting": waiting}}]}
         await client.patch(POD, made["metadata"]["name"], "default", {"status": status}, subresource="status")
         seen = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for piece in tasks._watch(run):
                 seen += piece
                 if b"building" in seen and b"waits for its turn" in seen:

@@ -64,7 +64,7 @@ class RunningRelay:
 
     def raw(self, text: bytes, *, tunnel: bool = False) -> bytes:
         """What is answered to bytes that a client library would not send."""
-        with socket.create_connection(("127.0.0.1", self.tunnel if tunnel else self.pods), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.tunnel if tunnel else self.pods), timeout=60) as connection:
             connection.sendall(text)
             connection.shutdown(socket.SHUT_WR)
             with contextlib.closing(connection.makefile("rb")) as file:
@@ -109,7 +109,7 @@ def running(folder: Path, *, python: str = sys.executable, ports: tuple[int, int
         finally:
             process.terminate()
             (folder / "relay.log").write_bytes(line + process.stderr.read())
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ async def test_the_tunnel_goes_on_when_the_relay_is_started_anew(tmp_path: Path)
         async with first.served(echo):
             assert (await first.asks())[0] == 200
             first.process.terminate()
-            first.process.wait(20)
+            first.process.wait(60)
             with running(tmp_path, ports=(first.pods, first.tunnel)) as second:
                 statuses = {503}
                 while 503 in statuses:  # until the hub has come back
@@ -229,7 +229,7 @@ async def test_a_relay_that_ends_lets_pods_try_again(relay: RunningRelay) -> Non
         await arrived.wait()
         relay.process.terminate()
         status, _, headers = await asked
-        await asyncio.to_thread(relay.process.wait, 20)
+        await asyncio.to_thread(relay.process.wait, 60)
     assert (status, headers["Retry-After"]) == (503, "2")
 
 

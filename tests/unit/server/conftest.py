@@ -125,12 +125,12 @@ class Call:
 
     async def head(self) -> int:
         """The status code."""
-        return (await asyncio.wait_for(self._sent.get(), 5))["status"]
+        return (await asyncio.wait_for(self._sent.get(), 60))["status"]
 
     async def line(self) -> bytes:
         """The next line; ``b""`` at the end."""
         while b"\n" not in self._buffer:
-            message = await asyncio.wait_for(self._sent.get(), 5)
+            message = await asyncio.wait_for(self._sent.get(), 60)
             self._buffer += message["body"]
             if not message.get("more_body"):
                 break
@@ -145,7 +145,7 @@ class Call:
     async def leave(self) -> None:
         """Go away, as a client does that closes its connection."""
         self._gone.set()
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, 60)
 
 
 @pytest.fixture
