@@ -7,10 +7,13 @@ from pathlib import Path
 import axe
 import pytest
 from exhibits import ended, start
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from visiting import Visitor
 
 from kedge.testing.host import RunningHost, running_host
+
+PACKAGES = 600_000.0
+"""Milliseconds: the demo's packages may have to be fetched and installed first."""
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,7 @@ def host() -> Iterator[RunningHost]:
         yield kedge
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("checker")
 def test_an_empty_host_says_how_to_begin_and_its_button_runs_the_demo(signed_in: Page, host: RunningHost) -> None:
     signed_in.goto("/")
@@ -28,10 +32,31 @@ def test_an_empty_host_says_how_to_begin_and_its_button_runs_the_demo(signed_in:
     assert not axe.grave_faults(signed_in)
     signed_in.get_by_role("button", name="Run the demo").click()
     expect(signed_in.get_by_role("heading", level=1)).to_have_text("penguins")
+    expect(signed_in.locator("[data-task=clean]")).to_be_visible()
     run = signed_in.url.rpartition("/")[2]
     assert host.client.get(run)["pipeline_name"].startswith("penguin")
-    host.client.cancel(run)
-    host.client.wait(run)
+    expect(signed_in.locator(".run-line > .state")).to_have_text("succeeded", timeout=PACKAGES)
+    signed_in.goto("/")
+    expect(signed_in.get_by_role("row", name="penguins succeeded")).to_be_visible()
+    expect(signed_in.get_by_role("heading", name="Run a first pipeline")).to_have_count(0)
+
+
+def test_a_demo_whose_packages_cannot_be_fetched_says_so_where_it_was_begun(browser: Browser, tmp_path: Path) -> None:
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0", "KEDGE_INFRA_RETRIES": "0"}
+    places = {"KEDGE_CACHE": str(tmp_path / "cache"), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    with running_host({**nowhere, **places}) as lonely:
+        context = browser.new_context(base_url=lonely.host.http)
+        try:
+            page = context.new_page()
+            page.goto(lonely.cli("open", "--print", check=True).stdout.strip())
+            page.get_by_role("button", name="Run the demo").click()
+            told = page.locator("p.fault")
+            expect(told).to_contain_text("no package index answers. Is there a network?")
+            page.goto("/")
+            expect(page.get_by_label("Why it failed")).to_contain_text("pandas")
+            expect(page.get_by_role("button", name="Run the demo again")).to_be_visible()
+        finally:
+            context.close()
 
 
 @pytest.mark.usefixtures("checker")

@@ -199,10 +199,11 @@ def _replace(aside: Path, path: Path) -> None:
 
 def _refusal(spec: Wanted, answer: Answer) -> Refusal:
     what = f"packages {', '.join(spec.packages)}" if spec.packages else "an empty environment"
-    text = f"the Python {spec.version} environment with {what} could not be built:\n{answer.err}"
+    text = f"the Python {spec.version} environment with {what} could not be built:"
     if answer.is_outage:
-        return Refusal("EnvironmentUnavailable", text)
-    return Refusal("EnvironmentFailed", f"{text}\nCorrect packages_to_install.")
+        why = "the disk is full." if "No space left" in answer.err else "no package index answers. Is there a network?"
+        return Refusal("EnvironmentUnavailable", f"{text} {why}\n{answer.err}")
+    return Refusal("EnvironmentFailed", f"{text}\n{answer.err}\nCorrect packages_to_install.")
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from kedge.dashboard.nodes import nodes
 from kedge.dashboard.page import Page, Section, get, post
 from kedge.dashboard.pages.runs import LIVE
 from kedge.dashboard.rendering import OVER
-from kedge.errors import ApiError
+from kedge.errors import ApiError, KedgeError
 
 _SHOWN = 10
 _DUE = 5
@@ -39,7 +39,7 @@ async def part(page: Page) -> Response:
     return page.render("home_part.html", **await _shown(page))
 
 
-async def _shown(page: Page) -> Json:
+async def _shown(page: Page, fault: str = "") -> Json:
     running, failed, newest, schedules, host, machines = await asyncio.gather(
         page.api.get("/runs", page_size=_SHOWN, filter=_in_state(*LIVE)),
         page.api.get("/runs", page_size=_SHOWN, filter=_in_state("FAILED")),
@@ -48,7 +48,12 @@ async def _shown(page: Page) -> Json:
         _or_nothing(lambda: page.api.get("/status"), {}),
         _or_nothing(lambda: nodes(page), []),
     )
+    shown = newest.get("runs") or []
     return {
+        # Until one has succeeded, a person may want to be shown how to begin.
+        "begins": newest.get("total_size", 0) <= len(shown) and not any(run.get("state") == "SUCCEEDED" for run in shown),
+        "first": shown[0] if shown else {},
+        "fault": fault,
         "running": running,
         "failed": failed,
         "newest": newest,
@@ -88,9 +93,13 @@ def _due(schedules: Json) -> list[Json]:
 
 
 async def demo(page: Page) -> Response:
-    """``POST /demo``: runs the pipeline that Kedge brings along."""
-    spec = await asyncio.to_thread(page.demo)
-    run = await page.api.send("POST", "/runs", {"pipeline_spec": spec, "display_name": "penguins"})
+    """``POST /demo``: runs the pipeline that Kedge brings along; why it cannot be started is said where the button is."""
+    try:
+        spec = await asyncio.to_thread(page.demo)
+        run = await page.api.send("POST", "/runs", {"pipeline_spec": spec, "display_name": "penguins"})
+    except KedgeError as error:
+        code = error.code if isinstance(error, ApiError) else 500
+        return page.render("home.html", code=code, **await _shown(page, str(error)))
     return page.go(f"/runs/{run['run_id']}", "The demo runs. The first time, its packages are installed before it starts.")
 
 
