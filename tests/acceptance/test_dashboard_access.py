@@ -94,9 +94,11 @@ def test_nothing_is_changed_without_the_token_of_this_sessions_forms(kedge_host:
     with signed_in(kedge_host) as other:
         foreign = form_token(other.get("/"))
     for given in ("", "wrong", "größer", foreign):
-        refused = person.post("/sign-out", data={"form_token": given})
-        assert refused.status_code == 403, given
-        assert "Load the page again" in refused.text
+        for path in ("/sign-out", "/theme"):
+            refused = person.post(path, data={"form_token": given, "theme": "dark"})
+            assert refused.status_code == 403, (path, given)
+            assert "Load the page again" in refused.text
+            assert "set-cookie" not in refused.headers
     assert person.get("/runs").status_code == 200
 
 
@@ -130,16 +132,18 @@ def test_no_code_of_a_link_is_in_a_log_or_a_metric(kedge_host: RunningHost) -> N
     "back", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "javascript:alert(1)"]
 )
 def test_nobody_is_led_elsewhere(person: httpx.Client, back: str) -> None:
-    answer = person.post("/theme", data={"back": back, "theme": "dark"}, follow_redirects=False)
+    token = form_token(person.get("/"))
+    answer = person.post("/theme", data={"back": back, "theme": "dark", "form_token": token}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 def test_a_theme_is_light_or_dark(person: httpx.Client) -> None:
-    chosen = person.post("/theme", data={"back": "/runs?page_size=5", "theme": "dark"})
+    token = form_token(person.get("/"))
+    chosen = person.post("/theme", data={"back": "/runs?page_size=5", "theme": "dark", "form_token": token})
     assert chosen.url.raw_path == b"/runs?page_size=5"
     assert '<html lang="en" data-theme="dark">' in chosen.text
     for wrong in ("x; Path=/api", "x\r\nSet-Cookie: a=b", '"><script>'):
-        answer = person.post("/theme", data={"theme": wrong}, follow_redirects=False)
+        answer = person.post("/theme", data={"theme": wrong, "form_token": token}, follow_redirects=False)
         assert re.fullmatch(r'kedge-theme=""; HttpOnly; Max-Age=0; Path=/; SameSite=strict', answer.headers["set-cookie"])
 
 

@@ -4,8 +4,8 @@ import axe
 import pytest
 from exhibits import Exhibits
 from measuring import weighed
-from playwright.sync_api import Page, expect
-from visiting import Theme, Visitor
+from playwright.sync_api import Browser, Page, StorageState, expect
+from visiting import WAIT, Theme, Visitor
 
 from kedge.testing.host import RunningHost
 
@@ -163,3 +163,34 @@ def test_a_page_is_light(visitor: Visitor, signed_in: Page, path: str) -> None:
         signed_in.goto(path, wait_until="load")
     assert 0 < weight.total <= MOST_BYTES, weight
     visitor.photograph(signed_in, path.strip("/") or "home")
+
+
+def test_a_page_that_is_not_true_any_more_says_so(browser: Browser, session: StorageState, host: RunningHost) -> None:
+    """Its host has gone, is started again, and what changed meanwhile is shown."""
+    context = browser.new_context(base_url=host.host.http, storage_state=session)
+    context.set_default_timeout(WAIT)
+    try:
+        page = context.new_page()
+        page.route("**/runs/events", lambda route: route.abort("connectionrefused"))
+        page.goto("/runs")
+        away = page.get_by_text("The host does not answer")
+        expect(away).to_be_visible()
+        page.evaluate("document.getElementById('runs-list').replaceChildren()")
+        page.unroute("**/runs/events")
+        expect(away).to_have_count(0)
+        expect(page.get_by_role("button", name="Compare")).to_be_visible()
+    finally:
+        context.close()
+
+
+def test_a_page_of_a_session_that_is_over_leads_to_signing_in(browser: Browser, host: RunningHost) -> None:
+    context = browser.new_context(base_url=host.host.http)
+    context.set_default_timeout(WAIT)
+    try:
+        page = context.new_page()
+        page.route("**/runs/events", lambda route: route.fulfill(status=401))
+        page.goto(link(host))
+        context.clear_cookies()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    finally:
+        context.close()

@@ -83,8 +83,7 @@ async def _served(shell: Shell, route: PageRoute, request: Request) -> Response:
             raise Forbidden("the form is of a session that is over, or not one of ours. Load the page again, then repeat it.")
     if shell.access.by_token and not page.namespace and route.path != namespaces.PATH:
         return page.go(link(namespaces.PATH, back=page.here if route.method == "GET" else "/"))
-    is_whole = request.headers.get("sec-fetch-dest", "document") == "document"  # and no part of one that a module asks for
-    if route.method == "GET" and is_whole and not page.has_namespaces:
+    if route.method == "GET" and page.is_whole and not page.has_namespaces:
         page.has_namespaces = await _has_namespaces(page)
     return await route.handler(page)
 

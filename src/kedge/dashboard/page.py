@@ -167,6 +167,11 @@ class Page:
         return self.request.url.path + (f"?{query}" if query else "")
 
     @property
+    def is_whole(self) -> bool:
+        """Whether a page is asked for, and no part of one by a module."""
+        return self.request.headers.get("sec-fetch-dest", "document") == "document"
+
+    @property
     def is_from_here(self) -> bool:
         """Whether a page of this host sent the request, as far as the browser says."""
         site, origin = self.request.headers.get("sec-fetch-site", ""), self.request.headers.get("origin", "")
@@ -238,7 +243,7 @@ class Page:
             **context,
         )
         answer = HTMLResponse(body, code, _HEADERS)
-        if SAID in self.request.cookies:
+        if SAID in self.request.cookies and self.is_whole:  # a part that is asked for again does not show it
             keep(self.request, answer, SAID, "")
         return answer
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from kedge.dashboard.access import Access, OwnerAccess, keep
 from kedge.dashboard.cluster_access import ClusterAccess
-from kedge.dashboard.page import THEME, THEMES, Page, Shell
+from kedge.dashboard.page import THEME, THEMES, Form, Page, Shell
 from kedge.errors import BadRequest, Forbidden, NotFound, Unauthorized
 
 _Route = tuple[Literal["GET", "POST"], str, Callable[[Shell, Request], Awaitable[Response]]]
@@ -69,9 +69,8 @@ async def _sign_in(shell: Shell, request: Request) -> Response:
 
 
 async def _theme(shell: Shell, request: Request) -> Response:
-    """Remember which theme somebody wants; nothing that needs protection."""
-    page = Page(shell, request, None)
-    form = await page.form()
+    """Remember which theme somebody wants."""
+    page, form = await _own_form(shell, request)
     answer = page.go(form.text("back", "/"))
     keep(request, answer, THEME, form.text("theme") if form.text("theme") in THEMES else "")
     return answer
@@ -79,12 +78,22 @@ async def _theme(shell: Shell, request: Request) -> Response:
 
 async def _out(shell: Shell, request: Request) -> Response:
     """Sign a browser out."""
-    identity = await shell.access.identity(request)
-    page = Page(shell, request, identity)
-    if identity is not None:
-        given = (await page.form()).text("form_token")
-        if not shell.access.sessions.is_form_token(identity.session, given):
-            raise Forbidden("the form is not one of this page. Load the page again, then sign out.")
+    page, _ = await _own_form(shell, request)
     answer = page.go("/")
     shell.access.sessions.end(request, answer)
     return answer
+
+
+async def _own_form(shell: Shell, request: Request) -> tuple[Page, Form]:
+    """What somebody sent with a form of theirs. Who is not known has nothing to change but what their browser keeps.
+
+    Raises:
+        Forbidden: The form is of another session, or of another site.
+    """
+    identity = await shell.access.identity(request)
+    page = Page(shell, request, identity)
+    form = await page.form()
+    given = form.text("form_token")
+    if not (page.is_from_here if identity is None else shell.access.sessions.is_form_token(identity.session, given)):
+        raise Forbidden("the form is not one of this page. Load the page again, then repeat it.")
+    return page, form

@@ -3,13 +3,15 @@
 import { morph } from "./morph.js";
 
 const SETTLE = 250; // milliseconds: changes come in bursts
+const PATIENCE = 3000; // milliseconds: a host that is started again is back before
+const LONGEST = 60000; // milliseconds between two tries
 const sources = new Map();
 
 export function begin() {
   const parts = document.querySelectorAll("[data-live][data-events]");
   for (const part of parts) {
     const address = part.dataset.events;
-    if (!sources.has(address)) sources.set(address, { parts: [], source: null, timer: 0, ended: false });
+    if (!sources.has(address)) sources.set(address, { parts: [], source: null, timer: 0, ended: false, away: false, wait: 0, pause: 0 });
     sources.get(address).parts.push(part);
   }
   if (!sources.size) return;
@@ -33,12 +35,51 @@ function listen(address) {
     document.dispatchEvent(new CustomEvent("kedge:event", { detail: { address, data: JSON.parse(message.data) } }));
     soon(state);
   };
+  state.source.onopen = () => {
+    state.pause = 0;
+    away(state, false);
+  };
+  state.source.onerror = () => {
+    away(state, true);
+    if (state.source?.readyState === EventSource.CLOSED) refused(address);
+  };
   state.source.addEventListener("end", () => {
     state.ended = true;
     state.source.close();
     state.source = null;
     soon(state);
   });
+}
+
+// A browser does not ask again by itself for what was answered with an error: such as while a hub behind a Service starts again.
+function refused(address) {
+  const state = sources.get(address);
+  state.source = null;
+  soon(state); // says whether we are still signed in
+  state.pause = Math.min((state.pause || PATIENCE) * 2, LONGEST);
+  setTimeout(() => document.hidden || listen(address), state.pause);
+}
+
+// What a page shows is old while the host does not answer, and the page says so; what changed meanwhile is asked for afterwards.
+function away(state, is) {
+  if (state.away && !is) soon(state);
+  state.away = is;
+  clearTimeout(state.wait);
+  if (is) state.wait = setTimeout(() => note(), PATIENCE);
+  else note();
+}
+
+function note() {
+  const wanted = [...sources.values()].some((state) => state.away && !state.ended);
+  const shown = document.getElementById("away");
+  if (wanted === Boolean(shown)) return;
+  if (shown) return void shown.remove();
+  const made = document.createElement("p");
+  made.id = "away";
+  made.className = "said";
+  made.setAttribute("role", "status");
+  made.textContent = "The host does not answer: what is shown here may be old. It is asked again and again.";
+  document.getElementById("content").prepend(made);
 }
 
 function soon(state) {
@@ -69,6 +110,8 @@ export async function renew(part) {
       renewing.set(part, false);
       await ask(part);
     } while (renewing.get(part));
+  } catch {
+    // The host is away. When its events begin again, the part is asked for again.
   } finally {
     renewing.delete(part);
   }
