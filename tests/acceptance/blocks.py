@@ -1,6 +1,6 @@
 """The blocks of code of the documentation, and how those of a page are run: in order, in one process, in one folder.
 
-Run as a program, it reads what `Page` has as JSON from standard input, and runs it.
+Run as a program, it reads the blocks and the data directory as JSON from standard input, and runs them.
 """
 
 import json
@@ -39,11 +39,16 @@ class Block:
     text: str
 
     @property
-    def commands(self) -> list[str]:
-        """Of a console: what was typed. `kubectl` has a test of its own (test_documented_kubectl.py)."""
+    def typed(self) -> list[tuple[str, str]]:
+        """Of a console: what was typed, each with what it is said to print (``""`` where nothing is said)."""
         joined = re.sub(r"\\\n\s*", "", self.text)
-        typed = [line.removeprefix("$ ") for line in joined.splitlines() if line.startswith("$ ")]
-        return [line for line in typed if not line.startswith("kubectl ")]
+        parts = re.split(r"^\$ ", joined, flags=re.MULTILINE)[1:]
+        return [(command, output.strip("\n")) for command, _, output in (part.partition("\n") for part in parts)]
+
+    @property
+    def commands(self) -> list[str]:
+        """Of a console: what is run. `kubectl` has a test of its own (test_documented_kubectl.py)."""
+        return [command for command, _ in self.typed if not command.startswith("kubectl ")]
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,13 @@ class NotRun:
 def pages() -> list[str]:
     """The pages for users, by their path in the repository."""
     return ["README.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def more_pages() -> list[str]:
+    """Pages for those who work on Kedge, and of examples. Their code is read, and its commands are held against the real ones."""
+    folders = ROOT.glob("docs/decisions/*.md"), ROOT.glob("examples/*/README.md")
+    found = sorted(path.relative_to(ROOT).as_posix() for paths in folders for path in paths)
+    return ["ARCHITECTURE.md", "CONTRIBUTING.md", *found]
 
 
 def blocks(page: str) -> list[Block]:
@@ -94,9 +106,9 @@ def run(page: str, folder: Path, environ: dict[str, str]) -> "subprocess.Complet
     """
     return subprocess.run(
         [sys.executable, __file__],
-        input=json.dumps([asdict(block) for block in to_run(page)]),
+        input=json.dumps({"home": environ["KEDGE_HOME"], "blocks": [asdict(block) for block in to_run(page)]}),
         cwd=folder,
-        env={**environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"},
+        env={**environ, "BROWSER": "true", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -105,16 +117,81 @@ def run(page: str, folder: Path, environ: dict[str, str]) -> "subprocess.Complet
     )
 
 
+# What differs from one time to the next -> what stands for it when two outputs are compared.
+_PASSING = [
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
+    (r"\d{4}-\d\d-\d\dT[\d:.]+Z|\b\d\d:\d\d:\d\d\b", "TIME"),
+    (r"\b\d+(\.\d+)? (ms|s|min|h)\b( \d+ (s|min)\b)?", "TOOK"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"/sign-in/[\w-]+", "/sign-in/ONCE"),
+    (r"process \d+", "process PID"),
+    (r"(?<=[a-z])-[a-z0-9]{5}(?=\s|$)", "-SUFFIX"),
+    (r"[ \t]+", " "),
+]
+_PROGRESS = re.compile(r"TIME ([A-Z]+) ")
+_OVER = {"SUCCEEDED", "CACHED", "SKIPPED", "FAILED", "CANCELED"}
+
+
+def said(text: str, home: str = "") -> str:
+    """What an output says whenever it is printed: without times and ids, and of steps only how they ended, in the order of names.
+
+    Args:
+        text: The output.
+        home: The data directory, for which the documentation has ``~/.local/share/kedge``.
+    """
+    text = text.replace(home, "~/.local/share/kedge") if home else text
+    for pattern, stands in _PASSING:
+        text = re.sub(pattern, stands, text)
+    lines: list[str] = []
+    steps: list[str] = []
+    for line in [*text.strip().splitlines(), ""]:
+        if found := _PROGRESS.match(line):
+            steps += [line.rstrip()] * (found[1] in _OVER)
+        else:
+            lines += [*sorted(steps), line.rstrip()]
+            steps = []
+    return "\n".join(lines).strip()
+
+
+def fits(shown: str, printed: str, home: str = "") -> bool:
+    """Whether what the documentation shows is what is printed; ``…`` stands for anything, alone on a line for any lines."""
+    pattern = "(?s:.*)".join(
+        ".*".join(re.escape(part) for part in piece.split("…")) for piece in re.split(r"^…$", said(shown), flags=re.MULTILINE)
+    )
+    return re.fullmatch(pattern, said(printed, home)) is not None
+
+
+def console(block: Block, home: str) -> None:
+    """Type a console's commands into one shell, and compare what they print with what is shown."""
+    typed = [each for each in block.typed if each[0] in block.commands]
+    script = "\n".join(f"printf '\\036\\n'\n{command}" for command, _ in typed)
+    for word, asked in _NAMES.items():
+        script = re.sub(rf"\b{word}\b", lambda _, asked=asked: asked, script)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    outputs = done.stdout.split("\x1e\n")[1:]
+    for (command, shown), printed in zip(typed, outputs, strict=False):
+        print(f"$ {command}\n{printed}", flush=True)  # noqa: T201  # for who reads a failure
+        if shown and not fits(shown, printed, home):
+            raise SystemExit(f"{block.page}:{block.line} shows:\n{said(shown)}\n\nPrinted is:\n{said(printed, home)}")
+    if done.returncode:
+        raise SystemExit(f"{block.page}:{block.line}: the last command ended with {done.returncode}")
+
+
 def _main() -> None:
     there: dict[str, Any] = {"__name__": "__main__"}
     sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as `python FILE` there has it
-    for number, block in enumerate(Block(**each) for each in json.load(sys.stdin)):
+    given = json.load(sys.stdin)
+    for number, block in enumerate(Block(**each) for each in given["blocks"]):
         print(f"--- {block.page}:{block.line}", flush=True)  # noqa: T201  # for who reads a failure
         if block.language == "console":
-            script = "\n".join(block.commands)
-            for word, asked in _NAMES.items():
-                script = re.sub(rf"\b{word}\b", lambda _, asked=asked: asked, script)
-            subprocess.run(["bash", "-xeuo", "pipefail", "-c", script], check=True, stdin=subprocess.DEVNULL)
+            console(block, given["home"])
             continue
         named = _FILE.match(block.text)
         # A component's source is read from its file, as on a user's machine.

@@ -4,6 +4,7 @@ import ast
 import html
 import json
 import re
+import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import blocks
+import click
 import pytest
 import yaml
 from hosts import shared_folder
@@ -92,7 +94,33 @@ def test_the_code_of_a_page_runs(page: str, request: pytest.FixtureRequest, fold
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("page", blocks.pages())
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        ("09:41:07  SUCCEEDED  a  in 83 ms", "23:59:59  RUNNING    a\n23:59:59  SUCCEEDED  a  in 1 min 3 s"),
+        ("09:41:07  CACHED     a\n09:41:07  CACHED     b", "10:00:00  CACHED     b\n10:00:01  CACHED     a"),
+        (
+            "RUN    NAME             TOOK\n20a950b2-e703-474b-94fd-4def00ac8e4b   run-kt5qg   12 ms",
+            "RUN  NAME  TOOK\n1{0}  run-abcde  3.1 s",
+        ),
+        ("first\n…\nlast", "first\nanything\nat all\nlast"),
+        ("in ~/.local/share/kedge.", "in /data."),
+    ],
+)
+def test_an_output_is_the_one_that_is_shown_whenever_it_is_printed(shown: str, printed: str) -> None:
+    assert blocks.fits(shown, printed.format("0a950b2-e703-474b-94fd-4def00ac8e4b"), "/data")
+
+
+def test_an_output_that_is_shown_and_not_printed_is_found() -> None:
+    assert not blocks.fits("Outputs\n  Output  5", "Outputs\n  Output  4")
+    assert not blocks.fits("09:41:07  SUCCEEDED  a  in 83 ms", "09:41:07  FAILED  a  in 83 ms")
+    assert not blocks.fits("first\nlast", "first\nanything\nlast")
+    page = blocks.Block("page.md", 1, "console", "$ export WORD=two\n$ echo one\none\n$ echo $WORD\nthree\n")
+    with pytest.raises(SystemExit, match=r"page.md:1 shows:\nthree\n\nPrinted is:\ntwo"):
+        blocks.console(page, "/data")
+
+
+@pytest.mark.parametrize("page", [*blocks.pages(), *blocks.more_pages()])
 def test_data_in_a_page_can_be_read(page: str) -> None:
     for block in blocks.blocks(page):
         assert block.language in LANGUAGES, f"{page}:{block.line}: say what the block is, one of {sorted(LANGUAGES)}"
@@ -100,8 +128,44 @@ def test_data_in_a_page_can_be_read(page: str) -> None:
             json.loads(block.text)
         elif block.language == "yaml":
             assert list(yaml.safe_load_all(block.text))
+        elif block.language == "python":
+            ast.parse(block.text)
         elif block.language == "console":
             assert block.text.startswith("$ "), f"{page}:{block.line}: commands begin with `$ `"
+
+
+def test_every_command_that_a_page_names_is_one_of_kedges() -> None:
+    wrong: list[str] = []
+    for page in [*blocks.pages(), *blocks.more_pages()]:
+        typed = [command for block in blocks.blocks(page) if block.language == "console" for command, _ in block.typed]
+        prose = re.sub(r"^```.*?^```$", "", (blocks.ROOT / page).read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for command in [*typed, *re.findall(r"`(kedge [^`]+)`", prose)]:
+            for found in re.findall(r"(?:^|[|;&(]\s*|\w=\S+ )kedge ((?:[^#|;&><()]|(?<=\S)#)*)", command):
+                wrong += [f"{page}: kedge {found}: {fault}" for fault in unknown(found)]
+    assert wrong == []
+
+
+def unknown(command: str) -> list[str]:
+    """What of a command Kedge does not know: a command, an option. What stands in capitals or for more is left out.
+
+    Args:
+        command: Without ``kedge``, as a shell takes it.
+    """
+    words = [word.strip("[]") for word in shlex.split(command, comments=True) if word not in {"·", "…", "-f"}]
+    found: click.Command | None = main.cli
+    ctx = click.Context(main.cli, info_name="kedge")
+    while isinstance(found, click.Group) and words and not words[0].startswith("-"):
+        name = words.pop(0)
+        ctx = click.Context(found, info_name=name, parent=ctx)
+        if (found := found.get_command(ctx, name)) is None:
+            return [f"no command {name}"]
+    known = {option for param in getattr(found, "params", []) for option in (*param.opts, *param.secondary_opts)} | {
+        "--help",
+        "--version",
+    }
+    return [
+        f"no option {word}" for word in words if word.startswith("-") and word.partition("=")[0] not in known and word != "--"
+    ]
 
 
 def test_the_list_of_blocks_that_are_not_run_is_exact() -> None:

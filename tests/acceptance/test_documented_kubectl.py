@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import blocks
 import pytest
 from tests.acceptance.kubectl.conftest import OLDEST, Kubectl, build, version_of
 
@@ -61,6 +62,12 @@ def documented() -> list[str]:
             dict.fromkeys(re.findall(r"`(kubectl\b[^`\n]*)`", text) + re.findall(r"^\$ (kubectl\b.*)$", text, re.MULTILINE))
         )
     return [command for command in found if command not in NAMED]
+
+
+def printed() -> dict[str, str]:
+    """What the pages say that commands print."""
+    consoles = [block for page in blocks.pages() for block in blocks.blocks(page) if block.language == "console"]
+    return {command: shown for block in consoles for command, shown in block.typed if shown and command.startswith("kubectl ")}
 
 
 class Place:
@@ -124,6 +131,8 @@ def test_a_documented_command_works(place: Place, command: str) -> None:
     said = place.kubectl(*place.words(command))
     if command == "kubectl logs":
         assert said == "as documented\n"
+    if (shown := printed().get(command)) and not place.is_cluster:
+        assert blocks.fits(shown, said), said
     if command.startswith("kubectl get pods,runs"):
         assert "run.kedge.dev/" in said
 
