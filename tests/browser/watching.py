@@ -10,6 +10,15 @@ REPEATED = "Failed to load resource"
 # A browser gives up what it no longer needs: the events of a page that is left, the page that became a download.
 GIVEN_UP = "net::ERR_ABORTED"
 
+AWAY = frozenset(
+    {
+        "net::ERR_CONNECTION_REFUSED",
+        "net::ERR_CONNECTION_RESET",
+        "net::ERR_EMPTY_RESPONSE",
+        "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+    }
+)
+
 
 class Watch:
     """Keeps the faults of browser contexts.
@@ -24,6 +33,11 @@ class Watch:
         self._messages: dict[str, int] = {}
         self._faults: list[str] = []
         self._frames_may_try = False
+        self._host_may_go = False
+
+    def let_host_go(self) -> None:
+        """Take requests that nobody answers for no fault of the page: the test ends the host."""
+        self._host_may_go = True
 
     def let_frames_try(self) -> None:
         """Take what the console says of a step's own frame for no fault of the page: a crawl meets whatever steps wrote."""
@@ -73,7 +87,7 @@ class Watch:
             self._faults.append(f"{request.method} {request.url}: a request to another place than the host")
 
     def _failed(self, request: Request) -> None:
-        if request.failure != GIVEN_UP:
+        if request.failure != GIVEN_UP and not (self._host_may_go and request.failure in AWAY):
             self._faults.append(f"{request.method} {request.url}: {request.failure}")
 
     def _response(self, response: Response) -> None:

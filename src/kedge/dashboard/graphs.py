@@ -17,13 +17,16 @@ import msgspec
 from markupsafe import Markup, escape
 
 from kedge.dashboard.page import link
-from kedge.display.faces import Face, Faces
+from kedge.display.faces import Face, Faces, above
 from kedge.display.folding import Folding
-from kedge.display.graph import HEIGHT, WIDTH, Box, Drawing, layout, turns_of
-from kedge.display.svg import heads, ways
+from kedge.display.graph import HEIGHT, WIDTH, Box, Drawing, layout, page_of, turns_of
+from kedge.display.svg import heads, way, ways
+from kedge.display.wires import Blueprint
 
 _LETTERS, _FEWER = 21, 18  # of a label that fits, and beside a mark
 _KEPT = 32
+_MOST = 2650  # elements: a page has some 300 besides, and 3,000 in all
+_DEEPEST = 12  # boxes that are opened to show a task
 Json = Mapping[str, Any]
 
 
@@ -55,14 +58,14 @@ class Graph:
         refused: What was to be opened, for which there was no room.
         width: Pixels.
         height: Pixels.
-        has_bundles: Whether it shows many tasks as one, which only the host can count.
+        folding: What is open in it, with what had to be opened to show a task.
     """
 
     svg: Markup
     refused: tuple[str, ...]
     width: float
     height: float
-    has_bundles: bool
+    folding: Folding
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,13 @@ def _laid(spec: _Spec, folding: Folding, turns: tuple[tuple[str, tuple[int, ...]
 
 
 async def drawn(
-    spec: Json, *, folding: Folding, places: Places, tasks: Iterable[Json] | None = None, now: datetime | None = None
+    spec: Json,
+    *,
+    folding: Folding,
+    places: Places,
+    tasks: Iterable[Json] | None = None,
+    now: datetime | None = None,
+    shown: str = "",
 ) -> Graph:
     """Draw a pipeline, or a run of it.
 
@@ -87,22 +96,54 @@ async def drawn(
         places: Where links lead.
         tasks: Of the run, as REST shows them; ``None`` for a pipeline that is not run.
         now: With tasks.
+        shown: Path of a task that is to be seen, whatever is folded; not where somebody has folded what it is in.
     """
     given = None if tasks is None else list(tasks)
-    return await asyncio.to_thread(_drawn, spec, folding, places, given, now)
+    return await asyncio.to_thread(_drawn, spec, folding, places, _Run(given, now, shown))
 
 
-def _drawn(spec: Json, folding: Folding, places: Places, tasks: list[Json] | None, now: datetime | None) -> Graph:
-    turns = None
-    if tasks is not None:
-        found = turns_of(tasks)
-        turns = tuple((path, tuple(numbers)) for path, numbers in found.items() if folding.is_open(path, default=False))
-    digest = hashlib.blake2b(msgspec.json.encode(spec), digest_size=16).digest()
-    drawing = _laid(_Spec(digest, spec), folding, turns)
-    looks = Faces(tasks) if tasks is not None else None
-    pieces = _Pieces(drawing, folding, places, looks, now)
-    bundles = any(box.kind == "bundle" for box in drawing.boxes)
-    return Graph(Markup("".join(pieces.svg())), drawing.refused, drawing.width, drawing.height, bundles)  # noqa: S704  # escaped
+@dataclass(frozen=True, slots=True)
+class _Run:
+    tasks: list[Json] | None
+    now: datetime | None
+    shown: str
+
+
+def _drawn(body: Json, folding: Folding, places: Places, run: _Run) -> Graph:
+    digest = hashlib.blake2b(msgspec.json.encode(body), digest_size=16).digest()
+    spec, turns = _Spec(digest, body), None if run.tasks is None else turns_of(run.tasks)
+    drawing = _of(spec, folding, turns)
+    for _ in range(_DEEPEST if run.shown else 0):
+        if (wider := _revealing(drawing, folding, run.shown, turns or {})) is None:
+            break
+        folding, drawing = wider, _of(spec, wider, turns)
+    looks = Faces(run.tasks) if run.tasks is not None else None
+    pieces = _Pieces(drawing, folding, places, looks, run.now, Blueprint(body))
+    return Graph(Markup("".join(pieces.svg())), drawing.refused, drawing.width, drawing.height, folding)  # noqa: S704  # escaped
+
+
+def _of(spec: _Spec, folding: Folding, turns: Mapping[str, list[int]] | None) -> Drawing:
+    known = (turns or {}).items()
+    seen = tuple((path, tuple(numbers)) for path, numbers in known if folding.is_open(path, default=False))
+    return _laid(spec, folding, None if turns is None else seen)
+
+
+def _revealing(drawing: Drawing, folding: Folding, task: str, turns: Mapping[str, list[int]]) -> Folding | None:
+    """The folding that opens the box that a task is in; ``None`` where it is seen, or where somebody has folded that box."""
+    boxes, around = {box.path: box for box in drawing.boxes}, (task, *above(task))
+    if task in boxes:
+        return None
+    box = next((boxes[each] for each in around if each in boxes), None)
+    if box is None or box.group:
+        box = next((each for each in drawing.boxes if each.kind == "bundle" and not set(around).isdisjoint(each.tasks)), box)
+    if box is None or box.path in folding.closed or box.path in drawing.refused:
+        return None
+    rest = task[len(box.path) + 1 :].partition(".")[0]
+    if box.kind == "loop" and rest.isdigit() and (numbers := turns.get(box.path)) and int(rest) in numbers:
+        page = page_of(numbers, int(rest))
+        place = f"{box.path}:{page}" if page > 1 else box.path
+        return None if box.group and folding.page(box.path) == page else folding.turned(place)
+    return None if box.group else folding.toggled(box.path, is_open=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +155,7 @@ class _Pieces:
     places: Places
     faces: Faces | None
     now: datetime | None
+    blueprint: Blueprint
 
     def svg(self) -> Iterator[str]:
         wide, high = self.drawing.width, self.drawing.height
@@ -123,10 +165,22 @@ class _Pieces:
         groups = [box for box in self.drawing.boxes if box.group]
         yield from (self._group(box) for box in groups)
         yield f'<path class="edges" d="{ways(self.drawing)}"/><path class="heads" d="{heads(self.drawing)}"/>'
+        if self.drawing.cost + len(self.drawing.edges) <= _MOST:
+            yield from self._wires()
         for box in self.drawing.boxes:
             if not box.group:
                 yield self._more(box) if box.kind == "more" else self._folded(box) if box.folds else self._task(box)
         yield "</svg>"
+
+    def _wires(self) -> Iterator[str]:
+        """What goes along each edge; a bundle's are too many to be told."""
+        named = {box.path: box for box in self.drawing.boxes}
+        for (start, end), route in zip(self.drawing.edges, self.drawing.whole, strict=True):
+            if "bundle" in {named[start].kind, named[end].kind}:
+                continue
+            words = f"{named[start].label} → {named[end].label}: {self.blueprint.between(start, end)}"
+            yield f'<path class="wire" d="{way(route)}" data-from="{escape(start)}" data-to="{escape(end)}" '
+            yield f'role="img" aria-label="{escape(words)}"/>'
 
     def _face(self, box: Box) -> Face:
         if self.faces is None or self.now is None:
@@ -152,7 +206,7 @@ class _Pieces:
 
     def _group(self, box: Box) -> str:
         face = self._face(box)
-        letters = max(4, int((box.width - 76 - 6 * len(face.detail)) / 7))
+        letters = max(4, int((box.width - 80 - 6.6 * len(face.detail)) / 7.4))
         words = (
             f'<use href="#s-{face.state}" x="9" y="7"/><text x="30" y="19">{_cut(box.label, letters)}</text> '
             f'<text class="dim" x="{box.width - 34:.0f}" y="19" text-anchor="end">{escape(face.detail)}</text>'
@@ -167,7 +221,7 @@ class _Pieces:
     def _more(self, box: Box) -> str:
         place = escape(self.places.folded(self.folding.turned(box.path)))
         return (
-            f'<a class="more" href="{place}" data-fold transform="translate({box.x:.0f} {box.y:.0f})">'
+            f'<a class="more" id="n-{escape(box.path)}" href="{place}" data-fold transform="translate({box.x:.0f} {box.y:.0f})">'
             f'<rect width="{WIDTH:.0f}" height="{HEIGHT:.0f}" rx="7"/>'
             f'<text x="{WIDTH / 2:.0f}" y="27">{escape(box.label)}</text></a>'
         )

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from kedge.display.folding import Folding
 from kedge.display.layers import Point, lay_out, ranks
+from kedge.display.wires import Blueprint
 
 WIDTH, HEIGHT, MARGIN, TITLE = 184.0, 44.0, 16.0, 26.0
 MOST = 2400
@@ -26,6 +27,7 @@ _TURNS = 24  # of a loop, on one page
 Kind = Literal["task", "group", "loop", "turn", "bundle", "more"]
 Turns = Mapping[str, Sequence[int]]
 Arrow = tuple[str, str]
+_Route = tuple[list[Point], list[Point]]  # what of it no other has, and all of it
 Json = Mapping[str, Any]
 
 
@@ -72,6 +74,7 @@ class Drawing:
         edges: Pairs of paths: the second waits for the first.
         routes: Of each edge: the points that it goes through. What several share is in one of them alone.
         refused: Paths that were to be opened, for which there was no room.
+        whole: Of each edge all of its points.
     """
 
     width: float
@@ -80,6 +83,12 @@ class Drawing:
     edges: tuple[Arrow, ...]
     routes: tuple[tuple[Point, ...], ...] = ()
     refused: tuple[str, ...] = ()
+    whole: tuple[tuple[Point, ...], ...] = ()
+
+    @property
+    def cost(self) -> int:
+        """How many elements its boxes are."""
+        return sum(COSTS["more" if box.kind == "more" else "folded" if box.folds else "task"] for box in self.boxes)
 
 
 @dataclass(slots=True)
@@ -113,7 +122,8 @@ def layout(pipeline: Json, folding: Folding | None = None, turns: Turns | None =
     root = _Item("", "", "group", lambda: source.dag((pipeline.get("root") or {}), ""))
     refused = _opened(root, folding, loops=turns is None)
     boxes, edges, routes, width, height = _placed(root)
-    return Drawing(width, height, tuple(boxes), tuple(edges), tuple(tuple(route) for route in routes), tuple(refused))
+    parts, whole = (tuple(tuple(route[side]) for route in routes) for side in (0, 1))
+    return Drawing(width, height, tuple(boxes), tuple(edges), parts, tuple(refused), whole)
 
 
 def _opened(root: _Item, folding: Folding | None, *, loops: bool) -> list[str]:
@@ -209,6 +219,38 @@ class _Source:
         return _Item(path, f"[{number}]", "turn", lambda: self.dag(component, path))
 
 
+class Bundles:
+    """The bundles that tasks of a pipeline are in while it runs, whatever is folded.
+
+    Args:
+        pipeline: PipelineSpec IR as plain JSON.
+    """
+
+    def __init__(self, pipeline: Json) -> None:
+        self._blueprint = Blueprint(pipeline)
+        self._source = _Source(pipeline, Folding(), {})
+        self._known: dict[str, dict[str, list[Box]]] = {}
+
+    def around(self, path: str) -> list[Box]:
+        """Those that a task is in, from the outside in."""
+        outer = path.rpartition(".")[0]
+        if outer not in self._known:
+            self._known[outer] = dict(self._in(outer))
+        return self._known[outer].get(path, [])
+
+    def _in(self, outer: str) -> dict[str, list[Box]]:
+        found: dict[str, list[Box]] = defaultdict(list)
+        component = self._blueprint.component(outer)
+        tasks: Json = (component.get("dag") or {}).get("tasks") or {}
+        queue = list(self._source.dag(component, outer).items) if len(tasks) > _TASKS else []
+        for item in queue:  # grows while it is gone through
+            if item.kind == "bundle" and item.inside is not None:
+                for each in item.tasks:
+                    found[each].append(_box(item)[0][0])
+                queue.extend(item.inside().items)
+        return found
+
+
 def _bundled(inside: _Inside, component_of: Sequence[str], path: str) -> _Inside:
     """Show tasks that are too many in bundles."""
     if len(inside.items) <= _TASKS:
@@ -254,7 +296,7 @@ def _bundle(inside: _Inside, members: Sequence[int], component_of: Sequence[str]
     )
 
 
-def _placed(item: _Item) -> tuple[list[Box], list[Arrow], list[list[Point]], float, float]:
+def _placed(item: _Item) -> tuple[list[Box], list[Arrow], list[_Route], float, float]:
     """Boxes, edges and their routes inside of something that is open, and how large it is with its margin."""
     assert item.shown is not None  # noqa: S101  # the caller has looked
     drawn = [_box(each) for each in item.shown.items]
@@ -262,17 +304,22 @@ def _placed(item: _Item) -> tuple[list[Box], list[Arrow], list[list[Point]], flo
     boxes: list[Box] = []
     edges: list[Arrow] = [(item.shown.items[a].path, item.shown.items[b].path) for a, b in item.shown.arrows]
     top = MARGIN + (TITLE if item.path else 0)
-    routes = [[(x + MARGIN, y + top) for x, y in route] for route in laid.routes]
+    routes = [_moved(route, MARGIN, top) for route in zip(laid.routes, laid.whole, strict=True)]
     for (found, inner, ways), (x, y) in zip(drawn, laid.places, strict=True):
         dx, dy = x + MARGIN, y + top
         boxes += [replace(box, x=box.x + dx, y=box.y + dy) for box in found]
         edges += inner
-        routes += [[(a + dx, b + dy) for a, b in way] for way in ways]
+        routes += [_moved(way, dx, dy) for way in ways]
     width = max(laid.width, WIDTH if item.path else 0.0)
     return boxes, edges, routes, width + 2 * MARGIN, laid.height + top + MARGIN
 
 
-def _box(item: _Item) -> tuple[list[Box], list[Arrow], list[list[Point]]]:
+def _moved(route: _Route, dx: float, dy: float) -> _Route:
+    part, whole = ([(x + dx, y + dy) for x, y in points] for points in route)
+    return part, whole
+
+
+def _box(item: _Item) -> tuple[list[Box], list[Arrow], list[_Route]]:
     """Something at the origin, followed by what is in it, if that is shown."""
     loop = item.kind == "loop"
     if item.shown is None:
@@ -301,6 +348,16 @@ def turns_of(tasks: Iterable[Json]) -> dict[str, list[int]]:
         if "iteration_index" in task:
             found[str(task["parent"])].append(int(task["iteration_index"]))
     return {path: sorted(numbers) for path, numbers in found.items()}
+
+
+def page_of(numbers: Sequence[int], number: int) -> int:
+    """The page of a loop that shows a turn, from 1.
+
+    Args:
+        numbers: Of the turns that there are, in order.
+        number: One of them.
+    """
+    return numbers.index(number) // _TURNS + 1
 
 
 def _join(path: str, name: str) -> str:

@@ -35,12 +35,14 @@ class Laid:
         places: Their left upper corners, in their order.
         routes: Of each arrow, in their order: the points that it goes through, from the lower side of a box to the upper of
             another. The part of a lane that several share is in one of them alone.
+        whole: Of each arrow all of its points, those that it shares too.
         width: Of all.
         height: Likewise.
     """
 
     places: list[Point]
     routes: list[list[Point]]
+    whole: list[list[Point]]
     width: float
     height: float
 
@@ -54,6 +56,7 @@ def lay_out(sizes: Sequence[Size], arrows: Sequence[tuple[int, int]]) -> Laid:
     """
     places: list[Point] = [(0.0, 0.0)] * len(sizes)
     routes: list[list[Point]] = [[] for _ in arrows]
+    whole: list[list[Point]] = [[] for _ in arrows]
     parts = _parts(len(sizes), arrows)
     drawn: list[tuple[list[int], list[int], Laid]] = []
     for boxes, inner in parts:
@@ -69,11 +72,12 @@ def lay_out(sizes: Sequence[Size], arrows: Sequence[tuple[int, int]]) -> Laid:
             left, top, high = 0.0, top + high + GAP_Y, 0.0
         for box, (x, y) in zip(boxes, laid.places, strict=True):
             places[box] = (x + left, y + top)
-        for arrow, route in zip(inner, laid.routes, strict=True):
-            routes[arrow] = [(x + left, y + top) for x, y in route]
+        for number, arrow in enumerate(inner):
+            routes[arrow] = [(x + left, y + top) for x, y in laid.routes[number]]
+            whole[arrow] = [(x + left, y + top) for x, y in laid.whole[number]]
         left, high = left + laid.width + GAP_X, max(high, laid.height)
         wide = max(wide, left - GAP_X)
-    return Laid(places, routes, wide, top + high)
+    return Laid(places, routes, whole, wide, top + high)
 
 
 def ranks(count: int, arrows: Iterable[tuple[int, int]]) -> list[int]:
@@ -135,6 +139,7 @@ class _Layers:
         self.rank = _narrowed(ranks(len(sizes), arrows))
         self.above: list[list[int]] = [[] for _ in sizes]
         self.below: list[list[int]] = [[] for _ in sizes]
+        self.whole: list[list[int]] = []
         self.ways = self._ways()
         self.layers: list[list[int]] = [[] for _ in range(max(self.rank, default=-1) + 1)]
         for box in self._by_depth():
@@ -149,12 +154,16 @@ class _Layers:
             ends[end] += 1
         lanes: dict[tuple[bool, int, int], int] = {}
         ways: list[list[int]] = [[start, end] for start, end in self.arrows]
+        self.whole = [list(way) for way in ways]
         length = [self.rank[end] - self.rank[start] for start, end in self.arrows]
         for arrow in sorted(range(len(ways)), key=length.__getitem__):
             start, end = self.arrows[arrow]
             if length[arrow] < 1 or (length[arrow] > 1 and len(lanes) > _LONG):
                 continue
-            ways[arrow] = self._shared(lanes, end, start) if ends[end] > starts[start] else self._sharing(lanes, start, end)
+            shared = ends[end] > starts[start]
+            ways[arrow] = self._shared(lanes, end, start) if shared else self._sharing(lanes, start, end)
+            between = range(self.rank[start] + 1, self.rank[end])
+            self.whole[arrow] = [start, *(lanes[shared, end if shared else start, rank] for rank in between), end]
             for one, other in zip(ways[arrow], ways[arrow][1:], strict=False):
                 self.below[one].append(other)
                 self.above[other].append(one)
@@ -280,15 +289,16 @@ class _Layers:
             bottoms.append(y + high)
             y += high + GAP_Y
         places = [(self.x[box] - width / 2 - left, tops[self.rank[box]]) for box, (width, _) in enumerate(self.sizes)]
-        routes: list[list[Point]] = []
-        for way in self.ways:
-            start, *lanes, end = way
-            rank = self.rank[start]
-            route = [(self.x[start] - left, bottoms[rank] if start >= self.count else tops[rank] + self.sizes[start][1])]
-            for lane in lanes:
-                route += [(self.x[lane] - left, tops[self.rank[lane]]), (self.x[lane] - left, bottoms[self.rank[lane]])]
-            routes.append([*route, (self.x[end] - left, tops[self.rank[end]])])
-        return Laid(places, routes, right - left, max(0.0, y - GAP_Y))
+        routes, whole = ([self._route(way, left, tops, bottoms) for way in ways] for ways in (self.ways, self.whole))
+        return Laid(places, routes, whole, right - left, max(0.0, y - GAP_Y))
+
+    def _route(self, way: Sequence[int], left: float, tops: Sequence[float], bottoms: Sequence[float]) -> list[Point]:
+        start, *lanes, end = way
+        rank = self.rank[start]
+        route = [(self.x[start] - left, bottoms[rank] if start >= self.count else tops[rank] + self.sizes[start][1])]
+        for lane in lanes:
+            route += [(self.x[lane] - left, tops[self.rank[lane]]), (self.x[lane] - left, bottoms[self.rank[lane]])]
+        return [*route, (self.x[end] - left, tops[self.rank[end]])]
 
 
 def _narrowed(found: list[int]) -> list[int]:

@@ -69,10 +69,11 @@ def _style() -> str:
 
 def ways(drawing: Drawing) -> str:
     """The lines of all edges, as the ``d`` of one path: a page of thousands of edges has one element for them."""
-    return "".join(_way(route) for route in drawing.routes)
+    return "".join(way(route) for route in drawing.routes)
 
 
-def _way(route: Sequence[Point]) -> str:
+def way(route: Sequence[Point]) -> str:
+    """The line of one edge, likewise."""
     (x, y), *others = route
     parts = [f"M{x:.0f} {y:.0f}"]
     for a, b in others:

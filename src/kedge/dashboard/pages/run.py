@@ -15,6 +15,7 @@ from kedge.dashboard.pages import run_artifacts
 from kedge.dashboard.rendering import OVER
 from kedge.display.faces import Faces, above
 from kedge.display.folding import Folding
+from kedge.display.graph import Bundles
 from kedge.display.outline import is_step, outline
 from kedge.display.timeline import timeline
 from kedge.errors import Forbidden, NotFound
@@ -131,8 +132,10 @@ async def _graph(page: Page, shown: Json) -> Json:
     folding = Folding.read(page.query("open"), page.query("fold"))
     places = graphs.Places(_here(page), {"view": "graph"}, f"{_here(page)}/tasks")
     tasks = answer.get("tasks", [])
-    graph = await graphs.drawn(documents[0], folding=folding, places=places, tasks=tasks, now=page.now())
-    return {"graph": graph, "folding": folding}
+    graph = await graphs.drawn(
+        documents[0], folding=folding, places=places, tasks=tasks, now=page.now(), shown=page.query("task")
+    )
+    return {"graph": graph, "folding": graph.folding}
 
 
 async def _tasks(page: Page, shown: Json) -> Json:
@@ -191,11 +194,12 @@ _VIEWS = {"graph": _graph, "timeline": _timeline, "tasks": _tasks, "artifacts": 
 
 async def events(page: Page) -> Response:
     """``GET /runs/{run_id}/events``: that something changed, at most four times a second, until the run is over."""
-    await page.api.get(_place(page))  # while there can still be a status code
-    return page.events(_told(page))
+    shown = await page.api.get(_place(page))  # while there can still be a status code
+    documents = await spec_of(page, shown)
+    return page.events(_told(page, Bundles(documents[0] if documents else {})))
 
 
-async def _told(page: Page) -> AsyncIterator[Json]:
+async def _told(page: Page, bundles: Bundles) -> AsyncIterator[Json]:
     """What changed: what the boxes of tasks say now, and those around them; and the run's state at its end."""
     changed: dict[str, Json] = {}
     over: list[str] = []
@@ -233,6 +237,8 @@ async def _told(page: Page) -> AsyncIterator[Json]:
             )
             now = page.now()
             told = [(path, faces.of(path, now)) for path in paths if path]
+            around = {box.path: box for path in paths for box in bundles.around(path)}
+            told += [(path, faces.of_box(box, now)) for path, box in around.items()]
             yield {
                 "faces": [(path, face.state, face.detail, face.more) for path, face in told],
                 "state": over[0] if ended else "",

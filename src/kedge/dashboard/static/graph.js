@@ -3,6 +3,9 @@ import { on } from "./live.js";
 
 const LEAST = 0.08, MOST = 3, READABLE = 0.75; // scales
 const STEP = 1.25;
+const EDGE = 24; // pixels that are kept around what is looked at
+const MOST_SAID = 5; // edges of a task
+const LINE = 16; // pixels that a wheel means by a line
 const part = document.getElementById("graph-part") ?? document.getElementById("graph")?.parentElement;
 const panel = document.getElementById("panel");
 const view = { x: 0, y: 0, scale: 1 };
@@ -11,6 +14,8 @@ let frame = 0;
 const windowOf = () => part.querySelector(".graph-window");
 const drawing = () => part.querySelector("svg.graph-drawing");
 const size = () => drawing().dataset.size.split(" ").map(Number);
+
+let fitted = ""; // "all" or "readable" as long as nobody has moved it since
 
 function show() {
   frame = 0;
@@ -25,6 +30,7 @@ function soon() {
 function fit(readable = false) {
   const [wide, high] = size(), box = windowOf();
   const all = Math.min(box.clientWidth / wide, box.clientHeight / high, 1);
+  fitted = readable ? "readable" : "all";
   view.scale = readable ? Math.max(all, Math.min(READABLE, 1)) : Math.max(all, LEAST);
   view.x = (wide - box.clientWidth / view.scale) / 2;
   view.y = Math.min(0, (high - box.clientHeight / view.scale) / 2);
@@ -36,6 +42,14 @@ function fit(readable = false) {
   soon();
 }
 
+// The window has another size, such as beside a task: what one looks at stays in it.
+function resized() {
+  if (fitted) fit(fitted === "readable");
+  const chosen = drawing().querySelector(".chosen");
+  if (chosen) reveal(chosen);
+  soon();
+}
+
 function zoom(by, x, y) {
   const box = windowOf().getBoundingClientRect();
   const [px, py] = [(x ?? box.left + box.width / 2) - box.left, (y ?? box.top + box.height / 2) - box.top];
@@ -43,12 +57,34 @@ function zoom(by, x, y) {
   view.x += px / view.scale - px / scale;
   view.y += py / view.scale - py / scale;
   view.scale = scale;
+  fitted = "";
   soon();
 }
 
-function pan(dx, dy) {
-  view.x -= dx / view.scale;
-  view.y -= dy / view.scale;
+// Moves it by pixels; says how many were left because its edge has been reached. A mouse may go on until little of it is seen.
+function pan(dx, dy, loose = false) {
+  const [wide, high] = size(), box = windowOf();
+  const left = [["x", dx, wide, box.clientWidth], ["y", dy, high, box.clientHeight]].map(([axis, by, whole, pixels]) => {
+    const seen = pixels / view.scale, before = view[axis], space = EDGE / view.scale;
+    const [least, most] = loose ? [space * 3 - seen, whole - space * 3] : whole <= seen ? [before, before] : [-space, whole - seen + space];
+    const wanted = before - by / view.scale;
+    view[axis] = Math.max(Math.min(before, least), Math.min(Math.max(before, most), wanted));
+    return by - (before - view[axis]) * view.scale;
+  });
+  if (dx - left[0] || dy - left[1]) fitted = "";
+  soon();
+  return left;
+}
+
+// As little as is needed to see a box; one that is larger than the window from its beginning.
+function reveal(box) {
+  const frame = windowOf(), { x, y } = place(box), margin = EDGE / view.scale;
+  const shape = box.querySelector("rect:not(.behind)");
+  const [wide, high] = [shape.width.baseVal.value, shape.height.baseVal.value];
+  for (const [axis, start, long, seen] of [["x", x, wide, frame.clientWidth / view.scale], ["y", y, high, frame.clientHeight / view.scale]]) {
+    if (start + long > view[axis] + seen - margin) view[axis] = start + long + margin - seen;
+    if (start < view[axis] + margin) view[axis] = start - margin;
+  }
   soon();
 }
 
@@ -77,12 +113,26 @@ function move(event) {
   if (other) {
     const far = (a, b) => Math.hypot(a.x - b.x, a.y - b.y) || 1;
     zoom(far(now, other) / far(before, other), (now.x + other.x) / 2, (now.y + other.y) / 2);
-    pan((now.x - before.x) / 2, (now.y - before.y) / 2);
-  } else pan(now.x - before.x, now.y - before.y);
+    pan((now.x - before.x) / 2, (now.y - before.y) / 2, true);
+  } else if (event.pointerType === "touch") {
+    const [, rest] = pan(now.x - before.x, now.y - before.y);
+    if (rest) scrollBy(0, -rest); // at its edge a finger moves the page
+  } else pan(now.x - before.x, now.y - before.y, true);
   pointers.set(event.pointerId, now);
 }
 function end(event) {
   pointers.delete(event.pointerId);
+}
+
+function wheeled(event) {
+  const unit = event.deltaMode ? LINE : 1;
+  if (event.ctrlKey || event.metaKey) {
+    event.preventDefault();
+    zoom(Math.exp((-event.deltaY * unit) / 200), event.clientX, event.clientY);
+    return;
+  }
+  const [x, y] = [-event.deltaX * unit, -event.deltaY * unit], [left, rest] = pan(x, y);
+  if (left !== x || rest !== y) event.preventDefault(); // at its edge a wheel moves the page
 }
 
 // ---- keys: arrows lead from box to box
@@ -109,13 +159,8 @@ function focusOn(box) {
   for (const each of drawing().querySelectorAll('[tabindex="0"]')) each.setAttribute("tabindex", "-1");
   found.setAttribute("tabindex", "0");
   found.focus({ preventScroll: true });
-  const frame = windowOf(), { x, y } = place(box), margin = 24 / view.scale;
-  const [wide, high] = [frame.clientWidth / view.scale, frame.clientHeight / view.scale];
-  if (x < view.x + margin) view.x = x - margin;
-  if (y < view.y + margin) view.y = y - margin;
-  if (x + 184 > view.x + wide - margin) view.x = x + 184 + margin - wide;
-  if (y + 44 > view.y + high - margin) view.y = y + 44 + margin - high;
-  soon();
+  fitted = "";
+  reveal(box);
 }
 
 function keyed(event) {
@@ -138,9 +183,10 @@ async function fold(link) {
   const box = around(link), id = box.id, before = place(box);
   const address = new URL(link.getAttribute("href"), location.href);
   if (!(await redraw(address.search))) return void (location.href = address);
-  const now = new URLSearchParams(address.search), task = new URLSearchParams(location.search).get("task");
+  const now = new URLSearchParams(address.search), task = chosenTask();
   if (task) now.set("task", task);
-  history.replaceState(null, "", `${address.pathname}?${now}`);
+  history.pushState(null, "", `${address.pathname}?${now}`);
+  fitted = "";
   const after = id && document.getElementById(id);
   if (after) {
     view.x += place(after).x - before.x; // what was folded stays where it was on the screen
@@ -151,35 +197,46 @@ async function fold(link) {
 }
 
 let drawn = 0;
-let since = []; // what was told since a drawing was asked for: its answer may be of a moment before
+let since = null; // what was told since a drawing was asked for: its answer may be of a moment before
 async function redraw(search) {
   if (!part.dataset.part) return false;
   const number = ++drawn;
   since = [];
   const query = new URLSearchParams(search);
   query.set("view", "graph");
-  query.delete("task");
-  const answer = await fetch(`${part.dataset.part}?${query}`, { headers: { Accept: "text/html" } });
-  if (!answer.ok || number !== drawn) return answer.ok;
-  const made = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("graph");
+  const made = await asked(`${part.dataset.part}?${query}`);
   if (number !== drawn) return true;
-  if (!made) return false;
+  const later = since;
+  since = null;
+  const graph = made && new DOMParser().parseFromString(made, "text/html").getElementById("graph");
+  if (!graph) return false;
   const focused = around(document.activeElement)?.id;
-  part.querySelector("#graph").toggleAttribute("data-bundles", made.hasAttribute("data-bundles"));
-  drawing().replaceWith(made.querySelector("svg.graph-drawing"));
+  drawing().replaceWith(graph.querySelector("svg.graph-drawing"));
   prepare();
-  for (const face of since) if (document.getElementById(`n-${face[0]}`)) dress(document.getElementById(`n-${face[0]}`), ...face.slice(1));
+  for (const [path, ...face] of later) {
+    const box = document.getElementById(`n-${path}`);
+    if (box) dress(box, ...face);
+  }
   show();
   const again = focused && document.getElementById(focused);
-  if (again) target(again).focus({ preventScroll: true });
+  if (again) target(again)?.focus({ preventScroll: true });
   return true;
+}
+// What the host answers, as text; nothing where it does not, or refuses.
+async function asked(address, headers = {}) {
+  try {
+    const answer = await fetch(address, { headers: { Accept: "text/html", ...headers } });
+    return answer.ok ? await answer.text() : "";
+  } catch {
+    return "";
+  }
 }
 
 // ---- what changes while a run goes on
 
 function changed(told) {
-  let other = Boolean(told.state) || part.querySelector("#graph").hasAttribute("data-bundles");
-  since.push(...told.faces);
+  let other = Boolean(told.state); // what did not run is told apart at the end
+  since?.push(...told.faces);
   for (const [path, state, detail, more] of told.faces) {
     const box = document.getElementById(`n-${path}`);
     if (box) dress(box, state, detail, more);
@@ -191,7 +248,7 @@ function changed(told) {
 function isTurn(path) {
   const [above, number] = [path.slice(0, path.lastIndexOf(".")), path.slice(path.lastIndexOf(".") + 1)];
   if (!/^\d+$/.test(number) || !document.getElementById(`n-${above}`)?.classList.contains("group")) return false;
-  return !drawing().querySelector(`[id^="n-${CSS.escape(path)}."]`) && !drawing().querySelector(`.more`);
+  return ![`n-${path}.`, `n-${above}:`].some((start) => drawing().querySelector(`[id^="${CSS.escape(start)}"]`));
 }
 function dress(box, state, detail, more) {
   const kind = box.classList[0], folded = box.classList.contains("folded");
@@ -203,17 +260,39 @@ function dress(box, state, detail, more) {
   const link = target(box), word = state.toLowerCase();
   if (!link.dataset.task) return;
   const said = `${label.textContent} ${detail}`.trim() + (detail.includes(word) ? "" : `: ${word}`) + (more ? `. ${more}` : "");
-  link.setAttribute("aria-label", said + (label.textContent.endsWith("…") ? `, ${path}` : ""));
+  link.setAttribute("aria-label", said + (label.textContent.endsWith("…") ? `, ${box.id.slice(2)}` : ""));
+}
+
+// ---- what goes along the edges
+
+const wiresOf = (box) => [...drawing().querySelectorAll(".wire")].filter(({ dataset }) => [dataset.from, dataset.to].includes(box?.id.slice(2)));
+function light(wires) {
+  for (const lit of drawing().querySelectorAll(".wire.lit")) lit.classList.remove("lit");
+  for (const wire of wires) wire.classList.add("lit");
+  let line = drawing().querySelector(".lit-line"); // a line of its own: what is pointed at stays as wide as it was
+  if (!line && wires.length) {
+    line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    line.setAttribute("class", "lit-line");
+    wires[0].before(line);
+  }
+  line?.setAttribute("d", wires.map((wire) => wire.getAttribute("d")).join(""));
+  const words = wires.slice(0, MOST_SAID).map((wire) => wire.getAttribute("aria-label"));
+  if (wires.length > MOST_SAID) words.push(`and ${wires.length - MOST_SAID} more`);
+  const place = part.querySelector(".graph-said"), said = words.join(" · ");
+  if (place.textContent !== said) place.title = place.textContent = said;
+}
+function lightFocused() {
+  light(wiresOf(around(document.activeElement) ?? drawing().querySelector(".chosen")));
 }
 
 // ---- the task beside
 
-let asked = "";
-async function open(id, address, { focus = true } = {}) {
-  asked = id;
-  const answer = await fetch(address, { headers: { Accept: "text/html", "X-Part": "panel" } });
-  const text = answer.ok ? await answer.text() : "";
-  if (asked !== id) return;
+const chosenTask = () => new URLSearchParams(location.search).get("task");
+let wanted = "";
+async function open(id, address, { focus = true, push = true } = {}) {
+  wanted = id;
+  const text = await asked(address, { "X-Part": "panel" });
+  if (wanted !== id) return;
   if (!text || /<html/i.test(text)) return void (location.href = address);
   panel.innerHTML = text;
   panel.hidden = false;
@@ -221,35 +300,53 @@ async function open(id, address, { focus = true } = {}) {
   close.type = "button";
   close.className = "plain panel-close";
   close.textContent = "Close";
-  close.addEventListener("click", shut);
+  close.addEventListener("click", () => shut());
   panel.prepend(close);
   choose(id);
-  remember(id);
+  if (push) remember(id);
   panel.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
-  if (focus) panel.focus({ preventScroll: true });
-  soon();
+  panel.scrollTop = 0;
+  if (focus) {
+    panel.focus({ preventScroll: true });
+    if (panel.getBoundingClientRect().top > innerHeight / 2) panel.scrollIntoView(); // a narrow window has it below
+  }
+  resized();
 }
-function shut() {
+function shut({ push = true } = {}) {
+  wanted = "";
   if (panel.hidden) return;
-  const chosen = drawing().querySelector(".chosen");
-  asked = "";
+  const chosen = drawing().querySelector(".chosen"), focused = panel.contains(document.activeElement);
   panel.hidden = true;
   panel.replaceChildren();
   panel.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
-  remember("");
+  if (push) remember("");
   choose("");
-  if (chosen) target(chosen).focus({ preventScroll: true });
-  soon();
+  if (chosen && focused) target(chosen)?.focus({ preventScroll: true });
+  resized();
 }
+// A task that is folded away is marked at what it is in.
 function choose(id) {
   drawing().querySelector(".chosen")?.classList.remove("chosen");
-  if (id) document.getElementById(`n-${id}`)?.classList.add("chosen");
+  for (let path = id; path; path = path.slice(0, Math.max(0, path.lastIndexOf(".")))) {
+    const box = document.getElementById(`n-${path}`);
+    if (box) return void (box.classList.add("chosen"), lightFocused());
+  }
+  lightFocused();
 }
 function remember(id) {
   const query = new URLSearchParams(location.search);
+  if (id === (query.get("task") ?? "")) return;
   if (id) query.set("task", id);
   else query.delete("task");
-  history.replaceState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+  history.pushState(null, "", `${location.pathname}${query.size ? `?${query}` : ""}`);
+}
+const pageOf = (task) => `${location.pathname}/tasks/${encodeURIComponent(task)}`;
+async function back() {
+  const task = chosenTask();
+  if (!(await redraw(location.search))) return void location.reload();
+  if (!panel) return;
+  if (task) open(task, pageOf(task), { focus: false, push: false });
+  else shut({ push: false });
 }
 
 // ----
@@ -263,35 +360,36 @@ function prepare() {
   for (const link of svg.querySelectorAll("a")) link.setAttribute("tabindex", "-1");
   const first = svg.querySelector(".node");
   (first && target(first))?.setAttribute("tabindex", "0");
-  const task = new URLSearchParams(location.search).get("task");
-  if (task) choose(task);
+  choose(chosenTask() ?? "");
 }
 
 if (part && drawing()) {
   const box = windowOf();
   box.classList.add("moves");
   box.removeAttribute("tabindex");
-  part.querySelector(".graph-tools").hidden = false;
+  part.querySelector(".graph-bar").hidden = false;
   prepare();
   fit(true);
+  resized();
   show();
-  new ResizeObserver(soon).observe(box);
+  new ResizeObserver(resized).observe(box);
   box.addEventListener("pointerdown", begin);
   box.addEventListener("pointermove", move);
   for (const name of ["pointerup", "pointercancel"]) box.addEventListener(name, end);
-  box.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    if (event.ctrlKey || event.metaKey) zoom(Math.exp(-event.deltaY / 200), event.clientX, event.clientY);
-    else pan(-event.deltaX, -event.deltaY);
-  }, { passive: false });
+  box.addEventListener("wheel", wheeled, { passive: false });
   box.addEventListener("dragstart", (event) => event.preventDefault());
   box.addEventListener("keydown", keyed);
+  box.addEventListener("focusin", lightFocused);
+  box.addEventListener("focusout", lightFocused);
   box.addEventListener("pointerover", (event) => {
-    const link = event.target.closest("a[aria-label], g[aria-label]");
+    const wire = event.target.closest(".wire");
+    if (wire) light([wire]);
+    const link = event.target.closest("a[aria-label], g[aria-label], .wire");
     if (!link || link.firstElementChild?.tagName === "title") return;
     link.prepend(document.createElementNS("http://www.w3.org/2000/svg", "title"));
     link.firstElementChild.textContent = link.getAttribute("aria-label");
   });
+  box.addEventListener("pointerout", (event) => event.target.closest(".wire") && lightFocused());
   part.querySelector(".graph-tools").addEventListener("click", ({ target: { dataset } }) => {
     if (dataset.zoom === "fit") fit();
     else if (dataset.zoom) zoom(dataset.zoom === "in" ? STEP : 1 / STEP);
@@ -306,9 +404,9 @@ if (part && drawing()) {
     else open(link.dataset.task, link.getAttribute("href"));
   });
   if (panel) {
-    document.addEventListener("keydown", (event) => event.key === "Escape" && shut());
-    const task = new URLSearchParams(location.search).get("task");
-    if (task) open(task, `${location.pathname}/tasks/${encodeURIComponent(task)}`, { focus: false });
+    document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && shut());
+    if (chosenTask()) open(chosenTask(), pageOf(chosenTask()), { focus: false, push: false });
   }
+  if (part.dataset.part) addEventListener("popstate", back);
   if (part.dataset.told) on(part.dataset.told, changed);
 }

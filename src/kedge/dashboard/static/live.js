@@ -1,17 +1,20 @@
 // Parts of pages that stay true: `<div data-live="/path/of/the/part" data-events="/path/of/events">`. When the events tell of a
 // change the part is asked for again, and what differs in it is put in place; focus, scrolling and what is unfolded stay.
+// While the host does not answer the page says so; it is asked again until it does, and then all parts are.
 import { morph } from "./morph.js";
 
 const SETTLE = 250; // milliseconds: changes come in bursts
+const BUSY = 3; // a part that takes long is asked for no more than this share of the time
+const AGAIN = 2000, SELDOM = 20000; // milliseconds until a host that does not answer is asked again
 const PATIENCE = 3000; // milliseconds: a host that is started again is back before
-const LONGEST = 60000; // milliseconds between two tries
+let patience = 0;
 const sources = new Map();
 
 export function begin() {
   const parts = document.querySelectorAll("[data-live][data-events]");
   for (const part of parts) {
     const address = part.dataset.events;
-    if (!sources.has(address)) sources.set(address, { parts: [], source: null, timer: 0, ended: false, away: false, wait: 0, pause: 0 });
+    if (!sources.has(address)) sources.set(address, { address, parts: [], source: null, timer: 0, again: 0, tries: 0, ended: false });
     sources.get(address).parts.push(part);
   }
   if (!sources.size) return;
@@ -19,67 +22,86 @@ export function begin() {
   document.addEventListener("visibilitychange", () => (document.hidden ? pause() : resume()));
   addEventListener("pagehide", pause);
   addEventListener("pageshow", (event) => event.persisted && resume());
-  if (!document.hidden) for (const address of sources.keys()) listen(address);
+  if (!document.hidden) for (const state of sources.values()) listen(state);
 }
 
-// Tells of each event: `on("/runs/1/events", (data) => …)`; for modules that draw changes themselves.
+// Tells of each event, for modules that draw changes themselves; says how that is ended.
 export function on(address, told) {
-  document.addEventListener("kedge:event", (event) => event.detail.address === address && told(event.detail.data));
+  const heard = (event) => event.detail.address === address && told(event.detail.data);
+  document.addEventListener("kedge:event", heard);
+  return () => document.removeEventListener("kedge:event", heard);
 }
 
-function listen(address) {
-  const state = sources.get(address);
+function listen(state) {
   if (state.source || state.ended) return;
-  state.source = new EventSource(address);
-  state.source.onmessage = (message) => {
-    document.dispatchEvent(new CustomEvent("kedge:event", { detail: { address, data: JSON.parse(message.data) } }));
+  const source = (state.source = new EventSource(state.address));
+  source.onopen = () => {
+    if (!state.tries) return;
+    state.tries = 0;
+    soon(state);
+    tell();
+  };
+  source.onmessage = (message) => {
+    document.dispatchEvent(new CustomEvent("kedge:event", { detail: { address: state.address, data: JSON.parse(message.data) } }));
     soon(state);
   };
-  state.source.onopen = () => {
-    state.pause = 0;
-    away(state, false);
+  source.onerror = () => {
+    if (!state.tries++) tell();
+    if (source.readyState !== EventSource.CLOSED || state.source !== source) return; // the browser tries again by itself
+    state.source = null;
+    later(state);
   };
-  state.source.onerror = () => {
-    away(state, true);
-    if (state.source?.readyState === EventSource.CLOSED) refused(address);
-  };
-  state.source.addEventListener("end", () => {
+  source.addEventListener("end", () => {
     state.ended = true;
-    state.source.close();
+    source.close();
     state.source = null;
     soon(state);
   });
 }
 
-// A browser does not ask again by itself for what was answered with an error: such as while a hub behind a Service starts again.
-function refused(address) {
-  const state = sources.get(address);
-  state.source = null;
-  soon(state); // says whether we are still signed in
-  state.pause = Math.min((state.pause || PATIENCE) * 2, LONGEST);
-  setTimeout(() => document.hidden || listen(address), state.pause);
+function later(state) {
+  clearTimeout(state.again);
+  state.again = setTimeout(() => look(state), Math.min(AGAIN * state.tries, SELDOM));
 }
 
-// What a page shows is old while the host does not answer, and the page says so; what changed meanwhile is asked for afterwards.
-function away(state, is) {
-  if (state.away && !is) soon(state);
-  state.away = is;
-  clearTimeout(state.wait);
-  if (is) state.wait = setTimeout(() => note(), PATIENCE);
-  else note();
+// After an answer that was no stream: whether what the page shows is still there, and whether it may be seen.
+async function look(state) {
+  if (document.hidden || state.ended || state.source) return;
+  try {
+    const answer = await fetch(state.parts[0].dataset.live, { headers: { Accept: "text/html" } });
+    if (answer.status === 401) return void location.reload();
+    if (answer.ok) return listen(state);
+    if (answer.status === 404) {
+      state.ended = true;
+      return tell();
+    }
+  } catch {
+    // it does not answer yet
+  }
+  state.tries++;
+  later(state);
 }
 
-function note() {
-  const wanted = [...sources.values()].some((state) => state.away && !state.ended);
-  const shown = document.getElementById("away");
-  if (wanted === Boolean(shown)) return;
-  if (shown) return void shown.remove();
-  const made = document.createElement("p");
-  made.id = "away";
-  made.className = "said";
-  made.setAttribute("role", "status");
-  made.textContent = "The host does not answer: what is shown here may be old. It is asked again and again.";
-  document.getElementById("content").prepend(made);
+// What stands below while the page may not be true.
+function tell() {
+  clearTimeout(patience);
+  if ([...sources.values()].some((state) => state.tries)) patience = setTimeout(say, PATIENCE);
+  else say();
+}
+
+function say() {
+  const states = [...sources.values()], gone = states.some((state) => state.ended && state.tries);
+  const words = gone ? "What this page shows is not there any more." : states.some((state) => state.tries) ? "The host does not answer. It is asked again; until then the page shows what was." : "";
+  let place = document.getElementById("connection");
+  if (!place && words) {
+    place = Object.assign(document.createElement("p"), { id: "connection", className: "said connection" });
+    place.setAttribute("role", "status");
+    document.querySelector("main").append(place);
+  }
+  if (place) {
+    place.hidden = !words;
+    if (place.textContent !== words) place.textContent = words;
+  }
 }
 
 function soon(state) {
@@ -88,41 +110,40 @@ function soon(state) {
 
 function pause() {
   for (const state of sources.values()) {
+    clearTimeout(state.again);
     state.source?.close();
     state.source = null;
   }
 }
 
 function resume() {
-  for (const [address, state] of sources) {
-    listen(address);
+  for (const state of sources.values()) {
+    listen(state);
     soon(state);
   }
 }
 
-// One answer at a time: of two that are asked for together the older may come last, and would stay. Whether it is wanted once more
-// is noted meanwhile.
-const renewing = new WeakMap();
-export async function renew(part) {
-  if (renewing.has(part)) return void renewing.set(part, true);
-  try {
-    do {
-      renewing.set(part, false);
-      await ask(part);
-    } while (renewing.get(part));
-  } catch {
-    // The host is away. When its events begin again, the part is asked for again.
-  } finally {
-    renewing.delete(part);
-  }
-}
+const asked = new WeakMap(); // parts that are on their way; true: they changed meanwhile
 
-async function ask(part) {
-  const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
-  if (answer.status === 401) location.reload();
-  if (!answer.ok) return;
-  const made = document.createElement(part.tagName);
-  made.innerHTML = await answer.text();
-  morph(part, made);
-  part.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
+export async function renew(part) {
+  if (asked.has(part)) return void asked.set(part, true);
+  asked.set(part, false);
+  const begun = performance.now();
+  try {
+    const answer = await fetch(part.dataset.live, { headers: { Accept: "text/html" } });
+    if (answer.status === 401) location.reload();
+    if (answer.ok) {
+      const made = document.createElement(part.tagName);
+      made.innerHTML = await answer.text();
+      morph(part, made);
+      part.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // the host does not answer: its events say that too
+  }
+  setTimeout(() => {
+    const again = asked.get(part);
+    asked.delete(part);
+    if (again && part.isConnected && !document.hidden) renew(part);
+  }, BUSY * (performance.now() - begun));
 }
