@@ -218,7 +218,7 @@ class Database:
             self._connection.close()
             self._connection = fresh
             self._listen()
-            if self._on_return is not None:
+            if self._on_return is not None and not self._connection.invalidated:
                 self._on_return()
 
     def _lose(self) -> None:
@@ -232,7 +232,14 @@ class Database:
 
     def _listen(self) -> None:
         """Hear when the server goes away, also while nothing is asked of it."""
-        if self._loop is not None and (number := self._server.heard(self._connection)) is not None:
+        if self._loop is None:
+            return
+        try:
+            number = self._server.heard(self._connection)
+        except DBAPIError:  # it went away again before anybody listened
+            self._lose()
+            return
+        if number is not None:
             self._heard = number
             self._loop.add_reader(number, self._hear)
 
