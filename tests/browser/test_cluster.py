@@ -80,6 +80,8 @@ def test_what_the_api_refuses_is_shown_at_its_line_and_nothing_is_lost(visitor: 
     address = made(host, "configmaps", "edited", data={"size": "1"})
     page.goto(address)
     page.get_by_role("link", name="Edit").click()
+    expect(page).to_have_url(address + "/edit")
+    page.wait_for_load_state()
     text = page.get_by_role("textbox")
     wrong = re.sub(r"size: '1'", "size: 3", text.input_value())
     text.fill(wrong)

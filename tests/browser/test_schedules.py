@@ -110,6 +110,7 @@ def test_upstreams_address_leads_to_a_schedule_and_deleting_asks_first(visitor: 
     page = visitor.page()
     page.goto(f"/#/recurringrun/details/{schedule}")
     expect(page).to_have_url(re.compile(f"/schedules/{schedule}$"))
+    page.wait_for_load_state()  # scripts ask
     asked: list[str] = []
 
     def agree(dialog: Dialog) -> None:
