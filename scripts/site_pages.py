@@ -7,6 +7,7 @@ from their docstrings (by mkdocstrings, which is only told the names here).
 import asyncio
 import importlib
 import inspect
+import json
 import re
 import tempfile
 import tomllib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import site_messages
 from mkdocs.structure.files import File  # pyright: ignore[reportMissingImports]  # in the site's environment alone
 
@@ -34,6 +36,27 @@ EXIT = (
 )
 # The modules of `kedge.testing` that tests of users take, each with its public names.
 TESTING = {"host": ["running_host", "RunningHost"], "cluster": ["running_hub"], "clock": ["FakeClock", "FakeIds"]}
+
+
+# What is sent in examples, by operation.
+_STORED = {"pipeline_version_reference": {"pipeline_id": "PIPELINE_ID"}}
+_FILE = {"package_url": {"pipeline_url": "https://example.com/pipeline.yaml"}}
+_RUN: Json = {"display_name": "mine", **_STORED, "runtime_config": {"parameters": {"text": "ahoy"}}}
+_CRON: Json = {"trigger": {"cron_schedule": {"cron": "0 0 2 * * *"}}}
+BODIES: Json = {
+    "POST /runs": _RUN,
+    "POST /runs:validate": _RUN,
+    "POST /runs/{run_id}:resume": _STORED,
+    "POST /runs/{run_id}:tag": {"tags": {"stage": "prod", "draft": None}},
+    "POST /pipelines": {"display_name": "greeting"},
+    "POST /pipelines/create": {"pipeline": {"display_name": "greeting"}, "pipeline_version": _FILE},
+    "PATCH /pipelines/{pipeline_id}": {"description": "says hello"},
+    "POST /pipelines/{pipeline_id}/versions": {"display_name": "second", **_FILE},
+    "PATCH /pipelines/{pipeline_id}/versions/{pipeline_version_id}": {"description": "louder"},
+    "POST /experiments": {"display_name": "tuning"},
+    "POST /recurringruns": {"display_name": "nightly", **_STORED, **_CRON, "mode": "ENABLE", "max_concurrency": "1"},
+    "PATCH /recurringruns/{recurring_run_id}": _CRON,
+}
 
 
 # ---- what mkdocs calls
@@ -177,6 +200,9 @@ async def described() -> Json:
     with tempfile.TemporaryDirectory() as folder:
         async with hub(World.new(Path(folder) / "world")) as life:
             served = rest.operations(life.feature._endpoints, multi_user=False)  # noqa: SLF001  # the table that the routes are made of
+            for one in served:
+                if one.body is not None:  # an example that is no body, or none, fails the build
+                    msgspec.convert(BODIES[f"{one.method} {one.path}"], one.body)
             return openapi.document(served, rest.PREFIX, __version__)
 
 
@@ -184,7 +210,10 @@ def operations(document: Json) -> str:
     """Every operation and every shape of the document."""
     lines = ["# REST", "", f"Of Kedge {document['info']['version']}, made of the OpenAPI document that a host serves at"]
     lines += [f"`{rest.PREFIX}/openapi.json`. Paths go on from `{rest.PREFIX}`, unless they begin with `/apis`."]
-    lines += ["What holds for all of it, and what is behind it: [the REST API](../rest.md).", ""]
+    lines += ["What holds for all of it, what is behind it, and what `$API` and `$TOKEN` are: [the REST API](../rest.md).", ""]
+    lines += ["## Errors", "", f"Any operation may be answered with one of these, each {_kind({'$ref': '/Error'})}.", ""]
+    refusals = next(iter(next(iter(document["paths"].values())).values()))["responses"]
+    lines += _table(("status", "why"), ((f"`{code}`", told["description"]) for code, told in refusals.items() if code != "200"))
     parts: dict[str, list[tuple[str, str, Json]]] = {}
     for path, methods in document["paths"].items():
         words = [word for word in path.replace(":", "/").split("/") if word]
@@ -210,7 +239,23 @@ def _operation(method: str, path: str, one: Json) -> Iterator[str]:
         yield from (f"Body: {_kind(content['schema'])}, as `{media}`.", "")
     kinds = one["responses"]["200"]["content"].items()
     answers = [(_kind(content["schema"]) + f", as `{media}`" if content else f"`{media}`") for media, content in kinds]
-    yield from (f"Answer: {'; or '.join(answers)}." + (" Needs no token." if one.get("security") == [] else ""), "")
+    yield f"Answer: {'; or '.join(answers)}." + (" Needs no token." if one.get("security") == [] else "")
+    yield from ("", "```bash", _request(method, path, one), "```", "")
+
+
+def _request(method: str, path: str, one: Json) -> str:
+    """An example, with what is required."""
+    place = path.removeprefix(rest.PREFIX) if path.startswith(rest.PREFIX) else f"/..{path.removeprefix('/apis')}"
+    words = ["curl", *(["--request", method.upper()] if method != "get" else [])]
+    if one.get("security") != []:
+        words += ["--header", '"Authorization: Bearer $TOKEN"']
+    if body := one.get("requestBody"):
+        told = json.dumps(BODIES.get(f"{method.upper()} {place}"))
+        words += ["--json", f"'{told}'"] if "application/json" in body["content"] else ["--form", "uploadfile=@pipeline.yaml"]
+    query = [each["name"] for each in one.get("parameters", ()) if each["in"] == "query" and each.get("required")]
+    asked = "&".join(f"{name}={'PIPELINE_ID' if name == 'pipelineid' else name.upper()}" for name in query)
+    place = re.sub(r"{(\w+)}", lambda found: found[1].upper(), place)
+    return " ".join([*words, f'"$API{place}{"?" * bool(asked)}{asked}"'])
 
 
 def _needed(parameter: Json) -> str:

@@ -243,6 +243,24 @@ def test_the_site_says_of_each_block_that_is_not_run_that_it_is_not(site: Path) 
         assert shown.count("The tests do not run this: ") == count
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(300)
+def test_each_operation_of_the_site_has_an_example_and_those_without_a_name_work_as_they_are(
+    kedge: RunningHost, site: Path
+) -> None:
+    page = html.unescape(re.sub("<[^>]+>", "", (site / "reference" / "rest.html").read_text("utf-8")))
+    examples = re.findall(r"^curl .*$", page, re.MULTILINE)
+    assert len(examples) == len(re.findall(r"^Answer: ", page, re.MULTILINE)) > 60
+    told = json.loads(kedge.cli("status", "--output", "json", check=True).stdout)
+    environ = {**kedge.environ, "API": f"{told['http']}/apis/v2beta1", "TOKEN": told["token"]}
+    whole = [one for one in examples if not re.search(r"--request|:preview|/[A-Z]", one)]
+    assert len(whole) > 5
+    for one in whole:
+        script = one.replace("curl ", "curl --silent --fail-with-body ", 1)
+        done = subprocess.run(["bash", "-c", script], env=environ, check=False, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, (one, done.stdout, done.stderr)
+
+
 # ---- messages
 
 
