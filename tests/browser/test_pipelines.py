@@ -1,5 +1,6 @@
 """Pipelines, their versions, and the form that starts runs, in a browser."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +113,16 @@ def test_a_run_is_started_with_typed_inputs(visitor: Visitor, host: RunningHost,
     page.get_by_role("textbox", name="options").fill('{"a": [1]}')
     page.get_by_role("textbox", name="Name", exact=True).fill("by hand")
     page.get_by_role("textbox", name="or a new experiment").fill("by people")
+    page.get_by_role("textbox", name="Tags").fill("team=vision, stage=test")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("by hand")
     run = host.client.wait(page.url.rpartition("/")[2])
     given = run["runtime_config"]["parameters"]
     assert (given["epochs"], given["size"], given["rate"]) == ("9007199254740993", "large", "0.5")
     assert set(given) == {"epochs", "rate", "size", "numbers", "options"}
+    assert run["tags"] == {"team": "vision", "stage": "test"}
     page.get_by_role("link", name="Clone").click()
+    expect(page.get_by_role("textbox", name="Tags")).to_have_value(re.compile("team=vision"))
     expect(page.get_by_role("textbox", name="epochs")).to_have_value("9007199254740993")
     expect(page.get_by_role("combobox", name="size")).to_have_value("large")
     expect(page.get_by_role("combobox", name="Experiment")).to_have_value(run["experiment_id"])
@@ -133,7 +137,7 @@ def test_all_faults_are_shown_at_their_fields_before_anything_runs(
     page.get_by_role("textbox", name="rate").fill("fast")
     page.get_by_role("textbox", name="numbers").fill("[1,\n 2")
     page.get_by_role("textbox", name="note").fill("kept")
-    page.get_by_text("More", exact=True).click()
+    page.get_by_text("More options").click()
     page.get_by_role("textbox", name="Where its artifacts go").fill("nowhere://x")
     watch.expect_answer("/runs/new", 400)
     page.get_by_role("button", name="Start the run").click()
@@ -154,6 +158,30 @@ def test_json_is_checked_while_it_is_typed_and_a_default_comes_back(signed_in: P
     signed_in.get_by_role("button", name="Restore the default of numbers").click()
     expect(numbers).to_have_value("[1, 2]")
     expect(numbers).not_to_have_attribute("aria-invalid", "true")
+    numbers.fill("[1,\n 2")
+    expect(signed_in.get_by_text("line 2, column 3")).to_be_visible()
+    numbers.fill('[9007199254740993,{}, {"a": "[1, 2]"}]')
+    signed_in.get_by_role("button", name="Format numbers").click()
+    expect(numbers).to_have_value('[\n  9007199254740993,\n  {},\n  {\n    "a": "[1, 2]"\n  }\n]')
+
+
+@pytest.mark.usefixtures("checker")
+def test_what_the_api_would_refuse_stands_at_a_field_that_was_left_before_anything_is_sent(visitor: Visitor, typed: str) -> None:
+    page = visitor.page()
+    page.goto(f"/runs/new?pipeline_id={typed}")
+    page.get_by_text("More options").click()
+    page.get_by_role("textbox", name="Where its artifacts go").fill("nowhere://x")
+    tags = page.get_by_role("textbox", name="Tags")
+    tags.fill("team=a/b")
+    tags.blur()
+    expect(page.locator("#tags-wrong")).to_contain_text("value")
+    expect(page.locator("#pipeline_root-wrong")).to_contain_text("artifacts cannot be written there")
+    expect(page.get_by_role("textbox", name="epochs")).not_to_have_attribute("aria-invalid", "true")
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "told-before")
+    tags.fill("team=a")
+    tags.blur()
+    expect(tags).not_to_have_attribute("aria-invalid", "true")
 
 
 @pytest.mark.usefixtures("checker")

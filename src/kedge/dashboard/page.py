@@ -142,6 +142,11 @@ class Page:
         return next((each for each in given if each and not label_fault(each)), "")
 
     @property
+    def is_of_one_namespace(self) -> bool:
+        """Whether all that it shows and makes is of the namespace that was chosen, as where there are many users."""
+        return self._shell.access.by_token
+
+    @property
     def namespace_cookie(self) -> str:
         """The name of the cookie that keeps it."""
         return self._shell.access.sessions.namespace

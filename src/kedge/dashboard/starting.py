@@ -72,9 +72,14 @@ def unnested(documents: Json) -> Json:
     return documents.get("pipeline_spec", documents)
 
 
-async def experiments(page: Page) -> list[Json]:
-    """Those that runs may go to, newest first."""
-    found = await page.api.get("/experiments", page_size=_MOST, sort_by="created_at desc")
+async def experiments(page: Page, namespace: str = "") -> list[Json]:
+    """Those that runs may go to, newest first.
+
+    Args:
+        page: Who asks.
+        namespace: Whose; ``""`` for the page's.
+    """
+    found = await page.api.get("/experiments", page_size=_MOST, sort_by="created_at desc", namespace=namespace)
     return [each for each in found.get("experiments", []) if each.get("storage_state") != "ARCHIVED"]
 
 
@@ -87,8 +92,10 @@ async def chosen_experiment(page: Page, form: Form) -> str:
     name = form.text("experiment_name").strip()
     if not name:
         return form.text("experiment_id")
-    known = {each["display_name"]: each["experiment_id"] for each in await experiments(page)}
-    return known.get(name) or (await page.api.send("POST", "/experiments", {"display_name": name}))["experiment_id"]
+    where = form.text("namespace").strip()
+    known = {each["display_name"]: each["experiment_id"] for each in await experiments(page, where)}
+    named = {"display_name": name} | ({"namespace": where} if where else {})
+    return known.get(name) or (await page.api.send("POST", "/experiments", named))["experiment_id"]
 
 
 def as_tags(text: str) -> dict[str, str]:

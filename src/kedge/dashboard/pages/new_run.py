@@ -7,11 +7,15 @@ from starlette.responses import Response
 from kedge.dashboard import arguments
 from kedge.dashboard.arguments import Input
 from kedge.dashboard.page import Page, get, post
-from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored
-from kedge.errors import BadRequest, Cause, NotFound
+from kedge.dashboard.starting import Source, as_tags, chosen_experiment, experiments, of_run, stored, tags_as_typed
+from kedge.errors import ApiError, BadRequest, Cause
 
 Json = dict[str, Any]
-NAMED = ("display_name", "description", "experiment_id", "experiment_name", "service_account", "pipeline_root")
+NAMED = (
+    *("display_name", "description", "tags", "experiment_id", "experiment_name"),
+    *("namespace", "service_account", "pipeline_root"),
+)
+"""What a form asks for besides the inputs."""
 _FIELDS = {"runtime_config.pipeline_root": "pipeline_root"}
 
 
@@ -28,21 +32,26 @@ async def new(page: Page) -> Response:
         asked["display_name"] = source.name
     else:
         asked |= {name: run.get(name, "") for name in ("description", "experiment_id", "service_account")}
+        asked["tags"] = tags_as_typed(run.get("tags"))
         asked["display_name"] = f"Clone of {run.get('display_name') or run['run_id']}"
         asked["pipeline_root"] = (run.get("runtime_config") or {}).get("pipeline_root", "")
     return await _form(page, source, fields, asked)
 
 
 async def start(page: Page) -> Response:
-    """``POST /runs/new``: start it, or only ask whether it could be. What is refused stays in the form."""
+    """``POST /runs/new``: start it, or only ask whether it could be. What is refused stays in the form.
+
+    A module that asks while somebody types is answered with what is wrong, by the names of fields.
+    """
     source, _ = await _source(page)
     form = await page.form()
     fields = arguments.typed(arguments.inputs(source.spec), form)
     asked = {name: form.text(name) for name in NAMED}
     asked["fresh"] = form.text("fresh")
-    body = request(source, fields, asked)
     query = {"cache": "false"} if asked["fresh"] else {}
-    causes = await refused(page, body)
+    body, causes = await judged(page, source, fields, asked)
+    if form.text("do") == "verdict":
+        return page.json({"faults": verdict(fields, causes)})
     if not causes and not any(each.wrong for each in fields):
         if form.text("do") == "check":
             return await _form(page, source, fields, asked, passed="It can be started like this.")
@@ -50,25 +59,47 @@ async def start(page: Page) -> Response:
             body["experiment_id"] = await chosen_experiment(page, form)
             run = await page.api.send("POST", "/runs", body, query=query)
             return page.go(f"/runs/{run['run_id']}", "Started.")
-        except (BadRequest, NotFound) as error:
+        except ApiError as error:
             causes = list(error.causes) or [Cause("", str(error))]
     return await _form(page, source, fields, asked, causes=causes)
 
 
-def request(source: Source, fields: list[Input], asked: Json) -> Json:
-    """The body of a request to run something."""
+async def judged(page: Page, source: Source, fields: list[Input], asked: Json) -> tuple[Json, list[Cause]]:
+    """The body of a request to run something, and why the API would refuse it."""
+    try:
+        tags, causes = as_tags(asked["tags"]), list[Cause]()
+    except BadRequest as error:
+        tags, causes = {}, [Cause("tags", str(error))]
+    body = _request(source, fields, asked) | {"tags": tags}
+    return body, causes + await _refused(page, body)
+
+
+def verdict(fields: list[Input], causes: list[Cause]) -> Json:
+    """What is wrong, by the names of the form's fields."""
+    others = arguments.blame(fields, causes)
+    found = {arguments.VALUE + each.name: "; ".join(each.wrong) for each in fields if each.wrong}
+    return {field_of(cause): cause.message for cause in others if cause.field} | found
+
+
+def field_of(cause: Cause) -> str:
+    """The field of a form in which something is that the API finds at fault."""
+    return "tags" if cause.field.startswith("tags.") else _FIELDS.get(cause.field, cause.field)
+
+
+def _request(source: Source, fields: list[Input], asked: Json) -> Json:
     config = {"parameters": arguments.arguments(fields), "pipeline_root": asked["pipeline_root"]}
     named = {name: asked[name] for name in ("display_name", "description", "service_account")}
+    named |= {"namespace": asked["namespace"].strip()} if asked["namespace"].strip() else {}
     return {**named, "experiment_id": "" if asked["experiment_name"] else asked["experiment_id"], "runtime_config": config} | (
         source.reference
     )
 
 
-async def refused(page: Page, body: Json) -> list[Cause]:
+async def _refused(page: Page, body: Json) -> list[Cause]:
     """Why a run could not be started, by field."""
     try:
         await page.api.send("POST", "/runs:validate", body)
-    except (BadRequest, NotFound) as error:
+    except ApiError as error:
         return list(error.causes) or [Cause("", str(error))]
     return []
 
@@ -85,8 +116,7 @@ async def _form(
     page: Page, source: Source, fields: list[Input], asked: Json, *, causes: list[Cause] | None = None, passed: str = ""
 ) -> Response:
     others = arguments.blame(fields, causes or [])
-    faults = {_FIELDS.get(cause.field, cause.field): cause.message for cause in others if cause.field}
-    known = {"pipeline_root", "experiment_id", "display_name"}
+    faults = {field_of(cause): cause.message for cause in others if cause.field}
     return page.render(
         "run_new.html",
         code=400 if causes or any(each.wrong for each in fields) else 200,
@@ -94,8 +124,8 @@ async def _form(
         fields=fields,
         asked={"fresh": "", **asked},
         experiments=await experiments(page),
-        faults={name: said for name, said in faults.items() if name in known},
-        others=[cause.message for cause in others if _FIELDS.get(cause.field, cause.field) not in known],
+        faults={name: said for name, said in faults.items() if name in NAMED},
+        others=[cause.message for cause in others if field_of(cause) not in NAMED],
         wrong=bool(causes) or any(each.wrong for each in fields),
         passed=passed,
         versions=await _versions(page, source),

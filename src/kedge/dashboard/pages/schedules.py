@@ -11,8 +11,8 @@ from kedge.dashboard.api import filtered
 from kedge.dashboard.arguments import Input
 from kedge.dashboard.named import named
 from kedge.dashboard.page import Form, Page, Section, get, post
-from kedge.dashboard.pages.new_run import NAMED, refused, request
-from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored
+from kedge.dashboard.pages.new_run import NAMED, field_of, judged, verdict
+from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored, tags_as_typed
 from kedge.errors import ApiError, BadRequest, Cause, NotFound
 
 _RUNS = 25
@@ -22,7 +22,7 @@ _OTHERS = ("max_concurrency", "catchup", "pinned", "enabled")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 """Units of intervals, and their names."""
-_FIELDS = {"runtime_config.pipeline_root": "pipeline_root", "interval_second": "every"}
+_FIELDS = {"interval_second": "every"}
 _KNOWN = frozenset({*NAMED, *_TRIGGER, *_OTHERS})
 Json = dict[str, Any]
 
@@ -133,6 +133,7 @@ async def edit(page: Page) -> Response:
     source = await of_run(page, found)
     config = found.get("runtime_config") or {}
     asked: Json = {name: found.get(name, "") for name in ("display_name", "description", "experiment_id", "service_account")}
+    asked |= {"tags": tags_as_typed(found.get("tags")), "namespace": ""}
     asked |= {"experiment_name": "", "pipeline_root": config.get("pipeline_root", "")} | _as_typed(found["trigger"])
     asked |= {"max_concurrency": found["max_concurrency"], "catchup": "" if found.get("no_catchup") else "yes"}
     asked["pinned"] = "yes" if (found.get("pipeline_version_reference") or {}).get("pipeline_version_id") else ""
@@ -172,16 +173,18 @@ async def _save(page: Page, source: Source, known: Json | None) -> Response:
     fields = arguments.typed(arguments.inputs(source.spec), form)
     asked: Json = {name: form.text(name) for name in (*NAMED, *_TRIGGER, *_OTHERS)}
     filled = _Filled(source, fields, asked, known)
-    body = request(source, fields, asked)
     coming, causes = await _preview(page, asked)
     if form.text("do") == "preview":
         return await _form(page, filled, causes=causes, coming=coming)
-    causes += await refused(page, body)
+    body, more = await judged(page, source, fields, asked)
+    causes += more
+    if form.text("do") == "verdict":
+        return page.json({"faults": verdict(fields, causes)})
     if not causes and not any(each.wrong for each in fields):
         try:
             saved = await _sent(page, form, body | _recurring(source, asked), known)
             return page.go(f"/schedules/{saved['recurring_run_id']}", "Saved.")
-        except (BadRequest, NotFound) as error:
+        except ApiError as error:
             causes = list(error.causes) or [Cause("", str(error))]
     return await _form(page, filled, causes=causes, coming=coming)
 
@@ -263,7 +266,7 @@ async def _form(page: Page, filled: _Filled, *, causes: list[Cause] | None = Non
     if coming is None:
         coming, _ = await _preview(page, asked)
     others = arguments.blame(fields, causes or [])
-    named = [(_FIELDS.get(cause.field, cause.field), cause.message) for cause in others]
+    named = [(_FIELDS.get(cause.field, field_of(cause)), cause.message) for cause in others]
     return page.render(
         "schedule_form.html",
         code=400 if wrong else 200,
