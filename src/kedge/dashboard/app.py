@@ -21,6 +21,7 @@ from kedge.dashboard.pages import (
     pipelines,
     run,
     run_changes,
+    run_tags,
     runs,
     schedules,
     signing_in,
@@ -42,7 +43,14 @@ SECTIONS: tuple[Section, ...] = (
     cluster.SECTION,
 )
 """In the order of the navigation. A feature adds its pages by one line here."""
-PARTS: tuple[Sequence[PageRoute], ...] = (namespaces.ROUTES, run.ROUTES, run_changes.ROUTES, task.ROUTES, compare.ROUTES)
+PARTS: tuple[Sequence[PageRoute], ...] = (
+    namespaces.ROUTES,
+    run.ROUTES,
+    run_changes.ROUTES,
+    run_tags.ROUTES,
+    task.ROUTES,
+    compare.ROUTES,
+)
 """Further pages of sections, in files of their own."""
 _OF_OWNERS = (cluster.SECTION,)
 """Those that ask for the Kubernetes API, which a hub of many callers does not serve: its API server knows them itself."""

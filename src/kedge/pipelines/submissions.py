@@ -203,5 +203,6 @@ class Submissions:
         }
         beginning = names.slug(found.spec.name)[:40].strip("-")
         run = run_object(found.spec, fields, order.namespace, beginning, exactly=order.name)
-        run["metadata"]["labels"] = dict(order.tags)
+        if order.tags:
+            run["metadata"]["labels"] = dict(order.tags)
         return await self._controller.submit(found.spec, run)

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from kedge.dashboard import tags
 from kedge.dashboard.page import Page, get, link
 from kedge.dashboard.parallel import Axis, drawn
 from kedge.display.outline import is_step
@@ -87,6 +88,7 @@ async def compare(page: Page) -> Response:
     differing = bool(page.query("differing"))
     groups = {
         "Run": _facts(runs),
+        "Tags": _tags(runs),
         "Parameters": _parameters(runs),
         "Metrics": _numbers(runs),
         "Tasks": _tasks(runs),
@@ -155,6 +157,10 @@ def _facts(runs: Sequence[Shown]) -> list[Line]:
         return {name: text for name, text in found.items() if text}
 
     return [Line(name, cells, kind="time" if name == "took" else "text") for name, cells in _lines(runs, of)]
+
+
+def _tags(runs: Sequence[Shown]) -> list[Line]:
+    return [Line(name, cells) for name, cells in _lines(runs, lambda shown: dict(tags.rows(shown.run.get("tags"))))]
 
 
 def _parameters(runs: Sequence[Shown]) -> list[Line]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from kedge.dashboard import tags
 from kedge.dashboard.api import filtered
 from kedge.dashboard.page import Page, Section, get, link, post
 from kedge.dashboard.rendering import OVER
@@ -25,7 +26,7 @@ STATES: Mapping[str, tuple[str, ...]] = {
 """What is chosen by state, by its name in an address."""
 COLUMNS = {"name": "Run", "state": "State", "created_at": "Started", "finished_at": "Ended"}
 """What may be sorted by: there is an index of each."""
-_CHOICES = ("name", "state", "pipeline", "pipeline_id", "experiment_id", "schedule", "since", "until", "storage")
+_CHOICES = ("name", "state", "pipeline", "pipeline_id", "experiment_id", "schedule", "tags", "since", "until", "storage")
 _SIZES = (50, 100, 200)
 _MOST_BACK = 20  # pages whose tokens an address keeps
 _GATHER = 0.5  # seconds in which changes come together
@@ -71,6 +72,10 @@ class Asked:
         }
         return {**self.choices, **own, **changed}
 
+    def and_tag(self, key: str, value: str) -> str:
+        """The tags that are chosen, and one more."""
+        return tags.with_one(self.choices.get("tags", ""), key, value)
+
     def predicates(self, *, but: str = "") -> list[Json]:
         """What the API is asked for."""
         texts = {"name": ("IS_SUBSTRING", "display_name"), "pipeline": ("IS_SUBSTRING", "pipeline_name")}
@@ -89,6 +94,8 @@ class Asked:
                 found.append({"operation": operation, "key": key, "string_value": text})
             elif name in moments:
                 found.append({"operation": moments[name], "key": "created_at", "timestamp_value": _moment(name, text)})
+            elif name == "tags":
+                found += tags.predicates(text)
             elif name == "state" and text in STATES:
                 found.append(_in_state(text))
         if (storage := self.choices.get("storage", "")) != "all":
@@ -253,18 +260,29 @@ async def chosen(page: Page) -> Response:
     if not ids:
         return page.go(back, "No run was chosen. Tick some first.")
     match form.text("do"):
-        case "compare":
-            if not 2 <= len(ids) <= _MOST_COMPARED:
-                return page.go(back, f"{len(ids)} chosen: 2 to {_MOST_COMPARED} runs can be compared.")
+        case "compare" if 2 <= len(ids) <= _MOST_COMPARED:
             return page.go(link("/compare", run=ids))
+        case "compare":
+            said = f"{len(ids)} chosen: 2 to {_MOST_COMPARED} runs can be compared."
         case "delete":
             return page.go(link("/runs/deleting", run=ids))
         case "archive":
-            return page.go(back, _done("Archived", await _each(page, ids, "POST", ":archive")))
+            said = _done("Archived", await _each(page, ids, "POST", ":archive"))
         case "unarchive":
-            return page.go(back, _done("Restored", await _each(page, ids, "POST", ":unarchive")))
+            said = _done("Restored", await _each(page, ids, "POST", ":unarchive"))
+        case "tag":
+            said = await _tag(page, ids, form.text("typed"))
         case other:
-            raise BadRequest(f"do: there is nothing called {other!r:.40}. There are compare, archive, unarchive, delete.")
+            raise BadRequest(f"do: there is nothing called {other!r:.40}. There are compare, tag, archive, unarchive, delete.")
+    return page.go(back, said)
+
+
+async def _tag(page: Page, ids: list[str], typed: str) -> str:
+    """Tag them, and say what was done."""
+    asked = tags.changes(typed)
+    if not asked:
+        return "No tag was typed. Type one, such as team=a."
+    return _done("Tagged", await _each(page, ids, "POST", ":tag", body={"tags": asked}))
 
 
 async def deleting(page: Page) -> Response:
@@ -278,15 +296,17 @@ async def delete(page: Page) -> Response:
     """``POST /runs/deleting``: deletes them."""
     form = await page.form()
     query = {"keep_artifacts": "true"} if form.text("keep_artifacts") else {}
-    return page.go("/runs", _done("Deleted", await _each(page, form.texts("run"), "DELETE", "", query)))
+    return page.go("/runs", _done("Deleted", await _each(page, form.texts("run"), "DELETE", "", query=query)))
 
 
-async def _each(page: Page, ids: list[str], method: str, verb: str, query: Mapping[str, str] = {}) -> list[str]:
+async def _each(
+    page: Page, ids: list[str], method: str, verb: str, *, query: Mapping[str, str] | None = None, body: Json | None = None
+) -> list[str]:
     """Do something with each run; says what went wrong, and ``""`` for what went well."""
     faults: list[str] = []
     for each in ids:
         try:
-            await page.api.send(method, f"/runs/{each}{verb}", query=query)
+            await page.api.send(method, f"/runs/{each}{verb}", body, query=query)
             faults.append("")
         except ApiError as error:
             faults.append(str(error))
