@@ -88,6 +88,15 @@ def test_an_edge_says_what_goes_along_it(visitor: Visitor, exhibits: Exhibits) -
     visitor.photograph(page, "graph-with-a-task")
 
 
+def test_an_input_in_the_panel_leads_to_the_task_that_made_it(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.flowers}?task=exit-handler-1.evaluate")
+    inputs = signed_in.locator("#panel").get_by_role("region", name="Inputs")
+    expect(inputs.get_by_role("row", name="train model")).to_be_visible()
+    inputs.get_by_role("link", name="train").click()
+    expect(signed_in.locator("#panel").get_by_role("heading", name="train")).to_be_visible()
+    chosen(signed_in, "train")
+
+
 def fingers(page: Page, *steps: Sequence[tuple[float, float]]) -> None:
     """Touch, move and leave: the places of all fingers, one step after another."""
     session = page.context.new_cdp_session(page)

@@ -130,6 +130,34 @@ def test_the_timeline_tells_waiting_and_running_apart(signed_in: Page, exhibits:
     expect(signed_in.get_by_role("row", name="train").locator("circle.cached")).to_have_count(1)
 
 
+def test_the_time_of_a_timeline_is_made_wider_and_narrower(visitor: Visitor, exhibits: Exhibits) -> None:
+    page, still = visitor.page(), visitor.page(javascript=False)
+    page.goto(f"/runs/{exhibits.flowers}?view=timeline")
+    table, wider = page.locator("table.gantt"), page.get_by_role("link", name="Wider")
+    wider.click()
+    expect(table).to_have_class(re.compile("zoom-2$"))
+    wider.click()
+    expect(table).to_have_class(re.compile("zoom-4$"))
+    expect(page).to_have_url(re.compile("view=timeline&zoom=4$"))
+    assert page.get_by_role("region", name="Timeline").evaluate("(each) => each.scrollLeft") > 0  # around the middle
+    page.get_by_role("region", name="Timeline").press("-")
+    expect(table).to_have_class(re.compile("zoom-2$"))
+    page.get_by_role("button", name="Fold folds").click()
+    expect(page.get_by_role("row", name="[2] fold")).to_have_count(0)
+    expect(table).to_have_class(re.compile("zoom-2$"))
+    still.goto(f"/runs/{exhibits.flowers}?view=timeline&zoom=32")
+    still.get_by_role("link", name="Wider").click()
+    expect(still.locator("table.gantt")).to_have_class(re.compile("zoom-64$"))
+
+
+def test_what_each_task_takes_is_read_in_the_list(visitor: Visitor, exhibits: Exhibits) -> None:
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs/{exhibits.flowers}?view=tasks")
+    expect(page.get_by_role("row", name="train").filter(has_text="table (Dataset) from measure")).to_be_visible()
+    page.get_by_role("row", name="publish").get_by_role("link", name="train").click()
+    expect(page).to_have_url(re.compile(f"/runs/{exhibits.flowers}/tasks/train$"))
+
+
 @pytest.mark.usefixtures("checker")
 def test_the_page_of_a_run_has_no_grave_fault_and_fits_a_telephone(visitor: Visitor, exhibits: Exhibits) -> None:
     page = visitor.page()

@@ -228,8 +228,8 @@ def duration(seconds: float | None) -> str:
     """Write a duration as people read it.
 
     Examples:
-        >>> [duration(s) for s in (None, 0.0421, 3.14159, 75, 7384)]
-        ['', '42 ms', '3.1 s', '1 min 15 s', '2 h 3 min']
+        >>> [duration(s) for s in (None, 0.0421, 3.14159, 75, 7384, 400000)]
+        ['', '42 ms', '3.1 s', '1 min 15 s', '2 h 3 min', '4 d 15 h']
     """
     if seconds is None:
         return ""
@@ -238,4 +238,7 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"

@@ -79,13 +79,14 @@ class _Stretch:
     end: datetime
 
 
-def timeline(rows: Iterable[Row], tasks: Iterable[Mapping[str, Any]], now: datetime) -> Timeline:
+def timeline(rows: Iterable[Row], tasks: Iterable[Mapping[str, Any]], now: datetime, zoom: int = 1) -> Timeline:
     """Put the times of tasks on one axis.
 
     Args:
         rows: Those that are shown.
         tasks: All of the run: the axis is the same whatever is folded.
         now: Where what still runs ends.
+        zoom: How many times wider than a page the axis is.
     """
     moments = [moment for task in tasks for each in _stretches(task, now) for moment in (each.start, each.end)]
     first = min(moments, default=now)
@@ -93,19 +94,19 @@ def timeline(rows: Iterable[Row], tasks: Iterable[Mapping[str, Any]], now: datet
     shown: list[TimelineRow] = []
     for row in rows:
         stretches = list(_stretches(row.task, now))
-        bars = [_bar(each, first, span) for each in stretches]
+        bars = [_bar(each, first, span, _LEAST / zoom) for each in stretches]
         shown.append(TimelineRow(row, bars, _total(stretches, "waiting"), _total(stretches, "running")))
-    step = next((each for each in _STEPS if span / each <= _TICKS), _STEPS[-1])
+    step = next((each for each in _STEPS if span / each <= _TICKS * zoom), _STEPS[-1])
     ticks = [
         (100 * step * number / span, "0" if not number else duration(step * number)) for number in range(int(span / step) + 1)
     ]
-    return Timeline(shown, [each for each in ticks if each[0] <= 97], 100 * step / span)
+    return Timeline(shown, [each for each in ticks if each[0] <= 100 - 3 / zoom], 100 * step / span)
 
 
-def _bar(each: _Stretch, first: datetime, span: float) -> Bar:
-    start = 100 * (each.start - first).total_seconds() / span
-    width = max(100 * (each.end - each.start).total_seconds() / span, _LEAST)
-    return Bar(each.kind, each.state, round(min(start, 100 - _LEAST), 3), round(min(width, 100 - start), 3))
+def _bar(each: _Stretch, first: datetime, span: float, least: float) -> Bar:
+    start = min(100 * (each.start - first).total_seconds() / span, 100 - least)
+    width = max(100 * (each.end - each.start).total_seconds() / span, least)
+    return Bar(each.kind, each.state, round(start, 4), round(min(width, 100 - start), 4))
 
 
 def _total(stretches: Iterable[_Stretch], kind: Kind) -> str:

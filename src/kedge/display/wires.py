@@ -1,6 +1,6 @@
 """What goes along the edges of a pipeline's graph: which output of which task is which input of another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,6 +124,14 @@ class Blueprint:
             for wire in self._from(outer, key, given)
         ]
         return said(found) if found else "only one after the other"
+
+
+def by_source(wires: Iterable[Wire]) -> dict[str, str]:
+    """What comes from each task, in words, by the task's path."""
+    found: dict[str, list[Wire]] = {}
+    for wire in wires:
+        found.setdefault(wire.source, []).append(wire)
+    return {source: said(some) for source, some in found.items()}
 
 
 def said(wires: Sequence[Wire]) -> str:

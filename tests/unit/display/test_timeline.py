@@ -1,6 +1,6 @@
 """A run's timeline: waiting and running apart, each try a bar of its own, round moments on the axis."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -69,3 +69,21 @@ def test_the_axis_names_round_moments(seconds: int, says: list[str]) -> None:
 
 def test_a_run_in_which_nothing_has_begun_has_no_bars() -> None:
     assert drawn(step("a", "PENDING")).rows[0].bars == []
+
+
+@pytest.mark.parametrize(
+    ("lasted", "zoom", "said"),
+    [
+        (0.02, 1, ["0", "5 ms", "10 ms", "15 ms"]),
+        (0.02, 4, ["0", "1 ms", "2 ms", "3 ms"]),
+        (12 * 86400, 1, ["0", "2 d 0 h", "4 d 0 h", "6 d 0 h"]),
+        (12 * 86400, 16, ["0", "3 h 0 min", "6 h 0 min", "9 h 0 min"]),
+    ],
+    ids=["milliseconds", "milliseconds, wider", "days", "days, wider"],
+)
+def test_moments_are_named_as_far_apart_as_there_is_room(lasted: float, zoom: int, said: list[str]) -> None:
+    begun = NOW - timedelta(seconds=lasted)
+    made = step("a", "RUNNING", start_time=begun.isoformat().replace("+00:00", "Z"))
+    found = timeline(outline([made], Folding()), [made], NOW, zoom)
+    assert [each for _, each in found.ticks[:4]] == said
+    assert found.rows[0].bars[0].width == 100

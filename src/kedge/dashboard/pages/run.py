@@ -18,11 +18,14 @@ from kedge.display.folding import Folding
 from kedge.display.graph import Bundles
 from kedge.display.outline import is_step, outline
 from kedge.display.timeline import timeline
+from kedge.display.wires import Blueprint, by_source
 from kedge.errors import Forbidden, NotFound
 from kedge.kube.yaml import write
 
 VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "artifacts": "Artifacts", "spec": "Pipeline"}
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
+ZOOMS = (1, 2, 4, 8, 16, 32, 64)
+"""How many times wider than a page a timeline may be."""
 _ROWS = 200
 _GATHER = 0.25  # seconds in which changes come together
 _GATHER_LARGE = 0.001  # seconds more for each task: what is redrawn is as large
@@ -61,7 +64,7 @@ async def part(page: Page) -> Response:
     if view not in VIEWS:
         raise NotFound(f"view: there is none called {view!r:.80}. There are: {', '.join(VIEWS)}.")
     shown = await page.api.get(_place(page))
-    return page.render(f"run_{view}.html", run=shown, view=view, **await _VIEWS[view](page, shown))
+    return page.render(f"run_{view}.html", run=shown, view=view, views=VIEWS, **await _VIEWS[view](page, shown))
 
 
 async def _head(page: Page) -> Json:
@@ -139,9 +142,12 @@ async def _graph(page: Page, shown: Json) -> Json:
 
 
 async def _tasks(page: Page, shown: Json) -> Json:
-    """The tasks as a table that is a tree."""
-    del shown
-    return _rows(page, (await page.api.get(_place(page) + "/tasks", view="BASIC")).get("tasks", []))
+    """The tasks as a table that is a tree, with what each takes from which other."""
+    answer, documents = await asyncio.gather(page.api.get(_place(page) + "/tasks", view="BASIC"), spec_of(page, shown))
+    found = _rows(page, answer.get("tasks", []))
+    blueprint = Blueprint(documents[0] if documents else {})
+    takes = {str(row.task["id"]): by_source(blueprint.wires(str(row.task["id"]))) for row in found["rows"]}
+    return {**found, "takes": takes}
 
 
 async def _timeline(page: Page, shown: Json) -> Json:
@@ -149,7 +155,8 @@ async def _timeline(page: Page, shown: Json) -> Json:
     del shown
     tasks = (await page.api.get(_place(page) + "/tasks", view="BASIC")).get("tasks", [])
     found = _rows(page, tasks)
-    return {**found, "timeline": timeline(found["rows"], tasks, page.now())}
+    zoom = max(each for each in ZOOMS if each <= page.number("zoom", 1, most=ZOOMS[-1]))
+    return {**found, "timeline": timeline(found["rows"], tasks, page.now(), zoom), "zoom": zoom, "zooms": ZOOMS}
 
 
 def _rows(page: Page, tasks: list[Json]) -> Json:
@@ -165,6 +172,7 @@ def _rows(page: Page, tasks: list[Json]) -> Json:
         "number": number,
         "pages": -(-len(rows) // _ROWS),
         "count": len(rows),
+        "zoom": 1,
     }
 
 

@@ -16,12 +16,14 @@ from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, PageRoute, get, post
+from kedge.dashboard.pages.run import spec_of
 from kedge.dashboard.pages.run_artifacts import OPEN
+from kedge.display.wires import Blueprint
 from kedge.errors import BadRequest, Forbidden, NotFound
 
 OVER = frozenset({"SUCCEEDED", "CACHED", "FAILED", "SKIPPED", "CANCELED"})
 """States of tasks that have ended."""
-_TAIL, _MOST_LINES = 2000, 50_000
+_TAIL, _MOST_LINES = 2000, 200_000
 _READ_LINES, _READ_BYTES = 200, 64 << 10
 """Of a log, what is on the page itself, for those who read without JavaScript."""
 _NODES_ASKED = 8
@@ -43,9 +45,14 @@ async def task(page: Page) -> Response:
     part = page.request.headers.get("x-part") or page.query("part")
     attempts = found.get("attempts", [])
     is_step = found["kind"] == "step"
-    given, origin, cache, placed = await asyncio.gather(
-        _given(page, found), _of_step(page, found, "origin"), _of_step(page, found, "cache"), _nodes(page, run, attempts)
+    given, origin, cache, placed, documents = await asyncio.gather(
+        _given(page, found),
+        _of_step(page, found, "origin"),
+        _of_step(page, found, "cache"),
+        _nodes(page, run, attempts),
+        spec_of(page, run),
     )
+    wires = Blueprint(documents[0] if documents else {}).wires(found["task_id"])
     shows_log = is_step and found["state"] not in {"CACHED", "SKIPPED"} and (bool(attempts) or found["state"] not in OVER)
     return page.render(
         "task_panel.html" if part else "task.html",
@@ -65,6 +72,7 @@ async def task(page: Page) -> Response:
         tail=await _tail(page) if shows_log and attempts and not part else "",
         cached_from=_cached_from(found),
         opened=OPEN,
+        wires={wire.input: wire for wire in wires},
     )
 
 

@@ -404,6 +404,12 @@ if (part && drawing()) {
     else open(link.dataset.task, link.getAttribute("href"));
   });
   if (panel) {
+    panel.addEventListener("click", (event) => {
+      const link = event.target.closest("a[data-task]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      open(link.dataset.task, link.getAttribute("href"));
+    });
     document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && shut());
     if (chosenTask()) open(chosenTask(), pageOf(chosenTask()), { focus: false, push: false });
   }

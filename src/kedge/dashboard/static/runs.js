@@ -26,7 +26,9 @@ function lasted(seconds) {
   const whole = Math.floor(seconds);
   const minutes = Math.floor(whole / 60);
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 setInterval(() => {
