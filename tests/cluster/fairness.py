@@ -17,7 +17,7 @@ from kedge.client.http import tls
 from kedge.client.kubeconfig import Access
 
 _GROUP = "flowcontrol.apiserver.k8s.io"
-_HEARD_SECONDS = 0.5  # in which a request that is refused is answered
+_HEARD_SECONDS = 5.0  # in which a request that is refused is answered
 
 
 @contextmanager

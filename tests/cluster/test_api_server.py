@@ -131,7 +131,7 @@ def test_steps_go_on_while_the_api_server_is_away_for_half_a_minute(
             found = [task for task in kedge.client.tasks(run.id) if task["id"] and task["state"] == row.state]
             return any(row.says(kedge.client.task(run.id, task["id"]).get("waiting_reason", "")) for task in found) or None
 
-        until(shown, row.message, AWAY_SECONDS)
+        until(shown, row.message, 60)
     threading.Event().wait(max(0.0, back - time.monotonic()))
     (proxy.start if how == "refuses" else proxy.speak)()
     before = len(proxy.requests)
@@ -164,7 +164,7 @@ def test_a_watch_that_has_expired_is_begun_anew(
     proxy.say(lambda asked: asked.watches, answer(200, {"type": "ERROR", "object": gone}), times=4)
     proxy.cut()
     done_once(run)
-    assert not proxy.owed()
+    until(lambda: not proxy.owed() or None, "all watches to be begun anew", 60)
     task = run.client.task(run.id, "add")
     row = ROWS["watch-expired"]
     assert (task["state"], len(task["attempts"])) == (row.state, 1 + row.infra + row.user)
@@ -235,7 +235,7 @@ def test_a_server_that_throttles_is_asked_again_when_it_says(
         with throttled(cluster, access, "hub"):
             proxy.cut()
             for match in (_makes_a_pod, lambda asked: asked.watches):
-                until(lambda match=match: _refused(proxy, match), "a request that is refused", 30)
+                until(lambda match=match: _refused(proxy, match), "a request that is refused", 60)
         done_once(run, within=90)
         task = run.client.task(run.id, "add")
     row = ROWS["throttled"]
