@@ -86,7 +86,7 @@ def held(path: Path, how: str) -> Generator[None]:
     """Another program holds a database as a backup tool does, for some seconds."""
     program = (
         "import sqlite3, sys, time\n"
-        "db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)\n"
+        "db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)\n"
         "db.execute('BEGIN ' + sys.argv[2]); print('held', flush=True)\n"
         f"time.sleep({LOCKED_SECONDS}); db.execute('ROLLBACK')"
     )

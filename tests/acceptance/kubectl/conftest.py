@@ -57,7 +57,7 @@ class Kubectl:
     def __call__(self, *arguments: str, fails: bool = False) -> str:
         """Run a command that has to succeed (or, with ``fails``, to fail); returns what it printed."""
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=110)
         assert (process.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: status {process.returncode}: {output}"
         return output
 

@@ -37,16 +37,18 @@ def ends(kubectl: Kubectl, name: str) -> None:
     kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 
 
+def warnings(kubectl: Kubectl, pod: str) -> str:
+    """What is said of a Pod that cannot be scheduled, once it is: `kubectl wait` waits for no Event that is not there yet."""
+    chosen = f"--field-selector=reason=FailedScheduling,involvedObject.name={pod}"
+    while not (found := kubectl("get", "events", chosen, "--no-headers", "--ignore-not-found")):
+        pass  # the test's own time limit
+    return found
+
+
 def waits(kubectl: Kubectl, name: str) -> str:
     """Why a Pod is not scheduled, as `describe` tells it."""
     kubectl("wait", f"pod/{name}", "--for=condition=PodScheduled=false", "--timeout=60s")
-    kubectl(
-        "wait",
-        "event",
-        f"--field-selector=involvedObject.name={name}",
-        "--for=jsonpath={.reason}=FailedScheduling",
-        "--timeout=60s",
-    )
+    warnings(kubectl, name)
     shown = kubectl("describe", "pod", name)
     assert re.search(r"^Node: +<none>$", shown, re.MULTILINE)
     assert re.search(r"PodScheduled +False", shown)
@@ -157,7 +159,7 @@ def test_a_step_that_no_node_may_run_says_why_everywhere_and_runs_once_the_node_
     assert WHY in labelled.cli("runs", "show", "picky", check=True).stdout
     (step,) = [task for task in labelled.client.tasks(run) if task["id"] == "hello"]
     assert (step["state"], WHY in step["waiting_reason"]) == ("PENDING", True)
-    assert WHY in kubectl("get", "events", "--field-selector", f"involvedObject.name={step['attempts'][0]['pod_name']}")
+    assert WHY in warnings(kubectl, step["attempts"][0]["pod_name"])
     kubectl("label", "node", NAME, "step-disk=ssd")
     try:
         assert labelled.client.wait(run)["state"] == "SUCCEEDED"

@@ -47,7 +47,7 @@ async def bad(step: Step) -> Ended:
 
 async def pass_time(clock: FakeClock, holds: Callable[[], object]) -> None:
     """Let small waits of the hub's own pass, until a condition holds."""
-    for _ in range(200):
+    for _ in range(5000):  # on a slow machine it takes more turns until what was read or written is there
         if holds():
             return
         await clock.advance(0.02)
