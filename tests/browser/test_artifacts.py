@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import tarfile
 from pathlib import Path
 
@@ -176,3 +177,15 @@ def test_a_file_of_a_step_opened_by_itself_is_in_nobodys_origin(visitor: Visitor
         assert answer.headers["x-content-type-options"] == "nosniff"
     for name in ("table", "card"):
         assert page.request.get(f"/artifacts/{hostile[name]}/view").status == 404
+
+
+def test_a_file_of_a_step_that_may_hold_scripts_is_no_page_of_its_own(visitor: Visitor, hostile: dict[str, str]) -> None:
+    """As one it could lead itself to another machine, with what it knows; in a frame the policy of our page holds it."""
+    page = visitor.page()
+    page.goto(f"/artifacts/{hostile['image']}/view")
+    expect(page).to_have_url(re.compile(f"/artifacts/{hostile['image']}$"))
+    expect(page.get_by_role("region", name="Preview")).to_be_visible()
+    for name in ("image", "page"):
+        headers = {"Sec-Fetch-Dest": "document"}
+        answer = page.request.get(f"/artifacts/{hostile[name]}/view", headers=headers, max_redirects=0)
+        assert (answer.status, answer.headers["location"]) == (303, f"/artifacts/{hostile[name]}")

@@ -6,13 +6,13 @@ import tarfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard import lineage, previews
 from kedge.dashboard.api import filtered, rest
-from kedge.dashboard.page import Page, Section, get
+from kedge.dashboard.page import Page, Section, get, link
 from kedge.errors import ApiError, NotFound, ServerError
 
 TYPES = ("Dataset", "Model", "Metrics", "ClassificationMetrics", "SlicedClassificationMetrics", "HTML", "Markdown", "Artifact")
@@ -21,6 +21,7 @@ _PAGE, _PAGE_MOST = 50, 200
 _DEPTH, _DEPTH_MOST = 2, 12
 _SNIFFED = 1024
 _BLOCK = 512  # of a tar
+_ACTIVE = ("text/html", "image/svg")  # what may hold scripts
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin"}
 FRAME = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -118,6 +119,10 @@ async def view(page: Page) -> Response:
     if not kind:
         await stack.aclose()
         raise NotFound("It is no page and no picture of a kind that browsers draw. Download it to look at it.")
+    if kind.startswith(_ACTIVE) and page.request.headers.get("sec-fetch-dest") == "document":
+        # In a frame our own policy holds it; a page of its own could lead itself to another machine, with what it knows.
+        await stack.aclose()
+        return page.go(link(_api(page), path=path))
     headers = {**_HEADERS, "Content-Security-Policy": FRAME}
     return StreamingResponse(rest(stack, pieces, start), 200, headers, kind)
 
@@ -127,14 +132,14 @@ async def download(page: Page) -> Response:
     found = await page.api.get(_api(page))
     path = page.query("path")
     files = [] if path else await _files(page)
-    name = _safe((path or str(found.get("uri", "")).rstrip("/")).rpartition("/")[2] or found.get("name", ""))
+    name = (path or unquote(str(found.get("uri", "")).rstrip("/"))).rpartition("/")[2] or found.get("name", "")
     headers = {**_HEADERS, "Content-Security-Policy": "sandbox; default-src 'none'"}
     if files:
-        headers["Content-Disposition"] = f'attachment; filename="{name}.tar"'
+        headers["Content-Disposition"] = _attachment(f"{name}.tar")
         return StreamingResponse(_tar(page, files), 200, headers, "application/x-tar")
     stack = AsyncExitStack()
     answer = await stack.enter_async_context(page.api.open(_api(page) + "/content", path=path))
-    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    headers["Content-Disposition"] = _attachment(name)
     return StreamingResponse(rest(stack, answer.aiter_bytes()), 200, headers, "application/octet-stream")
 
 
@@ -162,6 +167,20 @@ async def _files(page: Page) -> list[dict[str, Any]]:
         return (await page.api.get(_api(page) + "/files")).get("files", [])
     except ApiError:
         return []
+
+
+def _attachment(name: str) -> str:
+    r"""A download's header: the name in letters that mean the same everywhere, and in its own, without what is none.
+
+    Examples:
+        >>> _attachment("a.csv")
+        'attachment; filename="a.csv"'
+        >>> _attachment("größe\n\u202e.csv")
+        'attachment; filename="gr-e-.csv"; filename*=UTF-8\'\'gr%C3%B6%C3%9Fe.csv'
+    """
+    own = "".join(each for each in name if each.isprintable() and each not in '/\\:*?"<>|').strip(". ")[:120]
+    said = f'attachment; filename="{_safe(name)}"'
+    return said if own.isascii() else f"{said}; filename*=UTF-8''{quote(own, safe='')}"
 
 
 def _safe(name: str) -> str:
