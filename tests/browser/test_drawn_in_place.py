@@ -1,5 +1,7 @@
 """Artifacts are drawn where they are met: in a task's panel, on its page, and on the page of a run."""
 
+import base64
+import io
 import re
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from urllib.parse import urlsplit
 import axe
 import exhibits as exhibited
 import pytest
+from arro3.core import Array, DataType, RecordBatch
+from arro3.io import write_parquet
 from exhibits import Exhibits
 from go_programs import cache_folder
 from measuring import weighed
@@ -45,12 +49,21 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+def parquet() -> str:
+    """A Parquet file of a hundred rows, as it travels in a parameter."""
+    numbers = Array(list(range(100)), DataType.int64())
+    words = Array([f"<b>{number}</b>" for number in range(100)], DataType.utf8())
+    file = io.BytesIO()
+    write_parquet(RecordBatch.from_arrays([numbers, words], names=["number", "word"]), file, compression="zstd(3)")
+    return base64.b64encode(file.getvalue()).decode()
+
+
 @pytest.fixture(scope="module")
 def drawn(host: RunningHost, folder: Path) -> str:
     """A run that is over, and one of whose artifacts has lost its bytes."""
     flag = folder / "at-once"
     flag.touch()
-    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag)}, name="drawn")["run_id"]
+    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn")["run_id"]
     exhibited.ended(host, run, "SUCCEEDED")
     gone = next(each["uri"] for each in host.client.artifacts(run) if each["name"] == "gone")
     Path(urlsplit(gone).path).unlink()
@@ -143,6 +156,16 @@ def test_slices_are_drawn_one_below_another(visitor: Visitor, drawn: str) -> Non
     visitor.photograph(page, "slices")
 
 
+def test_the_first_rows_of_a_parquet_file_have_the_types_of_their_columns(signed_in: Page, drawn: str) -> None:
+    signed_in.goto(f"/runs/{drawn}/tasks/judge")
+    place = shown(signed_in, "rows")
+    place.locator("summary").first.click()
+    expect(place.get_by_role("columnheader")).to_have_text(["numberint64", "wordstring"])
+    expect(place.get_by_role("row", name="7 <b>7</b>")).to_be_visible()
+    expect(place.get_by_role("row")).to_have_count(51)
+    expect(place.get_by_text("The first rows of it.")).to_be_visible()
+
+
 def test_what_cannot_be_shown_says_why_in_its_place(signed_in: Page, drawn: str) -> None:
     signed_in.goto(f"/runs/{drawn}?view=artifacts")
     place = shown(signed_in, "gone")
@@ -169,7 +192,7 @@ def test_what_did_not_come_is_asked_for_again(visitor: Visitor, signed_in: Page,
 
 def test_what_is_drawn_and_folded_stays_so_while_the_run_goes_on(signed_in: Page, host: RunningHost, folder: Path) -> None:
     flag = folder / "go"
-    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag)}, name="drawn")["run_id"]
+    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn")["run_id"]
     signed_in.goto(f"/runs/{run}?view=artifacts")
     facts, classes = shown(signed_in, "facts"), shown(signed_in, "classes")
     expect(facts.get_by_role("row", name="first 1")).to_be_visible()

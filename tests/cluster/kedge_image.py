@@ -85,7 +85,7 @@ def _wheels() -> Path:
                 pip = [sys.executable, "-m", "pip", "download", "--quiet", *for_base, "--dest", str(wheels)]
                 _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", scratch, cwd=ROOT)
                 (kedge,) = Path(scratch).glob("kedge-*.whl")
-                _run(*pip, "--constraint", str(constraints), f"{kedge}[cluster,postgres]")
+                _run(*pip, "--constraint", str(constraints), f"{kedge}[cluster,parquet,postgres]")
                 (wheels / kedge.name).unlink()
                 wheels.rename(found)
     return found

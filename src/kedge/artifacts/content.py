@@ -194,6 +194,14 @@ def chunks(path: Path) -> Iterator[bytes]:
             yield piece
 
 
+def part(path: Path, start: int, count: int) -> tuple[bytes, int]:
+    """So many bytes of a file from an offset on, or before its end where that is negative, and its size; blocks."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size + start) if start < 0 else start)
+        return file.read(count), size
+
+
 def manifest(text: bytes, path: Path | str) -> Manifest:
     """Read the manifest of a folder.
 

@@ -150,6 +150,22 @@ class Remote:
         except _errors() as error:
             raise _meaning(uri, error) from error
 
+    async def part(self, uri: str, path: str, start: int, count: int) -> tuple[bytes, int]:
+        """So many bytes of one object from an offset on, or before its end where that is negative, and its size.
+
+        Raises:
+            NotFound: There is none.
+            Invalid: The path leaves the artifact.
+        """
+        bucket, key = _split(join_path(uri, path) if path else uri)
+        obstore = import_module("obstore")
+        size = int((await _answered(uri, obstore.head_async(self._store(bucket), key)))["size"])
+        first = max(0, size + start) if start < 0 else min(start, size)
+        last = min(first + count, size)
+        if first == last:
+            return b"", size
+        return bytes(await _answered(uri, obstore.get_range_async(self._store(bucket), key, start=first, end=last))), size
+
     async def files(self, uri: str, limit: int | None = None) -> list[tuple[str, int]]:
         """Path and size of every object below an address, sorted; the address's own object is none of them.
 

@@ -231,19 +231,44 @@ class ArtifactStore:
             NotFound: There is nothing; raised before the first piece.
             Invalid: The path leaves the artifact, the artifact is a folder and no file of it is named, or it lies in no store.
         """
+        file = self._file(uri, path)
+        if file is None:
+            async for piece in self._remote.read(uri, path):
+                yield piece
+            return
+        pieces = content.chunks(file)
+        while piece := await asyncio.to_thread(_next, pieces):
+            yield piece
+
+    async def part(self, uri: str, path: str, start: int, count: int) -> tuple[bytes, int]:
+        """Some bytes of an artifact, or of one file of a folder, and how many there are in all.
+
+        Args:
+            uri: The artifact's address.
+            path: Of the file; ``""`` for the artifact itself.
+            start: The first; those before the end when it is negative.
+            count: So many, or fewer where it ends.
+
+        Raises:
+            NotFound: There is nothing.
+            Invalid: As for `read`.
+        """
+        file = self._file(uri, path)
+        if file is None:
+            return await self._remote.part(uri, path, start, count)
+        return await asyncio.to_thread(content.part, file, start, count)
+
+    def _file(self, uri: str, path: str) -> Path | None:
+        """The file that is read; ``None`` where it lies in an object store."""
         local = self._place(uri)
         if local is None and not self._in_a_store(uri):
             raise Invalid(f"{uri} lies in no store of this host, so it is not read here. Get it with what knows the address.")
         if local is None:
-            async for piece in self._remote.read(uri, path):
-                yield piece
-            return
+            return None
         file = content.member(local, path)
         if file.is_dir():
             raise Invalid(f"{uri} is a folder. Name one of its files.")
-        pieces = content.chunks(file)
-        while piece := await asyncio.to_thread(_next, pieces):
-            yield piece
+        return file
 
     def scratch(self) -> Path:
         """A folder for files on their way, on the folder store's disk; the host empties it when it starts."""

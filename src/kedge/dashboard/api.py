@@ -108,6 +108,30 @@ class Api:
             _check(answer.status_code, answer)
             yield answer
 
+    async def piece(self, path: str, start: int, count: int, /, **query: str | int | list[str]) -> tuple[bytes, int]:
+        """Read some bytes of something that is large.
+
+        Args:
+            path: As for `get`.
+            start: The first; those before the end where it is negative.
+            count: So many, or fewer where it ends.
+            query: As for `get`.
+
+        Returns:
+            The bytes, and how many there are in all; nothing where there are none from there on.
+
+        Raises:
+            ApiError: As for `get`.
+        """
+        asked = f"bytes={start}-{start + count - 1}" if start >= 0 else f"bytes={start}"
+        async with self._http.stream("GET", _place(path), params=_asked(query), headers={"range": asked}) as answer:
+            if answer.status_code == 206:
+                return await answer.aread(), int(answer.headers["content-range"].rpartition("/")[2])
+            if answer.is_error:
+                await answer.aread()
+            _check(answer.status_code, answer)
+        return b"", 0
+
     async def changes(self, path: str, /, **query: str | int | list[str]) -> AsyncIterator[Any]:
         """Follow a watch: what it tells, one after another, until it ends."""
         rest = b""

@@ -9,11 +9,11 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from kedge.dashboard import markdown
+from kedge.dashboard import markdown, parquet
 from kedge.dashboard.api import Api, whole
 from kedge.errors import ApiError
 
@@ -35,12 +35,14 @@ class Table:
         rows: Text of each cell, cut where it is long.
         numbers: Whether each column holds nothing but numbers.
         note: What is left out.
+        types: Of the columns, where the file says them.
     """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: Sequence[bool]
     note: str = ""
+    types: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,29 @@ async def of(api: Api, artifact: Mapping[str, Any], path: str = "") -> Preview:
         async with api.open(address + "/content", path=path) as answer:
             start = await whole(answer, READ + 1)
         name = (path or artifact.get("uri", "")).rpartition("/")[2].lower()
-        if start[:4] == b"PAR1":
-            return Preview("nothing", "A Parquet file: download it to look at it.")
+        if start[:4] == parquet.MAGIC:
+            return await _parquet(api, address + "/content", path)
     except ApiError as error:
         return Preview("fault", str(error))
     return await asyncio.to_thread(of_bytes, start, name, title if not path else "")
+
+
+async def _parquet(api: Api, address: str, path: str) -> Preview:
+    end, size = await api.piece(address, -4, 4, path=path)
+    if end != parquet.MAGIC:
+        cut = "This Parquet file is cut: its end is missing, which says what it holds. Let its step write it again."
+        return Preview("fault", cut)
+
+    async def reads(start: int, count: int) -> bytes:
+        return (await api.piece(address, start, count, path=path))[0]
+
+    found = await parquet.first_rows(reads, size, _ROWS + 1, _COLUMNS, _CELL)
+    if found.fault:
+        return Preview("fault", found.fault)
+    more = "The first rows of it." if len(found.rows) > _ROWS else ""
+    names = [*(name for name, _ in found.columns), *[""] * (found.all_columns - len(found.columns))]
+    table = _table(names, found.rows[:_ROWS], more)
+    return Preview("table", table.note, replace(table, types=[kind for _, kind in found.columns]))
 
 
 def schema(artifact: Mapping[str, Any]) -> str:

@@ -108,6 +108,15 @@ class Artifacts(Protocol):
         """
         ...
 
+    async def part(self, uri: str, path: str, start: int, count: int) -> tuple[bytes, int]:
+        """So many bytes from an offset on, or before the end where that is negative, and how many there are in all.
+
+        Raises:
+            NotFound: There is nothing.
+            Invalid: The path leaves the artifact.
+        """
+        ...
+
 
 class StepLogs(Protocol):
     """Reads the logs of a step's Pod; the server's `LogSource` is one."""

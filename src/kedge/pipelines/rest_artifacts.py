@@ -1,5 +1,6 @@
 """REST: artifacts, and which task read or made them."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
@@ -13,6 +14,7 @@ from kedge.pipelines.ports import Artifacts
 from kedge.pipelines.records import ArtifactRecord
 
 _MOST_IDS = 1000
+_MOST_PART = 16 << 20  # bytes that a Range may ask for; whoever asks for more gets all, in pieces
 # An artifact is data from a step: a page of it must not run in the hub's own origin.
 
 
@@ -74,14 +76,20 @@ class ArtifactEndpoints:
         return answers.answer({"files": [{"path": each.path, "size": each.size, "sha256": each.sha256} for each in files]})
 
     async def content(self, call: Call) -> Response:
-        """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``."""
+        """``GET /artifacts/{artifact_id}/content``, or of one file of a folder with ``path``; some of it with ``Range``."""
         record = self._record(call)
         self._check_place(record)
-        pieces = self._store.read(record.artifact.uri, call.text("path"))
-        first = await anext(aiter(pieces), b"")  # an error comes before the first piece
         name = (call.text("path") or record.artifact.uri).rstrip("/").rpartition("/")[2]
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_. ") else "_" for c in name)
-        headers = {"Content-Disposition": f'attachment; filename="{safe or "artifact"}"'}
+        headers = {"Content-Disposition": f'attachment; filename="{safe or "artifact"}"', "Accept-Ranges": "bytes"}
+        if asked := _range(call.request.headers.get("range", "")):
+            some, size = await self._store.part(record.artifact.uri, call.text("path"), *asked)
+            if some:
+                start = max(0, size + asked[0]) if asked[0] < 0 else asked[0]
+                headers["Content-Range"] = f"bytes {start}-{start + len(some) - 1}/{size}"
+                return Response(some, 206, headers, "application/octet-stream")
+        pieces = self._store.read(record.artifact.uri, call.text("path"))
+        first = await anext(aiter(pieces), b"")  # an error comes before the first piece
         return StreamingResponse(_rest(first, pieces), media_type="application/octet-stream", headers=headers)
 
     async def links(self, call: Call) -> Response:
@@ -111,6 +119,21 @@ class ArtifactEndpoints:
         if record is None:
             raise no_artifact(artifact_id)
         return record
+
+
+def _range(header: str) -> tuple[int, int] | None:
+    """The first byte that a ``Range`` asks for, negative from the end, and how many; ``None`` where all is answered.
+
+    Examples:
+        >>> _range("bytes=10-19"), _range("bytes=-8"), _range("bytes=5-"), _range("bytes=0-1,5-9")
+        ((10, 10), (-8, 8), None, None)
+    """
+    found = re.fullmatch(r"bytes=(\d{0,18})-(\d{1,18})", header.strip())
+    if found is None:
+        return None
+    first, last = found[1], int(found[2])
+    start, count = (int(first), last - int(first) + 1) if first else (-last, last)
+    return (start, count) if 0 < count <= _MOST_PART else None
 
 
 def no_artifact(artifact_id: str) -> NotFound:

@@ -8,13 +8,17 @@ from kedge.dsl import Dataset, Input, Markdown, Metrics, Model, Output, SlicedCl
 
 
 @dsl.component
-def judge(facts: Output[Metrics], classes: Output[SlicedClassificationMetrics], gone: Output[Dataset], model: Output[Model]):
+def judge(facts: Output[Metrics], classes: Output[SlicedClassificationMetrics], gone: Output[Dataset], rows: Output[Dataset], parquet: str, model: Output[Model]):
+    import base64
+
     facts.log_metric("first", 1)
     for name, right in (("north", 40), ("south", 30)):
         classes.load_confusion_matrix(name, ["cat", "dog"], [[right, 50 - right], [5, 45]])
         classes.load_roc_readings(name, [[1.0, 0.0, 0.0], [0.5, right / 50, 0.1], [0.0, 1.0, 1.0]])
     with open(gone.path, "w") as file:
         file.write("a,b\n1,2\n")
+    with open(rows.path, "wb") as file:
+        file.write(base64.b64decode(parquet))
     with open(model.path, "w") as file:
         file.write("weights of a model")
 
@@ -32,5 +36,5 @@ def follow(flag: str, model: Input[Model], card: Output[Markdown]):
 
 
 @dsl.pipeline(name="drawn")
-def drawn(flag: str):
-    follow(flag=flag, model=judge().set_caching_options(False).outputs["model"]).set_caching_options(False)
+def drawn(flag: str, parquet: str):
+    follow(flag=flag, model=judge(parquet=parquet).set_caching_options(False).outputs["model"]).set_caching_options(False)

@@ -375,6 +375,19 @@ async def test_artifacts_are_listed_and_read_as_data_that_nobody_trusts(api: Api
     assert response.headers["content-security-policy"].startswith("sandbox")
     assert response.headers["content-disposition"] == 'attachment; filename="page"'
     assert response.headers["x-content-type-options"] == "nosniff"
+    whole = artifact["uri"].encode() + b"/"
+    for asked, shown in {
+        "bytes=0-3": (206, whole[:4], f"bytes 0-3/{len(whole)}"),
+        "bytes=-4": (206, whole[-4:], f"bytes {len(whole) - 4}-{len(whole) - 1}/{len(whole)}"),
+        "bytes=5-999": (206, whole[5:], f"bytes 5-{len(whole) - 1}/{len(whole)}"),
+        "bytes=999-1000": (200, whole, None),
+        "bytes=4-2": (200, whole, None),
+        "bytes=0-1,3-4": (200, whole, None),
+        "lines=1-2": (200, whole, None),
+    }.items():
+        response = await api.raw("GET", f"/artifacts/{artifact['artifact_id']}/content", headers={"range": asked})
+        assert (response.status_code, response.content, response.headers.get("content-range")) == shown
+        assert response.headers["content-security-policy"].startswith("sandbox")
     api.life.world.artifacts.gone.add(artifact["uri"])
     with pytest.raises(NotFound, match="is gone"):
         await api(api.client.read_artifact, artifact["artifact_id"])

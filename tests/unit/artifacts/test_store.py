@@ -32,6 +32,20 @@ async def test_a_file_and_a_file_of_a_folder_are_read(store: ArtifactStore) -> N
     assert not await store.exists("https://example.com/a")
 
 
+async def test_some_bytes_are_read_from_either_end(store: ArtifactStore) -> None:
+    (store.folder / "run").mkdir(parents=True)
+    (store.folder / "run" / "a").write_bytes(b"0123456789")
+    uri = store.root + "/run"
+    assert await store.part(uri, "a", 2, 3) == (b"234", 10)
+    assert await store.part(uri, "a", -4, 4) == (b"6789", 10)
+    assert await store.part(uri, "a", -40, 40) == (b"0123456789", 10)
+    assert await store.part(uri, "a", 10, 5) == (b"", 10)
+    with pytest.raises(Invalid, match="leaves the artifact's folder"):
+        await store.part(uri, "../secret", 0, 1)
+    with pytest.raises(NotFound, match="Was it deleted"):
+        await store.part(uri, "b", 0, 1)
+
+
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "link/passwd", "a/../../secret"])
 async def test_nothing_beside_the_artifact_is_read(store: ArtifactStore, path: str) -> None:
     folder = store.folder / "run"

@@ -48,6 +48,9 @@ class Folder(StandInStore):
         async for piece in self.store.read(uri, path):
             yield piece
 
+    async def part(self, uri: str, path: str, start: int, count: int) -> tuple[bytes, int]:
+        return await self.store.part(uri, path, start, count)
+
 
 async def made(step: Step) -> Ended:
     """Write every output artifact, and commit it."""
