@@ -241,6 +241,9 @@ def test_a_file_and_a_folder_go_through_the_store_and_come_back_as_they_were(hos
     assert len(manifest["files"]) == 121
     assert all((kept / "many" / member["path"]).stat().st_size == member["size"] for member in manifest["files"])
     assert not (host.home / "artifacts").exists()
+    made = {each["name"]: each["artifact_id"] for each in host.client.artifacts(run)}
+    end = host.client._http.get(f"/apis/v2beta1/artifacts/{made['one']}/content", headers={"Range": "bytes=-2"})
+    assert (end.status_code, end.content, end.headers["content-range"]) == (206, b"bc", "bytes 1-2/3")
 
 
 @pytest.mark.parametrize("runtime", ["", "installed"])

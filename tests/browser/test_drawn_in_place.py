@@ -17,7 +17,7 @@ from exhibits import Exhibits
 from go_programs import cache_folder
 from measuring import weighed
 from playwright.sync_api import Locator, Page, Route, expect
-from visiting import Visitor
+from visiting import WIDE, Visitor
 
 from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
@@ -70,6 +70,12 @@ def drawn(host: RunningHost, folder: Path) -> str:
     return run
 
 
+def tall(page: Page) -> Page:
+    """A page whose window is so high that all of it is in sight: what is not is not asked for."""
+    page.set_viewport_size({"width": WIDE, "height": 6000})
+    return page
+
+
 def shown(within: Page | Locator, name: str) -> Locator:
     """The place of an artifact."""
     return within.locator(f"details.shown:has(> summary b:text-is('{name}'))").last  # outputs stand below inputs
@@ -98,7 +104,7 @@ def hold_drawn(within: Page | Locator, name: str) -> None:
 
 @pytest.mark.usefixtures("checker")
 def test_every_kind_is_drawn_on_the_page_of_the_run_that_made_it(visitor: Visitor, exhibits: Exhibits) -> None:
-    page = visitor.page()
+    page = tall(visitor.page())
     with weighed(page) as weight:
         page.goto(f"/runs/{exhibits.flowers}")
         page.get_by_role("link", name="Artifacts", exact=True).last.click()
@@ -114,7 +120,7 @@ def test_every_kind_is_drawn_on_the_page_of_the_run_that_made_it(visitor: Visito
 @pytest.mark.usefixtures("checker")
 @pytest.mark.parametrize("task", MADE)
 def test_every_kind_is_drawn_in_the_panel_of_the_task_that_made_it(visitor: Visitor, exhibits: Exhibits, task: str) -> None:
-    page = visitor.page()
+    page = tall(visitor.page())
     page.goto(f"/runs/{exhibits.flowers}?task={task}")
     outputs = page.get_by_role("complementary", name="Task").get_by_role("region", name="Outputs")
     for name in MADE[task]:
@@ -144,7 +150,7 @@ def test_without_scripts_links_lead_to_what_would_be_drawn(visitor: Visitor, exh
 
 @pytest.mark.usefixtures("checker")
 def test_slices_are_drawn_one_below_another(visitor: Visitor, drawn: str) -> None:
-    page = visitor.page()
+    page = tall(visitor.page())
     page.goto(f"/runs/{drawn}?view=artifacts")
     place = shown(page, "classes")
     expect(place.get_by_role("heading")).to_have_text(["north", "south"])
@@ -157,9 +163,9 @@ def test_slices_are_drawn_one_below_another(visitor: Visitor, drawn: str) -> Non
 
 
 def test_the_first_rows_of_a_parquet_file_have_the_types_of_their_columns(signed_in: Page, drawn: str) -> None:
-    signed_in.goto(f"/runs/{drawn}/tasks/judge")
+    tall(signed_in).goto(f"/runs/{drawn}/tasks/judge")
     place = shown(signed_in, "rows")
-    place.locator("summary").first.click()
+    place.scroll_into_view_if_needed()
     expect(place.get_by_role("columnheader")).to_have_text(["numberint64", "wordstring"])
     expect(place.get_by_role("row", name="7 <b>7</b>")).to_be_visible()
     expect(place.get_by_role("row")).to_have_count(51)
@@ -167,9 +173,8 @@ def test_the_first_rows_of_a_parquet_file_have_the_types_of_their_columns(signed
 
 
 def test_what_cannot_be_shown_says_why_in_its_place(signed_in: Page, drawn: str) -> None:
-    signed_in.goto(f"/runs/{drawn}?view=artifacts")
+    tall(signed_in).goto(f"/runs/{drawn}?view=artifacts")
     place = shown(signed_in, "gone")
-    place.scroll_into_view_if_needed()
     expect(place.locator(".fault")).to_contain_text("gone")
     expect(shown(signed_in, "facts").get_by_role("row", name="first 1")).to_be_visible()
 
@@ -180,7 +185,7 @@ def test_what_did_not_come_is_asked_for_again(visitor: Visitor, signed_in: Page,
         route.fulfill(status=503, json={"message": "the database is locked. Try again in a moment."})
 
     signed_in.route("**/preview", refused)
-    signed_in.goto(f"/runs/{drawn}/tasks/judge")
+    tall(signed_in).goto(f"/runs/{drawn}/tasks/judge")
     place = shown(signed_in, "facts")
     expect(place.get_by_role("alert")).to_contain_text("This cannot be shown: the database is locked.")
     expect(place.get_by_role("link", name="See what facts shows")).to_be_visible()
@@ -193,7 +198,7 @@ def test_what_did_not_come_is_asked_for_again(visitor: Visitor, signed_in: Page,
 def test_what_is_drawn_and_folded_stays_so_while_the_run_goes_on(signed_in: Page, host: RunningHost, folder: Path) -> None:
     flag = folder / "go"
     run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn")["run_id"]
-    signed_in.goto(f"/runs/{run}?view=artifacts")
+    tall(signed_in).goto(f"/runs/{run}?view=artifacts")
     facts, classes = shown(signed_in, "facts"), shown(signed_in, "classes")
     expect(facts.get_by_role("row", name="first 1")).to_be_visible()
     facts.get_by_role("table").evaluate("(each) => { each.same = true; }")
