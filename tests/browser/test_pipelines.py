@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import axe
 import pytest
@@ -46,7 +47,9 @@ def typed(host: RunningHost) -> str:
 
 
 @pytest.mark.usefixtures("typed")
-def test_a_file_becomes_a_pipeline_and_then_a_version_of_it(visitor: Visitor, signed_in: Page, tmp_path: Path) -> None:
+def test_a_file_becomes_a_pipeline_and_then_a_version_of_it_whose_texts_are_changed(
+    visitor: Visitor, signed_in: Page, watch: Watch, tmp_path: Path
+) -> None:
     signed_in.goto("/pipelines")
     signed_in.get_by_text("Upload a pipeline").click()
     signed_in.get_by_label("File").set_input_files(file(tmp_path, "uploaded"))
@@ -61,6 +64,19 @@ def test_a_file_becomes_a_pipeline_and_then_a_version_of_it(visitor: Visitor, si
     signed_in.get_by_role("textbox", name="Name").first.fill("second")
     signed_in.get_by_role("button", name="Upload").click()
     expect(signed_in.get_by_role("heading", level=1)).to_have_text("second")
+    signed_in.get_by_text("Change name, description and tags").click()
+    signed_in.get_by_label("Description").fill("Better than the first.")
+    signed_in.get_by_label("Tags").fill("stage")
+    watch.expect_answer(urlsplit(signed_in.url).path + "/edit", 400)
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_role("alert")).to_contain_text("'stage' is no tag")
+    expect(signed_in.get_by_label("Description")).to_have_value("Better than the first.")
+    signed_in.get_by_label("Tags").fill("stage=test")
+    signed_in.get_by_label("Name", exact=True).fill("2nd")
+    signed_in.get_by_role("button", name="Save").click()
+    expect(signed_in.get_by_role("heading", level=1)).to_have_text("2nd")
+    expect(signed_in.get_by_text("stage=test", exact=True)).to_be_visible()
+    expect(signed_in.get_by_role("button", name="Copy the source")).to_have_attribute("data-copy", re.compile("pipelineInfo"))
     visitor.photograph(signed_in, "version")
 
 
@@ -83,6 +99,15 @@ def test_what_is_wrong_with_an_upload_is_said_at_its_field_and_nothing_is_lost(
     watch.expect_answer("/pipelines/upload", 400)
     signed_in.get_by_role("button", name="Upload").click()
     expect(signed_in.get_by_role("alert")).to_contain_text("wrong.yaml")
+    for text, said in (
+        ("pipelineInfo:\n  name: [x\nroot: {}\n", "wrong.yaml, line 3"),
+        (write(spec("typo")).replace("NUMBER_DOUBLE", "NUMBR"), "wrong.yaml, line "),
+    ):
+        wrong.write_text(text)
+        signed_in.get_by_label("File").set_input_files(wrong)
+        watch.expect_answer("/pipelines/upload", 400)
+        signed_in.get_by_role("button", name="Upload").click()
+        expect(signed_in.get_by_role("alert")).to_contain_text(said)
 
 
 @pytest.mark.usefixtures("typed")

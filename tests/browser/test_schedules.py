@@ -81,6 +81,35 @@ def test_without_scripts_a_button_shows_the_next_times(visitor: Visitor, stored:
 
 
 @pytest.mark.usefixtures("checker")
+def test_times_are_those_of_the_time_zone_also_where_its_clocks_change_and_what_is_wrong_stands_at_its_field(
+    visitor: Visitor, stored: str
+) -> None:
+    page = visitor.page()
+    page.goto(f"/schedules/new?pipeline_id={stored}")
+    cron, zone = page.get_by_role("textbox", name="Cron expression"), page.get_by_label("Time zone")
+    cron.fill("30 9 * * *")
+    zone.fill("Europe/Berlin")
+    page.get_by_role("textbox", name="Not before").fill("2099-03-28 00:00")
+    times = page.locator(".moments")
+    expect(times).to_contain_text("Sat 2099-03-28 09:30 +01:00")
+    expect(times).to_contain_text("Sun 2099-03-29 09:30 +02:00")
+    expect(times).to_contain_text("2099-03-29 07:30:00 UTC")
+    expect(times).to_contain_text("the clocks go forward by 1 h")
+    visitor.photograph(page, "clocks")
+    page.get_by_role("textbox", name="Not before").fill("2099-10-24 00:00")
+    expect(times).to_contain_text("the clocks go back by 1 h")
+    cron.fill("30 24 * * *")
+    expect(page.locator("#cron-wrong")).to_contain_text("bad hour field '24' (it is 0 to 23)")
+    expect(cron).to_have_attribute("aria-invalid", "true")
+    cron.fill("30 9 * * *")
+    expect(cron).not_to_have_attribute("aria-invalid", "true")
+    zone.fill("Europe/Nowhere")
+    expect(page.locator("#zone-wrong")).to_contain_text("no time zone that this machine knows")
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "no-such-zone")
+
+
+@pytest.mark.usefixtures("checker")
 def test_a_schedule_is_disabled_enabled_changed_and_run_by_hand(visitor: Visitor, host: RunningHost) -> None:
     schedule = made(host, "yearly")
     page = visitor.page()

@@ -27,6 +27,15 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _ZONE = re.compile(r"(?:CRON_)?TZ=(\S+)\s+(.*)", re.DOTALL)
 _LONGEST = 200
+_FIELDS = {
+    "second": "0 to 59",
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, L for the last, and in a month that is meant",
+    "month": "1 to 12, or JAN to DEC",
+    "day-of-week": "0 to 7, where 0 and 7 are Sunday, or SUN to SAT",
+}
+"""What may stand in each field, besides `*`, steps and ranges."""
 _SECOND = timedelta(seconds=1)
 _CENTURY = 100 * 366 * 86400.0
 
@@ -73,6 +82,11 @@ class Cron:
         self._expression = _expression(fields, text)
         self._simulate(datetime(2026, 1, 1, tzinfo=UTC), text)
 
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone that its fields are of."""
+        return self._zone
+
     def after(self, moment: datetime) -> datetime | None:
         """The first moment later than this one; ``None`` when there is none in fifty years."""
         return self._next(moment)
@@ -96,7 +110,7 @@ class Cron:
         try:
             next(CronSim(self._expression, moment), None)
         except CronSimError as error:
-            raise _refused(text, f"{str(error).lower()} field") from error
+            raise _refused(text, _bad_field(str(error).lower(), self._expression)) from error
 
 
 def _split(text: str) -> tuple[tzinfo, str]:
@@ -126,6 +140,14 @@ def _expression(fields: str, text: str) -> str:
         raise _refused(text, f"has {len(parts)} fields")
     # At second 0 the six fields say what five do, and five are read with care for the hour that a summer time skips or repeats.
     return " ".join(parts[1:] if len(parts) == 6 and parts[0] in {"0", "00"} else parts)
+
+
+def _bad_field(bad: str, expression: str) -> str:
+    """What cronsim finds at fault, with what stands there and what may."""
+    parts = expression.split()
+    of = dict(zip(list(_FIELDS)[-len(parts) :], parts, strict=True))
+    name = bad.removeprefix("bad ")
+    return f"{bad} field {of[name]!r:.40} (it is {_FIELDS[name]})" if name in of else f"{bad} field"
 
 
 def _refused(text: str, why: str) -> BadRequest:

@@ -103,7 +103,9 @@ class RecurringRunEndpoints:
         if not 1 <= count <= _MOST_COMING:
             raise BadRequest(f"count: must be 1 to {_MOST_COMING}, got {count}.")
         coming = trigger.coming(self._parts.clock.now(), count)
-        return answers.answer({"trigger_in_words": trigger.in_words(), "moments": [timestamp(moment) for moment in coming]})
+        local = [moment.astimezone(trigger.zone).isoformat(timespec="seconds") for moment in coming]
+        told = {"trigger_in_words": trigger.in_words(), "time_zone": str(trigger.zone)}
+        return answers.answer({**told, "moments": [timestamp(moment) for moment in coming], "local_moments": local})
 
     async def delete(self, call: Call) -> Response:
         """``DELETE /recurringruns/{recurring_run_id}``."""

@@ -7,7 +7,7 @@ order; without, only the newest. Either way each run knows its moment (``schedul
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import msgspec
@@ -82,6 +82,11 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
             if count:
                 parts.append(f"{count} {unit}{'s' if count > 1 else ''}")
         return f"Every {' '.join(parts)}"
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone that its rule is of; intervals have none, and are told in UTC."""
+        return Cron(self.cron).zone if self._step is None else UTC
 
     @property
     def _step(self) -> int | None:

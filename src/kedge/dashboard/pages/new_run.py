@@ -16,7 +16,7 @@ NAMED = (
     *("namespace", "service_account", "pipeline_root"),
 )
 """What a form asks for besides the inputs."""
-_FIELDS = {"runtime_config.pipeline_root": "pipeline_root"}
+_FIELDS = {"runtime_config.pipeline_root": "pipeline_root", "interval_second": "every"}
 
 
 async def new(page: Page) -> Response:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -12,15 +13,16 @@ from kedge.dashboard.api import filtered
 from kedge.dashboard.arguments import inputs
 from kedge.dashboard.graphs import Graph, Places, drawn
 from kedge.dashboard.named import named
-from kedge.dashboard.page import Page, Section, get, post
+from kedge.dashboard.page import Form, Page, Section, get, post
 from kedge.dashboard.pages import new_run
 from kedge.dashboard.starting import as_tags, newest, tags_as_typed, unnested
 from kedge.display.folding import Folding
 from kedge.errors import BadRequest, Conflict, NotFound, TooLarge
-from kedge.kube.yaml import write
+from kedge.kube.yaml import line_of, write
 
 _VERSIONS = 50
 _LAST = 5
+_FIELD_AT_FAULT = re.compile(r"the pipeline: ([^\s:]+): ")
 _ABOUT = ("name", "description", "tags", "pipeline_id")
 _PIPELINE = "/pipelines/{pipeline_id}"
 _VERSION = _PIPELINE + "/versions/{version_id}"
@@ -75,12 +77,24 @@ async def upload(page: Page) -> Response:
         tags = json.dumps(as_tags(asked["tags"])) if asked["tags"] else ""
         made = await _sent(page, asked, file, tags)
     except (BadRequest, Conflict, NotFound, TooLarge) as error:
-        message = str(error)
+        message = await _placed(str(error), form)
         named = next((field for field in ("tags", "name") if message.startswith(field)), "file")
         return await _list(page, asked, message, "name" if isinstance(error, Conflict) else named, error.code)
     place = f"/pipelines/{made['pipeline_id']}"
     version = f"/versions/{made['pipeline_version_id']}" if "pipeline_version_id" in made else ""
     return page.go(place + version, "Uploaded.")
+
+
+async def _placed(message: str, form: Form) -> str:
+    """A fault of a file with the line that it is about, where it names a field and no line."""
+    found = _FIELD_AT_FAULT.match(message)
+    file = form.data.get("file")
+    if found is None or not isinstance(file, UploadFile):
+        return message
+    await file.seek(0)
+    text = (await file.read()).decode("utf-8", "replace").partition("\n---\n")[0]  # the platform's document may follow
+    line = await asyncio.to_thread(line_of, text, found[1])
+    return f"{file.filename}, line {line}: {message}" if line else message
 
 
 async def _sent(page: Page, asked: Json, file: UploadFile, tags: str) -> Json:
@@ -123,13 +137,17 @@ async def _one(page: Page, asked: Json | None = None, fault: str = "", code: int
 
 async def edit(page: Page) -> Response:
     """``POST /pipelines/{pipeline_id}/edit``: its name, description and tags."""
+    return await _edited(page, f"/pipelines/{page.path['pipeline_id']}", _one)
+
+
+async def _edited(page: Page, place: str, again: Callable[[Page, Json, str, int], Awaitable[Response]]) -> Response:
+    """Change what people call something; what is refused stays in the form."""
     form = await page.form()
     asked = {name: form.text(name).strip() for name in ("display_name", "description", "tags")}
-    place = f"/pipelines/{page.path['pipeline_id']}"
     try:
         await page.api.send("PATCH", place, {**asked, "tags": as_tags(asked["tags"])})
     except (BadRequest, Conflict) as error:
-        return await _one(page, asked, str(error), error.code)
+        return await again(page, asked, str(error), error.code)
     return page.go(place, "Saved.")
 
 
@@ -141,6 +159,15 @@ async def delete(page: Page) -> Response:
 
 async def version(page: Page) -> Response:
     """``GET /pipelines/{pipeline_id}/versions/{version_id}``."""
+    return await _version(page)
+
+
+async def edit_version(page: Page) -> Response:
+    """``POST …/versions/{version_id}/edit``: its name, description and tags."""
+    return await _edited(page, f"/pipelines/{page.path['pipeline_id']}/versions/{page.path['version_id']}", _version)
+
+
+async def _version(page: Page, asked: Json | None = None, fault: str = "", code: int = 200) -> Response:
     place = f"/pipelines/{page.path['pipeline_id']}"
     owner, found, runs = await asyncio.gather(
         page.api.get(place),
@@ -150,6 +177,9 @@ async def version(page: Page) -> Response:
     spec = unnested(found["pipeline_spec"])
     return page.render(
         "pipeline_version.html",
+        code=code,
+        asked=asked or {**found, "tags": tags_as_typed(found.get("tags"))},
+        fault=fault,
         pipeline=owner,
         shown=found,
         graph=await _graph(page, spec, page.request.url.path),
@@ -205,6 +235,7 @@ SECTION = Section(
         post(_PIPELINE + "/delete", delete),
         get(_VERSION, version),
         get(_VERSION + "/source", source),
+        post(_VERSION + "/edit", edit_version),
         post(_VERSION + "/delete", delete_version),
         *new_run.ROUTES,
     ),

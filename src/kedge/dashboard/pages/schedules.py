@@ -1,8 +1,11 @@
 """Schedules, which the API calls recurring runs: the list, one with its history, and the form that makes and changes them."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from starlette.responses import Response
 
@@ -22,7 +25,6 @@ _OTHERS = ("max_concurrency", "catchup", "pinned", "enabled")
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 """Units of intervals, and their names."""
-_FIELDS = {"interval_second": "every"}
 _KNOWN = frozenset({*NAMED, *_TRIGGER, *_OTHERS})
 Json = dict[str, Any]
 
@@ -77,6 +79,7 @@ async def schedule(page: Page) -> Response:
         pipeline=await _pipeline(page, found),
         pinned=version,
         coming=coming,
+        times=_times(coming),
         runs=runs,
         parameters=(found.get("runtime_config") or {}).get("parameters") or {},
     )
@@ -240,14 +243,46 @@ async def _preview(page: Page, asked: Json) -> tuple[Json, list[Cause]]:
     try:
         return await page.api.get("/recurringruns:preview", **rule, **_limits(asked), count=5), []
     except BadRequest as error:
-        return {}, list(error.causes) or [Cause("", str(error))]
+        causes = list(error.causes) or [Cause("", str(error))]
+        # The API has the zone before the fields of the expression; here it is typed apart.
+        return {}, [
+            replace(cause, field="zone") if "no time zone" in cause.message and asked["zone"] else cause for cause in causes
+        ]
+
+
+def _times(coming: Json) -> list[Json]:
+    """The next times as their time zone has them; where its clocks are set between two, that is said."""
+    found: list[Json] = []
+    last: timedelta | None = None
+    for moment, local in zip(coming.get("moments") or (), coming.get("local_moments") or (), strict=True):
+        there = datetime.fromisoformat(local)
+        offset = there.utcoffset() or timedelta()
+        change = offset - last if last is not None else timedelta()
+        last = offset
+        found.append(
+            {
+                "moment": moment,
+                "local": f"{there:%a %Y-%m-%d %H:%M:%S}".removesuffix(":00"),
+                "offset": local[19:],
+                "change": change,
+            }
+        )
+    return found
 
 
 async def preview(page: Page) -> Response:
     """``GET /schedules/preview``: the next five times of what is in the form, as a part of the page."""
     asked: Json = {name: page.query(name) for name in _TRIGGER}
     coming, causes = await _preview(page, asked)
-    return page.render("schedule_preview.html", coming=coming, trouble="; ".join(cause.message for cause in causes))
+    faults = {field_of(cause): cause.message for cause in causes}
+    return page.render("schedule_preview.html", coming=coming, times=_times(coming), faults=faults)
+
+
+@cache
+def _zones() -> list[str]:
+    """Names of time zones, as people choose among them."""
+    chosen = [zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/", "US/"))]
+    return ["UTC", *sorted(chosen)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +301,7 @@ async def _form(page: Page, filled: _Filled, *, causes: list[Cause] | None = Non
     if coming is None:
         coming, _ = await _preview(page, asked)
     others = arguments.blame(fields, causes or [])
-    named = [(_FIELDS.get(cause.field, field_of(cause)), cause.message) for cause in others]
+    named = [(field_of(cause), cause.message) for cause in others]
     return page.render(
         "schedule_form.html",
         code=400 if wrong else 200,
@@ -280,7 +315,8 @@ async def _form(page: Page, filled: _Filled, *, causes: list[Cause] | None = Non
         others=[said for field, said in named if field not in _KNOWN],
         wrong=wrong,
         coming=coming,
-        trouble="",
+        times=_times(coming),
+        zones=_zones(),
     )
 
 

@@ -27,7 +27,7 @@ function place(text, message) {
   return `line ${before.length}, column ${before.at(-1).length + 1}: ${message.replace(/ (in JSON )?at position.*/, "")}`;
 }
 
-function say(field, said) {
+export function say(field, said) {
   const wrong = document.getElementById(`${field.id}-wrong`);
   if (!wrong) return;
   if (wrong.textContent !== said) wrong.textContent = said;

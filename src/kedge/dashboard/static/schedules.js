@@ -1,4 +1,7 @@
-// The form of a schedule: only the fields of the chosen kind are shown, and the next times follow what is typed.
+// The form of a schedule: only the fields of the chosen kind are shown, and the next times, or what is wrong at a field, follow
+// what is typed.
+import { say } from "./inputs.js";
+
 const form = document.getElementById("schedule");
 const preview = document.getElementById("preview");
 const NAMES = ["trigger", "cron", "zone", "every", "unit", "start_time", "end_time"];
@@ -17,6 +20,10 @@ async function show() {
   const answer = await fetch(`/schedules/preview?${query}`, { headers: { Accept: "text/html" } });
   if (mine !== asked || !answer.ok) return;
   preview.innerHTML = await answer.text();
+  for (const name of NAMES) {
+    const field = form.elements[name];
+    if (field.id) say(field, preview.querySelector(`[data-fault="${name}"]`)?.textContent ?? "");
+  }
   preview.dispatchEvent(new CustomEvent("kedge:changed", { bubbles: true }));
 }
 
