@@ -207,7 +207,7 @@ def _make_container(endpoint: str, name: str) -> None:
     made = hmac.new(base64.b64decode(ACCOUNT_KEY), "\n".join(lines).encode(), hashlib.sha256).digest()
     signed = f"SharedKey {ACCOUNT}:{base64.b64encode(made).decode()}"
     headers = {"x-ms-date": date, "x-ms-version": "2023-11-03", "Authorization": signed}
-    httpx.put(f"{endpoint}/{name}", params={"restype": "container"}, headers=headers).raise_for_status()
+    httpx.put(f"{endpoint}/{name}", params={"restype": "container"}, headers=headers, timeout=60).raise_for_status()
 
 
 @contextmanager

@@ -158,7 +158,7 @@ def test_what_another_server_of_this_machine_has_made_a_browser_keep_is_text(per
 def test_every_page_forbids_scripts_and_frames_of_others_and_is_kept_nowhere(person: httpx.Client) -> None:
     with_errors = [person.get(path) for path in ("/", "/runs", "/nothing", "/runs?page_token=wrong")]
     with_errors.append(person.post("/sign-out", data={}))
-    person_less = httpx.get(person.base_url.join("/"), trust_env=False)
+    person_less = httpx.get(person.base_url.join("/"), trust_env=False, timeout=60)
     for page in (*with_errors, person_less):
         policy = page.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -205,7 +205,7 @@ def test_a_host_in_the_foreground_says_its_link_on_a_terminal_and_writes_none_to
                 if is_terminal:
                     found = re.search(r"http://127\.0\.0\.1:\d+/sign-in/[\w-]+", said.decode())
                     assert found
-                    assert httpx.get(found[0], trust_env=False).status_code == 303
+                    assert httpx.get(found[0], trust_env=False, timeout=60).status_code == 303
                 process.send_signal(signal.SIGTERM)
                 with suppress(OSError):  # how a terminal ends
                     while more := os.read(ours, 4096):

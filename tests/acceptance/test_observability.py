@@ -45,7 +45,7 @@ def trained(host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def scrape(kedge: RunningHost, **headers: str) -> httpx.Response:
-    return httpx.get(f"{kedge.host.http}/metrics", headers=headers)
+    return httpx.get(f"{kedge.host.http}/metrics", headers=headers, timeout=60)
 
 
 def test_metrics_of_a_run_are_shown_on_the_command_line(host: RunningHost, trained: str) -> None:
@@ -116,8 +116,8 @@ def test_metrics_are_the_owners_unless_a_setting_says_otherwise(host: RunningHos
 
 def test_health_is_told_check_by_check(host: RunningHost) -> None:
     for path in ("healthz", "livez", "readyz"):
-        assert httpx.get(f"{host.host.http}/{path}").text == "ok"
-    first, *checks, last = httpx.get(f"{host.host.http}/readyz?verbose").text.splitlines()
+        assert httpx.get(f"{host.host.http}/{path}", timeout=60).text == "ok"
+    first, *checks, last = httpx.get(f"{host.host.http}/readyz?verbose", timeout=60).text.splitlines()
     assert (first, last) == ("[+]ping ok", "readyz check passed")
     assert "[+]history ok" in checks
     assert all(check.startswith("[+]") for check in checks)

@@ -32,7 +32,7 @@ def test_a_killed_host_fires_each_moment_once(own_either_host: RunningHost) -> N
     def call(method: str, path: str, body: Any = None) -> Any:
         headers = {"Authorization": f"Bearer {own_either_host.host.token}"}
         url = f"{own_either_host.host.http}/apis/v2beta1{path}"
-        return httpx.request(method, url, json=body, headers=headers, trust_env=False).raise_for_status().json()
+        return httpx.request(method, url, json=body, headers=headers, trust_env=False, timeout=60).raise_for_status().json()
 
     chain = pipelines.pipeline({}, {}, name="nothing")
     body = {"display_name": "often", "pipeline_spec": chain, "trigger": EVERY_SECOND, "max_concurrency": 10}

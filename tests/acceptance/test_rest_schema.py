@@ -21,7 +21,10 @@ WITHOUT = "positive_data_acceptance"
 def known_ids(kedge: RunningHost) -> dict[str, str]:
     """Something real for each name in a path, so that more than refusals is tested."""
     api = httpx.Client(
-        base_url=f"{kedge.host.http}/apis/v2beta1", headers={"Authorization": f"Bearer {kedge.host.token}"}, trust_env=False
+        base_url=f"{kedge.host.http}/apis/v2beta1",
+        headers={"Authorization": f"Bearer {kedge.host.token}"},
+        trust_env=False,
+        timeout=60,
     )
     with api:
 
@@ -66,7 +69,9 @@ def with_known_ids(document: dict[str, Any], known: dict[str, str]) -> dict[str,
 @pytest.mark.timeout(420)
 def test_schemathesis_finds_nothing(own_either_host: RunningHost, tmp_path: Path) -> None:
     known = known_ids(own_either_host)
-    document = httpx.get(f"{own_either_host.host.http}/apis/v2beta1/openapi.json", trust_env=False).raise_for_status().json()
+    document = (
+        httpx.get(f"{own_either_host.host.http}/apis/v2beta1/openapi.json", trust_env=False, timeout=60).raise_for_status().json()
+    )
     described = tmp_path / "openapi.json"
     described.write_text(json.dumps(with_known_ids(document, known)))
     python = client_environment("schemathesis", [SCHEMATHESIS])

@@ -380,7 +380,7 @@ def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any
         config = {"parameters": {"uri": uri, "text": "12345678"}, "pipeline_root": root}
         body = {"pipeline_spec": document.pipeline, "runtime_config": {name: value for name, value in config.items() if value}}
         headers = {"Authorization": f"Bearer {host.host.token}"}
-        started = httpx.post(f"{host.host.http}/apis/v2beta1/runs?cache=false", json=body, headers=headers)
+        started = httpx.post(f"{host.host.http}/apis/v2beta1/runs?cache=false", json=body, headers=headers, timeout=60)
         assert started.is_success, started.text
         run = started.json()["run_id"]
         assert result(host, run, "length") > 4

@@ -46,7 +46,7 @@ def served(start_host: StartHost, tmp_path_factory: pytest.TempPathFactory) -> A
     source.write_text(PIPELINE)
     with start_host() as kedge:
         kedge.cli("run", str(source), "--name", "writes", check=True)
-        with httpx.Client(base_url=kedge.host.http, trust_env=False, headers=bearer(kedge)) as http:
+        with httpx.Client(base_url=kedge.host.http, trust_env=False, headers=bearer(kedge), timeout=60) as http:
             yield http, paths(http)
 
 
@@ -106,6 +106,6 @@ def test_a_page_of_another_site_gets_nothing(served: Any, route: str, origin: st
 @pytest.mark.parametrize("route", ROUTES)
 def test_nothing_is_served_to_who_has_no_token(served: Any, route: str) -> None:
     http, found = served
-    response = httpx.get(str(http.base_url).rstrip("/") + found[route], trust_env=False)
+    response = httpx.get(str(http.base_url).rstrip("/") + found[route], trust_env=False, timeout=60)
     assert response.status_code == 401
     assert SCRIPT not in response.text

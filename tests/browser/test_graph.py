@@ -120,20 +120,20 @@ def view(page: Page) -> list[float]:
 def test_fingers_move_and_enlarge_the_graph_and_the_page_goes_on_at_its_edge(visitor: Visitor, exhibits: Exhibits) -> None:
     page = visitor.page(width=400)
     page.goto(f"/runs/{exhibits.flowers}")
-    box, graph = page.locator(".graph-window"), page.locator("svg.graph-drawing")
+    box = page.locator(".graph-window")
     expect(box).to_have_class(re.compile("moves"))
     box.scroll_into_view_if_needed()
     frame = box.bounding_box()
     assert frame is not None
     x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
-    before = view(page)
+    left = view(page)[0]
     fingers(page, [(x, y)], [(x - 40, y)], [(x - 80, y)])
-    expect(graph).not_to_have_attribute("viewBox", " ".join(f"{each:g}" for each in before))
-    assert view(page)[0] > before[0]
-    before = view(page)
+    while view(page)[0] <= left:  # it is drawn with the next frame; the test has its own time limit
+        page.wait_for_timeout(20)
+    width = view(page)[2]
     fingers(page, [(x - 20, y), (x + 20, y)], [(x - 60, y), (x + 60, y)], [(x - 100, y), (x + 100, y)])
-    expect(graph).not_to_have_attribute("viewBox", re.compile(f"^{before[0]:.2f}"[:4]))
-    assert view(page)[2] < before[2] / 2
+    while view(page)[2] >= width / 2:
+        page.wait_for_timeout(20)
     assert page.locator("#panel").is_hidden()
     page.evaluate("scrollTo(0, 0)")
     for _ in range(12):
@@ -141,7 +141,7 @@ def test_fingers_move_and_enlarge_the_graph_and_the_page_goes_on_at_its_edge(vis
         assert top is not None
         low = top["y"] + 300
         fingers(page, [(x, low)], [(x, low - 140)], [(x, low - 280)])
-    assert page.evaluate("scrollY") > 0  # the graph's lower edge was reached
+    expect(page.locator("html")).not_to_have_js_property("scrollTop", 0)  # the graph's lower edge was reached
 
 
 def test_a_wheel_moves_the_page_where_the_graph_is_whole(signed_in: Page, exhibits: Exhibits) -> None:

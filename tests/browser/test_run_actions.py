@@ -29,7 +29,8 @@ def folder() -> Iterator[Path]:
 
 
 def asked(host: RunningHost, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = httpx.post(f"{host.host.http}/apis/v2beta1{path}", json=body, headers={"authorization": f"Bearer {host.host.token}"})
+    headers = {"authorization": f"Bearer {host.host.token}"}
+    answer = httpx.post(f"{host.host.http}/apis/v2beta1{path}", json=body, headers=headers, timeout=60)
     return answer.raise_for_status().json()
 
 
@@ -51,6 +52,7 @@ def test_a_run_is_cancelled_retried_resumed_archived_restored_and_deleted(
     expect(said).to_contain_text("steps that succeeded are kept")
     expect(signed_in.get_by_role("row", name="linger")).to_contain_text("running")
     signed_in.get_by_role("button", name="Cancel").click()
+    expect(said).to_contain_text("Cancelling")
     ended(host, run, "CANCELED")
 
     signed_in.goto(f"/runs/{run}/resume")

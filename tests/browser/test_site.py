@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 from visiting import NARROW, WAIT, WIDE, Theme, Visitor
 from watching import Watch
 
+pytestmark = pytest.mark.timeout(600)  # the first one builds the site, where its programs may have to be installed first
+
 # One page of each kind: prose, code, tables, references.
 KINDS = [
     "index",
@@ -39,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site."""
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        ["bash", "scripts/docs", str(folder)], cwd=ROOT, check=False, capture_output=True, text=True, timeout=250
+        ["bash", "scripts/docs", str(folder)], cwd=ROOT, check=False, capture_output=True, text=True, timeout=550
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -97,7 +99,6 @@ def test_a_search_finds_the_page_where_the_site_is_a_folder_on_the_disk(browser:
     assert not watch.faults()
 
 
-@pytest.mark.timeout(600)
 def test_every_page_loads_without_a_fault_and_fits_into_a_narrow_window(reader: Visitor, site: Path) -> None:
     page = reader.page(signed_in=False, width=NARROW)
     for file in sorted(site.rglob("*.html")):
@@ -107,7 +108,6 @@ def test_every_page_loads_without_a_fault_and_fits_into_a_narrow_window(reader: 
 
 
 @pytest.mark.usefixtures("checker")
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_site_follows_the_readers_theme_and_is_in_nobodys_way(reader: Visitor, theme: Theme) -> None:
     page = reader.page(signed_in=False, theme=theme, width=WIDE)

@@ -256,7 +256,7 @@ def begin_as(site: Site, token: str, pod: Json) -> int:
     """What the hub answers to who asks for the grants of a Pod."""
     body = {"protocol": 1, "podUid": pod["metadata"]["uid"]}
     address = f"{site.hub.host.http}/apis/kedge.dev/v1/staging/begin"
-    return httpx.post(address, json=body, headers={"Authorization": f"Bearer {token}"}).status_code
+    return httpx.post(address, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=60).status_code
 
 
 def test_a_pod_is_known_by_any_token_that_is_bound_to_it_and_by_no_other(site: Site) -> None:

@@ -72,7 +72,7 @@ class Api:
 
     async def raw(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {TOKEN}", **kwargs.pop("headers", {})}
-        async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=self.address, headers=headers, timeout=60) as client:
             return await client.request(method, f"/apis/v2beta1{path}", **kwargs)
 
 

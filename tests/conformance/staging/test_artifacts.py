@@ -241,7 +241,7 @@ def test_a_commit_of_what_is_not_there_is_refused(hub: Hub, which: str) -> None:
     outputs = {"artifacts": {"out": [{"name": "out", "uri": hub.uri("earlier", name), "digest": "sha256:00", "size": 9}]}}
     headers = {"Authorization": f"Bearer {hub.verifier.known}"}
     answer = httpx.post(
-        hub.address + "/apis/kedge.dev/v1/staging/commit", json={"protocol": 1, "outputs": outputs}, headers=headers
+        hub.address + "/apis/kedge.dev/v1/staging/commit", json={"protocol": 1, "outputs": outputs}, headers=headers, timeout=60
     )
     assert answer.status_code == 422
     assert answer.json()["message"].startswith("output 'out': ")
@@ -263,7 +263,7 @@ def test_a_pod_reaches_nothing_but_its_own(hub: Hub, headers: dict[str, str], bo
 
     if headers.get("Authorization") == "good":
         headers = {"Authorization": f"Bearer {hub.verifier.known}"}
-    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/begin", json=body, headers=headers)
+    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/begin", json=body, headers=headers, timeout=60)
     assert answer.status_code == code
     assert answer.json()["message"].startswith(message)
     assert hub.backend.begins == 0
@@ -276,7 +276,7 @@ def test_a_step_of_another_user_gets_the_folders_of_its_outputs(hub: Hub) -> Non
 
     give(hub, {"data": artifact(hub.uri("run", "before", "0", "data"))}, {"out": artifact(hub.uri("run", "task", "0", "out"))})
     headers = {"Authorization": f"Bearer {hub.verifier.known}"}
-    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/begin", json={"user": 4242}, headers=headers)
+    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/begin", json={"user": 4242}, headers=headers, timeout=60)
     folder = Path(answer.json()["grants"]["outputs"]["out"][0]["path"]).parent
     assert [place.stat().st_uid for place in (folder, folder.parent)] == [4242, 0]
     assert not (folder.parent.parent / "before").exists()
@@ -311,7 +311,7 @@ def test_addresses_are_made_for_files_of_the_steps_own_artifacts_only(
     give(hub, {}, {"out": artifact("s3://bucket/r/t/0/out")})
     headers = {"Authorization": f"Bearer {hub.verifier.known}"}
     body = {"protocol": 1, "side": "outputs", "uri": uri, "files": [{"path": path, "size": 1}]}
-    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/transfers", json=body, headers=headers)
+    answer = httpx.post(hub.address + "/apis/kedge.dev/v1/staging/transfers", json=body, headers=headers, timeout=60)
     assert answer.status_code == code, answer.text
     assert message in answer.text
     assert "secret-key" not in answer.text

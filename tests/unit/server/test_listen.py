@@ -25,7 +25,7 @@ async def test_both_ports_serve_and_stop_while_a_watch_is_open(served: Any, tmp_
     context = ssl.create_default_context(cafile=str(files.ca))
     headers = {"authorization": "Bearer owner-token"}
     url = f"https://127.0.0.1:{ports.https}"
-    async with httpx.AsyncClient(verify=context, headers=headers) as client:
+    async with httpx.AsyncClient(verify=context, headers=headers, timeout=60) as client:
         assert (await client.get(f"{url}/version")).status_code == 200
         assert (await client.get(f"http://localhost:{ports.http}/readyz")).text == "ok"
         async with client.stream("GET", f"{url}/api/v1/configmaps?watch=true") as watch:
