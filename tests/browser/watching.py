@@ -87,7 +87,8 @@ class Watch:
             self._faults.append(f"{request.method} {request.url}: a request to another place than the host")
 
     def _failed(self, request: Request) -> None:
-        if request.failure != GIVEN_UP and not (self._host_may_go and request.failure in AWAY):
+        frames = self._frames_may_try and request.failure == "csp"
+        if request.failure != GIVEN_UP and not frames and not (self._host_may_go and request.failure in AWAY):
             self._faults.append(f"{request.method} {request.url}: {request.failure}")
 
     def _response(self, response: Response) -> None:

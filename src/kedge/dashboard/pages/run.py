@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -182,7 +182,7 @@ async def _spec(page: Page, shown: Json) -> Json:
     return {"text": write(*found) if found else ""}
 
 
-async def spec_of(page: Page, shown: Json) -> list[Json]:
+async def spec_of(page: Page, shown: Mapping[str, Any]) -> list[Json]:
     """The documents of a run's pipeline: itself, and what it says of platforms; none where its version was deleted."""
     spec: Json = shown.get("pipeline_spec") or {}
     version = shown.get("pipeline_version_reference") or {}

@@ -4,6 +4,7 @@ One template is a page of its own and, where a request has ``X-Part: panel``, th
 """
 
 import asyncio
+import contextlib
 import json
 import re
 from collections import deque
@@ -18,7 +19,8 @@ from kedge.dashboard.api import rest
 from kedge.dashboard.page import Page, PageRoute, get, post
 from kedge.dashboard.pages.run import spec_of
 from kedge.dashboard.pages.run_artifacts import OPEN
-from kedge.display.wires import Blueprint
+from kedge.display.faces import above
+from kedge.display.wires import Blueprint, by_source
 from kedge.errors import BadRequest, Forbidden, NotFound
 
 OVER = frozenset({"SUCCEEDED", "CACHED", "FAILED", "SKIPPED", "CANCELED"})
@@ -41,8 +43,12 @@ _TEXT = {
 
 async def task(page: Page) -> Response:
     """``GET /runs/{run_id}/tasks/{task_id}``: the page, or the part of it."""
-    run, found = await asyncio.gather(page.api.get(_run(page)), page.api.get(_api(page)))
     part = page.request.headers.get("x-part") or page.query("part")
+    run = await page.api.get(_run(page))
+    try:
+        found = await page.api.get(_api(page))
+    except NotFound as error:
+        return await _not_begun(page, run, error)
     attempts = found.get("attempts", [])
     is_step = found["kind"] == "step"
     given, origin, cache, placed, documents = await asyncio.gather(
@@ -73,6 +79,29 @@ async def task(page: Page) -> Response:
         cached_from=_cached_from(found),
         opened=OPEN,
         wires={wire.input: wire for wire in wires},
+    )
+
+
+async def _not_begun(page: Page, run: Mapping[str, Any], error: NotFound) -> Response:
+    """A task of the pipeline that the run has not come to: what it is in says why."""
+    path, documents = page.path["task_id"], await spec_of(page, run)
+    blueprint = Blueprint(documents[0] if documents else {})
+    if not (planned := blueprint.task(path)):
+        raise error
+    around: Mapping[str, Any] = {}
+    for outer in above(path):
+        with contextlib.suppress(NotFound):
+            around = await page.api.get(f"{_run(page)}/tasks/{quote(outer, safe='')}")
+            break
+    return page.render(
+        "task_planned.html",
+        run=run,
+        path=path,
+        title=str((planned.get("taskInfo") or {}).get("name") or path.rpartition(".")[2]),
+        around=around,
+        over=(around or run).get("state") in OVER,
+        is_panel=bool(page.request.headers.get("x-part")),
+        takes=by_source(blueprint.wires(path)),
     )
 
 

@@ -2,8 +2,12 @@
 // page, and lets go of its connection when it is taken out. What steps write only ever becomes text.
 
 const TAIL = 2000; // lines at first
-const MOST_LINES = 20000; // in the page, and as it grows twice what was asked for; earlier ones go, and the page says so
-const MOST_CHARACTERS = 8e6;
+const MOST_LINES = 200000; // that are kept, and as it grows twice what was asked for; earlier ones go, and the page says so
+const MOST_CHARACTERS = 40e6;
+const BLOCK = 200; // lines that are drawn together
+const WHOLE = 4000; // lines up to which all are drawn; of more, those that are near what is seen
+const NEAR = "1500px";
+const TOGETHER = 40; // milliseconds in which what comes is drawn at once
 const LONGEST = 20000; // characters of a line that are shown
 const AGAIN = 2000; // milliseconds until a connection that broke is tried again
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
@@ -29,6 +33,13 @@ export function paint(text, style) {
   }
   put(text.slice(from));
   return made;
+}
+
+const bare = (text) => (text.includes("\x1b") ? text.replace(ESCAPE, "") : text);
+
+// What holds after a line; nothing is drawn.
+function inked(text, style) {
+  if (text.includes("\x1b")) for (const found of text.matchAll(ESCAPE)) if (found[2] === "m") restyle(style, found[1]);
 }
 
 function restyle(style, codes) {
@@ -78,6 +89,8 @@ class KedgeLog extends HTMLElement {
   disconnectedCallback() {
     document.removeEventListener("visibilitychange", this.looked);
     this.reading?.abort();
+    this.seen.disconnect();
+    clearTimeout(this.timer);
   }
 
   attributeChangedCallback() {
@@ -111,6 +124,11 @@ class KedgeLog extends HTMLElement {
     before.addEventListener("click", () => this.step(-1));
     after.addEventListener("click", () => this.step(1));
     this.find.addEventListener("input", () => this.search());
+    this.pattern = element("input", { type: "checkbox" });
+    this.pattern.addEventListener("change", () => this.search());
+    const pattern = element("label", { title: "What is looked for is a regular expression" });
+    pattern.append(this.pattern, " Regular expression");
+    this.seen = new IntersectionObserver((entries) => this.look(entries), { root: this.text, rootMargin: `${NEAR} 0px` });
     this.find.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.step(event.shiftKey ? -1 : 1);
       else if (event.key === "Escape" && this.find.value) {
@@ -120,7 +138,7 @@ class KedgeLog extends HTMLElement {
       }
     });
     const finding = element("span", { className: "row log-find" });
-    finding.append(this.find, before, after, this.count);
+    finding.append(this.find, before, after, this.count, pattern);
     this.end = element("button", { type: "button", className: "log-end", textContent: "To the end ↓", hidden: true });
     this.end.addEventListener("click", () => this.toEnd());
     this.text.addEventListener("scroll", () => (this.end.hidden = this.atEnd()), { passive: true });
@@ -147,7 +165,7 @@ class KedgeLog extends HTMLElement {
   async open(lines, again = false) {
     this.reading?.abort();
     this.over = false;
-    this.place = again && this.text.childElementCount && !this.atEnd() ? this.text.scrollTop : null;
+    this.place = again && this.blocks?.length && !this.atEnd() ? this.text.scrollTop : null;
     const reading = (this.reading = new AbortController());
     this.lines = Math.min(lines, MOST_LINES);
     this.file.href = this.address({ download: "yes" });
@@ -179,9 +197,12 @@ class KedgeLog extends HTMLElement {
       const decoder = new TextDecoder();
       for (;;) {
         const { done, value } = await reader.read();
+        this.held += done ? decoder.decode() : decoder.decode(value, { stream: true });
         if (done) break;
-        this.add(decoder.decode(value, { stream: true }));
+        this.timer ??= setTimeout(() => this.take(), TOGETHER);
       }
+      this.take();
+      if (this.rest) this.add("\n"); // its last line has no end
       if (!over) over = (await fetch(this.address({ tail: 1 }), { signal })).headers.get("X-Task-Over") === "yes";
       if (over) this.note.textContent = this.shown || this.last ? this.lost() : why || "It wrote nothing.";
       else this.note.textContent = "The connection ended; it is tried again.";
@@ -193,12 +214,17 @@ class KedgeLog extends HTMLElement {
   }
 
   clear() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.held = "";
+    this.seen.disconnect();
     this.text.replaceChildren();
-    this.text.style.counterReset = "";
+    this.blocks = []; // {place, lines, first, ink, drawn, height}
     this.ink = {};
     this.rest = "";
     this.last = null; // the line that has no end yet
-    this.shown = this.dropped = this.characters = 0;
+    this.watched = false;
+    this.shown = this.dropped = this.characters = this.tall = 0;
     this.earlier.hidden = true;
     this.hits = [];
     this.now = -1;
@@ -206,25 +232,38 @@ class KedgeLog extends HTMLElement {
     this.end.hidden = true;
   }
 
+  take() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    const piece = this.held;
+    this.held = "";
+    if (piece) this.add(piece);
+  }
+
   add(piece) {
-    const follows = this.atEnd();
+    const follows = this.atEnd(), first = this.dropped + this.shown;
     const lines = (this.rest + piece).split("\n");
     this.rest = lines.pop();
-    const made = document.createDocumentFragment();
-    if (this.last) {
-      this.characters -= this.last.textContent.length;
-      this.last.remove();
-      this.last = null;
-    }
-    const fresh = lines.map((line) => this.line(line, this.ink));
-    made.append(...fresh);
-    this.shown += fresh.length;
+    this.last?.remove();
+    this.last = null;
+    const changed = new Set();
+    for (const line of lines) changed.add(this.keep(line));
     if (this.rest.length > 2 * LONGEST) this.rest = this.rest.slice(0, LONGEST) + this.rest.slice(-LONGEST);
-    if (this.rest) made.append((this.last = this.line(this.rest, { ...this.ink })));
-    this.text.append(made);
     this.bound();
+    const last = this.blocks.slice(-5);
+    for (const block of changed) {
+      if (!block.place.isConnected) continue;
+      if (last.includes(block) || this.shown <= WHOLE) this.draw(block);
+      else this.leave(block);
+    }
+    if (this.shown > WHOLE) for (const block of this.watched ? changed : this.blocks) this.seen.observe(block.place);
+    this.watched = this.shown > WHOLE;
+    if (this.rest) {
+      this.text.append((this.last = this.line(this.rest, { ...this.ink })));
+      this.last.style.counterReset = `line ${this.dropped + this.shown}`;
+    }
     this.earlier.hidden = this.lines >= MOST_LINES || (!this.dropped && this.shown < this.lines);
-    if (this.find.value) this.search(fresh);
+    if (this.find.value) this.search(first);
     if (this.place !== null) {
       this.text.scrollTop = this.place;
       if (this.text.scrollTop >= this.place - 1) this.place = null;
@@ -233,15 +272,63 @@ class KedgeLog extends HTMLElement {
     else this.end.hidden = false;
   }
 
+  // Puts a line into the last block; says which that is.
+  keep(line) {
+    let block = this.blocks.at(-1);
+    if (!block || block.lines.length >= BLOCK) {
+      block = { place: element("span", { className: "log-block" }), lines: [], first: this.dropped + this.shown, ink: { ...this.ink }, drawn: false, height: 0 };
+      block.place.style.counterReset = `line ${block.first}`;
+      block.place.log = block;
+      this.blocks.push(block);
+      this.text.append(block.place);
+    }
+    const drawn = line.replace(/\r+$/, "");
+    const whole = drawn.slice(drawn.lastIndexOf("\r") + 1); // of what was written over, the last
+    const kept = whole.length > LONGEST ? `${whole.slice(0, LONGEST)}\x1b[0m … and ${whole.length - LONGEST} characters more: download it to read them` : whole;
+    block.lines.push(kept);
+    inked(kept, this.ink);
+    this.shown++;
+    this.characters += kept.length + 1;
+    return block;
+  }
+
+  // Draws what of a block is not drawn yet.
+  draw(block) {
+    if (!block.drawn) {
+      block.place.replaceChildren();
+      block.place.style.height = "";
+      block.style = { ...block.ink };
+    }
+    block.drawn = true;
+    for (let number = block.place.childElementCount; number < block.lines.length; number++) block.place.append(this.line(block.lines[number], block.style));
+    for (const hit of this.hitsIn(block)) block.place.children[hit - block.first]?.classList.add("log-hit");
+    const now = this.hits[this.now];
+    if (now >= block.first) block.place.children[now - block.first]?.classList.add("log-now");
+  }
+
+  // Of a block that is far from what is seen only its height stays.
+  leave(block) {
+    this.tall ||= this.text.querySelector(".log-line")?.getBoundingClientRect().height || 18;
+    block.height = block.drawn && block.place.offsetHeight ? block.place.offsetHeight : block.lines.length * this.tall;
+    block.place.replaceChildren();
+    block.place.style.height = `${block.height}px`;
+    block.drawn = false;
+  }
+
+  look(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const block = target.log;
+      if (!target.isConnected || this.shown <= WHOLE) continue;
+      if (isIntersecting && !block.drawn) this.draw(block);
+      else if (!isIntersecting && block.drawn && block !== this.blocks.at(-1)) this.leave(block);
+    }
+  }
+
   line(text, style) {
     const line = document.createElement("span");
     line.className = "log-line";
     const drawn = text.replace(/\r+$/, "");
-    const whole = drawn.slice(drawn.lastIndexOf("\r") + 1); // of what was written over, the last
-    line.append(paint(whole.slice(0, LONGEST), style));
-    if (whole.length > LONGEST) line.append(` … and ${whole.length - LONGEST} characters more: download it to read them`);
-    line.append("\n");
-    this.characters += line.textContent.length;
+    line.append(paint(drawn.slice(drawn.lastIndexOf("\r") + 1), style), "\n");
     return line;
   }
 
@@ -249,15 +336,15 @@ class KedgeLog extends HTMLElement {
   bound() {
     const before = this.dropped;
     const most = Math.min(MOST_LINES, 2 * this.lines);
-    while ((this.shown > most || this.characters > MOST_CHARACTERS) && this.text.firstChild !== this.text.lastChild) {
-      this.characters -= this.text.firstChild.textContent.length;
-      this.text.firstChild.remove();
-      this.shown--;
-      this.dropped++;
+    while ((this.shown > most || this.characters > MOST_CHARACTERS) && this.blocks.length > 1) {
+      const [block] = this.blocks.splice(0, 1);
+      this.seen.unobserve(block.place);
+      block.place.remove();
+      this.shown -= block.lines.length;
+      this.dropped += block.lines.length;
+      this.characters -= block.lines.reduce((sum, line) => sum + line.length + 1, 0);
     }
-    if (this.dropped === before) return;
-    this.text.style.counterReset = `line ${this.dropped}`;
-    this.note.textContent = this.lost();
+    if (this.dropped !== before) this.note.textContent = this.lost();
   }
 
   lost() {
@@ -273,39 +360,82 @@ class KedgeLog extends HTMLElement {
     this.end.hidden = true;
   }
 
-  search(fresh) {
-    const wanted = this.find.value.toLowerCase();
-    if (!fresh) {
+  // Which lines have what is looked for: by their numbers, all of them or those from one on.
+  search(from = 0) {
+    if (!from) {
       for (const line of this.text.querySelectorAll(".log-hit")) line.classList.remove("log-hit", "log-now");
       this.hits = [];
       this.now = -1;
     }
-    this.hits = this.hits.filter((line) => line.isConnected);
-    if (wanted) {
-      for (const line of fresh ?? this.text.children) {
-        if (!line.textContent.toLowerCase().includes(wanted)) continue;
-        line.classList.add("log-hit");
-        this.hits.push(line);
-      }
+    const first = this.blocks[0]?.first ?? 0, gone = this.hits.findIndex((hit) => hit >= first);
+    if (gone) {
+      this.hits.splice(0, gone < 0 ? this.hits.length : gone);
+      this.now = Math.max(-1, this.now - Math.max(gone, 0));
+    }
+    const has = this.wanted();
+    for (const block of has ? this.blocks : []) {
+      if (block.first + block.lines.length <= from) continue;
+      block.lines.forEach((line, number) => {
+        if (block.first + number < from || !has(bare(line))) return;
+        this.hits.push(block.first + number);
+        if (block.drawn) block.place.children[number]?.classList.add("log-hit");
+      });
     }
     this.tell();
   }
 
+  // Says of a line whether it has what is looked for; nothing where that cannot be looked for.
+  wanted() {
+    const text = this.find.value;
+    this.find.setCustomValidity("");
+    if (!text) return null;
+    if (!this.pattern.checked) {
+      const small = text.toLowerCase();
+      return (line) => line.toLowerCase().includes(small);
+    }
+    try {
+      const pattern = new RegExp(text, "i");
+      return (line) => pattern.test(line);
+    } catch {
+      this.find.setCustomValidity("This is no regular expression.");
+      return null;
+    }
+  }
+
+  hitsIn(block) {
+    let low = 0, high = this.hits.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.hits[middle] < block.first) low = middle + 1;
+      else high = middle;
+    }
+    let end = low;
+    while (end < this.hits.length && this.hits[end] < block.first + block.lines.length) end++;
+    return this.hits.slice(low, end);
+  }
+
   step(by) {
-    this.hits = this.hits.filter((line) => line.isConnected);
     if (this.hits.length) {
-      this.hits[this.now]?.classList.remove("log-now");
+      this.text.querySelector(".log-now")?.classList.remove("log-now");
       this.now = this.now < 0 && by < 0 ? this.hits.length - 1 : (this.now + by + this.hits.length) % this.hits.length;
-      const line = this.hits[this.now];
-      line.classList.add("log-now");
-      this.text.scrollTop += line.getBoundingClientRect().top - this.text.getBoundingClientRect().top - this.text.clientHeight / 2;
+      const number = this.hits[this.now], block = this.blocks.find((each) => number < each.first + each.lines.length);
+      if (block) {
+        if (!block.drawn) this.draw(block);
+        const line = block.place.children[number - block.first];
+        line.classList.add("log-now");
+        this.text.scrollTop += line.getBoundingClientRect().top - this.text.getBoundingClientRect().top - this.text.clientHeight / 2;
+      }
     }
     this.tell();
   }
 
   tell() {
     const count = this.hits.length;
-    this.count.textContent = !this.find.value ? "" : !count ? "not found" : this.now < 0 ? `${count} ${count === 1 ? "line" : "lines"}` : `${this.now + 1} of ${count}`;
+    if (this.find.validationMessage) this.count.textContent = "no regular expression";
+    else if (!this.find.value) this.count.textContent = "";
+    else if (!count) this.count.textContent = "not found";
+    else if (this.now >= 0) this.count.textContent = `${(this.now + 1).toLocaleString()} of ${count.toLocaleString()}`;
+    else this.count.textContent = `${count.toLocaleString()} ${count === 1 ? "line" : "lines"}`;
   }
 }
 
