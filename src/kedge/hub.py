@@ -34,15 +34,17 @@ from kedge.dashboard.cluster_access import ClusterAccess
 from kedge.errors import AlreadyExists, Forbidden, NotFound, StateError, UnsupportedError
 from kedge.home import Home, Host
 from kedge.kube.clock import SystemClock, SystemIds, timestamp
+from kedge.kube.core import CONFIG_MAP, EVENT, PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.crds import CRD, crd
 from kedge.kube.kinds import Kind
 from kedge.leading import Leadership, check_alone
+from kedge.manifests import rights
 from kedge.manifests.options import ALL
 from kedge.pipelines import demo
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
 from kedge.running import Parts, Told, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
-from kedge.server import passed_on
+from kedge.server import guarded, passed_on
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
 from kedge.server.cluster_callers import ClusterCallers, TrustedProxy
@@ -61,6 +63,8 @@ MINIMUM = (1, 29)
 # What asks for nodes must see what waits for them; and where hundreds of Pods begin in a second, 64 wait for their kubelets.
 _WAITING_PODS = 500
 _ENDED_PODS = 10_000  # Kubernetes' own controllers begin to delete beyond 12,500
+_SHOWN = (POD, EVENT, *pipelines.KINDS, CONFIG_MAP, PERSISTENT_VOLUME_CLAIM)
+"""Kinds whose objects an installed hub shows to those who may see them."""
 _UNREADABLE = "the history cannot be read; the log may say why"
 
 
@@ -208,7 +212,7 @@ async def _parts(
         *feature.routes(callers or OwnerCallers(owner), __version__, standing),
         *staging.routes(PodTokens(tokens), feature.staging, artifacts),
         *health({"history": readable(lambda: feature.history.run(""), _UNREADABLE)}),
-        *(passed_on.routes(client, owner) if callers is None else ()),
+        *(passed_on.routes(client, owner) if callers is None else guarded.routes(client, callers, _SHOWN, rights.RUNS)),
         *dashboard.routes(_pages(home.path, (token, callers), clock, ids), clock, __version__, demo.document),
     ]
     counted = exposition.Parts(__version__, clock.now().timestamp(), feature)
@@ -260,7 +264,7 @@ def _surroundings(
     )
 
 
-def _callers(settings: Settings, place: Place, client: HttpClient, tokens: ClusterTokens) -> Callers | None:
+def _callers(settings: Settings, place: Place, client: HttpClient, tokens: ClusterTokens) -> ClusterCallers | None:
     """The cluster's callers, in the cluster; ``None`` on a laptop, whose owner alone is served, unless settings say otherwise."""
     if (settings.callers or ("cluster" if place.kubeconfig is None else "owner")) == "owner":
         return None

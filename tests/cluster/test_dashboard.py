@@ -285,6 +285,51 @@ def test_the_trusted_proxys_word_is_enough_and_nobody_elses(visitor: Visitor, hu
     heading(page, "Sign in")
 
 
+def test_the_cluster_section_shows_what_hub_and_caller_may_both_see(visitor: Visitor, hub: Installed) -> None:
+    cluster, watch = hub.place.cluster, visitor.watch
+    subject = f"--serviceaccount={hub.a}:viewer"
+    cluster.kubectl("create", "rolebinding", "sees", "--namespace", hub.a, "--clusterrole", "view", subject)
+    listed = cluster.get("pods", "--namespace", hub.a, "--selector", f"kedge.dev/run={hub.run}")["items"]
+    (pod,) = (each["metadata"]["name"] for each in listed if "-write-" in each["metadata"]["name"])
+    pods, one = "/cluster/objects/core/v1/pods", f"/cluster/objects/core/v1/pods/{hub.a}/{pod}"
+    page = sign_in(visitor, hub.token("viewer", hub.a))
+    page.get_by_role("navigation", name="Sections").get_by_role("link", name="Cluster").click()
+    expect(page.get_by_role("region", name="Nodes")).to_contain_text("`kubectl get nodes` shows them")
+    expect(page.get_by_role("region", name="What was said lately")).to_contain_text(pod)
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "cluster")
+    page.get_by_role("link", name="Pod", exact=True).click()
+    page.get_by_role("link", name=pod).click()
+    expect(page.get_by_label("The object as YAML")).to_contain_text(f"name: {pod}")
+    expect(page.get_by_text(f"kubectl edit pods {pod} --namespace {hub.a}")).to_be_visible()
+    assert axe.grave_faults(page) == []
+    visitor.photograph(page, "pod")
+    page.on("dialog", lambda dialog: dialog.accept())
+    watch.expect_answer(f"{one}/delete", 403)
+    page.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"viewer may not delete pods in namespace {hub.a}")
+    assert cluster.get("pod", pod, "--namespace", hub.a)["metadata"].get("deletionTimestamp") is None
+    assert "written here" in page.request.get(f"/cluster/pods/{hub.a}/{pod}/log?container=main").text()
+    for path, said in (
+        (f"{one}/edit", f"kubectl edit pods {pod} --namespace {hub.a}"),
+        (f"{pods}?in={hub.b}", f"viewer may not list pods in namespace {hub.b}"),
+        ("/cluster/objects/core/v1/secrets", f"kubectl get secrets --namespace {hub.a}"),
+        (f"/cluster/objects/core/v1/secrets/{hub.place.name}/bucket", f"kubectl get secrets bucket --namespace {hub.place.name}"),
+        ("/cluster/objects/kedge.dev/v1/runs", f"viewer may not list runs in namespace {hub.a}"),
+    ):
+        watch.expect_answer(path.partition("?")[0], 403)
+        page.goto(path)
+        expect(page.get_by_role("alert")).to_contain_text(said)
+    other = sign_in(visitor, hub.token("editor", hub.b))
+    other.goto("/cluster")
+    expect(other.get_by_role("region", name="What was said lately")).to_contain_text(
+        f"editor may not list events in namespace {hub.b}"
+    )
+    watch.expect_answer(one, 403)
+    other.goto(one)
+    expect(other.get_by_role("alert")).to_contain_text(f"editor may not get pods in namespace {hub.a}")
+
+
 @dataclass(frozen=True)
 class Opening:
     """``kedge open`` for a user who may do what two Roles allow, and nothing else in the cluster.

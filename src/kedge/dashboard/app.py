@@ -52,8 +52,6 @@ PARTS: tuple[Sequence[PageRoute], ...] = (
     compare.ROUTES,
 )
 """Further pages of sections, in files of their own."""
-_OF_OWNERS = (cluster.SECTION,)
-"""Those that ask for the Kubernetes API, which a hub of many callers does not serve: its API server knows them itself."""
 _SMALL = 64 << 10  # bytes of what anybody may send
 TOKEN_HEADER = "x-form-token"  # noqa: S105  # the name of a header
 
@@ -68,10 +66,9 @@ def routes(access: Access, clock: Clock, version: str, demo: Callable[[], Mappin
         demo: Makes the pipeline of the demo, as the REST API takes it.
     """
     files = StaticFiles()
-    sections = [section for section in SECTIONS if not (access.by_token and section in _OF_OWNERS)]
-    shell = Shell(sections, environment(clock), files, access, version, demo, clock)
+    shell = Shell(SECTIONS, environment(clock), files, access, version, demo, clock)
     signing = signing_in.routes(access)
-    found = [route for section in sections for route in section.routes] + [route for part in PARTS for route in part]
+    found = [route for section in SECTIONS for route in section.routes] + [route for part in PARTS for route in part]
     return [
         Route("/static/{version}/{name}", _answered(shell, files.serve), methods=["GET"]),
         *(Route(path, _answered(shell, partial(handler, shell), _SMALL), methods=[method]) for method, path, handler in signing),

@@ -147,6 +147,11 @@ class Page:
         return self._shell.access.by_token
 
     @property
+    def tenant(self) -> str:
+        """The namespace that the page is about where there are many callers; ``""`` on a host of one user, who may see all."""
+        return self.namespace if self._shell.access.by_token else ""
+
+    @property
     def namespace_cookie(self) -> str:
         """The name of the cookie that keeps it."""
         return self._shell.access.sessions.namespace

@@ -32,7 +32,7 @@ LOCAL_SUBJECT_ACCESS_REVIEW = Kind(
     "LocalSubjectAccessReview", "localsubjectaccessreviews", group="authorization.k8s.io", verbs=("create",)
 )
 
-_Question = tuple[str, tuple[str, ...], str, str, str, str]
+_Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +148,34 @@ class ClusterCallers:
                 f"namespace {namespace!r} is not served by this hub, only {', '.join(sorted(self._served))}. "
                 "KEDGE_WATCH_NAMESPACES of the hub says which (kedge install --namespaces)."
             )
-        # Most rights are to all objects of a kind: asked without the name, one answer is good for all of them.
-        for each in dict.fromkeys(("", name)):
-            if await self._may(user, (user.name, tuple(user.groups), verb, resource, where, each)):
-                return
+        if await self._may_any(user, verb, (GROUP, resource), where, name):
+            return
         option = "--clusterrole" if self._served is None else "--role"  # as kedge install makes them
         raise Forbidden(_refusal(user, verb, resource, where, option, shared=not namespace))
+
+    async def allows(self, user: User, verb: str, resource: tuple[str, str], namespace: str, name: str = "") -> bool:
+        """Whether a caller may do something with objects of the cluster itself, in a namespace that is served.
+
+        Args:
+            user: Who asks.
+            verb: Kubernetes'.
+            resource: Group and plural, the plural with its subresource, such as ``("", "pods/log")``.
+            namespace: Where.
+            name: Of the object, where it is about one.
+
+        Raises:
+            Unavailable: It cannot be found out now.
+        """
+        if self._served is not None and namespace not in self._served:
+            return False
+        return await self._may_any(user, verb, resource, namespace, name)
+
+    async def _may_any(self, user: User, verb: str, resource: tuple[str, str], namespace: str, name: str) -> bool:
+        # Most rights are to all objects of a kind: asked without the name, one answer is good for all of them.
+        for each in dict.fromkeys(("", name)):
+            if await self._may(user, (user.name, tuple(user.groups), verb, *resource, namespace, each)):
+                return True
+        return False
 
     async def _may(self, user: User, question: _Question) -> bool:
         allowed = self._answers.get(question)
@@ -163,8 +185,13 @@ class ClusterCallers:
         return allowed
 
     async def _ask(self, user: User, question: _Question) -> bool:
-        _, _, verb, resource, namespace, name = question
-        attributes = {"namespace": namespace, "verb": verb, "group": GROUP, "version": "v1beta1", "resource": resource}
+        _, _, verb, group, resource, namespace, name = question
+        plural, _, subresource = resource.partition("/")
+        attributes = {"namespace": namespace, "verb": verb, "group": group, "version": "*", "resource": plural}
+        if group == GROUP:
+            attributes |= {"version": "v1beta1"}
+        if subresource:
+            attributes |= {"subresource": subresource}
         spec: Obj = {
             "user": user.name,
             "groups": list(user.groups),

@@ -217,9 +217,3 @@ async def test_forms_of_one_person_are_nobody_elses(people: People) -> None:
     for data in (anns, {"namespace": "team-b"}):
         refused = await people.of("bob").post("/namespace", data=data)
         assert (refused.status_code, "Load the page again" in refused.text) == (403, True)
-
-
-async def test_pages_of_objects_that_the_hub_does_not_serve_are_not_offered(people: People) -> None:
-    ann = people.of("ann")
-    assert 'href="/cluster"' not in (await ann.get("/runs")).text
-    assert (await ann.get("/cluster")).status_code == 404

@@ -74,10 +74,9 @@ class Place:
 async def cluster(page: Page) -> Response:
     """``GET /cluster``."""
     kinds = await _kinds(page)
-    if kinds is None:
-        return page.render("cluster_elsewhere.html")
     machines, no_nodes = await _machines(page)
-    events, no_events = await _seen(page, "/api/v1/events")
+    within = f"/namespaces/{page.tenant}" if page.tenant else ""
+    events, no_events = await _seen(page, f"/api/v1{within}/events")
     return page.render(
         "cluster.html",
         kinds=kinds,
@@ -90,7 +89,7 @@ async def cluster(page: Page) -> Response:
 
 async def objects(page: Page) -> Response:
     """``GET /cluster/objects/{group}/{version}/{plural}``: those of one kind."""
-    place = Place.of({**page.path, "namespace": page.query("in")})
+    place = Place.of({**page.path, "namespace": page.query("in") or page.tenant})
     labels = page.query("labels")
     query = {"limit": _ROWS, "continue": page.query("continue"), "labelSelector": labels}
     fault = ""
@@ -123,13 +122,22 @@ async def one(page: Page) -> Response:
     said = [_event(each) for each in sorted(events, key=_last_seen, reverse=True)]
     hidden = [] if page.query("all") else _hide(found)
     return page.render(
-        "cluster_object.html", place=place, found=found, text=write(found), hidden=hidden, events=said, no_events=no_events
+        "cluster_object.html",
+        place=place,
+        found=found,
+        text=write(found),
+        hidden=hidden,
+        events=said,
+        no_events=no_events,
+        kubectl=_kubectl(place, "edit"),
     )
 
 
 async def edit(page: Page) -> Response:
     """``GET …/edit``: the object as a text that can be changed."""
     place = Place.of(page.path)
+    if page.tenant:
+        raise Forbidden(f"this hub changes no objects for others. `{_kubectl(place, 'edit')}` does it with your own rights.")
     found = await page.api.get(place.api)
     found["metadata"].pop("managedFields", None)
     return page.render("cluster_edit.html", place=place, text=write(found), faults=[], passed="")
@@ -169,6 +177,12 @@ async def log(page: Page) -> Response:
     return PlainTextResponse(found.decode("utf-8", "replace"), headers=headers)
 
 
+def _kubectl(place: Place, verb: str) -> str:
+    """The command that does something with an object."""
+    kind = f"{place.plural}.{place.group}" if place.group else place.plural
+    return f"kubectl {verb} {kind} {place.name}" + (f" --namespace {place.namespace}" if place.namespace else "")
+
+
 async def _seen(page: Page, path: str, selector: str = "") -> tuple[list[dict[str, Any]], str]:
     """The objects of a list, or why they may not be seen."""
     try:
@@ -185,14 +199,11 @@ async def _machines(page: Page) -> tuple[list[Node], str]:
         return [], str(error)
 
 
-async def _kinds(page: Page) -> list[tuple[str, list[dict[str, Any]]]] | None:
-    """The kinds that can be listed, by group; ``None`` where the Kubernetes API is not served here."""
+async def _kinds(page: Page) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The kinds that can be listed, by group."""
     found: list[tuple[str, list[dict[str, Any]]]] = []
     for start in ("/api", "/apis"):
-        try:
-            groups = await page.api.send("GET", start, accept=_GROUPS)
-        except NotFound:
-            return None
+        groups = await page.api.send("GET", start, accept=_GROUPS)
         for group in groups["items"]:
             name = group["metadata"].get("name", "")
             for version in group["versions"][:1]:
