@@ -1,4 +1,4 @@
-"""The page of a large run in Chromium: when it is first painted, how large it is, and how smoothly its graph moves.
+"""The page of a large run in Chromium: when it is painted, how large it is, how smoothly it moves; and the list of many runs.
 
 The runs are real, and their tasks come from the cache. A page is loaded several times and the median counts; the first load of a
 run, for which nothing is laid out yet, is a row of its own. What a first paint takes on an empty page is its floor.
@@ -7,13 +7,17 @@ run, for which nothing is laid out yet, is a row of its own. What a first paint 
 import os
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from playwright.sync_api import Browser, Page
+from rest import fill
 from steps import submit
 
 from kedge import dsl
+from kedge.db.database import open_sqlite
 from kedge.testing.host import RunningHost, running_host
 
 sys.path.append(str(Path(__file__).parents[1] / "tests" / "browser"))
@@ -21,6 +25,7 @@ from chromium import launched  # of the tests
 from measuring import elements, first_paint
 
 LOADS = 5
+ASKED = 20
 IMAGE = f"python:{sys.version_info.major}.{sys.version_info.minor}"
 # As fast as the browser draws, each a little further: what a hand does that drags, and then what a wheel does.
 MOVED = """async () => {
@@ -128,6 +133,43 @@ def signed_in(browser: Browser, host: RunningHost) -> Any:
     return kept
 
 
+def listed(browser: Browser, count: int, limit: int | None) -> list[dict[str, Any]]:
+    """The rows of a list of runs. The floor is what the API takes for the same runs as JSON."""
+    with running_host(start=False) as host:
+        database = open_sqlite(host.home / "history.db")
+        fill(database, count)
+        database.close()
+        host.start()
+        kept = signed_in(browser, host)["cookies"]
+        token = {"Authorization": f"Bearer {host.host.token}"}
+        with httpx.Client(
+            base_url=host.host.http, cookies={one["name"]: one["value"] for one in kept}, trust_env=False, timeout=60
+        ) as http:
+            floor = answered(http, "/apis/v2beta1/runs?page_size=50", token)
+            pages = {"": "/runs", ", with a tag of half of them": "/runs?tags=team%3Da"}
+            return [
+                {
+                    "name": f"50 of {count:,} runs{name}",
+                    "value": answered(http, path, {}),
+                    "unit": "ms",
+                    "limit": limit,
+                    "floor": floor,
+                }
+                for name, path in pages.items()
+            ]
+
+
+def answered(http: httpx.Client, path: str, headers: dict[str, str]) -> float:
+    """Milliseconds until the whole answer is there, the median of many."""
+    taken: list[float] = []
+    for _ in range(ASKED):
+        before = time.perf_counter()
+        answer = http.get(path, headers=headers)
+        taken.append((time.perf_counter() - before) * 1000)
+        assert answer.status_code == 200, answer.text
+    return statistics.median(taken)
+
+
 def run() -> list[dict[str, Any]]:
     """Measure."""
     found: list[dict[str, Any]] = []
@@ -143,5 +185,8 @@ def run() -> list[dict[str, Any]]:
             done = submit(host, pipeline)
             assert done["state"] == "SUCCEEDED", done
             found += measured(browser, state, f"{host.host.http}/runs/{done['run_id']}", name, paint)
+    with launched() as browser:
+        found += listed(browser, 10_000, 100)
+        found += listed(browser, 100_000, None)
     found.append({"name": "load of the machine meanwhile", "value": os.getloadavg()[0], "unit": "", "limit": None, "floor": None})
     return found

@@ -19,11 +19,13 @@ import httpx
 from sqlalchemy import insert
 from starlette.applications import Starlette
 
-from kedge.db.tables import experiments, runs
+from kedge.db.database import Database
+from kedge.db.tables import experiments, run_tags, runs
 from kedge.pipelines import rows
+from kedge.pipelines.history import History
 from kedge.pipelines.records import RunRecord, Spec
 from kedge.testing import pipelines
-from kedge.testing.runs import Hub, World, hub
+from kedge.testing.runs import World, hub
 
 RUNS = 100_000
 REQUESTS = 60
@@ -50,20 +52,24 @@ def record(number: int) -> dict[str, Any]:
         created_at=made,
         started_at=made,
         finished_at=made + timedelta(seconds=30),
+        tags={} if number % 2 else {"team": "a"},
     )
     for state in ("PENDING", "RUNNING", STATES[number % len(STATES)]):
         run = run.moved(state, made)
     return rows.run_row(run)
 
 
-def fill(life: Hub) -> None:
-    """Store the runs."""
-    life.feature.history.keep_spec(SPEC, BEGIN)
-    with life.feature.database.transaction() as connection:
+def fill(database: Database, count: int = RUNS) -> None:
+    """Store the runs. Every other one has a tag."""
+    History(database).keep_spec(SPEC, BEGIN)
+    with database.transaction() as connection:
         named = [{"experiment_id": f"experiment-{n}", "namespace": "default", "display_name": str(n)} for n in range(EXPERIMENTS)]
         connection.execute(insert(experiments), [{**one, "created_at": 0} for one in named])
-        for first in range(0, RUNS, 5000):
-            connection.execute(insert(runs), [record(number) for number in range(first, first + 5000)])
+        for first in range(0, count, 5000):
+            made = [record(number) for number in range(first, first + 5000)]
+            connection.execute(insert(runs), made)
+            tagged = [{"run_id": each["run_id"], "key": "team", "value": "a"} for each in made[::2]]
+            connection.execute(insert(run_tags), tagged)
 
 
 def equals(key: str, value: str, operation: str = "EQUALS") -> dict[str, str]:
@@ -89,6 +95,7 @@ def cases() -> dict[str, tuple[float, Iterator[dict[str, str]]]]:
         "EQUALS a name": (20, (equals("display_name", f"train the model, nightly no. {n}") for n in numbers)),
         "EQUALS a state of most": (20, (equals("state", "SUCCEEDED") for _ in numbers)),
         "EQUALS a state of few": (20, (equals("state", "FAILED") for _ in numbers)),
+        "EQUALS a tag of half of them": (400, (equals("tags.team", "a") for _ in numbers)),
         "of an experiment": (20, ({"experiment_id": f"experiment-{n % EXPERIMENTS}"} for n in numbers)),
         "by a rare substring": (50, (equals("display_name", f" {n}", "IS_SUBSTRING") for n in numbers)),
         "by a substring of all": (50, (equals("display_name", "nightly", "IS_SUBSTRING") for _ in numbers)),
@@ -113,7 +120,7 @@ async def whole() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         async with hub(World.new(Path(folder) / "world"), node=False) as life:
-            fill(life)
+            fill(life.feature.database)
             gc.collect()
             gc.freeze()
             app = Starlette(routes=life.feature.routes(None, "bench"))

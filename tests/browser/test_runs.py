@@ -105,8 +105,26 @@ def test_an_experiments_runs_say_what_it_is(signed_in: Page, host: RunningHost, 
     signed_in.goto(f"/#/experiments/details/{experiment['experiment_id']}")
     expect(signed_in.get_by_role("heading", level=1)).to_have_text(experiment["display_name"])
     expect(signed_in.get_by_text(experiment["description"])).to_be_visible()
-    expect(signed_in.get_by_label("Experiment")).to_have_value(experiment["experiment_id"])
+    expect(signed_in.get_by_label("Experiment")).to_have_value(experiment["display_name"])
     expect(signed_in.locator(f"#run-{exhibits.flowers}")).to_be_visible()
+
+
+def test_what_there_may_be_thousands_of_is_chosen_by_its_name(visitor: Visitor, host: RunningHost, exhibits: Exhibits) -> None:
+    experiment = host.client.experiment(host.client.get(exhibits.flowers)["experiment_id"])["display_name"]
+    page = visitor.page()
+    page.goto("/runs")
+    page.get_by_label("Experiment").press_sequentially(experiment[:4])
+    expect(page.locator(f'#f-experiment-list option[value="{experiment}"]')).to_have_count(1)
+    page.get_by_label("Schedule").press_sequentially("each year")
+    expect(page.locator('#f-schedule-list option[value="flowers each year"]')).to_have_count(1)
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs?page_size=2&sort=created_at+asc&experiment={experiment[:4]}")
+    assert names(page), "the beginning of a name is enough"
+    page.get_by_role("link", name="After").click()
+    expect(page.get_by_role("link", name="Before")).to_be_visible()
+    page.get_by_label("Schedule").fill("flowers each year")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("No run is like that")).to_be_visible()
 
 
 @pytest.mark.usefixtures("checker", "exhibits")

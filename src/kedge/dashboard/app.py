@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive
 
+from kedge.dashboard import choices
 from kedge.dashboard.access import Access, Identity
 from kedge.dashboard.page import BODY_LIMIT, Page, PageRoute, Section, Shell, link
 from kedge.dashboard.pages import (
@@ -50,6 +51,7 @@ PARTS: tuple[Sequence[PageRoute], ...] = (
     run_tags.ROUTES,
     task.ROUTES,
     compare.ROUTES,
+    choices.ROUTES,
 )
 """Further pages of sections, in files of their own."""
 _SMALL = 64 << 10  # bytes of what anybody may send

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
-from kedge.dashboard import tags
+from kedge.dashboard import choices, tags
 from kedge.dashboard.api import filtered
 from kedge.dashboard.page import Page, Section, get, link, post
 from kedge.dashboard.rendering import OVER
@@ -26,7 +26,12 @@ STATES: Mapping[str, tuple[str, ...]] = {
 """What is chosen by state, by its name in an address."""
 COLUMNS = {"name": "Run", "state": "State", "created_at": "Started", "finished_at": "Ended"}
 """What may be sorted by: there is an index of each."""
-_CHOICES = ("name", "state", "pipeline", "pipeline_id", "experiment_id", "schedule", "tags", "since", "until", "storage")
+_CHOICES = (
+    "name", "state", "pipeline", "pipeline_id", "experiment", "experiment_id", "schedule", "schedule_name", "tags", "since",
+    "until", "storage",
+)  # fmt: skip
+_BY_NAME = {"experiment": ("experiments", "experiment_id"), "schedule_name": ("recurringruns", "recurring_run_id")}
+"""What is chosen by the name of something else: its list, and the key of its id in a filter of runs."""
 _SIZES = (50, 100, 200)
 _MOST_BACK = 20  # pages whose tokens an address keeps
 _GATHER = 0.5  # seconds in which changes come together
@@ -43,6 +48,7 @@ class Asked:
         size: Of a page.
         token: Of the page.
         back: The tokens of the pages before it, the first of all left out.
+        meant: The ids that are meant by names of other things.
     """
 
     choices: Mapping[str, str]
@@ -50,14 +56,19 @@ class Asked:
     size: int
     token: str
     back: tuple[str, ...]
+    meant: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @classmethod
-    def of(cls, page: Page) -> "Asked":
+    async def of(cls, page: Page) -> "Asked":
         """Read it; what cannot be read is as if it was not there."""
         column, _, direction = page.query("sort").partition(" ")
         sort = f"{column} {direction}" if column in COLUMNS and direction in ("asc", "desc") else "created_at desc"
+        chosen = {name: text for name in _CHOICES if (text := page.query(name).strip())}
+        named = [name for name in _BY_NAME if name in chosen]
+        ids = await asyncio.gather(*(choices.meant(page, _BY_NAME[name][0], chosen[name]) for name in named))
         return cls(
-            choices={name: text for name in _CHOICES if (text := page.query(name).strip())},
+            choices=chosen,
+            meant=dict(zip(named, ids, strict=True)),
             sort=sort,
             size=page.number("page_size", _SIZES[0], most=_SIZES[-1]),
             token=page.query("page_token"),
@@ -94,6 +105,9 @@ class Asked:
                 found.append({"operation": operation, "key": key, "string_value": text})
             elif name in moments:
                 found.append({"operation": moments[name], "key": "created_at", "timestamp_value": _moment(name, text)})
+            elif name in self.meant:
+                values = {"values": self.meant[name]}
+                found.append({"operation": "IN", "key": _BY_NAME[name][1], "string_values": values})
             elif name == "tags":
                 found += tags.predicates(text)
             elif name == "state" and text in STATES:
@@ -120,21 +134,19 @@ def _in_state(name: str) -> Json:
 
 async def runs(page: Page) -> Response:
     """``GET /runs``."""
-    asked = Asked.of(page)
-    experiment_id = asked.choices.get("experiment_id", "")
-    listed, experiments, schedules, experiment = await asyncio.gather(
+    asked = await Asked.of(page)
+    experiment_id, schedule_id = asked.choices.get("experiment_id", ""), asked.choices.get("schedule", "")
+    listed, experiment, schedule = await asyncio.gather(
         _listed(page, asked),
-        _names(page, "/experiments", "experiments", "experiment_id"),
-        _names(page, "/recurringruns", "recurring_runs", "recurring_run_id"),
         if_there(page, f"/experiments/{experiment_id}") if experiment_id else _nothing(),
+        if_there(page, f"/recurringruns/{schedule_id}") if schedule_id else _nothing(),
     )
-    found = {"experiment": experiment, "experiments": experiments, "schedules": schedules}
-    return page.render("runs.html", sizes=_SIZES, **found, **listed)
+    return page.render("runs.html", sizes=_SIZES, experiment=experiment, schedule=schedule, **listed)
 
 
 async def part(page: Page) -> Response:
     """``GET /runs/part``: the list alone."""
-    return page.render("runs_list.html", **await _listed(page, Asked.of(page)))
+    return page.render("runs_list.html", **await _listed(page, await Asked.of(page)))
 
 
 async def _listed(page: Page, asked: Asked) -> Json:
@@ -142,9 +154,8 @@ async def _listed(page: Page, asked: Asked) -> Json:
         page.api.get(
             "/runs",
             page_size=asked.size,
-            page_token=asked.token,
-            sort_by=asked.sort,
-            filter=filtered(asked.predicates()),
+            # The token holds the order and the filter, which may mean more by now: an experiment of that name that is new.
+            **({"page_token": asked.token} if asked.token else {"sort_by": asked.sort, "filter": filtered(asked.predicates())}),
         ),
         *(_count(page, asked, name) for name in STATES),
     )
@@ -184,17 +195,6 @@ def _column(asked: Asked, name: str) -> Json:
         "sorted": sorted_by,
         "address": link("/runs", **asked.query(sort=f"{name} {other}")),
     }
-
-
-async def _names(page: Page, path: str, field: str, key: str) -> list[tuple[str, str]]:
-    """What can be chosen of: the newest two hundred, by name."""
-    try:
-        found = (await page.api.get(path, page_size=200)).get(field) or []
-    except Forbidden:
-        return []
-    return sorted(
-        {each[key]: each.get("display_name") or each[key] for each in found if each.get(key)}.items(), key=lambda one: one[1]
-    )
 
 
 async def if_there(page: Page, path: str) -> Json:

@@ -1,6 +1,7 @@
 // What every page has: what is live, moments in the reader's own time, questions before what
 // cannot be undone, copying, parts that are asked for when they are seen, and old addresses.
 import { begin } from "./live.js";
+import "./choices.js";
 import "./copy.js";
 import "./parts.js";
 import "./task.js";
