@@ -53,7 +53,7 @@ assert [found.display_name for found in client.list_runs(experiment_id=experimen
 
 often = client.create_recurring_run(experiment.experiment_id, "often", interval_second=1, params={"start": 1}, **which)
 assert [found.display_name for found in client.list_recurring_runs().recurring_runs] == ["often"]
-for _ in range(100):
+for _ in range(600):
     fired = [found for found in client.list_runs(experiment_id=experiment.experiment_id).runs if found.recurring_run_id]
     if fired:
         break

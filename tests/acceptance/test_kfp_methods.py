@@ -113,7 +113,7 @@ every = client.create_recurring_run(
     trials.experiment_id, "often", interval_second=1, max_concurrency=10, params={"start": 7}, no_catchup=True, **which
 )
 assert client.get_recurring_run(every.recurring_run_id).trigger.periodic_schedule.interval_second == "1"
-for _ in range(100):
+for _ in range(600):
     fired = [found for found in client.list_runs(experiment_id=trials.experiment_id).runs if found.recurring_run_id]
     if fired:
         break

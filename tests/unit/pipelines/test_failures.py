@@ -140,9 +140,11 @@ class Begun:
 
 
 @pytest.fixture
-async def begun(tmp_path: Path) -> AsyncIterator[Begun]:
-    world = World(tmp_path, Machine(obedient))
-    async with hub(world, node=False, limits=Limits(image_pull_timeout=0.2)) as life:
+async def begun(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Begun]:
+    """An image is waited for as long as the test lasts, unless it is about how long."""
+    world, parameters = World(tmp_path, Machine(obedient)), getattr(request.node, "callspec", None)
+    too_long = parameters is not None and parameters.params["fault"] in TOO_LONG
+    async with hub(world, node=False, limits=Limits(image_pull_timeout=0.2 if too_long else 600)) as life:
         run = await life.submit(document())
         await life.until(lambda: list(life.feature.controller.pods_of(run)))
         (pod,) = life.feature.controller.pods_of(run)
@@ -169,7 +171,7 @@ async def test_a_pod_that_is_deleted_before_it_runs_is_made_again(begun: Begun) 
 async def test_a_node_that_does_not_end_a_pod_has_lost_it(begun: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
     await begun.said(running(conditions=[TAINTED]))
     await begun.life.until(lambda: begun.life.states(begun.run.id)[STEP] == "RUNNING")
-    monkeypatch.setattr("kedge.pipelines.observations._NODE_ANSWERS", 1.0)
+    monkeypatch.setattr("kedge.pipelines.observations._NODE_ANSWERS", 3.0)  # in which it is seen that it is given up
     begun.life.api.delete(POD, begun.pod, "default", grace_period=1)
     await begun.shows(ROWS["node-given-up"])
     await begun.shows(ROWS["node-lost"])
