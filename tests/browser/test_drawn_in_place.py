@@ -17,6 +17,7 @@ from exhibits import Exhibits
 from go_programs import cache_folder
 from measuring import weighed
 from playwright.sync_api import Locator, Page, Route, expect
+from plotly.graph_objects import Figure, Scatter
 from visiting import WIDE, Visitor
 
 from kedge.pipelines.compiler import compile_file
@@ -58,12 +59,20 @@ def parquet() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
+def begun(host: RunningHost, flag: Path) -> str:
+    """Start a run that goes on when there is a file."""
+    arguments = {"flag": str(flag), "parquet": parquet()}
+    return host.client.run(compile_file(PIPELINE, pipeline_name="drawn"), parameters=arguments, name="drawn")["run_id"]
+
+
 @pytest.fixture(scope="module")
 def drawn(host: RunningHost, folder: Path) -> str:
     """A run that is over, and one of whose artifacts has lost its bytes."""
     flag = folder / "at-once"
     flag.touch()
-    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn")["run_id"]
+    run = host.client.run(
+        compile_file(PIPELINE, pipeline_name="drawn"), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn"
+    )["run_id"]
     exhibited.ended(host, run, "SUCCEEDED")
     gone = next(each["uri"] for each in host.client.artifacts(run) if each["name"] == "gone")
     Path(urlsplit(gone).path).unlink()
@@ -172,6 +181,25 @@ def test_the_first_rows_of_a_parquet_file_have_the_types_of_their_columns(signed
     expect(place.get_by_text("The first rows of it.")).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def reports(host: RunningHost, folder: Path) -> str:
+    """A run whose step wrote a page as Plotly makes them, with all that it needs."""
+    figure = Figure(Scatter(x=[1, 2, 3], y=[3, 1, 2], name="measured", showlegend=True))
+    figure.write_html(folder / "plotly.html", full_html=True, include_plotlyjs=True)
+    run = host.client.run(compile_file(PIPELINE, pipeline_name="reports"), parameters={"folder": str(folder)}, name="reports")
+    return exhibited.ended(host, run["run_id"], "SUCCEEDED")
+
+
+def test_a_report_of_plotly_works_in_its_frame_in_nobodys_origin(signed_in: Page, reports: str) -> None:
+    tall(signed_in).goto(f"/runs/{reports}/tasks/report")
+    inner = shown(signed_in, "page").frame_locator("iframe")
+    expect(inner.locator(".scatterlayer .js-line")).to_be_visible()
+    inner.locator(".legendtoggle").click()
+    expect(inner.locator(".legend .traces")).to_have_css("opacity", "0.5")
+    assert inner.locator("body").evaluate("() => self.origin") == "null"
+    expect(shown(signed_in, "page").get_by_text("It wants scripts")).to_have_count(0)
+
+
 def test_what_cannot_be_shown_says_why_in_its_place(signed_in: Page, drawn: str) -> None:
     tall(signed_in).goto(f"/runs/{drawn}?view=artifacts")
     place = shown(signed_in, "gone")
@@ -197,7 +225,9 @@ def test_what_did_not_come_is_asked_for_again(visitor: Visitor, signed_in: Page,
 
 def test_what_is_drawn_and_folded_stays_so_while_the_run_goes_on(signed_in: Page, host: RunningHost, folder: Path) -> None:
     flag = folder / "go"
-    run = host.client.run(compile_file(PIPELINE), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn")["run_id"]
+    run = host.client.run(
+        compile_file(PIPELINE, pipeline_name="drawn"), parameters={"flag": str(flag), "parquet": parquet()}, name="drawn"
+    )["run_id"]
     tall(signed_in).goto(f"/runs/{run}?view=artifacts")
     facts, classes = shown(signed_in, "facts"), shown(signed_in, "classes")
     expect(facts.get_by_role("row", name="first 1")).to_be_visible()

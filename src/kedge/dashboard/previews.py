@@ -8,6 +8,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -24,6 +25,15 @@ _ROWS, _COLUMNS, _CELL = 50, 40, 160
 _POINTS = 300
 _IMAGES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 _DELIMITERS = ",\t;|"
+_FROM_ELSEWHERE = re.compile(
+    rb"""<(?:script|link)\b[^>]{0,500}?\b(?:src|href)\s*=\s*["']?(?:https?:)?//([\w.:-]{1,100})""", re.IGNORECASE
+)
+_LOADED = re.compile(rb"""["']https?://([\w.:-]{1,100})/[^"'\s]{0,300}\.m?js["']""", re.IGNORECASE)
+_HOSTS = 3
+_WANTS = (
+    "It wants scripts or styles of {hosts}, which it cannot load here, so some of it may be missing. Let the step write a page "
+    "that brings all along: Plotly's write_html(include_plotlyjs=True), Bokeh's resources INLINE."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +161,22 @@ def of_bytes(start: bytes, name: str, title: str) -> Preview:
     if not start:
         return Preview("nothing", "It is empty.")
     if found := media(start, name, title):
-        return Preview("page" if found.startswith("text/") else "image")
+        return Preview("page", _elsewhere(start)) if found.startswith("text/") else Preview("image")
     return _of_text(start, name, title)
+
+
+def _elsewhere(start: bytes) -> str:
+    """That a page names scripts or styles of other machines, which it cannot load in its frame; ``""`` where it does not.
+
+    Examples:
+        >>> _elsewhere(b'<script src="https://cdn.example/plot.js"></script>').partition(".")[0]
+        'It wants scripts or styles of cdn'
+    """
+    found = _FROM_ELSEWHERE.findall(start[:READ])
+    if len(start) <= READ:  # in a large one such an address stands in a library that it brings along
+        found += _LOADED.findall(start)
+    hosts = list(dict.fromkeys(each.decode("ascii", "replace") for each in found))[:_HOSTS]
+    return _WANTS.format(hosts=", ".join(hosts)) if hosts else ""
 
 
 def _of_text(start: bytes, name: str, title: str) -> Preview:

@@ -4,7 +4,7 @@
 """A pipeline that makes artifacts, waits to be told to go on, and makes one more."""
 
 from kedge import dsl
-from kedge.dsl import Dataset, Input, Markdown, Metrics, Model, Output, SlicedClassificationMetrics
+from kedge.dsl import HTML, Dataset, Input, Markdown, Metrics, Model, Output, SlicedClassificationMetrics
 
 
 @dsl.component
@@ -33,6 +33,18 @@ def follow(flag: str, model: Input[Model], card: Output[Markdown]):
         time.sleep(0.1)
     with open(card.path, "w") as file:
         file.write("# What came later\n")
+
+
+@dsl.component
+def report(folder: str, name: str, page: Output[HTML]):
+    import shutil
+
+    shutil.copy(folder + "/" + name, page.path)
+
+
+@dsl.pipeline(name="reports")
+def reports(folder: str):
+    report(folder=folder, name="plotly.html").set_display_name("plotly").set_caching_options(False)
 
 
 @dsl.pipeline(name="drawn")
