@@ -83,6 +83,7 @@ class Standing:
         self._root = settings.artifacts.rstrip("/") or (settings.home / "artifacts").as_uri()
         self._ending = threading.Event()
         self._heaps = [(heap, Figure(heap.name, partial(self._weigh, heap), clock, seconds=_SECONDS)) for heap in self._what()]
+        self._history_size = Figure("size of the history", self._weigh_history, clock, seconds=_SECONDS)
 
     async def told(self) -> Json:
         """All of it."""
@@ -91,7 +92,7 @@ class Standing:
             "hub": {**self._process(None), "pid": os.getpid(), **self._reached(), "data_dir": str(self._settings.home)},
             "tasks": {state.lower(): counts.get(state, 0) for state in ("PENDING", "RUNNING")},
             "artifact_root": self._root,
-            "stored": [*self._databases(), *await asyncio.gather(*map(self._folder, self._heaps))],
+            "stored": [*self._objects(), await self._history(), *await asyncio.gather(*map(self._folder, self._heaps))],
             "disks": list(self._disks()),
         }
         if self._node is not None:
@@ -104,7 +105,7 @@ class Standing:
     async def stop(self) -> None:
         """Count no more."""
         self._ending.set()
-        for _, figure in self._heaps:
+        for figure in (self._history_size, *(figure for _, figure in self._heaps)):
             await figure.stop()
 
     def _reached(self) -> Json:
@@ -123,12 +124,16 @@ class Standing:
             yield Heap("pods", self._settings.home / "node" / "pods")
             yield Heap("environments", self._settings.cache)
 
-    def _databases(self) -> Iterator[Json]:
-        database = self._feature.database
+    def _objects(self) -> Iterator[Json]:
         if self._node is not None:
             objects = self._settings.home / "objects.db"
             yield {"name": "objects", "place": str(objects), "bytes": file_size(objects)}
-        yield {"name": "history", "place": database.place, "bytes": database.size()}
+
+    async def _history(self) -> Json:
+        found: Json = {"name": "history", "place": self._feature.database.place}
+        if (known := await self._history_size.known()) is not None:
+            found |= {"bytes": known.value, "counted_at": timestamp(known.at)}
+        return found
 
     async def _folder(self, of: tuple[Heap, "Figure[tuple[int, int]]"]) -> Json:
         heap, figure = of
@@ -154,6 +159,9 @@ class Standing:
             if (found := room(place, self._settings.least_disk)) is not None:
                 sizes = {"total_bytes": found.total, "free_bytes": found.free, "state": found.state}
                 yield {"place": str(place), "holds": names, **sizes}
+
+    async def _weigh_history(self) -> int:
+        return self._feature.database.size()
 
     async def _weigh(self, heap: Heap) -> tuple[int, int]:
         return await asyncio.to_thread(weigh, heap.place, heap.only, self._ending)

@@ -83,6 +83,7 @@ def test_the_host_its_node_and_what_is_stored_are_shown_and_a_disk_that_runs_sho
     facts = page.locator(".host-facts")
     for said in (f"process {host.host.pid}", str(host.home), host.host.http, host.host.https, "Supervisor"):
         expect(facts).to_contain_text(said)
+    assert host.client.status()["hub"]["pid"] == host.host.pid
     node = page.get_by_role("row", name="this-machine ready")
     expect(node).to_contain_text(re.compile(r"0 of \d"))
     expect(page.get_by_role("alert")).to_contain_text("The disk runs short")

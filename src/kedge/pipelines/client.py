@@ -404,6 +404,16 @@ class Client(Connection):
         """
         return self._call("DELETE", "/cache_entries", query={**(which or {}), "all": "true" if every else ""})
 
+    # ---- the host
+
+    def status(self, namespace: str = "") -> Json:
+        """Read how the host is, and what it holds; ``GET /status`` in the REST reference has the fields.
+
+        Args:
+            namespace: Whose artifacts are counted; all of them, or those of the cluster's context, when empty.
+        """
+        return self._call("GET", "/status", query={"namespace": namespace})
+
     # ---- recurring runs
 
     def recurring_runs(self) -> Many:

@@ -244,10 +244,12 @@ async def _preview(page: Page, asked: Json) -> tuple[Json, list[Cause]]:
         return await page.api.get("/recurringruns:preview", **rule, **_limits(asked), count=5), []
     except BadRequest as error:
         causes = list(error.causes) or [Cause("", str(error))]
-        # The API has the zone before the fields of the expression; here it is typed apart.
-        return {}, [
-            replace(cause, field="zone") if "no time zone" in cause.message and asked["zone"] else cause for cause in causes
-        ]
+        return {}, [_of_zone(each) if asked["zone"] and "no time zone" in each.message else each for each in causes]
+
+
+def _of_zone(cause: Cause) -> Cause:
+    """What the API says of a time zone, which it has before the fields of an expression; here it is typed apart."""
+    return replace(cause, field="zone", message=cause.message.partition("': ")[2] or cause.message)
 
 
 def _times(coming: Json) -> list[Json]:
@@ -257,16 +259,11 @@ def _times(coming: Json) -> list[Json]:
     for moment, local in zip(coming.get("moments") or (), coming.get("local_moments") or (), strict=True):
         there = datetime.fromisoformat(local)
         offset = there.utcoffset() or timedelta()
-        change = offset - last if last is not None else timedelta()
+        hours = (offset - last).total_seconds() / 3600 if last is not None else 0
         last = offset
-        found.append(
-            {
-                "moment": moment,
-                "local": f"{there:%a %Y-%m-%d %H:%M:%S}".removesuffix(":00"),
-                "offset": local[19:],
-                "change": change,
-            }
-        )
+        change = f"{'forward' if hours > 0 else 'back'} by {abs(hours):g} h" if hours else ""
+        written = f"{there:%a %Y-%m-%d %H:%M:%S}".removesuffix(":00")
+        found.append({"moment": moment, "local": written, "offset": local[19:], "change": change})
     return found
 
 
