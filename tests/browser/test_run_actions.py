@@ -105,6 +105,27 @@ def test_what_makes_no_sense_can_be_reached_and_says_why(signed_in: Page, exhibi
     expect(signed_in).to_have_url(re.compile(f"/runs/new.*{exhibits.failing}"))
 
 
+def test_a_task_of_a_run_that_goes_on_cannot_be_retried_and_a_refusal_is_said_beside_it(
+    visitor: Visitor, host: RunningHost, folder: Path, watch: Watch
+) -> None:
+    flag = folder / "later"
+    run = start(host, "waiting", {"flag": str(flag)}, called="goes on")
+    page = visitor.page(javascript=False)
+    page.goto(f"/runs/{run}/tasks/linger")
+    again = page.get_by_role("button", name="Retry from here")
+    expect(again).to_have_accessible_description("The run is not over yet.")
+    flag.touch()
+    ended(host, run, "SUCCEEDED")
+    page.reload()
+    flag.unlink()
+    host.client.retry(run, task="linger")  # by somebody else meanwhile
+    watch.expect_answer(f"/runs/{run}/tasks/linger/retry", 400)
+    again.click()
+    expect(page.get_by_role("alert")).to_contain_text("only a task of a run that is over can be run again")
+    flag.touch()
+    ended(host, run, "SUCCEEDED")
+
+
 def test_a_refusal_is_said_on_the_page_and_in_the_view_that_it_was_asked_from(
     signed_in: Page, host: RunningHost, watch: Watch
 ) -> None:

@@ -25,7 +25,7 @@ from kedge.display.wires import Blueprint
 
 _LETTERS, _FEWER = 21, 18  # of a label that fits, and beside a mark
 _KEPT = 32
-_MOST = 2650  # elements: a page has some 300 besides, and 3,000 in all
+_MOST, _MOST_WIRES = 2500, 400  # elements, and edges that are told of: a page has some 500 besides, 3,000 in all, and 300 kB
 _DEEPEST = 12  # boxes that are opened to show a task
 Json = Mapping[str, Any]
 
@@ -165,7 +165,7 @@ class _Pieces:
         groups = [box for box in self.drawing.boxes if box.group]
         yield from (self._group(box) for box in groups)
         yield f'<path class="edges" d="{ways(self.drawing)}"/><path class="heads" d="{heads(self.drawing)}"/>'
-        if self.drawing.cost + len(self.drawing.edges) <= _MOST:
+        if (count := len(self.drawing.edges)) <= _MOST_WIRES and self.drawing.cost + count <= _MOST:
             yield from self._wires()
         for box in self.drawing.boxes:
             if not box.group:

@@ -16,12 +16,12 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 
 from kedge.dashboard.api import rest
-from kedge.dashboard.page import Page, PageRoute, get, post
-from kedge.dashboard.pages.run import spec_of
+from kedge.dashboard.page import Page, PageRoute, get, link, post
+from kedge.dashboard.pages.run import spec_of, whole
 from kedge.dashboard.pages.run_artifacts import OPEN
 from kedge.display.faces import above
 from kedge.display.wires import Blueprint, by_source
-from kedge.errors import BadRequest, Forbidden, NotFound
+from kedge.errors import ApiError, BadRequest, Forbidden, NotFound
 
 OVER = frozenset({"SUCCEEDED", "CACHED", "FAILED", "SKIPPED", "CANCELED"})
 """States of tasks that have ended."""
@@ -120,7 +120,10 @@ async def events(page: Page) -> Response:
 async def retry(page: Page) -> Response:
     """``POST …/retry``: run it again without asking the cache, and what depends on it."""
     form = await page.form()
-    await page.api.send("POST", _run(page) + ":retry", query={"task_id": page.path["task_id"]})
+    try:
+        await page.api.send("POST", _run(page) + ":retry", query={"task_id": page.path["task_id"]})
+    except ApiError as error:
+        return await whole(page.at(link(_run(page), task=page.path["task_id"])), refused=str(error), code=error.code)
     back = f"/runs/{quote(page.path['run_id'], safe='')}" if form.text("back") == "run" else _address(page)
     return page.go(back, f"{page.path['task_id']} runs again, and then what depends on it.")
 
