@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from visiting import Visitor
 
 FOLD = "cross-validation.for-loop-1.1.fold"
+pytestmark = pytest.mark.timeout(600)  # a busy machine may take a minute for each of several steps
 
 
 def node(page: Page, path: str) -> Locator:

@@ -13,6 +13,8 @@ from watching import Watch
 
 from kedge.testing.host import RunningHost, running_host
 
+pytestmark = pytest.mark.timeout(600)  # a busy machine may take a minute for each of several steps
+
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningHost]:

@@ -13,6 +13,7 @@ from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
 LINES = 200_000
+pytestmark = pytest.mark.timeout(600)  # a busy machine may take a minute for each of several steps
 
 
 @pytest.fixture(scope="module")

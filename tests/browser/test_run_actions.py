@@ -19,6 +19,8 @@ from watching import Watch
 from kedge.pipelines.documents import write
 from kedge.testing.host import RunningHost
 
+pytestmark = pytest.mark.timeout(600)  # a busy machine may take a minute for each of several steps
+
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:

@@ -14,10 +14,12 @@ AWAY = frozenset(
     {
         "net::ERR_CONNECTION_REFUSED",
         "net::ERR_CONNECTION_RESET",
+        "net::ERR_CONNECTION_CLOSED",
         "net::ERR_EMPTY_RESPONSE",
         "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
     }
 )
+NOT_READY = 503  # of a host that starts
 
 
 class Watch:
@@ -95,5 +97,5 @@ class Watch:
         key = (urlsplit(response.url).path, response.status)
         if key in self._answers:
             self._answers[key] += 1
-        elif response.status >= 400:
+        elif response.status >= 400 and not (self._host_may_go and response.status == NOT_READY):
             self._faults.append(f"{response.request.method} {response.url}: {response.status}")
