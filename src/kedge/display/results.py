@@ -125,14 +125,16 @@ def place(uri: str) -> str:
 
 
 def number(value: object) -> str:
-    """Write a metric: whole numbers whole, others with four digits behind the point.
+    """Write a metric: whole numbers whole, others with four digits behind the point, or three that mean something.
 
     Examples:
-        >>> number(0.987654), number(3.0), number("linear")
-        ('0.9877', '3', 'linear')
+        >>> number(0.987654), number(3.0), number(0.0000321987), number("linear")
+        ('0.9877', '3', '3.22e-05', 'linear')
     """
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else f"{value:.4f}"
+        if value.is_integer():
+            return str(int(value))
+        return f"{value:.3g}" if abs(value) < 0.001 else f"{value:.4f}"
     return str(value)
 
 
