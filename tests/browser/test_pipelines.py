@@ -137,7 +137,7 @@ def test_a_run_is_started_with_typed_inputs(visitor: Visitor, host: RunningHost,
     page.get_by_role("combobox", name="size").select_option("large")
     page.get_by_role("textbox", name="options").fill('{"a": [1]}')
     page.get_by_role("textbox", name="Name", exact=True).fill("by hand")
-    page.get_by_role("textbox", name="or a new experiment").fill("by people")
+    page.get_by_label("or another by its name").fill("by people")
     page.get_by_role("textbox", name="Tags").fill("team=vision, stage=test")
     page.get_by_role("button", name="Start the run").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("by hand")

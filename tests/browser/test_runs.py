@@ -125,6 +125,11 @@ def test_what_there_may_be_thousands_of_is_chosen_by_its_name(visitor: Visitor, 
     page.get_by_label("Schedule").fill("flowers each year")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("No run is like that")).to_be_visible()
+    page.goto("/runs/new?pipeline=flowers")
+    expect(page.get_by_role("button", name="Start the run")).to_be_visible()
+    assert exhibits.pipeline in page.url, "a name that is one pipeline's leads to its form"
+    page.goto("/schedules/new?pipeline=no+such+name")
+    expect(page.get_by_text("No pipeline has that in its name.")).to_be_visible()
 
 
 @pytest.mark.usefixtures("checker", "exhibits")

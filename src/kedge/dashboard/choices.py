@@ -19,10 +19,19 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """Under which name the API answers a list, and what ids are called in it, by its path."""
 
 
-async def _found(page: Page, kind: str, text: str, operation: str, count: int) -> list[Json]:
+async def named(page: Page, kind: str, text: str, operation: str = "IS_SUBSTRING", **query: Any) -> list[Json]:
+    """Those whose names have a text, or with ``EQUALS`` are it; 200 of them.
+
+    Args:
+        page: Who asks.
+        kind: One of `KINDS`.
+        text: All are meant where it is empty.
+        operation: Of a filter.
+        query: What else the API is asked.
+    """
     condition = {"key": "display_name", "operation": operation, "string_value": text}
-    query = {"filter": filtered([condition])} if text else {}
-    return (await page.api.get(f"/{kind}", page_size=count, **query)).get(KINDS[kind][0]) or []
+    asked = {"page_size": _MOST, "filter": filtered([condition]) if text else ""}
+    return (await page.api.get(f"/{kind}", **asked | query)).get(KINDS[kind][0]) or []
 
 
 async def meant(page: Page, kind: str, text: str) -> list[str]:
@@ -33,7 +42,7 @@ async def meant(page: Page, kind: str, text: str) -> list[str]:
         kind: One of `KINDS`.
         text: As it was typed.
     """
-    found = await _found(page, kind, text, "EQUALS", _MOST) or await _found(page, kind, text, "IS_SUBSTRING", _MOST)
+    found = await named(page, kind, text, "EQUALS") or await named(page, kind, text)
     return [each[KINDS[kind][1]] for each in found]
 
 
@@ -42,7 +51,7 @@ async def told(page: Page) -> Response:
     kind = page.path["kind"]
     if kind not in KINDS:
         raise NotFound(f"{kind!r:.40}: there is nothing of this name to choose from. There are {', '.join(KINDS)}.")
-    found = await _found(page, kind, page.query("q").strip(), "IS_SUBSTRING", _TOLD)
+    found = await named(page, kind, page.query("q").strip(), page_size=_TOLD)
     return page.json({"names": list(dict.fromkeys(each.get("display_name", "") for each in found))})
 
 

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kedge.dashboard.page import Form, Page
+from starlette.responses import Response
+
+from kedge.dashboard import choices
+from kedge.dashboard.page import Form, Page, link
 from kedge.errors import BadRequest, NotFound
 
 Json = dict[str, Any]
@@ -72,6 +75,21 @@ def unnested(documents: Json) -> Json:
     return documents.get("pipeline_spec", documents)
 
 
+async def which(page: Page, *, schedule: bool) -> Response:
+    """Ask which pipeline is meant, among those that have what ``pipeline`` says in their names; go on where that is one.
+
+    Args:
+        page: Its address is the form's, which takes ``pipeline_id``.
+        schedule: Whether it is a schedule that is made.
+    """
+    text = page.query("pipeline").strip()
+    found = await choices.named(page, "pipelines", text, sort_by="display_name asc")
+    meant = [one for one in found if one.get("display_name") == text] or found
+    if text and len(meant) == 1:
+        return page.go(link(page.request.url.path, pipeline_id=meant[0]["pipeline_id"]))
+    return page.render("run_choose.html", pipelines=found, text=text, more=len(found) == _MOST, schedule=schedule)
+
+
 async def experiments(page: Page, namespace: str = "") -> list[Json]:
     """Those that runs may go to, newest first.
 
@@ -93,9 +111,9 @@ async def chosen_experiment(page: Page, form: Form) -> str:
     if not name:
         return form.text("experiment_id")
     where = form.text("namespace").strip()
-    known = {each["display_name"]: each["experiment_id"] for each in await experiments(page, where)}
+    known = await choices.named(page, "experiments", name, "EQUALS", namespace=where)
     named = {"display_name": name} | ({"namespace": where} if where else {})
-    return known.get(name) or (await page.api.send("POST", "/experiments", named))["experiment_id"]
+    return (known[0] if known else await page.api.send("POST", "/experiments", named))["experiment_id"]
 
 
 def as_tags(text: str) -> dict[str, str]:

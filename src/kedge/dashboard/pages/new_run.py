@@ -7,7 +7,7 @@ from starlette.responses import Response
 from kedge.dashboard import arguments
 from kedge.dashboard.arguments import Input
 from kedge.dashboard.page import Page, get, post
-from kedge.dashboard.starting import Source, as_tags, chosen_experiment, experiments, of_run, stored, tags_as_typed
+from kedge.dashboard.starting import Source, as_tags, chosen_experiment, experiments, of_run, stored, tags_as_typed, which
 from kedge.errors import ApiError, BadRequest, Cause
 
 Json = dict[str, Any]
@@ -22,8 +22,7 @@ _FIELDS = {"runtime_config.pipeline_root": "pipeline_root", "interval_second": "
 async def new(page: Page) -> Response:
     """``GET /runs/new``: ``?pipeline_id=&version_id=``, or ``?clone=RUN_ID``; which pipeline, where neither is said."""
     if not page.query("pipeline_id") and not page.query("clone"):
-        found = await page.api.get("/pipelines", page_size=200, sort_by="display_name asc")
-        return page.render("run_choose.html", pipelines=found.get("pipelines", []), schedule=False)
+        return await which(page, schedule=False)
     source, run = await _source(page)
     given = None if run is None else (run.get("runtime_config") or {}).get("parameters") or {}
     fields = arguments.inputs(source.spec, given)

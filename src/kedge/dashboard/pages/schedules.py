@@ -15,7 +15,7 @@ from kedge.dashboard.arguments import Input
 from kedge.dashboard.named import named
 from kedge.dashboard.page import Form, Page, Section, get, post
 from kedge.dashboard.pages.new_run import NAMED, field_of, judged, verdict
-from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored, tags_as_typed
+from kedge.dashboard.starting import Source, chosen_experiment, experiments, of_run, stored, tags_as_typed, which
 from kedge.errors import ApiError, BadRequest, Cause, NotFound
 
 _RUNS = 25
@@ -121,8 +121,7 @@ async def run_now(page: Page) -> Response:
 async def new(page: Page) -> Response:
     """``GET /schedules/new?pipeline_id=&version_id=``; which pipeline, where none is said."""
     if not page.query("pipeline_id"):
-        found = await page.api.get("/pipelines", page_size=200, sort_by="display_name asc")
-        return page.render("run_choose.html", pipelines=found.get("pipelines", []), schedule=True)
+        return await which(page, schedule=True)
     source = await stored(page, page.query("pipeline_id"), page.query("version_id"))
     asked: Json = dict.fromkeys((*NAMED, *_TRIGGER, *_OTHERS), "")
     asked |= {"display_name": source.name, "trigger": "cron", "cron": "0 9 * * *", "zone": "UTC", "every": "1", "unit": "h"}
