@@ -14,6 +14,7 @@ import hosts
 import postgresql
 import pytest
 from hosts import cluster, either_host, hub, hubs, own_either_host, own_hub, reached_at, shared, start_host, steps_reach
+from hypothesis import settings
 
 from kedge.db.database import Database, open_postgres, open_sqlite
 from kedge.testing import runs
@@ -33,6 +34,11 @@ __all__ = [
 ASKED = {"cluster": hosts.__file__, "browser": str(Path(__file__).parent / "browser" / "conftest.py")}
 """By mark, the file whose fixtures say whether such a test can run here."""
 COUNTED = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+
+
+# No example is too slow because the machine has much to do.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)
