@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from access import Cluster
-from deployed_s3 import PORT, DeployedS3, deployed_s3
+from deployed_s3 import PORT, Asked, DeployedS3, deployed_s3
 from images import BUCKET, PYTHON, STATIC
 from kedge_image import KEDGE, kedge_image
 from slow_link import SlowLink
@@ -161,8 +161,13 @@ def test_parameters_need_no_store(site: Site) -> None:
 def test_artifacts_go_between_pods_and_the_store_and_not_through_the_hub(site: Site) -> None:
     run = site.run("carriers")
     assert run["state"] == "SUCCEEDED", run["error"]
-    of_run = [each for each in site.s3.asked() if f"/{run['run_id']}/" in each.path and each.path.endswith("/out")]
-    bytes_moved = [each for each in of_run if each.method in {"GET", "PUT"}]
+
+    def moved() -> list[Asked]:
+        of_run = [each for each in site.s3.asked() if f"/{run['run_id']}/" in each.path and each.path.endswith("/out")]
+        return [each for each in of_run if each.method in {"GET", "PUT"}]
+
+    until(lambda: len(moved()) >= 4, "four transfers in the server's log, which is written after they are answered")
+    bytes_moved = moved()
     assert [each.method for each in bytes_moved] == ["PUT", "GET", "PUT", "GET"]
     assert {each.client for each in bytes_moved} <= {pod["status"]["podIP"] for pod in site.pods(run["run_id"])}
 
@@ -213,7 +218,8 @@ def test_a_cancelled_step_has_30_seconds_whatever_its_uploads_may_take(site: Sit
     until(lambda: any(each["status"]["phase"] == "Running" for each in site.pods(run_id)), "a running Pod")
     site.hub.client.cancel(run_id)
     assert site.hub.client.wait(run_id)["state"] == "CANCELED"
-    (pod,) = site.pods(run_id)  # its program does not end when it is told to
+    # Its program does not end when it is told to; it is told after the run's state is written.
+    pod = until(lambda: next((each for each in site.pods(run_id) if "deletionTimestamp" in each["metadata"]), None), "a deletion")
     assert pod["spec"]["terminationGracePeriodSeconds"] == 600
     assert pod["metadata"]["deletionGracePeriodSeconds"] == 30
 

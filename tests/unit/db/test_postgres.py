@@ -220,9 +220,10 @@ def test_a_role_that_may_only_read_and_write_rows_is_enough_once_the_tables_are_
 
 
 def test_one_hub_writes_to_a_database(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.db.postgres._CLAIM_SECONDS", 0.1)
     first = open_postgres(postgres_url)
-    with pytest.raises(Unavailable, match=r"another hub writes to this database\. Stop it, or give this one"):
+    refused = pytest.raises(Unavailable, match=r"another hub writes to this database\. Stop it, or give this one")
+    with monkeypatch.context() as hurried, refused:
+        hurried.setattr("kedge.db.postgres._CLAIM_SECONDS", 0.1)
         open_postgres(postgres_url)
     second = open_postgres(postgres_url, take_over=True)
     with pytest.raises(Unavailable, match="is away"), first.writing() as connection:
