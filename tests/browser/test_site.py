@@ -99,6 +99,18 @@ def test_a_search_finds_the_page_where_the_site_is_a_folder_on_the_disk(browser:
     assert not watch.faults()
 
 
+def test_what_is_copied_of_a_console_can_be_typed(reader: Visitor) -> None:
+    page = reader.page(signed_in=False)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/observability.html")
+    page.locator(".highlight", has_text="kedge run train.py").get_by_role("button", name="Copy to clipboard").click()
+    page.wait_for_function("() => navigator.clipboard.readText().then((text) => text.includes('kedge run train.py'))")
+    copied: str = page.evaluate("() => navigator.clipboard.readText()")
+    typed = [line for line in copied.splitlines() if line]
+    assert typed[:2] == ["kedge run train.py --name my-training", "kedge runs metrics my-training"]
+    assert all(line.startswith("kedge ") for line in typed)
+
+
 def test_every_page_loads_without_a_fault_and_fits_into_a_narrow_window(reader: Visitor, site: Path) -> None:
     page = reader.page(signed_in=False, width=NARROW)
     for file in sorted(site.rglob("*.html")):
