@@ -14,12 +14,14 @@ from tempfile import TemporaryDirectory
 
 import blocks
 import click
+import msgspec
 import pytest
 import yaml
 from hosts import shared_folder
 
 import kedge as kedge_names
 from kedge import dsl
+from kedge.artifacts import staging
 from kedge.cli import main
 from kedge.dsl import kubernetes as dsl_kubernetes
 from kedge.testing.host import RunningHost, new_home, running_host, settings_of
@@ -132,6 +134,22 @@ def test_data_in_a_page_can_be_read(page: str) -> None:
             ast.parse(block.text)
         elif block.language == "console":
             assert block.text.startswith("$ "), f"{page}:{block.line}: commands begin with `$ `"
+
+
+def test_what_the_page_of_staging_sends_is_what_a_hub_reads() -> None:
+    shapes = {
+        "begin": "_Begin",
+        "transfers": "_Move",
+        "complete": "_Complete",
+        "listing": "_List",
+        "metrics": "_Metrics",
+        "commit": "_Commit",
+    }
+    page = (DOCS / "staging.md").read_text("utf-8")
+    sent = re.findall(r"`POST \S+/staging/(\w+)`(?:[^{]*?)(?:\n```json\n(.*?)\n```|`({.*?})`)", page, re.DOTALL)
+    assert {name for name, *_ in sent} == set(shapes)
+    for name, block, prose in sent:
+        msgspec.json.decode(block or prose, type=getattr(staging, shapes[name]))
 
 
 def test_every_command_that_a_page_names_is_one_of_kedges() -> None:
