@@ -136,6 +136,14 @@ def test_data_in_a_page_can_be_read(page: str) -> None:
             assert block.text.startswith("$ "), f"{page}:{block.line}: commands begin with `$ `"
 
 
+@pytest.mark.parametrize("page", [page for page in [*blocks.pages(), *blocks.more_pages()] if "decisions" not in page])
+def test_every_file_that_a_page_names_is_there(page: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", (blocks.ROOT / page).read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"`([\w./*-]+/[\w.*-]+\.(?:py|md|toml|sql|css|js))(?:::[^`]*)?`", prose))
+    places = [blocks.ROOT, (blocks.ROOT / page).parent, blocks.ROOT / "src" / "kedge"]
+    assert [name for name in sorted(named) if not any(next(place.glob(name), None) for place in places)] == []
+
+
 def test_what_the_page_of_staging_sends_is_what_a_hub_reads() -> None:
     shapes = {
         "begin": "_Begin",
