@@ -16,7 +16,7 @@ from kedge.dashboard.page import Page, Section, get, link
 from kedge.errors import ApiError, NotFound, ServerError
 
 TYPES = ("Dataset", "Model", "Metrics", "ClassificationMetrics", "SlicedClassificationMetrics", "HTML", "Markdown", "Artifact")
-"""Those of Kubeflow, which may be chosen; any other is found by its whole title."""
+"""Those of Kubeflow, which are proposed; any other is found by its whole title, such as ``acme.Forecast``."""
 _PAGE, _PAGE_MOST = 50, 200
 _DEPTH, _DEPTH_MOST = 2, 12
 _SNIFFED = 1024
