@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from deployed_s3 import DeployedS3
 from installed import RESTRICTED, Home, home, volume
+from metrics_api import metrics_api
 from playwright.sync_api import Browser, Page, StorageState, expect
 from slow_link import SlowLink
 from visiting import WAIT, Visitor
@@ -51,6 +53,15 @@ def read(report: Input[Markdown]) -> int:
     with open(report.path) as file:
         return len(file.read())
 
+@dsl.component
+def linger():
+    import time
+    time.sleep(600)
+
+@dsl.pipeline(name="lingering")
+def lingering():
+    linger()
+
 @dsl.pipeline(name="shown")
 def pipeline(words: str):
     read(report=write(words=words).outputs["report"])
@@ -69,6 +80,7 @@ class Installed:
         b: Another, with nothing.
         run: The run's id.
         artifact: The id of its report.
+        knows_usage: Whether the cluster's metrics API is the tests' own.
     """
 
     place: Home
@@ -77,6 +89,7 @@ class Installed:
     b: str
     run: str = ""
     artifact: str = ""
+    knows_usage: bool = False
 
     def token(self, account: str, namespace: str, audience: str = AUDIENCE) -> str:
         asked = ("create", "token", account, "--namespace", namespace, "--audience", audience)
@@ -101,8 +114,9 @@ def _people(cluster: Cluster, namespace: str) -> None:
 def hub(cluster: Cluster, s3: DeployedS3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "pipeline.py").write_text(SOURCE)
-    document = compile_file(folder / "pipeline.py")
+    document = compile_file(folder / "pipeline.py", pipeline_name="pipeline")
     with ExitStack() as stack:
+        is_ours = stack.enter_context(metrics_api(cluster))
         place = stack.enter_context(home(cluster, s3, folder))
         a, b = (stack.enter_context(cluster.namespace(RESTRICTED)) for _ in range(2))
         secret = {"stringData": {"KEDGE_TRUSTED_PROXY_SECRET": SECRET}}
@@ -121,7 +135,7 @@ def hub(cluster: Cluster, s3: DeployedS3, tmp_path_factory: pytest.TempPathFacto
             ended = client.wait(run)
             assert ended["state"] == "SUCCEEDED", str(ended["error"]) + place.said()
             (artifact,) = client.artifacts(run)
-        yield Installed(place, address, a, b, run, artifact["artifact_id"])
+        yield Installed(place, address, a, b, run, artifact["artifact_id"], is_ours)
 
 
 @pytest.fixture(scope="module")
@@ -329,6 +343,24 @@ def test_the_cluster_section_shows_what_hub_and_caller_may_both_see(visitor: Vis
     expect(other.get_by_role("alert")).to_contain_text(f"editor may not get pods in namespace {hub.a}")
 
 
+def test_a_task_shows_what_the_metrics_api_said_of_it(visitor: Visitor, hub: Installed) -> None:
+    with hub.client() as client:
+        run = client.run(compile_file(hub.place.folder / "pipeline.py", pipeline_name="lingering"))["run_id"]
+        deadline = time.monotonic() + 2 * WAIT / 1000
+        while not (found := [each for task in client.tasks(run) for each in task.get("attempts", ()) if "resources" in each]):
+            assert time.monotonic() < deadline, hub.place.said()
+            time.sleep(0.2)  # noqa: TID251  # samples are taken every 15 s
+        page = sign_in(visitor, hub.token("viewer", hub.a))
+        page.goto(f"/runs/{run}/tasks/linger")
+        attempts = page.get_by_role("region", name="Attempts")
+        expect(attempts).to_contain_text("samples of the cluster's metrics API (metrics.k8s.io)")
+        if hub.knows_usage:
+            assert found[0]["resources"]["peak_memory_bytes"] == 48 << 20
+            expect(attempts.get_by_role("row").nth(1)).to_contain_text("50.3 MB")
+        client.cancel(run)
+        assert client.wait(run)["state"] == "CANCELED"
+
+
 @dataclass(frozen=True)
 class Opening:
     """``kedge open`` for a user who may do what two Roles allow, and nothing else in the cluster.
@@ -424,7 +456,9 @@ def test_kedge_open_forwards_a_port_and_comes_back_when_the_connection_is_cut(
         opening.link.cut()
         with hub.client() as client:
             client.run(
-                compile_file(hub.place.folder / "pipeline.py"), parameters={"words": "after the cut"}, name="after the cut"
+                compile_file(hub.place.folder / "pipeline.py", pipeline_name="pipeline"),
+                parameters={"words": "after the cut"},
+                name="after the cut",
             )
         expect(page.get_by_role("link", name="after the cut")).to_be_visible()
         assert page.evaluate("window.loaded") == "once"

@@ -24,6 +24,7 @@ RUNS: tuple[Obj, ...] = (
     rule("", ["configmaps"], ["get", "create", "delete"]),
     rule("", ["persistentvolumeclaims"], ["get", "create", "delete"]),
     rule("", ["events"], ["list", "watch"]),
+    rule("metrics.k8s.io", ["pods"], ["list"]),
     REVIEWS,
 )
 """In each namespace whose Runs the hub looks at."""

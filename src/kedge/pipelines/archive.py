@@ -72,6 +72,11 @@ class LogArchive:
         self._background = Background("logs of ended steps")
         self._quiet = Quiet(parts.clock, _QUIET, longest=_LONGEST)
 
+    @property
+    def measured(self) -> bool:
+        """Whether nodes count what steps use, and say it in their Pods."""
+        return self._parts.measured
+
     def settled(self, pod: Obj) -> None:
         """A Pod's result is recorded: copy its log, later."""
         self._quiet.stir()

@@ -130,6 +130,10 @@ class RunController:
         """Call this with each Pod whose result is recorded."""
         self._tools.pods.settled = listener
 
+    def on_pod(self, listener: Callable[[Obj | None, Obj | None], None]) -> None:
+        """Call this with each step's Pod that changes: as it was, and as it is."""
+        self._pods.on_change(listener)
+
     async def start(self, launcher: bytes, given: Surroundings) -> None:
         """Begin to follow; returns once every unfinished run has its worker.
 

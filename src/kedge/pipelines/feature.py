@@ -45,6 +45,7 @@ from kedge.pipelines.series import Series
 from kedge.pipelines.storage import Storage
 from kedge.pipelines.subjects import Records
 from kedge.pipelines.submissions import DEFAULT_NAMESPACE, Submissions
+from kedge.pipelines.usage import Usage
 from kedge.server.callers import Callers
 
 KINDS = (RUN,)
@@ -129,6 +130,7 @@ class Feature:
         )  # a kubelet says nothing of what containers used
         self._logs = archive.LogArchive(kept)
         self.controller.on_settled(self._logs.settled)
+        self._usage = Usage(given.client, self.history, given.clock) if given.reports else None
         self.events = PodEvents(given.client, self.controller, self.history, database=database, clock=given.clock)
         self.controller.publisher.warning = self.events.warning
         self.series = Series(database)
@@ -202,6 +204,9 @@ class Feature:
         await self.events.start()
         await self.scheduler.start()
         await self._logs.start()
+        if self._usage is not None:
+            self._usage.start()
+            self.controller.on_pod(self._usage.pod_changed)
         await self.deletions.start()
 
     def live_tasks(self) -> Counts[str]:
@@ -220,6 +225,8 @@ class Feature:
         await self.scheduler.stop()
         await self.deletions.stop()
         await self._logs.stop()
+        if self._usage is not None:
+            await self._usage.stop()
         await self.events.stop()
         await self.storage.stop()
         await self.controller.stop()

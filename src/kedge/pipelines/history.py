@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Table, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Table, and_, bindparam, case, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.sql.elements import ColumnElement
@@ -17,7 +17,7 @@ from kedge.db.database import Database
 from kedge.db.tables import artifacts, attempts, experiments, run_tags, runs, specs, task_artifacts, tasks
 from kedge.pipelines import filters, pages, rows
 from kedge.pipelines.engine.types import Failure, State, Task, Values
-from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Spec
+from kedge.pipelines.records import ArtifactRecord, Attempt, Changes, Edge, RunRecord, Sample, Spec
 from kedge.pipelines.run_changes import RunChanges
 from kedge.pipelines.tally import Tally
 
@@ -139,6 +139,14 @@ _note_used = (
     update(attempts)
     .where(attempts.c.pod_uid == bindparam("uid"))
     .values(cpu_seconds=bindparam("cpu"), peak_memory=bindparam("memory"))
+)
+_add_used = (
+    update(attempts)
+    .where(attempts.c.pod_uid == bindparam("uid"))
+    .values(
+        cpu_seconds=func.coalesce(attempts.c.cpu_seconds, 0.0) + bindparam("cpu"),
+        peak_memory=case((attempts.c.peak_memory > bindparam("memory"), attempts.c.peak_memory), else_=bindparam("memory")),
+    )
 )
 _remove_task = delete(tasks).where(tasks.c.run_id == bindparam("run"), tasks.c.task_id == bindparam("task"))
 _unlink_task = delete(task_artifacts).where(
@@ -331,6 +339,13 @@ class History:
         """Note what the attempt that a Pod is used: seconds of processors, and bytes of memory at its peak."""
         with self._database.writing() as connection:
             connection.execute(_note_used, {"uid": pod_uid, "cpu": cpu, "memory": memory})
+
+    def add_used(self, samples: Iterable[Sample]) -> None:
+        """Note what attempts used in a while, besides what they used before."""
+        keys = [{"uid": each.pod_uid, "cpu": each.cpu, "memory": each.memory} for each in samples]
+        if keys:
+            with self._database.writing() as connection:
+                connection.execute(_add_used, keys)
 
     # ---- what is read
 

@@ -148,6 +148,20 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
 
 
+class Sample(msgspec.Struct, frozen=True):
+    """What an attempt used in a while.
+
+    Attributes:
+        pod_uid: Of its Pod.
+        cpu: Seconds of processors.
+        memory: Bytes.
+    """
+
+    pod_uid: str
+    cpu: float
+    memory: int
+
+
 class PodEvent(msgspec.Struct, frozen=True, kw_only=True):
     """Something that Kubernetes said of an attempt's Pod.
 

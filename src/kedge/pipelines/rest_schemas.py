@@ -264,7 +264,7 @@ SCHEMAS: dict[str, Schema] = {
         start_time=TIME,
         end_time=TIME,
         error=ref("Failure"),
-        resources=fields(cpu_seconds={"type": "number"}, peak_memory_bytes=NUMBER),
+        resources=fields(cpu_seconds={"type": "number"}, peak_memory_bytes=NUMBER, source=TEXT),
         events=many(ref("PodEvent")),
     ),
     "PodEvent": fields(

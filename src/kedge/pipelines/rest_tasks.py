@@ -17,7 +17,7 @@ from kedge.errors import BadRequest, Forbidden, NotFound, TooLarge
 from kedge.kube.clock import SystemClock, parse_timestamp
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.pipelines import answers, observations, reasons, shapes
+from kedge.pipelines import answers, observations, reasons, shapes, usage
 from kedge.pipelines.archive import LogArchive
 from kedge.pipelines.controller import RunController
 from kedge.pipelines.engine.types import Kind, State, Task
@@ -129,6 +129,9 @@ class Tasks:
         attempts, events = self._history.attempts(record.id, row.id), self._events.of(record.id, row.id)
         pipeline, children = self._controller.pipeline(record), self._history.children(record.id, [row.id])
         shown = shapes.task(row, record.id, attempts, events, pipeline=pipeline, children=children)
+        if not self._archive.measured:
+            for used in (each["resources"] for each in shown.get("attempts", ()) if "resources" in each):
+                used["source"] = usage.SOURCE
         return answers.answer(shown | _because(self._reason(record, row)))
 
     async def pod(self, call: Call) -> Response:
