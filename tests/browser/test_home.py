@@ -91,5 +91,6 @@ def test_the_host_its_node_and_what_is_stored_are_shown_and_a_disk_that_runs_sho
     expect(artifacts).to_contain_text(re.compile(r"\d+(\.\d+)? (B|kB|MB)"))
     expect(artifacts).to_contain_text("artifacts")
     expect(page.get_by_role("row", name="Database: history")).to_contain_text("history.db")
+    expect(page.get_by_role("row", name="Folders of Pods")).to_contain_text(re.compile(r"\d B|kB|MB"))
     assert not axe.grave_faults(page)
     visitor.photograph(page, "home")
