@@ -10,15 +10,6 @@ REPEATED = "Failed to load resource"
 # A browser gives up what it no longer needs: the events of a page that is left, the page that became a download.
 GIVEN_UP = "net::ERR_ABORTED"
 
-AWAY = frozenset(
-    {
-        "net::ERR_CONNECTION_REFUSED",
-        "net::ERR_CONNECTION_RESET",
-        "net::ERR_CONNECTION_CLOSED",
-        "net::ERR_EMPTY_RESPONSE",
-        "net::ERR_INCOMPLETE_CHUNKED_ENCODING",
-    }
-)
 NOT_READY = 503  # of a host that starts
 
 
@@ -90,7 +81,7 @@ class Watch:
 
     def _failed(self, request: Request) -> None:
         frames = self._frames_may_try and request.failure == "csp"
-        if request.failure != GIVEN_UP and not frames and not (self._host_may_go and request.failure in AWAY):
+        if request.failure != GIVEN_UP and not frames and not self._host_may_go:
             self._faults.append(f"{request.method} {request.url}: {request.failure}")
 
     def _response(self, response: Response) -> None:
