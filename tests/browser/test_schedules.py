@@ -112,6 +112,7 @@ def test_times_are_those_of_the_time_zone_also_where_its_clocks_change_and_what_
 @pytest.mark.usefixtures("checker")
 def test_a_schedule_is_disabled_enabled_changed_and_run_by_hand(visitor: Visitor, host: RunningHost) -> None:
     schedule = made(host, "yearly")
+    host.client.update_recurring_run(schedule, {"tags": {"team": "a"}})
     page = visitor.page()
     page.goto("/schedules?name=yearly")
     row = page.get_by_role("row").filter(has=page.get_by_role("link", name="yearly", exact=True))
@@ -132,6 +133,7 @@ def test_a_schedule_is_disabled_enabled_changed_and_run_by_hand(visitor: Visitor
     expect(page.get_by_role("heading", level=1)).to_have_text("yearly, by hand")
     run = host.client.wait(page.url.rpartition("/")[2])
     assert run["runtime_config"]["parameters"] == {"epochs": "2"}
+    assert run["tags"] == {"team": "a"}
 
 
 def test_upstreams_address_leads_to_a_schedule_and_deleting_asks_first(visitor: Visitor, host: RunningHost) -> None:

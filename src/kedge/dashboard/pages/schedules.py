@@ -112,7 +112,7 @@ async def run_now(page: Page) -> Response:
     found = await page.api.get(_place(page))
     source = await of_run(page, found)
     config = found.get("runtime_config") or {}
-    body = {name: found.get(name, "") for name in ("experiment_id", "service_account")}
+    body: Json = {name: found.get(name, "") for name in ("experiment_id", "service_account")} | {"tags": found.get("tags") or {}}
     body |= {"display_name": f"{found['display_name']}, by hand", "runtime_config": config} | source.reference
     run = await page.api.send("POST", "/runs", body)
     return page.go(f"/runs/{run['run_id']}", "Started.")
