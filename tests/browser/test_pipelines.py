@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import axe
 import pytest
+from measuring import weighed
 from playwright.sync_api import Dialog, Page, expect
 from visiting import Visitor
 from watching import Watch
@@ -15,6 +16,7 @@ from kedge.kube.yaml import write
 from kedge.testing import pipelines
 from kedge.testing.host import RunningHost
 
+MOST_BYTES = 300_000  # of a page with all that it loads, without Plotly
 INPUTS = {
     "epochs": {"parameterType": "NUMBER_INTEGER", "description": "How many."},
     "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5},
@@ -44,6 +46,28 @@ def file(folder: Path, name: str) -> Path:
 def typed(host: RunningHost) -> str:
     """The id of such a pipeline, stored."""
     return host.client.upload(spec("typed"))["pipeline_id"]
+
+
+def test_the_page_of_a_long_pipeline_is_light_and_leads_to_all_of_it(signed_in: Page, host: RunningHost) -> None:
+    long = spec("long")
+    long["root"]["inputDefinitions"]["parameters"]["text"] = {"parameterType": "STRING", "defaultValue": "word " * 100_000}
+    signed_in.goto(f"/pipelines/{host.client.upload(long)['pipeline_id']}")
+    version = signed_in.locator('a[href*="/versions/"]').first.get_attribute("href")
+    assert version
+    run = host.client.run(long, parameters={"epochs": 1})["run_id"]
+    host.client.wait(run)
+    places = {
+        version: "The version as YAML",
+        f"/runs/{run}?view=spec": "The pipeline as YAML",
+    }
+    for path, label in places.items():
+        with weighed(signed_in) as weight:
+            signed_in.goto(path)
+        assert 0 < weight.total <= MOST_BYTES, weight
+        expect(signed_in.get_by_label(label)).to_contain_text("pipelineInfo")
+        with signed_in.expect_download() as found:
+            signed_in.get_by_role("link", name="download all of it").click()
+        assert found.value.path().read_text() == write(long)
 
 
 @pytest.mark.usefixtures("typed")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from kedge.dashboard import graphs
 from kedge.dashboard.api import rest
@@ -178,8 +178,12 @@ def _rows(page: Page, tasks: list[Json]) -> Json:
 
 async def _spec(page: Page, shown: Json) -> Json:
     """The pipeline as YAML."""
+    return {"text": await _text(page, shown)}
+
+
+async def _text(page: Page, shown: Json) -> str:
     found = await spec_of(page, shown)
-    return {"text": write(*found) if found else ""}
+    return await asyncio.to_thread(write, *found) if found else ""
 
 
 async def spec_of(page: Page, shown: Mapping[str, Any]) -> list[Json]:
@@ -270,10 +274,24 @@ async def export(page: Page) -> Response:
     )
 
 
+async def source(page: Page) -> Response:
+    """``GET /runs/{run_id}/pipeline.yaml``: the pipeline that it runs, as a file.
+
+    Raises:
+        NotFound: Its version was deleted.
+    """
+    text = await _text(page, await page.api.get(_place(page)))
+    if not text:
+        raise NotFound("the version of the pipeline that this run ran was deleted.")
+    headers = {"Content-Disposition": 'attachment; filename="pipeline.yaml"', "X-Content-Type-Options": "nosniff"}
+    return PlainTextResponse(text, headers={**headers, "Cache-Control": "no-store"})
+
+
 ROUTES = (
     get("/runs/{run_id}", run),
     get("/runs/{run_id}/head", head),
     get("/runs/{run_id}/part", part),
     get("/runs/{run_id}/events", events),
     get("/runs/{run_id}/export", export),
+    get("/runs/{run_id}/pipeline.yaml", source),
 )
