@@ -27,5 +27,5 @@ document.addEventListener("click", async (event) => {
   button.timer = setTimeout(() => (button.textContent = button.said), SAID);
   const told = document.getElementById("copy-told") ?? document.body.appendChild(Object.assign(document.createElement("p"), { id: "copy-told", className: "unseen" }));
   told.setAttribute("role", "status");
-  told.textContent = done ? "Copied" : "It could not be copied: the browser forbids it. Select the text instead.";
+  told.textContent = done ? (button.ariaLabel ?? button.said).replace(/^Copy/, "Copied") : "It could not be copied: the browser forbids it. Select the text instead.";
 });
