@@ -7,7 +7,8 @@ from datetime import datetime
 from kedge.kube import conditions
 from kedge.kube.clock import timestamp
 from kedge.kube.kinds import Obj
-from kedge.node.lifecycle import Container, Exit, Plan, Seen, is_sidecar
+from kedge.kube.pods import is_sidecar
+from kedge.node.lifecycle import Container, Exit, Plan, Seen
 
 _ADDRESS = "127.0.0.1"
 STARTED = "kedge.dev/Started"
