@@ -29,7 +29,7 @@ part.addEventListener("click", (event) => {
   go(link.dataset.zoom);
 });
 part.addEventListener("keydown", (event) => {
-  const name = { "+": "Wider", "=": "Wider", "-": "Narrower", 0: "All of it" }[event.key];
+  const name = { "+": "Wider", "=": "Wider", "-": "Narrower", 0: "Fit all of it" }[event.key];
   if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   go(name);
