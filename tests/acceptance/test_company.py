@@ -59,8 +59,8 @@ def result(kedge: RunningHost, run_id: str) -> Any:
 
 @contextlib.contextmanager
 def small_disk(mebibytes: int) -> Generator[RunningHost]:
-    """A host whose data directory is a file system of its own."""
-    with running_host(start=False) as kedge:
+    """A host whose data directory is a file system of its own, on which little room is no news."""
+    with running_host({"KEDGE_LEAST_DISK": str(1 << 20)}, start=False) as kedge:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "none", str(kedge.home)], check=True)
         try:
             kedge.start()
