@@ -19,8 +19,8 @@ from kedge.testing.host import RunningHost
 Json = dict[str, Any]
 Found = TypeVar("Found")
 STEP = "step"
-SHOWN_SECONDS = 60
-"""Within which people are told what Kubernetes knows. It is told within ten (docs/failures.md); a busy machine takes longer."""
+SHOWN_SECONDS = 10
+"""Within which people are told what Kubernetes knows (docs/failures.md)."""
 IMAGE = "python:3.11"
 SLEEP = "import time; time.sleep(600)"
 _PAUSE = 0.3

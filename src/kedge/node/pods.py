@@ -35,8 +35,8 @@ _COALESCE_SECONDS = 0.025
 # A container that runs longer than this is worth an event.
 _LASTING_SECONDS = 1.0
 _FIRST_RETRY = 0.5
-# How long after the hub's return a deletion is one that it owes from before: a busy machine takes its time to come to it.
-_CATCH_UP = timedelta(seconds=10)
+# How long after the hub's return a deletion is one that it owes from before.
+_CATCH_UP = timedelta(seconds=5)
 _LONGEST_RETRY = 20.0
 
 
