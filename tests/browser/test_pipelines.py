@@ -50,7 +50,8 @@ def typed(host: RunningHost) -> str:
 
 def test_the_page_of_a_long_pipeline_is_light_and_leads_to_all_of_it(signed_in: Page, host: RunningHost) -> None:
     long = spec("long")
-    long["root"]["inputDefinitions"]["parameters"]["text"] = {"parameterType": "STRING", "defaultValue": "word " * 100_000}
+    text = {"parameterType": "STRING", "defaultValue": "word " * 100_000}
+    long["root"]["inputDefinitions"]["parameters"] = {**INPUTS, "text": text}
     signed_in.goto(f"/pipelines/{host.client.upload(long)['pipeline_id']}")
     version = signed_in.locator('a[href*="/versions/"]').first.get_attribute("href")
     assert version
