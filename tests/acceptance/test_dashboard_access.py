@@ -6,13 +6,30 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
+from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost, running_host
 
+PIPELINE = """
+from kedge import dsl
+
+@dsl.component
+def wait(folder: str):
+    import os, time
+    print("begun", flush=True)
+    while not os.path.exists(f"{folder}/go"):
+        time.sleep(0.01)
+    print("done", flush=True)
+
+@dsl.pipeline
+def waits(folder: str):
+    wait(folder=folder)
+"""
 CODE = re.compile(r"/sign-in/([\w-]{20,})")
 
 
@@ -113,6 +130,28 @@ def test_sessions_outlast_a_restart_and_one_that_was_signed_out_is_over_everywhe
         own_host.stop()
         own_host.start()
         assert (thief.get("/runs").status_code, stays.get("/runs").status_code) == (401, 200)
+
+
+def test_what_a_session_follows_ends_when_it_signs_out_and_what_another_follows_goes_on(
+    kedge_host: RunningHost, tmp_path: Path, shared: Path
+) -> None:
+    (tmp_path / "waits.py").write_text(PIPELINE)
+    begun = kedge_host.client.run(compile_file(tmp_path / "waits.py"), parameters={"folder": str(shared)}, cache=False)
+    assert next(iter(kedge_host.client.log_lines(begun["run_id"], "wait", follow=True))) == b"begun"
+    run = f"/runs/{begun['run_id']}"
+    paths = "/runs/events", f"{run}/events", f"{run}/tasks/wait/events", f"{run}/tasks/wait/log?follow=yes"
+    with signed_in(kedge_host) as mine, signed_in(kedge_host) as other, ExitStack() as stack:
+        over, on = ([stack.enter_context(each.stream("GET", path)).iter_bytes() for path in paths] for each in (mine, other))
+        for log in (over[-1], on[-1]):
+            assert any(b"begun" in piece for piece in log)
+        mine.post("/sign-out", data={"form_token": form_token(mine.get("/"))})
+        for pieces in over:
+            assert b"event: end" not in b"".join(pieces), "a page that is told of an end does not ask who may see it"
+        assert [mine.get(path).status_code for path in paths] == [401] * len(paths)
+        (shared / "go").touch()
+        assert b"".join(on[-1]).endswith(b"done\n")
+        for pieces in on[1:-1]:
+            assert b"SUCCEEDED" in b"".join(pieces)
 
 
 def test_no_code_of_a_link_is_in_a_log_or_a_metric(kedge_host: RunningHost) -> None:

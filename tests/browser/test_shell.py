@@ -195,3 +195,19 @@ def test_a_page_of_a_session_that_is_over_leads_to_signing_in(browser: Browser, 
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     finally:
         context.close()
+
+
+def test_a_page_that_follows_something_leads_to_signing_in_when_its_session_signs_out_in_another_tab(
+    browser: Browser, host: RunningHost
+) -> None:
+    context = browser.new_context(base_url=host.host.http)
+    context.set_default_timeout(WAIT)
+    try:
+        follows, other = context.new_page(), context.new_page()
+        other.goto(link(host))
+        with follows.expect_response("**/runs/events"):
+            follows.goto("/runs")
+        other.get_by_role("button", name="Sign out").click()
+        expect(follows.get_by_role("heading", level=1)).to_have_text("Sign in")
+    finally:
+        context.close()

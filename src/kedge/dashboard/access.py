@@ -8,7 +8,8 @@ another site cannot know it.
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -128,6 +129,7 @@ class Sessions:
         self._clock = clock
         self._ids = ids
         self._ended = ended
+        self._going_on: set[tuple[str, Callable[[], None]]] = set()
         own = hashlib.sha256(b"name" + key).hexdigest()[:8]
         self.cookie, self.namespace = f"kedge-{own}", f"kedge-namespace-{own}"
 
@@ -137,20 +139,46 @@ class Sessions:
         keep(request, response, self.cookie, self._fernet.encrypt_at_time(content, self._now()).decode())
 
     def end(self, request: Request, response: Response) -> None:
-        """End a session: its cookie is taken from the browser, and is good for nothing any more."""
+        """End a session: its cookie is taken from the browser, and is good for nothing any more; what goes on in it stops."""
         if (kept := self.read(request)) is not None:
             self._ended.add(kept["nonce"], self._now())
+            for nonce, stop in self._going_on:
+                if nonce == kept["nonce"]:
+                    stop()
         keep(request, response, self.cookie, "")
 
+    @contextmanager
+    def going_on(self, request: Request, stop: Callable[[], None]) -> Generator[None]:
+        """While an answer goes on that has no end of its own: it is stopped as soon as its session is over.
+
+        Args:
+            request: What is answered. Where it has no session, something in front of us says who sent it, and nothing is stopped.
+            stop: Called once at most; at once where the session ended meanwhile.
+        """
+        kept = self._kept(request) or {}
+        one = kept.get("nonce", ""), stop
+        if one[0] in self._ended:
+            stop()
+            yield
+            return
+        self._going_on.add(one)
+        try:
+            yield
+        finally:
+            self._going_on.discard(one)
+
     def read(self, request: Request) -> dict[str, str] | None:
-        """What the session of a request keeps; ``None`` without one, or after its time."""
+        """What the session of a request keeps; ``None`` without one, or after its end."""
+        kept = self._kept(request)
+        return None if kept is None or kept["nonce"] in self._ended else kept
+
+    def _kept(self, request: Request) -> dict[str, str] | None:
         value = request.cookies.get(self.cookie, "")
         try:
             content = self._fernet.decrypt_at_time(value.encode(), SESSION_SECONDS, self._now())
         except (InvalidToken, ValueError):
             return None
-        kept = msgspec.json.decode(content, type=dict[str, str])
-        return None if kept["nonce"] in self._ended else kept
+        return msgspec.json.decode(content, type=dict[str, str])
 
     def form_token(self, session: str) -> str:
         """The token that the forms of a session carry."""

@@ -12,10 +12,11 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kedge.dashboard.access import Access, Identity, keep
 from kedge.dashboard.api import Api
+from kedge.dashboard.following import Following
 from kedge.dashboard.static_files import StaticFiles
 from kedge.errors import BadRequest
 from kedge.kube.clock import Clock
@@ -291,7 +292,17 @@ class Page:
         A browser asks again when it ends, so an end is told to it by a message of its own, ``end``; not where they are
         ``endless``, and end because the host stops.
         """
-        return StreamingResponse(_events(told, endless=endless), 200, _HEADERS, media_type="text/event-stream")
+        return self.follow(_events(told, endless=endless), _HEADERS, "text/event-stream")
+
+    def follow(self, pieces: AsyncIterator[bytes], headers: Mapping[str, str], media_type: str) -> Response:
+        """Answer with what goes on as it comes: until it ends, or until the person signs out.
+
+        Args:
+            pieces: The body.
+            headers: Of the answer.
+            media_type: Of the body.
+        """
+        return Following(self._shell.access.sessions, self.request, pieces, headers, media_type)
 
 
 class Form:

@@ -63,6 +63,23 @@ async def test_what_was_signed_out_is_forgotten_when_its_cookie_would_be_over_an
     assert (tmp_path / "ended").stat().st_mode & 0o077 == 0
 
 
+def test_what_goes_on_in_a_session_is_stopped_with_it_and_what_begins_later_at_once(tmp_path: Path) -> None:
+    made, stopped = sessions(FakeClock(), tmp_path), list[str]()
+    first, second = begun(made), begun(made)
+    with (
+        made.going_on(request(first), lambda: stopped.append("first")),
+        made.going_on(request(second), lambda: stopped.append("second")),
+        made.going_on(request(), lambda: stopped.append("without")),
+    ):
+        with made.going_on(request(first), lambda: stopped.append("done before")):
+            pass
+        made.end(request(first), Response())
+        made.end(request(first), Response())
+        assert stopped == ["first"]
+    with made.going_on(request(first), lambda: stopped.append("late")):
+        assert stopped == ["first", "late"]
+
+
 def test_tokens_of_forms_are_a_sessions_own(tmp_path: Path) -> None:
     made = sessions(FakeClock(), tmp_path)
     assert made.is_form_token("one", made.form_token("one"))

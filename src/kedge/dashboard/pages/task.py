@@ -149,7 +149,10 @@ async def log(page: Page) -> Response:
     except (NotFound, BadRequest) as error:
         note = "" if whole else quote(str(error)[:1000])
         return Response(str(error) + "\n" if whole else "", 200, {**headers, "X-Log-Note": note}, "text/plain")
-    return StreamingResponse(rest(stack, answer.aiter_bytes()), 200, headers, "text/plain")
+    pieces = rest(stack, answer.aiter_bytes())
+    return (
+        page.follow(pieces, headers, "text/plain") if "follow" in asked else StreamingResponse(pieces, 200, headers, "text/plain")
+    )
 
 
 async def _tail(page: Page) -> str:

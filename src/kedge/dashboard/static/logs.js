@@ -184,6 +184,7 @@ class KedgeLog extends HTMLElement {
   async follow(signal) {
     try {
       const answer = await fetch(this.address({ tail: this.lines, follow: "yes" }), { signal, headers: { Accept: "application/json, text/plain" } });
+      if (answer.status === 401) location.reload(); // somebody has signed out
       if (!answer.ok) {
         this.clear();
         this.note.textContent = (await answer.json()).message ?? `The host answered ${answer.status}.`;
