@@ -89,6 +89,13 @@ def test_an_edge_says_what_goes_along_it(visitor: Visitor, exhibits: Exhibits) -
     visitor.photograph(page, "graph-with-a-task")
 
 
+def test_a_box_is_called_by_its_whole_name_where_less_of_it_is_seen(signed_in: Page, exhibits: Exhibits) -> None:
+    signed_in.goto(f"/runs/{exhibits.flowers}")
+    drawing = signed_in.locator(".graph-drawing")
+    expect(drawing.get_by_text(re.compile("^good.*…$"))).to_be_visible()
+    expect(drawing.get_by_role("link", name=re.compile("^good enough, good.*… 1 succeeded$"))).to_have_count(1)
+
+
 def test_an_input_in_the_panel_leads_to_the_task_that_made_it(signed_in: Page, exhibits: Exhibits) -> None:
     signed_in.goto(f"/runs/{exhibits.flowers}?task=exit-handler-1.evaluate")
     inputs = signed_in.locator("#panel").get_by_role("region", name="Inputs")

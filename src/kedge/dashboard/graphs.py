@@ -229,14 +229,20 @@ class _Pieces:
     def _inner(self, box: Box, face: Face, letters: int, body: str) -> str:
         """What leads to the task; a bundle is none."""
         if box.kind == "bundle" or not self.places.tasks:
-            return f"<g>{body}</g>"
+            return f'<g role="img" {self._name(box, face, letters)}>{body}</g>'
         return f"<a {self._link(box, face, letters)}>{body}</a>"
 
     def _link(self, box: Box, face: Face, letters: int) -> str:
         place = escape(f"{self.places.tasks}/{quote(box.path, safe='')}")
+        return f'href="{place}" data-task="{escape(box.path)}" {self._name(box, face, letters)}'
+
+    def _name(self, box: Box, face: Face, letters: int) -> str:
+        """What it is called: the whole label, and what is seen where that is less, for who tells a computer what they see."""
         shown = _shown(box.label, letters)
-        said = face.said(shown) + ("" if shown == box.label else f", {box.path}")
-        return f'href="{place}" data-task="{escape(box.path)}" aria-label="{escape(said)}"'
+        said = face.said(shown) if self.faces is not None else f"{shown} {face.detail}".strip()
+        if shown == box.label:
+            return f'aria-label="{escape(said)}"'
+        return f'data-label="{escape(box.label)}" aria-label="{escape(box.label)}, {escape(said)}"'
 
     def _toggle(self, box: Box, x: float, y: float) -> str:
         place = escape(self.places.folded(self.folding.toggled(box.path, is_open=box.group)))

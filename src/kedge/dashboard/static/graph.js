@@ -257,10 +257,9 @@ function dress(box, state, detail, more) {
   const [label, dim] = box.querySelectorAll("text");
   dim.textContent = detail;
   if (kind === "node") label.setAttribute("y", detail ? 19 : 27);
-  const link = target(box), word = state.toLowerCase();
-  if (!link.dataset.task) return;
+  const named = box.matches("a") ? box : box.querySelector("a[data-task], g[aria-label]"), word = state.toLowerCase();
   const said = `${label.textContent} ${detail}`.trim() + (detail.includes(word) ? "" : `: ${word}`) + (more ? `. ${more}` : "");
-  link.setAttribute("aria-label", said + (label.textContent.endsWith("…") ? `, ${box.id.slice(2)}` : ""));
+  named.setAttribute("aria-label", (named.dataset.label ? `${named.dataset.label}, ` : "") + said);
 }
 
 // ---- what goes along the edges
