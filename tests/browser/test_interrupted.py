@@ -49,7 +49,11 @@ def test_a_page_says_that_its_host_is_away_and_comes_back_by_itself(
     expect(lingers).to_have_class(re.compile("RUNNING"))
     flag.touch()
     expect(lingers).to_have_class(re.compile("SUCCEEDED"))
-    expect(signed_in.get_by_role("link", name=re.compile("^lingers for much longer than a box is wide, lingers for much lon… .*: succeeded"))).to_be_visible()
+    expect(
+        signed_in.get_by_role(
+            "link", name=re.compile("^lingers for much longer than a box is wide, lingers for much lon… .*: succeeded")
+        )
+    ).to_be_visible()
     expect(log).to_contain_text("going on")
     expect(signed_in.locator("#run-head .state")).to_have_text("succeeded")
     exhibited.ended(host, run, "SUCCEEDED")

@@ -5,13 +5,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import exhibits as exhibited
 import pytest
 from axe import grave_faults
 from exhibits import Exhibits, start
 from go_programs import cache_folder
+from measuring import elements
 from playwright.sync_api import Locator, Page, expect
-from visiting import Visitor
+from visiting import HEIGHT, NARROW, Visitor
 
+from kedge.pipelines.compiler import compile_file
 from kedge.testing.host import RunningHost
 
 
@@ -156,6 +159,39 @@ def test_what_each_task_takes_is_read_in_the_list(visitor: Visitor, exhibits: Ex
     expect(page.get_by_role("row", name="train").filter(has_text="table (Dataset) from measure")).to_be_visible()
     page.get_by_role("row", name="publish").get_by_role("link", name="train").click()
     expect(page).to_have_url(re.compile(f"/runs/{exhibits.flowers}/tasks/train$"))
+
+
+MANY = """
+from kedge import dsl
+
+@dsl.component
+def fails() -> int:
+    raise SystemExit("nothing comes of it")
+
+@dsl.component
+def takes(number: int):
+    print(number)
+
+@dsl.pipeline
+def many():
+    number = fails()
+    for _ in range(160):
+        takes(number=number.output)
+"""
+
+
+def test_many_tasks_are_shown_with_less_than_three_thousand_elements(visitor: Visitor, host: RunningHost, tmp_path: Path) -> None:
+    (tmp_path / "many.py").write_text(MANY)
+    run = host.client.run(compile_file(tmp_path / "many.py"), name="many", cache=False)["run_id"]
+    exhibited.ended(host, run, "FAILED")
+    page = visitor.page()
+    page.goto(f"/runs/{run}?view=tasks")
+    expect(page.get_by_text("Page 1 of 2, 161 rows")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="from fails")).to_have_count(149)
+    assert elements(page) < 3000
+    page.set_viewport_size({"width": NARROW, "height": HEIGHT})
+    notes = page.locator("td.said-of").evaluate_all("(found) => found.map((each) => each.getBoundingClientRect().width)")
+    assert min(notes) > NARROW / 2, "a note is read in a few lines"
 
 
 @pytest.mark.usefixtures("checker")

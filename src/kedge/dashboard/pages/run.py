@@ -26,7 +26,7 @@ VIEWS = {"graph": "Graph", "timeline": "Timeline", "tasks": "Tasks", "artifacts"
 """The views of a run, by their name in an address; the first is shown where none is asked for."""
 ZOOMS = (1, 2, 4, 8, 16, 32, 64)
 """How many times wider than a page a timeline may be."""
-_ROWS = 200
+_ROWS = 150  # of some 15 elements each: a page has less than 3,000
 _GATHER = 0.25  # seconds in which changes come together
 _GATHER_LARGE = 0.001  # seconds more for each task: what is redrawn is as large
 _TICK = 5.0  # seconds after which durations are told anew
