@@ -29,7 +29,12 @@ def test_a_task_that_is_opened_stays_in_sight_beside_its_panel(signed_in: Page, 
     signed_in.get_by_role("link", name=re.compile("^publish")).click()
     expect(signed_in.locator("#panel").get_by_role("heading", name="publish")).to_be_visible()
     chosen(signed_in, "condition-branches-3.condition-2.publish")
-    signed_in.get_by_role("button", name="Close").click()
+    close = signed_in.get_by_role("button", name="Close")
+    lines = close.bounding_box(), signed_in.locator("#panel").get_by_role("heading", name="publish").bounding_box()
+    assert lines[0] is not None
+    assert lines[1] is not None
+    assert abs(lines[0]["y"] - lines[1]["y"]) < lines[0]["height"], "a line of its own"
+    close.click()
     expect(signed_in.locator("#panel")).to_be_hidden()
     expect(signed_in.locator(".chosen")).to_have_count(0)
 

@@ -101,6 +101,8 @@ def test_a_file_becomes_a_pipeline_and_then_a_version_of_it_whose_texts_are_chan
     signed_in.get_by_role("button", name="Save").click()
     expect(signed_in.get_by_role("heading", level=1)).to_have_text("2nd")
     expect(signed_in.get_by_text("stage=test", exact=True)).to_be_visible()
+    expect(signed_in.get_by_text("This pipeline has no steps.")).to_be_visible()
+    expect(signed_in.locator(".graph")).to_have_count(0)
     expect(signed_in.get_by_role("button", name="Copy the source")).to_have_attribute("data-copy", re.compile("pipelineInfo"))
     visitor.photograph(signed_in, "version")
 

@@ -43,7 +43,7 @@ def test_a_task_that_failed_says_why_first(signed_in: Page, exhibits: Exhibits) 
     error.get_by_text("All of it").click()
     expect(error.locator("pre")).to_contain_text("in divide")
     expect(signed_in.get_by_role("region", name="Inputs").get_by_role("row", name="number 7 load")).to_be_visible()
-    expect(signed_in.get_by_role("region", name="Log", exact=True).first).to_contain_text("about to divide")
+    expect(signed_in.get_by_role("region", name="Log", exact=True)).to_contain_text("about to divide")
 
 
 @pytest.mark.usefixtures("checker")

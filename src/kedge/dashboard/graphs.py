@@ -59,6 +59,7 @@ class Graph:
         width: Pixels.
         height: Pixels.
         folding: What is open in it, with what had to be opened to show a task.
+        is_empty: Whether there is nothing in it: a pipeline may have no steps.
     """
 
     svg: Markup
@@ -66,6 +67,7 @@ class Graph:
     width: float
     height: float
     folding: Folding
+    is_empty: bool
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def _drawn(body: Json, folding: Folding, places: Places, run: _Run) -> Graph:
         folding, drawing = wider, _of(spec, wider, turns)
     looks = Faces(run.tasks) if run.tasks is not None else None
     pieces = _Pieces(drawing, folding, places, looks, run.now, Blueprint(body))
-    return Graph(Markup("".join(pieces.svg())), drawing.refused, drawing.width, drawing.height, folding)  # noqa: S704  # escaped
+    svg = Markup("".join(pieces.svg()))  # noqa: S704  # escaped
+    return Graph(svg, drawing.refused, drawing.width, drawing.height, folding, not drawing.boxes)
 
 
 def _of(spec: _Spec, folding: Folding, turns: Mapping[str, list[int]] | None) -> Drawing:
