@@ -231,6 +231,24 @@ def test_what_is_no_form_is_refused_as_such(person: httpx.Client) -> None:
     assert broken.status_code == 400
 
 
+@pytest.mark.parametrize("is_terminal", [True, False], ids=["on a terminal", "into a pipe"])
+def test_a_host_in_the_background_says_its_link_on_a_terminal_alone(kedge_host: RunningHost, *, is_terminal: bool) -> None:
+    ours, theirs = os.openpty() if is_terminal else os.pipe()
+    argv = [sys.executable, "-P", "-m", "kedge.cli.main", "up", "--detach"]
+    said = b""
+    with subprocess.Popen(argv, env=kedge_host.environ, stdin=subprocess.DEVNULL, stdout=theirs) as process:
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal ends
+            while more := os.read(ours, 4096):
+                said += more
+        assert process.wait(60) == 0
+        os.close(ours)
+    assert (b"/sign-in/" in said, b"`kedge open` signs a browser in" in said) == (is_terminal, not is_terminal)
+    if is_terminal:
+        with browser(kedge_host) as mine:
+            assert mine.get(re.findall(r"http://\S+/sign-in/[\w-]+", said.decode())[0]).url.path == "/"
+
+
 def test_a_host_in_the_foreground_says_its_link_on_a_terminal_and_writes_none_to_a_log() -> None:
     with running_host(start=False) as kedge:
         for is_terminal in (True, False):

@@ -87,11 +87,14 @@ def _greet(settings: Settings) -> None:
 
 def _print(settings: Settings, running: Host, *, started: bool) -> None:
     what = f"hub for context {settings.context}" if settings.context else "host"
+    within = f" --context {shlex.quote(settings.context)}" if settings.context else ""
+    # What is no terminal is kept, by a log or a script: it gets no link.
+    pages = sign_in_link(running) if sys.stdout.isatty() else f"{running.http} (`kedge open{within}` signs a browser in)"
     click.echo(f"A {what} {'runs' if started else 'already runs'} in {running.data_dir}, process {running.pid}.")
-    click.echo(f"  dashboard        {sign_in_link(running)}")
+    click.echo(f"  dashboard        {pages}")
     click.echo(f"  REST             {running.http}")
     click.echo(f"  Kubernetes API   {running.https}")
     if settings.context:
-        click.echo(f"  run something    kedge run FILE --context {shlex.quote(settings.context)}")
+        click.echo(f"  run something    kedge run FILE{within}")
     else:
         click.echo(f"  kubectl          export KUBECONFIG={shlex.quote(str(running.kubeconfig))}")
