@@ -21,6 +21,7 @@ from kedge.kube.names import label_fault, subdomain_fault
 from kedge.server.cluster_callers import ClusterCallers
 from kedge.server.requests import Options
 from kedge.server.status import send_error, send_json
+from kedge.server.streams import pass_on
 
 _PATHS = ("/api", "/apis", "/api/{rest:path}", "/apis/{rest:path}")
 _PASSED_ON = frozenset({"get", "list", "delete"})
@@ -81,7 +82,6 @@ class _Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         del receive
-        begun = False
         try:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             user = await self._callers.caller(headers, (scope.get("client") or ("",))[0])
@@ -102,17 +102,10 @@ class _Guarded:
             path = self._kind(asked).path(asked.namespace, asked.name or None, asked.subresource or None)
             query = {name: options.text(name) for name in _QUERY if options.text(name)}
             accept = {"accept": headers.get("accept", "application/json")}
-            async with self._client.exchange(scope["method"], f"{path}?{urlencode(query)}", headers=accept) as answer:
-                kind = answer.headers.get("content-type", "application/json").encode()
-                await send({"type": "http.response.start", "status": answer.status_code, "headers": [(b"content-type", kind)]})
-                begun = True
-                async for piece in answer.aiter_bytes():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
         except ApiError as error:
-            if begun:  # the connection is cut: half an answer is none
-                raise
             await send_error(send, error)
+            return
+        await pass_on(send, self._client.exchange(scope["method"], f"{path}?{urlencode(query)}", headers=accept))
 
     def _known(self, parts: Sequence[str]) -> Obj | None:
         """What discovery says, if it is asked for: the kinds that are passed on, and nothing of the cluster."""

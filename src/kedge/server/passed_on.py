@@ -12,6 +12,7 @@ from kedge.errors import ApiError
 from kedge.server.auth import OwnerToken
 from kedge.server.requests import header, read_body
 from kedge.server.status import send_error
+from kedge.server.streams import pass_on
 
 _PATHS = ("/api", "/apis", "/api/{rest:path}", "/apis/{rest:path}")
 
@@ -33,20 +34,12 @@ class _PassedOn:
         self._owner = owner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
         try:
             self._owner.bearer(header(scope, b"authorization"))
             content = await read_body(scope, receive)
-            path = scope["raw_path"].decode("ascii") + "?" + scope["query_string"].decode("ascii")
-            headers = {name: found for name in ("accept", "content-type") if (found := header(scope, name.encode()))}
-            async with self._client.exchange(scope["method"], path, headers=headers, content=content) as answer:
-                kind = answer.headers.get("content-type", "application/json").encode()
-                await send({"type": "http.response.start", "status": answer.status_code, "headers": [(b"content-type", kind)]})
-                begun = True
-                async for piece in answer.aiter_bytes():
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
         except ApiError as error:
-            if begun:  # the connection is cut: half an answer is none
-                raise
             await send_error(send, error)
+            return
+        path = scope["raw_path"].decode("ascii") + "?" + scope["query_string"].decode("ascii")
+        headers = {name: found for name in ("accept", "content-type") if (found := header(scope, name.encode()))}
+        await pass_on(send, self._client.exchange(scope["method"], path, headers=headers, content=content))

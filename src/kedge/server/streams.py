@@ -1,21 +1,25 @@
-"""Answers without an end: watches and followed logs. They stop when the client goes, when time is over, or with the host."""
+"""Answers that are sent as they come: watches and followed logs, and what another server answers.
+
+Those without an end stop when the client goes, when time is over, or with the host.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from starlette.types import Receive, Send
 
 from kedge.client.status import to_status
 from kedge.client.types import WatchEvent
-from kedge.errors import Gone
+from kedge.errors import ApiError, Gone
 from kedge.server.answers import Printer, error_line
 from kedge.server.core import Core, Target
 from kedge.server.list import Query, listing
-from kedge.server.status import JSON
+from kedge.server.status import JSON, send_error
 from kedge.server.watch import subscribe
 
 BACKLOG = 8192
@@ -190,3 +194,28 @@ async def write_log(answer: Answer, pieces: AsyncIterator[bytes]) -> None:
     finally:
         if close is not None:
             await close()
+
+
+async def pass_on(send: Send, exchange: AbstractAsyncContextManager[httpx.Response]) -> None:
+    """Answer with what another server answers, piece by piece; with an error where it does not.
+
+    Args:
+        send: ASGI's.
+        exchange: The request, not sent yet, and its answer.
+
+    Raises:
+        ApiError: It stopped in the middle. The connection is cut then: half an answer is none.
+    """
+    begun = False
+    try:
+        async with exchange as answer:
+            kind = answer.headers.get("content-type", "application/json").encode()
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": [(b"content-type", kind)]})
+            begun = True
+            async for piece in answer.aiter_bytes():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+    except ApiError as error:
+        if begun:
+            raise
+        await send_error(send, error)
