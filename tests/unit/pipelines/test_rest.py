@@ -1,75 +1,22 @@
 """The REST API as a client sees it: every operation, its answers and its refusals."""
 
-import contextlib
 import gzip
 import io
 import json
 import re
 import tarfile
 import zipfile
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
+from rest_client import CHAIN, Json, Rest
 
 from kedge.testing import pipelines
 from kedge.testing.nodes import Ended, Step
-from kedge.testing.runs import Hub, World, hub
 
 pytestmark = pytest.mark.usefixtures("either_database")
 
-Json = dict[str, Any]
-CHAIN = pipelines.chain(2)
 STORED = {"pipeline_id": "x"}
-
-
-class Rest:
-    """Speaks to the API of a hub, without a socket."""
-
-    def __init__(self, life: Hub, http: httpx.AsyncClient) -> None:
-        self.life = life
-        self.http = http
-
-    async def __call__(self, method: str, path: str, body: Any = None, *, code: int = 200, **query: Any) -> Json:
-        prefix = "" if path.startswith("/apis/") else "/apis/v2beta1"
-        sent = {} if body is None else {"json": body}
-        response = await self.http.request(method, prefix + path, params=query, **sent)
-        assert response.status_code == code, response.text
-        return response.json()
-
-    async def refused(self, method: str, path: str, body: Any = None, *, code: int = 400, **query: Any) -> str:
-        """The message of a refusal, whose shape is that of KFP."""
-        found = await self(method, path, body, code=code, **query)
-        assert sorted(found) == ["code", "details", "error", "message"]
-        assert found["error"] == found["message"]
-        return found["message"]
-
-    async def upload(self, file: str, content: bytes, path: str = "/pipelines/upload", code: int = 200, **query: str) -> Json:
-        response = await self.http.post(f"/apis/v2beta1{path}", params=query, files={"uploadfile": (file, content)})
-        assert response.status_code == code, response.text
-        return response.json()
-
-    async def run(self, pipeline: Json = CHAIN, **body: Any) -> Json:
-        started = await self("POST", "/runs", {"pipeline_spec": pipeline, **body})
-        await self.life.end(started["run_id"])
-        return await self("GET", f"/runs/{started['run_id']}")
-
-
-@contextlib.asynccontextmanager
-async def serving(world: World) -> AsyncGenerator[Rest]:
-    async with hub(world) as life:
-        app = Starlette(routes=life.feature.routes(None, "1.2.3"))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kedge") as http:
-            yield Rest(life, http)
-
-
-@pytest.fixture
-async def rest(tmp_path: Path) -> AsyncGenerator[Rest]:
-    async with serving(World.new(tmp_path / "world")) as found:
-        yield found
 
 
 # ---- requests

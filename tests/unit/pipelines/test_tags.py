@@ -1,14 +1,11 @@
 """Tags of runs: given with them, changed later, found by; labels of the Run object while there is one, and history after it."""
 
-import contextlib
 import json
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
+from rest_client import CHAIN, Json, Rest, serving
 
 from kedge.kube.kinds import Obj
 from kedge.pipelines import tags
@@ -20,44 +17,6 @@ from kedge.testing.nodes import Ended, Step
 from kedge.testing.runs import Hub, World, hub, obedient
 
 pytestmark = pytest.mark.usefixtures("either_database")
-
-Json = dict[str, Any]
-CHAIN = pipelines.chain(2)
-
-
-class Rest:
-    """Speaks to the API of a hub, without a socket."""
-
-    def __init__(self, life: Hub, http: httpx.AsyncClient) -> None:
-        self.life = life
-        self.http = http
-
-    async def __call__(self, method: str, path: str, body: Json | None = None, *, code: int = 200, **query: Any) -> Json:
-        response = await self.http.request(method, f"/apis/v2beta1{path}", params=query, **({"json": body} if body else {}))
-        assert response.status_code == code, response.text
-        return response.json()
-
-    async def refused(self, method: str, path: str, body: Json) -> str:
-        return (await self(method, path, body, code=400))["message"]
-
-    async def run(self, **body: Any) -> Json:
-        started = await self("POST", "/runs", {"pipeline_spec": CHAIN, **body})
-        await self.life.end(started["run_id"], within=60)
-        return await self("GET", f"/runs/{started['run_id']}")
-
-
-@contextlib.asynccontextmanager
-async def serving(world: World) -> AsyncGenerator[Rest]:
-    async with hub(world) as life:
-        app = Starlette(routes=life.feature.routes(None, "1.2.3"))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://kedge") as http:
-            yield Rest(life, http)
-
-
-@pytest.fixture
-async def rest(tmp_path: Path) -> AsyncGenerator[Rest]:
-    async with serving(World.new(tmp_path / "world")) as found:
-        yield found
 
 
 def label(life: Hub, run: Json | RunRecord, **labels: str | None) -> Obj:
