@@ -253,7 +253,8 @@ class Page:
             said=unquote(self.request.cookies.get(SAID, "")),
             **context,
         )
-        answer = HTMLResponse(body, code, _HEADERS)
+        # JSON of steps may hold halves of characters (surrogates), which no encoding has
+        answer = HTMLResponse(body.encode("utf-8", "replace"), code, _HEADERS)
         if SAID in self.request.cookies and self.is_whole:  # a part that is asked for again does not show it
             keep(self.request, answer, SAID, "")
         return answer

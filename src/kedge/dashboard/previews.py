@@ -23,6 +23,7 @@ READ = 256 << 10
 """Bytes of an artifact that are read for what is shown of it."""
 _ROWS, _COLUMNS, _CELL = 50, 40, 160
 _POINTS = 300
+_INDENTED = 4 * READ
 _IMAGES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 _DELIMITERS = ",\t;|"
 _FROM_ELSEWHERE = re.compile(
@@ -272,13 +273,19 @@ def _line(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _json(text: str) -> str:
-    """JSON over several lines; ``""`` where it is none."""
+    """JSON over several lines; ``""`` where it is none, or where it is so deep that it would be nearly all indentation."""
     if text.lstrip()[:1] not in {"{", "["}:
         return ""
+    lines, length = [], 0
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(json.loads(text)):
+            lines.append(piece)
+            length += len(piece)
+            if length > _INDENTED:
+                return ""
     except (ValueError, RecursionError):
         return ""
+    return "".join(lines)
 
 
 def _records(text: str, *, cut: bool) -> Table | None:

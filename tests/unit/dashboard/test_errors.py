@@ -77,3 +77,10 @@ async def test_a_module_of_ours_is_told_in_json(client: httpx.AsyncClient) -> No
     answer = await client.get("/faults/quicker", headers={"Accept": "application/json"})
     assert answer.status_code == 409
     assert answer.json() == {"message": "the object has changed.", "causes": []}
+
+
+async def test_half_a_character_of_a_step_s_json_is_no_defect(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, "half", NotFound("there is no \ud800 here."))
+    answer = await client.get("/faults/half")
+    assert answer.status_code == 404
+    assert "there is no ? here." in answer.text

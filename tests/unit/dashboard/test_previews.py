@@ -34,3 +34,10 @@ def test_a_page_that_wants_something_of_another_machine_says_so_and_how_to_write
 @pytest.mark.parametrize("name", AT_HOME)
 def test_a_page_that_brings_all_along_says_nothing(name: str) -> None:
     assert of_bytes(AT_HOME[name], "report.html", "HTML").note == ""
+
+
+def test_json_is_indented_unless_that_would_make_it_many_times_as_long() -> None:
+    assert of_bytes(b'{"a":[1]}', "facts.json", "Artifact").text == '{\n  "a": [\n    1\n  ]\n}'
+    depth = 900
+    deep = b"[" * depth + b"1," * 100_000 + b"1" + b"]" * depth
+    assert of_bytes(deep, "deep.json", "Artifact").text == deep.decode()
