@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -222,7 +223,7 @@ def _matrix(metrics: Mapping[str, Any]) -> dict[str, Any]:
     if not rows or any(len(row) != len(names) for row in rows) or len(rows) != len(names):
         return {}
     top = max((cell for row in rows for cell in row), default=0) or 1
-    cells = [[{"value": cell, "heat": max(0, min(9, round(9 * cell / top)))} for cell in row] for row in rows]
+    cells = [[{"value": cell, "heat": round(9 * max(0, min(1, cell / top)))} for cell in row] for row in rows]
     total = sum(sum(row) for row in rows)
     right = sum(row[number] for number, row in enumerate(rows))
     return {"names": names, "rows": cells, "right": right / total if total else None}
@@ -359,7 +360,7 @@ def _spells_number(text: str) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value and abs(value) != float("inf")  # noqa: PLR0124  # NaN
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _mapped(given: Mapping[str, Any], name: str) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kedge.dashboard.previews import READ, of_bytes
+from kedge.dashboard.previews import READ, of_bytes, slices
 
 ELSEWHERE = {
     "a script of a network": (b"<!doctype html><script src='https://cdn.example/a.js'></script>", "cdn.example"),
@@ -41,3 +41,16 @@ def test_json_is_indented_unless_that_would_make_it_many_times_as_long() -> None
     depth = 900
     deep = b"[" * depth + b"1," * 100_000 + b"1" + b"]" * depth
     assert of_bytes(deep, "deep.json", "Artifact").text == deep.decode()
+
+
+@pytest.mark.parametrize("number", [-1e308, 10**400, -(10**400), float("nan"), float("-inf")])
+def test_numbers_that_no_plot_has_fail_no_matrix_and_no_curve(number: float) -> None:
+    names = [{"displayName": "cat"}, {"displayName": "dog"}]
+    matrix = {"annotationSpecs": names, "rows": [{"row": [5, number]}, {"row": [0, 1]}]}
+    curve = [{"falsePositiveRate": number, "recall": 1}, {"falsePositiveRate": 1, "recall": number}]
+    (shown,) = slices({"confusionMatrix": matrix, "confidenceMetrics": curve})
+    assert [one[2] for one in shown["roc"]["points"]] == [None, None]
+    if number == -1e308:
+        assert [cell["heat"] for cell in shown["matrix"]["rows"][0]] == [9, 0]
+    else:
+        assert shown["matrix"] == {}
