@@ -51,6 +51,17 @@ def test_two_hundred_thousand_lines_are_read_searched_and_left_with_few_elements
     expect(count).to_have_text("no regular expression")
 
 
+def test_a_regular_expression_that_takes_years_stops_nothing(signed_in: Page, long: str) -> None:
+    signed_in.goto(f"/runs/{long}/tasks/talk-much")
+    find, count = signed_in.get_by_label("Find in the log"), signed_in.locator(".log-count")
+    expect(signed_in.locator(".log-line").last).to_have_text("the end")
+    signed_in.get_by_label("Regular expression").check()
+    find.fill(r"^(([a-z0-9 ])+.?)+Q$")
+    expect(count).to_have_text("takes too long")
+    find.fill("^the end$")
+    expect(count).to_have_text("1 line")
+
+
 @pytest.mark.usefixtures("checker")
 def test_colours_long_lines_and_bytes_that_are_no_text_are_shown_as_well_as_can_be(visitor: Visitor, long: str) -> None:
     page = visitor.page()

@@ -9,6 +9,8 @@ const WHOLE = 4000; // lines up to which all are drawn; of more, those that are 
 const NEAR = "1500px";
 const TOGETHER = 40; // milliseconds in which what comes is drawn at once
 const LONGEST = 20000; // characters of a line that are shown
+const PATIENCE = 5000; // milliseconds in which two hundred lines are looked through
+const TOO_LONG = "This regular expression takes too long. Try one without a repetition of a repetition.";
 const AGAIN = 2000; // milliseconds until a connection that broke is tried again
 const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 const ESCAPE = /\x1b\[([0-?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[^[\]]?|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
@@ -91,6 +93,7 @@ class KedgeLog extends HTMLElement {
     this.reading?.abort();
     this.seen.disconnect();
     clearTimeout(this.timer);
+    this.leaveFinder();
   }
 
   attributeChangedCallback() {
@@ -227,6 +230,7 @@ class KedgeLog extends HTMLElement {
     this.watched = false;
     this.shown = this.dropped = this.characters = this.tall = 0;
     this.earlier.hidden = true;
+    this.leaveFinder();
     this.hits = [];
     this.now = -1;
     this.count.textContent = "";
@@ -363,6 +367,7 @@ class KedgeLog extends HTMLElement {
 
   // Which lines have what is looked for: by their numbers, all of them or those from one on.
   search(from = 0) {
+    if (from && this.find.validationMessage) return; // said already, and true of what comes too
     if (!from) {
       for (const line of this.text.querySelectorAll(".log-hit")) line.classList.remove("log-hit", "log-now");
       this.hits = [];
@@ -373,34 +378,62 @@ class KedgeLog extends HTMLElement {
       this.hits.splice(0, gone < 0 ? this.hits.length : gone);
       this.now = Math.max(-1, this.now - Math.max(gone, 0));
     }
-    const has = this.wanted();
-    for (const block of has ? this.blocks : []) {
+    const text = this.find.value, small = text.toLowerCase(), slow = this.pattern.checked && text !== "";
+    if (!from || !slow) this.leaveFinder();
+    this.find.setCustomValidity("");
+    if (slow && !this.finder && !this.begun(text)) return this.tell();
+    for (const block of text ? this.blocks : []) {
       if (block.first + block.lines.length <= from) continue;
-      block.lines.forEach((line, number) => {
-        if (block.first + number < from || !has(bare(line))) return;
-        this.hits.push(block.first + number);
-        if (block.drawn) block.place.children[number]?.classList.add("log-hit");
-      });
+      const skipped = Math.max(0, from - block.first), lines = block.lines.slice(skipped).map(bare), begin = block.first + skipped;
+      if (slow) this.ask({ pattern: text, first: begin, lines });
+      else lines.forEach((line, number) => line.toLowerCase().includes(small) && this.hit(block, begin + number));
     }
     this.tell();
   }
 
-  // Says of a line whether it has what is looked for; nothing where that cannot be looked for.
-  wanted() {
-    const text = this.find.value;
-    this.find.setCustomValidity("");
-    if (!text) return null;
-    if (!this.pattern.checked) {
-      const small = text.toLowerCase();
-      return (line) => line.toLowerCase().includes(small);
-    }
+  hit(block, number) {
+    this.hits.push(number);
+    if (block.drawn) block.place.children[number - block.first]?.classList.add("log-hit");
+  }
+
+  // A regular expression may take years, so another thread looks for it, and is ended when it has said nothing for some seconds.
+  begun(text) {
     try {
-      const pattern = new RegExp(text, "i");
-      return (line) => pattern.test(line);
+      new RegExp(text, "i");
     } catch {
       this.find.setCustomValidity("This is no regular expression.");
-      return null;
+      return false;
     }
+    this.finder = new Worker(new URL("./finder.js", import.meta.url));
+    this.asked = 0;
+    this.finder.addEventListener("message", ({ data }) => {
+      clearTimeout(this.patience);
+      if (data.hits) this.asked--;
+      const block = data.hits?.length && this.blockOf(data.hits[0]); // lines of one block are asked for together
+      if (block) for (const number of data.hits) this.hit(block, number);
+      if (this.asked) this.patience = setTimeout(() => this.leaveFinder(TOO_LONG), PATIENCE);
+      else this.tell();
+    });
+    return true;
+  }
+
+  ask(wanted) {
+    this.asked++;
+    this.finder.postMessage(wanted);
+  }
+
+  leaveFinder(why = "") {
+    clearTimeout(this.patience);
+    this.finder?.terminate();
+    this.finder = null;
+    this.asked = 0;
+    if (!why) return;
+    this.find.setCustomValidity(why);
+    this.tell();
+  }
+
+  blockOf(number) {
+    return this.blocks.find((each) => number >= each.first && number < each.first + each.lines.length);
   }
 
   hitsIn(block) {
@@ -419,7 +452,7 @@ class KedgeLog extends HTMLElement {
     if (this.hits.length) {
       this.text.querySelector(".log-now")?.classList.remove("log-now");
       this.now = this.now < 0 && by < 0 ? this.hits.length - 1 : (this.now + by + this.hits.length) % this.hits.length;
-      const number = this.hits[this.now], block = this.blocks.find((each) => number < each.first + each.lines.length);
+      const number = this.hits[this.now], block = this.blockOf(number);
       if (block) {
         if (!block.drawn) this.draw(block);
         const line = block.place.children[number - block.first];
@@ -432,8 +465,9 @@ class KedgeLog extends HTMLElement {
 
   tell() {
     const count = this.hits.length;
-    if (this.find.validationMessage) this.count.textContent = "no regular expression";
+    if (this.find.validationMessage) this.count.textContent = this.find.validationMessage === TOO_LONG ? "takes too long" : "no regular expression";
     else if (!this.find.value) this.count.textContent = "";
+    else if (!count && this.asked) this.count.textContent = "looking…";
     else if (!count) this.count.textContent = "not found";
     else if (this.now >= 0) this.count.textContent = `${(this.now + 1).toLocaleString()} of ${count.toLocaleString()}`;
     else this.count.textContent = `${count.toLocaleString()} ${count === 1 ? "line" : "lines"}`;
