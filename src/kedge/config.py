@@ -4,6 +4,7 @@ Each setting is one field with its default, its unit and its variable; `Settings
 command starts. Nothing reads them at import.
 """
 
+import math
 import os
 import re
 import sys
@@ -271,7 +272,7 @@ def _number(env: Mapping[str, str], name: str, default: float) -> float:
     try:
         value = float(text)
     except ValueError as error:
-        raise KedgeError(f"{name}: must be a number, got {text!r}. Unset it for the default, {default:g}.") from error
-    if value < 0:
-        raise KedgeError(f"{name}: must not be negative, got {text!r}. Unset it for the default, {default:g}.")
+        raise KedgeError(f"{name}: must be a number, got {text!r}. Unset it for the default, {default:.15g}.") from error
+    if not 0 <= value < math.inf:
+        raise KedgeError(f"{name}: must be finite and not negative, got {text!r}. Unset it for the default, {default:.15g}.")
     return value

@@ -13,7 +13,7 @@ import pytest
 
 from kedge import host
 from kedge.config import Settings
-from kedge.errors import StateError
+from kedge.errors import KedgeError, StateError
 
 
 @pytest.fixture
@@ -98,3 +98,9 @@ def test_a_data_directory_that_cannot_be_one_is_refused_in_words(tmp_path: Path,
 
 def test_a_data_directory_is_made_closed_to_others(tmp_path: Path) -> None:
     assert host.make(tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("text", ["much", "inf", "nan", "-1"])
+def test_a_setting_that_is_no_number_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(KedgeError, match=f"KEDGE_LEAST_DISK: must be .* got '{text}'. Unset it for the default, 2147483648"):
+        Settings.from_environment({"KEDGE_LEAST_DISK": text})
