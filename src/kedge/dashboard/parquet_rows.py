@@ -100,6 +100,15 @@ def _type(told: object) -> str:
     return re.sub(r"\w+", lambda found: _NAMES.get(found[0], found[0]), words)
 
 
+def _cell(cell: Any, most: int) -> str:
+    """The text of a cell; of what Python has no value for, such as the year 33658, what the library writes of it."""
+    try:
+        return _text(cell.as_py(), most)
+    except Exception:  # noqa: BLE001  # whatever it is, the other cells are worth being seen
+        lines = [line.strip("| ") for line in str(cell).splitlines() if line.startswith("|")]
+        return " ".join(lines[1:]) or "?"
+
+
 def _text(value: Any, most: int) -> str:
     """What a cell holds, as text of so many characters."""
     if value is None:
@@ -130,7 +139,7 @@ def _read(size: int, rows: int, columns: int, characters: int) -> dict[str, Any]
             for number in range(min(columns, len(fields))):
                 column = batch.column(number)
                 for row in range(taken):
-                    body[count + row].append(_text(column[row].as_py(), characters)[: characters + 1])
+                    body[count + row].append(_cell(column[row], characters)[: characters + 1])
             count += taken
             if count == rows:
                 break

@@ -48,6 +48,15 @@ async def test_columns_have_names_and_types_and_rows_are_text(compression: str) 
     assert found.rows[2:4] == [["2", "2026-01-01", "<b>2</b>"], ["3", "2026-01-01", ""]]
 
 
+async def test_a_moment_beyond_the_years_of_python_hides_no_other_cell() -> None:
+    moments = Array([0, 10**18], DataType.int64()).cast(DataType.timestamp("us", tz="UTC"))
+    file = io.BytesIO()
+    write_parquet(RecordBatch.from_arrays([Array([1, 2], DataType.int64()), moments], names=["number", "at"]), file)
+    found = await shown(file.getvalue())
+    assert found.fault == ""
+    assert found.rows == [["1", "1970-01-01 00:00:00+00:00"], ["2", "+33658-09-27T01:46:40Z"]]
+
+
 async def test_of_a_large_file_both_ends_are_read() -> None:
     file, asked = written(400_000, compression="uncompressed"), list[tuple[int, int]]()
     assert len((await shown(file, asked)).rows) == ROWS
