@@ -151,6 +151,13 @@ def test_the_time_of_a_timeline_is_made_wider_and_narrower(visitor: Visitor, exh
     still.goto(f"/runs/{exhibits.flowers}?view=timeline&zoom=32")
     still.get_by_role("link", name="Wider").click()
     expect(still.locator("table.gantt")).to_have_class(re.compile("zoom-64$"))
+    page.goto(f"/runs/{exhibits.flowers}?view=timeline&zoom=32")
+    wider.press("Enter")
+    expect(table).to_have_class(re.compile("zoom-64$"))
+    expect(wider).to_be_focused()  # at the end it is grey, and whoever uses keys goes on from there
+    expect(wider).to_have_attribute("aria-disabled", "true")
+    page.keyboard.press("-")
+    expect(table).to_have_class(re.compile("zoom-32$"))
 
 
 def test_what_each_task_takes_is_read_in_the_list(visitor: Visitor, exhibits: Exhibits) -> None:
