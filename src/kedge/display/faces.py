@@ -114,13 +114,15 @@ def above(path: str) -> Iterator[str]:
 def _detail(view: TaskView, now: datetime) -> str:
     again = f" · attempt {view.attempt + 1}" if view.attempt else ""
     if view.state == "PENDING":
-        return _WAITS.get(view.waiting, "waits") + again
+        return _WAITS[view.waiting] if view.waiting == "retry" else _WAITS.get(view.waiting, "waits") + again
     if view.state == "CACHED":
         return "from the cache"
     if view.state not in GOOD and view.state not in {"RUNNING", "FAILED"}:
         return view.state.lower()
     took = duration(view.seconds(now))
-    return f"failed after {took}{again}" if view.state == "FAILED" and took else f"{took}{again}" if took else view.state.lower()
+    if view.state == "FAILED" and took:
+        return f"failed{again}" if again else f"failed after {took}"  # a box has room for some 25 letters
+    return f"{took}{again}" if took else view.state.lower()
 
 
 def _standing(inside: Mapping[str, int], total: int | None) -> str:

@@ -18,7 +18,7 @@ from kedge.pipelines.series import Point, Recorded, Series, SeriesKey, Summary, 
 
 DEFAULT_POINTS = 1_000
 MOST_POINTS = 100_000
-_WORDS = {"NaN", "Infinity", "-Infinity"}
+_WORDS = ("NaN", "Infinity", "-Infinity")  # no set: a list or an object cannot be looked for in one
 
 
 class MetricEndpoints:

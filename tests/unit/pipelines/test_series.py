@@ -49,6 +49,7 @@ class Training:
             return raised("ValueError", "diverged")
         (given,) = step.told["executorInput"]["outputs"]["artifacts"]["metrics"]["artifacts"]
         metadata = {"accuracy": 0.5, "loss": 9, "precision": "NaN", "framework": "none", "good": True}
+        metadata |= {"classes": ["a", "b"], "by": {"a": 1}}
         made = StoredArtifact("metrics", given["uri"], "system.Metrics", metadata)
         await step.commit(StagedOutputs(artifacts={"metrics": [made]}))
         return Ended()

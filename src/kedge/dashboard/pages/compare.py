@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -183,7 +184,7 @@ def _numbers(runs: Sequence[Shown]) -> list[Line]:
     found: list[Line] = []
     for key, cells in _lines(runs, of):
         better = "lowest" if _less_is_better(key[3]) else "highest"
-        there = {place: float(one[key]) for place, one in enumerate(values) if isinstance(one.get(key), int | float)}
+        there = {place: float(one[key]) for place, one in enumerate(values) if _is_finite(one.get(key))}
         best: frozenset[int] = frozenset()
         if len(set(there.values())) > 1:
             wanted = min(there.values()) if better == "lowest" else max(there.values())
@@ -251,7 +252,7 @@ def _axes(runs: Sequence[Shown]) -> list[Axis]:
         named = [((name,), one) for name, one in given.items()]
         named += [((metric["name"], *map(str, _key(metric))), metric["value"]) for metric in shown.metrics]
         for key, one in named:
-            if isinstance(one, int | float) and not isinstance(one, bool):
+            if _is_finite(one):
                 found.setdefault(key, [None] * len(runs))[place] = float(one)
     many = {key: one for key, one in found.items() if len({each for each in one if each is not None}) > 1}
     return [Axis(key[0], _task(key[1]) if len(key) > 1 else "parameter", tuple(one)) for key, one in many.items()][:_MOST_AXES]
@@ -284,12 +285,17 @@ def _curves(runs: Sequence[Shown]) -> list[Json]:
     found: dict[str, list[Json]] = {}
     for title, shown, metadata in _classes(runs):
         points = _list(metadata.get("confidenceMetrics"))
-        pairs = sorted((float(one.get("falsePositiveRate") or 0), float(one.get("recall") or 0)) for one in points)
+        told = [(one.get("falsePositiveRate") or 0, one.get("recall") or 0) for one in points]
+        pairs = sorted((float(x), float(y)) for x, y in told if _is_finite(x) and _is_finite(y))
         if len(pairs) > 1:
             area = sum((x1 - x0) * (y0 + y1) / 2 for (x0, y0), (x1, y1) in itertools.pairwise(pairs))
             trace = _trace(shown.name, [x for x, _ in pairs], [y for _, y in pairs])
             found.setdefault(title, []).append({"name": shown.name, "area": area, "trace": trace})
     return [{"title": title, "runs": each} for title, each in found.items()]
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _list(given: Any) -> list[Json]:
@@ -305,11 +311,12 @@ def _matrices(runs: Sequence[Shown]) -> list[Json]:
         body: Any = metadata.get("confusionMatrix")
         body = body.get("struct", body) if isinstance(body, Mapping) else {}
         labels = [str(each.get("displayName", "")) for each in _list(body.get("annotationSpecs"))]
-        rows = [each.get("row") or [] for each in _list(body.get("rows"))]
+        given = [each.get("row") for each in _list(body.get("rows"))]
+        rows = [[cell for cell in row if _is_finite(cell)] for row in given if isinstance(row, list)]
         if not labels or len(rows) != len(labels) or any(len(row) != len(labels) for row in rows):
             continue
         most = max(max(row) for row in rows) or 1
-        cells = [[(one, min(9, int(10 * one / most))) for one in row] for row in rows]
+        cells = [[(one, min(9, int(10 * max(0, min(1, one / most))))) for one in row] for row in rows]
         right = sum(rows[place][place] for place in range(len(rows))) / (sum(map(sum, rows)) or 1)
         found.setdefault(title, []).append({"name": shown.name, "labels": labels, "rows": cells, "right": right})
     return [{"title": title, "runs": each} for title, each in found.items()]
