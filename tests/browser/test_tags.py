@@ -81,11 +81,14 @@ def test_runs_that_are_ticked_are_tagged_together(signed_in: Page, host: Running
 
 def test_tags_are_compared(signed_in: Page, host: RunningHost, tagged: list[str]) -> None:
     for run, team in zip(tagged, "ab", strict=True):
-        host.client.tag(run, {"team": team, "same": "1"})
+        host.client.tag(run, {"team": team, "same": "1"} | ({"draft": ""} if team == "a" else {}))
     signed_in.goto(f"/compare?run={tagged[0]}&run={tagged[1]}")
     row = signed_in.get_by_role("row").filter(has=signed_in.get_by_role("rowheader", name="team", exact=True))
     expect(row).to_have_class("differs")
     expect(row.get_by_role("cell")).to_have_text(["a", "b"])
+    row = signed_in.get_by_role("row").filter(has=signed_in.get_by_role("rowheader", name="draft", exact=True))
+    expect(row).to_have_class("differs")
+    expect(row.get_by_role("cell")).to_have_text(["(set)", "\u2013"])
 
 
 @pytest.mark.usefixtures("checker")

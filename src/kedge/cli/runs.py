@@ -341,7 +341,7 @@ def _facts(client: Client, run: dict[str, Any]) -> dict[str, dict[str, Any]]:
     defaults = {name: port["defaultValue"] for name, port in declared.items() if "defaultValue" in port}
     given: dict[str, Any] = (run.get("runtime_config") or {}).get("parameters") or {}
     left_out = dict.fromkeys((matrix.title for matrix in found.matrices), "confusion matrix")
-    tags = {f"tag {key}": value for key, value in (run.get("tags") or {}).items()}
+    tags = {f"tag {key}": value or "(set)" for key, value in (run.get("tags") or {}).items()}
     return {"tags": tags, "parameters": {**defaults, **given}, "metrics": {**series, **dict(found.metrics)}, "left_out": left_out}
 
 

@@ -161,15 +161,26 @@ def _facts(runs: Sequence[Shown]) -> list[Line]:
 
 
 def _tags(runs: Sequence[Shown]) -> list[Line]:
-    return [Line(name, cells) for name, cells in _lines(runs, lambda shown: dict(tags.rows(shown.run.get("tags"))))]
+    def of(shown: Shown) -> dict[str, str]:
+        return {name: text or "(set)" for name, text in tags.rows(shown.run.get("tags"))}
+
+    return [Line(name, cells) for name, cells in _lines(runs, of)]
 
 
 def _parameters(runs: Sequence[Shown]) -> list[Line]:
     def of(shown: Shown) -> dict[str, str]:
-        given = (shown.run.get("runtime_config") or {}).get("parameters") or {}
-        return {name: value(one) for name, one in given.items()}
+        return {name: value(one) for name, one in _arguments(shown).items()}
 
     return [Line(name, cells) for name, cells in _lines(runs, of)]
+
+
+def _arguments(shown: Shown) -> Json:
+    """What a run was given, and the defaults of what it was not."""
+    told: Json = shown.run.get("pipeline_spec") or {}
+    inputs: Json = (told.get("pipeline_spec", told).get("root") or {}).get("inputDefinitions") or {}
+    ports: Json = inputs.get("parameters") or {}
+    defaults = {name: port["defaultValue"] for name, port in ports.items() if "defaultValue" in port}
+    return {**defaults, **((shown.run.get("runtime_config") or {}).get("parameters") or {})}
 
 
 def _key(metric: Json) -> tuple[str, str, int, str]:
@@ -248,8 +259,7 @@ def _axes(runs: Sequence[Shown]) -> list[Axis]:
     """What is a number and differs: parameters first."""
     found: dict[tuple[str, ...], list[float | None]] = {}
     for place, shown in enumerate(runs):
-        given: Json = (shown.run.get("runtime_config") or {}).get("parameters") or {}
-        named = [((name,), one) for name, one in given.items()]
+        named = [((name,), one) for name, one in _arguments(shown).items()]
         named += [((metric["name"], *map(str, _key(metric))), metric["value"]) for metric in shown.metrics]
         for key, one in named:
             if _is_finite(one):
