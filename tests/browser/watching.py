@@ -73,7 +73,7 @@ class Watch:
 
     def _error(self, error: WebError) -> None:
         if not (self._frames_may_try and "The document is sandboxed" in error.error.message):
-            self._faults.append(f"uncaught: {error.error}")
+            self._faults.append(f"uncaught: {error.error.stack or error.error}")
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self._host + "/", *INLINE)):
