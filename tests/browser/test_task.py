@@ -10,7 +10,7 @@ import exhibits as exhibited
 import pytest
 from exhibits import Exhibits
 from go_programs import cache_folder
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from visiting import Visitor
 
 from kedge.pipelines.compiler import compile_file
@@ -138,6 +138,24 @@ def test_a_log_is_searched_line_by_line(signed_in: Page, exhibits: Exhibits) -> 
     signed_in.get_by_label("Numbers").check()
     signed_in.get_by_label("Times").check()
     expect(signed_in.locator(".log-line").first).to_contain_text("Z epoch  0")
+
+
+def test_what_is_looked_for_before_the_log_has_come_is_found_when_it_comes(signed_in: Page, exhibits: Exhibits) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    signed_in.route(re.compile(r"/log\?.*follow=yes"), hold)
+    signed_in.goto(f"/runs/{exhibits.flowers}/tasks/train")
+    while not held:
+        signed_in.wait_for_timeout(20)
+    find, count = signed_in.get_by_label("Find in the log"), signed_in.locator(".log-count")
+    find.fill("EPOCH")
+    find.press("Enter")
+    expect(count).to_have_text("looking…")
+    held.pop().continue_()
+    expect(count).to_have_text("20 lines")
 
 
 def test_of_a_long_log_the_end_is_shown_and_what_is_earlier_on_request(signed_in: Page, host: RunningHost) -> None:

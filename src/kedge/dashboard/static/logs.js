@@ -147,6 +147,9 @@ class KedgeLog extends HTMLElement {
     this.text.addEventListener("scroll", () => (this.end.hidden = this.atEnd()), { passive: true });
     this.form.append(view, finding);
     this.form.after(this.earlier);
+    this.arrived = false; // until then the page's own text stands there, of which nothing is found
+    this.hits = [];
+    this.now = -1;
     this.text.after(this.note, this.end);
   }
 
@@ -207,6 +210,7 @@ class KedgeLog extends HTMLElement {
       }
       this.take();
       if (this.rest) this.add("\n"); // its last line has no end
+      if (this.find.value) this.tell();
       if (!over) over = (await fetch(this.address({ tail: 1 }), { signal })).headers.get("X-Task-Over") === "yes";
       if (over) this.note.textContent = this.shown || this.last ? this.lost() : why || "It wrote nothing.";
       else this.note.textContent = "The connection ended; it is tried again.";
@@ -218,6 +222,7 @@ class KedgeLog extends HTMLElement {
   }
 
   clear() {
+    this.arrived = true;
     clearTimeout(this.timer);
     this.timer = null;
     this.held = "";
@@ -367,6 +372,7 @@ class KedgeLog extends HTMLElement {
 
   // Which lines have what is looked for: by their numbers, all of them or those from one on.
   search(from = 0) {
+    if (!this.arrived) return this.tell();
     if (from && this.find.validationMessage) return; // said already, and true of what comes too
     if (!from) {
       for (const line of this.text.querySelectorAll(".log-hit")) line.classList.remove("log-hit", "log-now");
@@ -467,7 +473,7 @@ class KedgeLog extends HTMLElement {
     const count = this.hits.length;
     if (this.find.validationMessage) this.count.textContent = this.find.validationMessage === TOO_LONG ? "takes too long" : "no regular expression";
     else if (!this.find.value) this.count.textContent = "";
-    else if (!count && this.asked) this.count.textContent = "looking…";
+    else if (!count && (this.asked || !this.arrived)) this.count.textContent = "looking…";
     else if (!count) this.count.textContent = "not found";
     else if (this.now >= 0) this.count.textContent = `${(this.now + 1).toLocaleString()} of ${count.toLocaleString()}`;
     else this.count.textContent = `${count.toLocaleString()} ${count === 1 ? "line" : "lines"}`;
