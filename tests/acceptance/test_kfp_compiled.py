@@ -532,6 +532,7 @@ def test_a_custom_path_is_where_the_artifact_is_taken_from(either_host: RunningH
     assert outputs(either_host, compiled(MODELS, tmp_path)) == {"Output": "{'name': 'a', 'sizes': [1, 2]} custom None"}
 
 
+@pytest.mark.timeout(600)  # it installs the real package for two versions
 def test_a_host_can_run_every_component_under_the_real_package(tmp_path: Path) -> None:
     text = compiled(WHOSE.replace("{setting}", "pass"), tmp_path)
     with running_host({"KEDGE_KFP_RUNTIME": "installed"}) as kedge:

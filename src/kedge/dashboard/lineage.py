@@ -52,6 +52,13 @@ class Node:
         """What stands below it, as far as it fits."""
         return self.below if len(self.below) <= _LABEL + 4 else self.below[: _LABEL + 3] + "…"
 
+    @property
+    def said(self) -> str:
+        """What it is called: first what is seen, for who tells a computer what they see, then the whole where that is more."""
+        seen, whole = f"{self.short} {self.short_below}".strip(), f"{self.label}, {self.below}"
+        cut = (self.short, self.short_below) != (self.label, self.below)
+        return f"{self.kind} {seen}" + (f", {whole}" if cut else "")
+
 
 @dataclass(slots=True)
 class Drawing:
