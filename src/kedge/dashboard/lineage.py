@@ -55,9 +55,9 @@ class Node:
     @property
     def said(self) -> str:
         """What it is called: first what is seen, for who tells a computer what they see, then the whole where that is more."""
-        seen, whole = f"{self.short} {self.short_below}".strip(), f"{self.label}, {self.below}"
+        whole = f"{self.label}, {self.below}"
         cut = (self.short, self.short_below) != (self.label, self.below)
-        return f"{self.kind} {seen}" + (f", {whole}" if cut else "")
+        return f"{self.kind} {self.short} {self.short_below}, {whole}" if cut else f"{self.kind} {whole}"
 
 
 @dataclass(slots=True)
