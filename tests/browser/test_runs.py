@@ -13,7 +13,7 @@ from kedge.testing.host import RunningHost
 
 def names(page: Page) -> Locator:
     """The names of the runs that are listed."""
-    return page.locator("#runs-list tbody th a")
+    return page.locator("#runs-list tbody th > div > a")
 
 
 def ids(page: Page) -> list[str]:
