@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 BIN := .venv/bin
 
-.PHONY: help setup setup-dev demo test test-cluster check format docs bench bench-cluster dist pictures soak constraints clean
+.PHONY: help setup setup-dev demo test test-cluster check format docs bench bench-cluster dist pictures tables soak constraints clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-cluster: setup-dev ## The same on a real Kubernetes, beside bare Pods; BEN
 pictures: setup-dev ## Take the pictures of the dashboard anew that the README shows
 	@$(BIN)/python -m pytest -q tests/browser/test_pictures.py
 	@mkdir -p docs/images && for name in run compare artifact; do cp build/screenshots/pictures/readme-$$name.png docs/images/$$name.png; done
+
+tables: setup-dev ## Write the table of clients in docs/compatibility.md anew, from what the embedded host answers them
+	@KEDGE_TEST_WRITE_TABLES=1 $(BIN)/python -m pytest -q -p no:xdist -m "not cluster and not soak" tests/acceptance/test_clients.py
 
 soak: setup-dev ## Kill a host at 200 moments, then look for rare failures over and over for SOAK minutes (10)
 	@bash scripts/soak $(or $(SOAK),10)

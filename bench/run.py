@@ -74,6 +74,11 @@ def table(rows: list[Row]) -> str:
     )
 
 
+def _load() -> float:
+    """The load average of the last minute: with more than there are processors, others were in the way."""
+    return round(os.getloadavg()[0], 1)
+
+
 def main() -> int:
     """Run what the command line names."""
     known = benchmarks()
@@ -87,6 +92,7 @@ def main() -> int:
     sys.path.insert(0, str(HERE))
     # Installed programs have their bytecode; compiling it is no part of a start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # noqa: TID251  # for the programs that are measured
+    loads = [_load()]
     rows: list[Row] = []
     broken: list[str] = []
     for name in options.names or known:
@@ -96,11 +102,18 @@ def main() -> int:
         except Exception:  # noqa: BLE001  # one benchmark that breaks must not take the others' figures along
             traceback.print_exc()
             broken.append(name)
+    loads.append(_load())
     if options.json:
-        machine = {"python": platform.python_version(), "platform": platform.platform(), "machine": platform.machine()}
+        machine = {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "machine": platform.machine(),
+            "load": loads,
+        }
         print(json.dumps({"machine": machine, "rows": [{**row, "ok": kept(row)} for row in rows], "broken": broken}, indent=2))
     else:
         print(table(rows))
+        print(f"\nload average: {loads[0]} before, {loads[1]} after, of {os.cpu_count()} processors")
     if broken:
         print(f"bench: could not be run: {', '.join(broken)}", file=sys.stderr)
         return 2

@@ -59,6 +59,9 @@ def _cache(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_CACHE_HOME") or _expanded("~/.cache", "KEDGE_CACHE")) / "kedge"
 
 
+_RENEWED_EVERY = 10.0  # see `kedge.node.registration`
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a host is started with.
@@ -68,7 +71,8 @@ class Settings:
         cache: Python environments by content; may be deleted at any time (``KEDGE_CACHE``; default ``~/.cache/kedge``).
         synchronous: SQLite's durability, ``NORMAL`` or ``FULL`` (``KEDGE_SYNCHRONOUS``). NORMAL survives any crash of Kedge;
             a power cut may lose the last moments, which are then run again.
-        max_pods: Pods that run at once on this node (``KEDGE_MAX_PODS``; default 2 for each processor, at least 4).
+        max_pods: Pods that run at once on this node (``KEDGE_MAX_PODS``; default 2 for each processor, at least 4), besides those
+            that are restarted whenever they end.
         node_labels: Labels of the node besides its own, for ``nodeSelector`` and affinity (``KEDGE_NODE_LABELS``, such as
             ``disk=ssd,zone=a``).
         gpus: How many GPUs are handed out to steps (``KEDGE_GPUS``; default: as many as the NVIDIA driver shows, less those that
@@ -81,8 +85,16 @@ class Settings:
         log_limit: Bytes of log kept for each container, in two files (``KEDGE_LOG_LIMIT``; default 20 MiB).
         least_disk: Bytes; a disk with less room is said to run short (``KEDGE_LEAST_DISK``; default 2 GiB: an environment of a
             step may be as large).
+        node_monitor_grace_period: Seconds of silence after which a node that has joined is marked
+            (``KEDGE_NODE_MONITOR_GRACE_PERIOD``: a number of seconds, or with a unit, such as ``2m``; default 50 seconds). Nodes
+            renew their Leases every 10.
         artifacts: Address below which artifacts go unless a pipeline or a run says otherwise: a folder, ``s3://…``, ``gs://…``,
             ``az://…`` (``KEDGE_ARTIFACTS``; default a folder in `home`).
+        runtime: What runs containers (``KEDGE_RUNTIME``): ``auto``, the default, runs images that Kedge knows as processes and
+            all others by a container runtime, where one is found; ``process`` runs no others; ``podman``, ``docker`` or
+            ``nerdctl`` runs all images as containers.
+        host_paths: Directories of this machine that Pods may have as ``hostPath`` volumes, with all that is in them
+            (``KEDGE_HOST_PATHS``, such as ``/data:/mnt/models``; default none).
         warm: Whether Python steps may be forked from warm interpreters (``KEDGE_WARM``).
         kfp_runtime: ``installed`` runs components that ``kfp`` compiled under the real package; otherwise they run under the
             launcher's own runtime, as far as that has what they use (``KEDGE_KFP_RUNTIME``).
@@ -133,7 +145,10 @@ class Settings:
     image_pull_timeout: float = 120.0
     log_limit: int = 20 << 20
     least_disk: int = 2 << 30
+    node_monitor_grace_period: float = 50.0
     artifacts: str = ""
+    runtime: str = "process"  # where nobody reads the environment, nobody looks for a runtime
+    host_paths: tuple[str, ...] = ()
     warm: bool = True
     kfp_runtime: str = ""
     final_status: str = ""
@@ -198,7 +213,10 @@ class Settings:
             image_pull_timeout=120.0 if (found := _seconds(env, "KEDGE_IMAGE_PULL_TIMEOUT")) is None else found,
             log_limit=int(_number(env, "KEDGE_LOG_LIMIT", 20 << 20)),
             least_disk=int(_number(env, "KEDGE_LEAST_DISK", 2 << 30)),
+            node_monitor_grace_period=_grace(env),
             artifacts=_artifact_root(env),
+            runtime=_choice(env, "KEDGE_RUNTIME", ("auto", "process", "podman", "docker", "nerdctl"), "auto"),
+            host_paths=_directories(env, "KEDGE_HOST_PATHS"),
             warm=env.get("KEDGE_WARM", "1") not in {"0", "false", "no"},
             kfp_runtime=_choice(env, "KEDGE_KFP_RUNTIME", ("", "installed")),
             final_status=_choice(env, "KEDGE_FINAL_STATUS", ("", "SUCCEEDED", "COMPLETE")),
@@ -223,6 +241,16 @@ class Settings:
         return found.of(context) if (context := env.get("KEDGE_CONTEXT", "")) else found
 
 
+def _grace(env: Mapping[str, str]) -> float:
+    found = _seconds(env, "KEDGE_NODE_MONITOR_GRACE_PERIOD")
+    if found is not None and found <= _RENEWED_EVERY:
+        raise KedgeError(
+            f"KEDGE_NODE_MONITOR_GRACE_PERIOD: must be more than the {_RENEWED_EVERY:g} seconds after which nodes say that they "
+            f"are there, got {found:g}. Unset it for 50 seconds."
+        )
+    return 50.0 if found is None else found
+
+
 def _artifact_root(env: Mapping[str, str]) -> str:
     value = env.get("KEDGE_ARTIFACTS", "")
     if not value or "://" in value:
@@ -236,6 +264,14 @@ def _openlineage(env: Mapping[str, str]) -> str:
     if value and (scheme not in {"http", "https", "file"} or not rest):
         raise KedgeError("KEDGE_OPENLINEAGE_URL: must begin with http://, https:// or file://. Unset it to send no events.")
     return value.rstrip("/") + "/api/v1/lineage" if scheme != "file" and rest and "/" not in rest.rstrip("/") else value
+
+
+def _directories(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    found = list(filter(None, env.get(name, "").split(":")))
+    for place in found:
+        if not place.startswith("/"):
+            raise KedgeError(f"{name}: must be paths such as /data:/mnt/models, got {place!r}. Write each from the root on.")
+    return tuple(os.path.normpath(place) for place in found)
 
 
 def _labels(env: Mapping[str, str], name: str) -> dict[str, str]:

@@ -15,7 +15,8 @@
     │   ├── Invalid               422  an object that breaks a rule; names each field
     │   ├── TooManyRequests       429  try again later
     │   ├── ServerError           500  a defect of the server
-    │   └── Unavailable           503  not now: starting, stopping, or a full disk
+    │   ├── Unavailable           503  not now: starting, stopping, or a full disk
+    │   └── Timeout               504  a resourceVersion that is yet to come
     ├── PipelineError             a pipeline that cannot be compiled, read or started
     ├── RunFailed                 a run that was waited for did not succeed; names the step, its error and its last words
     ├── StateError                a data directory that cannot be used: corrupt, newer, or held by another
@@ -27,6 +28,7 @@ its status code and reason, so that one handler turns any of them into a Kuberne
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 
 class KedgeError(Exception):
@@ -54,6 +56,20 @@ class Cause:
     reason: str = "FieldValueInvalid"
 
 
+class About(NamedTuple):
+    """What an error is about, as in ``Status.details``; empty where nothing is named.
+
+    Attributes:
+        kind: A resource, such as ``configmaps``, or the kind of an object that is invalid.
+        group: Its API group.
+        name: The object's.
+    """
+
+    kind: str = ""
+    group: str = ""
+    name: str = ""
+
+
 class ApiError(KedgeError):
     """The Kubernetes API refused.
 
@@ -61,10 +77,18 @@ class ApiError(KedgeError):
         message: What went wrong, for a person.
         causes: The fields at fault, if any.
         retry_after: Seconds after which the request may be tried again, if the server said so.
+
+    Attributes:
+        about: What is at fault, where that is not what the request is about.
+        continue_: A token that goes on with a list which could not be.
+        status: The whole answer, where somebody else has written it.
     """
 
     code = 500
     reason = "InternalError"
+    about: About | None = None
+    continue_ = ""
+    status: "dict[str, Any] | None" = None
 
     def __init__(self, message: str, *, causes: Sequence[Cause] = (), retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -134,14 +158,9 @@ class UnsupportedMediaType(ApiError):
 
 
 class Invalid(ApiError):
-    """The object breaks a rule of its kind; ``causes`` names each field.
-
-    Attributes:
-        name: The object's, where it is known: the path of a request to create one does not hold it.
-    """
+    """The object breaks a rule of its kind; ``causes`` names each field."""
 
     code, reason = 422, "Invalid"
-    name = ""
 
 
 class TooManyRequests(ApiError):
@@ -163,6 +182,12 @@ class Unavailable(ApiError):
 
     def __init__(self, message: str, *, causes: Sequence[Cause] = (), retry_after: float | None = 2.0) -> None:
         super().__init__(message, causes=causes, retry_after=retry_after)
+
+
+class Timeout(ApiError):
+    """The request waits for what has not happened, such as a resourceVersion that is yet to come."""
+
+    code, reason = 504, "Timeout"
 
 
 class PipelineError(KedgeError):

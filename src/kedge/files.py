@@ -21,3 +21,16 @@ def write_private(path: Path, content: str | bytes, *, mode: int = 0o600) -> Non
     with os.fdopen(descriptor, "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
     beside.replace(path)
+
+
+def sync(folder: Path) -> None:
+    """Wait until the disk holds the names of a folder's files.
+
+    Raises:
+        OSError: The disk says that it cannot.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

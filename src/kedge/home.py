@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,8 @@ from kedge.files import write_private
 
 # Raised when an older Kedge could not use the directory any more (a new layout; the databases have versions of their own).
 FORMAT = 1
+RESTORED = "restored"
+"""The folder in a data directory that a restore has made whole, and whose content is on its way to its places."""
 
 
 def build() -> str:
@@ -44,6 +47,7 @@ class Host:
         version: Kedge's version in that process.
         started_at: RFC 3339.
         build: Which code it runs, see `build`; empty where it did not say.
+        outside: Address of the Kubernetes API for other machines; empty where none is served.
     """
 
     http: str
@@ -55,6 +59,7 @@ class Host:
     version: str
     started_at: str
     build: str = ""
+    outside: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as ``host.json`` and ``kedge status --output json`` have them."""
@@ -68,6 +73,7 @@ class Host:
             "version": self.version,
             "startedAt": self.started_at,
             "build": self.build,
+            **({"outside": self.outside} if self.outside else {}),
         }
 
 
@@ -103,6 +109,7 @@ class Home:
             ) from error
         try:
             _lock_or_refuse(path, lock)
+            _finish_restore(path)
             _refuse_newer(path)
             _write(path / "version.json", json.dumps({"format": FORMAT, "version": version}))
         except BaseException:
@@ -123,6 +130,10 @@ class Home:
     def announce(self, host: Host) -> None:
         """Write ``host.json``, by which clients find this process, with its `build`; mode 0600, because it holds the token."""
         _write(self.path / "host.json", json.dumps({**host.as_json(), "build": build()}, indent=1))
+
+    def finish_restore(self) -> None:
+        """Move what a restore has made whole to its places, in place of what is there."""
+        _finish_restore(self.path)
 
     def release(self) -> None:
         """Let another process have the directory; takes ``host.json`` away first."""
@@ -154,6 +165,27 @@ def _lock_or_refuse(path: Path, lock: IO[str]) -> None:
     lock.truncate(0)
     lock.write(f"{os.getpid()}\n")
     lock.flush()
+
+
+def _finish_restore(path: Path) -> None:
+    """Cut off at any point, it goes on here the next time: what is still in the folder has not been moved yet."""
+    restored = path / RESTORED
+    if not restored.is_dir():
+        return
+    try:
+        for each in sorted(restored.iterdir()):
+            for old in (path / f"{each.name}-wal", path / f"{each.name}-shm", path / each.name):
+                if old.is_dir() and not old.is_symlink():
+                    shutil.rmtree(old)
+                else:
+                    old.unlink(missing_ok=True)
+            each.rename(path / each.name)
+        restored.rmdir()
+    except OSError as error:
+        raise StateError(
+            f"{error.filename or restored}: a restore could not be finished: {error.strerror}. Mend that and try again: what is "
+            f"left of it waits in {restored}."
+        ) from error
 
 
 def _refuse_newer(path: Path) -> None:

@@ -44,6 +44,7 @@ def read(home: Path) -> Host | None:
             version=str(fields.get("version", "")),
             started_at=str(fields.get("startedAt", "")),
             build=str(fields.get("build", "")),
+            outside=str(fields.get("outside", "")),
         )
     except FileNotFoundError:
         return None
@@ -103,7 +104,8 @@ def start(
         http_port: Port for REST and pages; ``None`` for the one this data directory always had, or any.
         https_port: Port for the Kubernetes API, likewise.
         options: Further ones of ``kedge up``.
-        timeout: Seconds to wait; by default 30, and for the hub of a cluster, which may have to fetch an image, 330.
+        timeout: Seconds to wait; by default 30 and one more for each 16 MiB of objects, and for the hub of a cluster, which may
+            have to fetch an image, 330.
 
     Returns:
         The host. When another process started one in the same directory at the same moment, that one.
@@ -129,12 +131,19 @@ def start(
             start_new_session=True,
         )
     try:
-        return _await_ready(settings, process, log=(log_path, offset), timeout=timeout or (330.0 if settings.context else 30.0))
+        return _await_ready(settings, process, log=(log_path, offset), timeout=timeout or _patience(settings))
     except KeyboardInterrupt:
         # Who does not wait for it would not know that it runs.
         process.terminate()
         process.wait()
         raise
+
+
+def _patience(settings: Settings) -> float:
+    if settings.context:
+        return 330.0
+    objects = settings.home / "objects.db"
+    return 30.0 + (objects.stat().st_size / (16 << 20) if objects.exists() else 0.0)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -211,6 +220,17 @@ def stop(host: Host, *, timeout: float = 30.0) -> None:
     raise StateError(
         f"Process {host.pid} of {host.data_dir} cannot be stopped. It may be stuck in the kernel: `ps -o stat {host.pid}`."
     )
+
+
+def supervised(home: Path) -> bool:
+    """Whether the supervisor of a data directory runs, and with it perhaps steps; it outlives the hub."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5.0)
+        try:
+            _connect(connection, str(home / "node" / "supervisor.sock"))
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            return False
+        return True
 
 
 def stop_supervisor(home: Path, *, grace: float = 30.0) -> bool:

@@ -43,7 +43,19 @@ from kedge.manifests.options import ALL
 from kedge.pipelines import demo
 from kedge.pipelines import feature as pipelines
 from kedge.pipelines.pod_logs import PodLogs
-from kedge.running import Parts, Told, cluster_pages, limits, measured, owner_pages, owner_token, readable, run_until_told, untold
+from kedge.running import (
+    Parts,
+    Told,
+    cluster_pages,
+    limits,
+    looked_through,
+    measured,
+    owner_pages,
+    owner_token,
+    readable,
+    run_until_told,
+    untold,
+)
 from kedge.server import guarded, passed_on
 from kedge.server.auth import OwnerToken
 from kedge.server.callers import Callers, OwnerCallers
@@ -229,6 +241,7 @@ async def _parts(
             leader.front.app = web
             await leader.take_requests()
         home.announce(_announcement(home, place, own, token, timestamp(clock.now())))
+        background.start("soundness", looked_through(feature.database))
         _log.info("ready", extra={"http": own, "cluster": place.access.server, "version": __version__})
         yield background.failed
     finally:

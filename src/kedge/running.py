@@ -18,6 +18,7 @@ from kedge import exposition, logs
 from kedge.config import Settings
 from kedge.dashboard.access import Ended, Links, OwnerAccess, Sessions
 from kedge.dashboard.cluster_access import ClusterAccess
+from kedge.db.database import Database
 from kedge.errors import KedgeError, StateError
 from kedge.exposition import Exposition
 from kedge.files import write_private
@@ -25,7 +26,9 @@ from kedge.kube.clock import Clock, Ids
 from kedge.kube.kinds import Kind
 from kedge.pipelines.controller import Limits
 from kedge.server.auth import OwnerToken
+from kedge.server.http import direct
 from kedge.server.measured import Measured, words
+from kedge.store.log import ObjectLog
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +143,12 @@ class Parts:
             self.failed.exception()  # looked at: it was logged when it happened
 
 
+async def looked_through(*files: ObjectLog | Database) -> None:
+    """Find damage in what was too large to be looked through at the start, one file after the other; each tells of its own."""
+    for each in files:
+        await each.look_through()
+
+
 def measured(routes: list[BaseRoute], kinds: Sequence[Kind], parts: exposition.Parts, owner: OwnerToken | None) -> Measured:
     """The application of all listeners, with ``/metrics``.
 
@@ -150,7 +159,7 @@ def measured(routes: list[BaseRoute], kinds: Sequence[Kind], parts: exposition.P
         owner: Lets the owner read them; ``None`` lets in everyone.
     """
     application = Starlette(routes=routes)
-    made = Measured(application, {*words(routes), *(kind.plural for kind in kinds)})
+    made = Measured(direct(application, routes), {*words(routes), *(kind.plural for kind in kinds)})
     application.routes.insert(0, Route("/metrics", Exposition(parts, made, owner)))
     return made
 

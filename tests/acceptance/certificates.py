@@ -50,6 +50,11 @@ class Authority:
         """One that nobody knows yet."""
         return cls(ec.generate_private_key(ec.SECP256R1()), name)
 
+    @property
+    def private(self) -> str:
+        """Its key, as PEM."""
+        return _pem(self._key)
+
     def server(self, host: str) -> Issued:
         """For a server at this address or name."""
         try:

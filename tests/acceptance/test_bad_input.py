@@ -346,8 +346,9 @@ def is_named(kedge: RunningHost, address: str, option: str) -> None:
 
 
 DAMAGED = {
-    "objects.db": "the object store is damaged (file is not a database). Restore it from a backup, or move it away (with its "
-    "-wal and -shm files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay.\n",
+    "objects.db": "the object store is damaged (file is not a database). Put a backup back (`kedge restore --force FILE`), or "
+    "move it away (with its -wal and -shm files) to begin with an empty one: the history of runs and all artifacts are kept "
+    "elsewhere and stay.\n",
     "history.db": "the history database is damaged (file is not a database). Stop Kedge, then restore the file from a backup, or "
     "move it and its -wal and -shm neighbours away: the history is then empty, and live runs are taken up again.\n",
 }
@@ -428,8 +429,10 @@ def test_an_object_store_that_is_damaged_inside_ends_the_host_with_one_message(o
         file.seek(count // 2 * size)
         file.write(b"\xff" * size * (count // 4))
     result = own_host.cli("up")
-    told = DAMAGED["objects.db"].replace("file is not a database", "database disk image is malformed")
-    assert (result.returncode, result.stdout, result.stderr) == (1, "", f"kedge: {path}: {told}")
+    begins, ends = DAMAGED["objects.db"].split("file is not a database")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"kedge: {path}: {begins}")
+    assert result.stderr.endswith(ends)
 
 
 @contextlib.contextmanager

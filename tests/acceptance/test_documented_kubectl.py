@@ -3,13 +3,12 @@
 import re
 import secrets
 import shlex
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import blocks
 import pytest
-from tests.acceptance.kubectl.conftest import OLDEST, Kubectl, build, version_of
+from tests.acceptance.kubectl.conftest import Kubectl, kubectl_of
 
 from kedge.kube.core import POD
 from kedge.kube.crds import crd
@@ -34,21 +33,28 @@ COMPLETED = {
     "kubectl": "kubectl version",
     "kubectl label": "kubectl label node this-machine documented=yes --dry-run=server",
     "kubectl label node": "kubectl label node this-machine documented=yes --dry-run=server",
+    "kubectl drain": "kubectl drain this-machine --force --ignore-daemonsets --delete-emptydir-data --dry-run=server",
     "kubectl cordon": "kubectl cordon this-machine --dry-run=server",
+    "kubectl explain": "kubectl explain pods",
+    "kubectl get": "kubectl get pods",
     "kubectl logs": "kubectl logs POD",
     "kubectl describe pod": "kubectl describe pod POD",
     "kubectl taint": "kubectl taint node this-machine documented=yes:NoSchedule --dry-run=server",
 }
-# What only a cluster has, with the reason.
-CLUSTER_ONLY = {
-    "kubectl create rolebinding": "the embedded host has one user, and no RBAC to tell others apart by",
-    "kubectl apply --server-side --force-conflicts --filename chart/crds": "the embedded host knows its kinds by itself",
-}
-# As one way among others, without what it would lead to; tests/cluster/test_install.py applies and deletes what is meant.
+# What only a cluster needs, with what the embedded host says.
+CLUSTER_ONLY = {"kubectl apply --server-side --force-conflicts --filename chart/crds": "It needs no definition: remove it"}
+# As one way among others, without what it would lead to; tests/cluster/test_install.py applies and deletes what is meant,
+# tests/cluster/test_joining_a_cluster.py approves; tests/acceptance/kubectl/test_streams.py and test_evictions.py speak to Pods.
 NAMED = {
+    "kubectl exec",
+    "kubectl debug POD",
+    "kubectl debug --copy-to",
+    "kubectl attach",
+    "kubectl run -it",
     "kubectl port-forward",
     "kubectl port-forward service/kedge 8080:http",
     "kubectl apply",
+    "kubectl certificate approve",
     "kubectl delete --kustomize",
 }
 
@@ -110,12 +116,9 @@ class Place:
 @pytest.fixture(scope="module")
 def place(either_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     home = tmp_path_factory.mktemp("documented")
-    shutil.copy(either_host.host.kubeconfig, home / "kubeconfig")
-    found = shutil.which("kubectl")
-    program = found if found is not None and version_of(found) >= OLDEST else build()
-    made = Place(either_host, Kubectl(program, home), home / "pipeline.py")
+    made = Place(either_host, kubectl_of(either_host.host.kubeconfig, home), home / "pipeline.py")
     yield made
-    for kind in ("namespaces", "secrets", *(["rolebindings"] if made.is_cluster else [])):
+    for kind in ("namespaces", "secrets", "rolebindings"):
         for name in made.kubectl("get", kind, "-o", "name").split():
             if re.search(r"/(documented|bucket|database|ann)-[0-9a-f]{8}$", name):
                 made.kubectl("delete", name, "--wait=false")
@@ -124,9 +127,8 @@ def place(either_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.acceptance
 @pytest.mark.parametrize("command", documented())
 def test_a_documented_command_works(place: Place, command: str) -> None:
-    only = next((why for name, why in CLUSTER_ONLY.items() if command.startswith(name)), "")
-    if only and not place.is_cluster:
-        assert "error" in place.kubectl(*place.words(command), fails=True).lower(), only
+    if command in CLUSTER_ONLY and not place.is_cluster:
+        assert CLUSTER_ONLY[command] in place.kubectl(*place.words(command), fails=True)
         return
     said = place.kubectl(*place.words(command))
     if command == "kubectl logs":

@@ -123,11 +123,11 @@ def test_what_no_node_may_run_waits_and_says_so(either_host: RunningHost, tmp_pa
     assert reason.removeprefix("no node can take it: ") in said[0]["message"]
 
 
-def test_a_step_in_the_queue_says_how_many_are_before_it(start_host: StartHost, tmp_path: Path) -> None:
+def test_a_step_in_the_queue_says_how_many_are_before_it(start_host: StartHost, shared: Path, tmp_path: Path) -> None:
     with start_host({"KEDGE_MAX_PODS": "1"}) as host:
-        run = started(host, tmp_path, "queue", place=str(host.home))
+        run = started(host, tmp_path, "queue", place=str(shared))
         assert told(host, run, lambda reason: reason == "waits for its turn on the node: 1 step is before it")  # the last one's
-        (host.home / "go").touch()
+        (shared / "go").touch()
         assert host.client.wait(run)["state"] == "SUCCEEDED"
         assert {one["reason"] for one in host.client.events(run)} <= {"Started"}, "of waiting nothing is said"
 

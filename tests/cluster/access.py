@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from components import API_PORT, NODE_IP
-from go_programs import HERE, cache_folder, kubernetes, one_at_a_time
+from go_programs import HERE, cache_folder, kubectl, one_at_a_time
 from images import Image, archived
 
 from cluster import LocalCluster, load, loaded
@@ -138,13 +138,7 @@ class Cluster:
     def command(self) -> list[str]:
         """How ``kubectl`` is called."""
         beside = self.kubeconfig.parent / "bin" / "kubectl"
-        found = str(beside) if beside.exists() else shutil.which("kubectl")
-        if found is None:
-            link = cache_folder() / "kubectl"
-            with one_at_a_time("kubectl"):
-                link.unlink(missing_ok=True)
-                link.symlink_to(kubernetes())
-            found = str(link)
+        found = str(beside) if beside.exists() else shutil.which("kubectl") or str(kubectl())
         return [found, "--kubeconfig", str(self.kubeconfig), *(["--context", self.context] if self.context else [])]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 _SECONDS = 300
+_HOSTS = ("embedded", "cluster")
 LIST = TESTS / "one_host_only.toml"
 
 
@@ -56,7 +57,7 @@ def chosen(items: list[pytest.Item]) -> tuple[list[pytest.Item], list[pytest.Ite
     once: set[str] = set()
     for item in items:
         parameters: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
-        host = parameters.get("either_host", parameters.get("start_host"))
+        host = next((value for value in parameters.values() if isinstance(value, str) and value in _HOSTS), None)
         name = name_of(item)
         allowed = only.get(name, only.get(name.partition("::")[0], host))
         (kept if host in {None, allowed} else left).append(item)

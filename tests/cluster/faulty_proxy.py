@@ -165,15 +165,22 @@ class FaultyProxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
+        loop: Any = self._loop
         if self._server is not None:
+            for listener in self._server.sockets:
+                loop.remove_reader(listener)
+            await asyncio.sleep(0)  # asyncio leaves a connection open that it takes and whose server is closed before its turn
             self._server.close()
             self._server = None
-        for writer in list(self._open):
-            writer.transport.abort()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(_CLOSING_SECONDS)
+        ended = False
+        while not ended:  # a connection that was just being taken begins meanwhile
+            for transport in [*loop._transports.values()]:  # of whoever has not got it yet, or waits for its peer, too
+                transport.abort()
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(_CLOSING_SECONDS)
+            ended = not self._tasks
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -185,9 +192,11 @@ class FaultyProxy:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
+            writer.close()
+            with suppress(OSError, asyncio.CancelledError):
+                await writer.wait_closed()
             self._tasks.discard(task)
             self._open.discard(writer)
-            writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

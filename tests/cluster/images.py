@@ -16,7 +16,7 @@ from go_programs import HERE, built, cache_folder, compiled, one_at_a_time
 from mirror import NAME
 
 SUITE = "bookworm"
-LAYOUT = 1  # another number makes all images anew
+LAYOUT = 2  # another number makes all images anew
 MEDIA = "application"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PAUSE_SOURCE = """
@@ -84,7 +84,7 @@ def folder_layout(names: Sequence[str], root: Path, target: Path, *, config: Map
         "os": "linux",
         "config": {"Env": [f"PATH={PATH}"], **config},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
-        "history": [{"created_by": "tests/cluster"}],
+        "history": [{"created": "2026-01-01T00:00:00Z", "created_by": "tests/cluster"}],  # nerdctl wants a time
     }
     manifest = {
         "schemaVersion": 2,

@@ -5,7 +5,6 @@ of its own, such as ``kedge demo`` out of a wheel, is not seen.
 """
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,6 +38,7 @@ def files() -> list[Path]:
     return sorted(path for suite in SUITES for path in (TESTS / suite).rglob("test_*.py"))
 
 
+@cache
 def tests(path: Path) -> dict[str, set[str]]:
     """The tests of a file, and what each takes: nothing, ``embedded``, ``cluster`` or both."""
     module = _read(path)
@@ -60,31 +60,37 @@ def _hosts(module: _Module, begin: list[_Function], test: Path) -> set[str]:
         if id(definition) in seen:
             continue
         seen.add(id(definition))
-        named = set(_names(definition))
+        named = _names(definition)
         found |= {STARTS[name] for name in named & STARTS.keys()}
         due += [each for name in named if (each := _resolve(where, name))]
         due += [each for name in _fixtures(definition) if (each := _fixture(name, test))]
     return found
 
 
-def _names(definition: _Definition) -> Iterator[str]:
+@cache
+def _names(definition: _Definition) -> frozenset[str]:
     """What a body refers to; ``module.name`` with its dot."""
+    found: set[str] = set()
     for line in definition.body:
         for each in ast.walk(line):
             if isinstance(each, ast.Name):
-                yield each.id
+                found.add(each.id)
             elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
-                yield f"{each.value.id}.{each.attr}"
+                found.add(f"{each.value.id}.{each.attr}")
+    return frozenset(found)
 
 
-def _fixtures(definition: _Definition) -> Iterator[str]:
+@cache
+def _fixtures(definition: _Definition) -> frozenset[str]:
     """What pytest is asked for: by parameters, ``usefixtures`` and ``getfixturevalue``."""
+    found: set[str] = set()
     if isinstance(definition, _Function) and (definition.name.startswith("test_") or _is_fixture(definition)):
-        yield from (argument.arg for argument in (*definition.args.args, *definition.args.kwonlyargs))
+        found.update(argument.arg for argument in (*definition.args.args, *definition.args.kwonlyargs))
     for each in ast.walk(definition):
         if isinstance(each, ast.Call) and getattr(each.func, "attr", "") in {"getfixturevalue", "usefixtures"}:
             texts = (part for argument in each.args for part in ast.walk(argument) if isinstance(part, ast.Constant))
-            yield from (part.value for part in texts if isinstance(part.value, str))
+            found.update(part.value for part in texts if isinstance(part.value, str))
+    return frozenset(found)
 
 
 def _fixture(name: str, test: Path) -> tuple[_Module, _Definition] | None:

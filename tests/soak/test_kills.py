@@ -17,9 +17,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hosts import shared_folder
 
 from kedge.pipelines.compiler import compile_file
 from kedge.pipelines.documents import Document
@@ -118,9 +120,9 @@ class End:
 class Runs:
     """Runs of the pipeline on one host, and what comes of one that nothing disturbs."""
 
-    def __init__(self, kedge: RunningHost) -> None:
-        self.kedge = kedge
-        file = kedge.home / "pipeline.py"
+    def __init__(self, kedge: RunningHost, place: Path) -> None:
+        self.kedge, self._place = kedge, place
+        file = place / "pipeline.py"
         file.write_text(PIPELINE)
         self._document: Document = compile_file(file, pipeline_name="pipeline")
         self.ended(self.start("first")[0])  # makes the interpreters
@@ -132,8 +134,8 @@ class Runs:
         self.check_attempts(run, folder)
 
     def start(self, name: str) -> tuple[str, Path]:
-        """Start one; its steps leave their marks in a folder that they see: /tmp they have for themselves."""
-        folder = self.kedge.home / name
+        """Start one; its steps leave their marks in a folder that they see."""
+        folder = self._place / name
         folder.mkdir()
         run = self.kedge.client.run(self._document, parameters={"folder": str(folder)}, cache=False, name=name)
         return run["run_id"], folder
@@ -177,8 +179,8 @@ def supervisor_pid(kedge: RunningHost) -> int:
 @pytest.fixture(scope="module")
 def runs() -> Iterator[Runs]:
     """One host, that is killed again and again."""
-    with running_host() as kedge:
-        yield Runs(kedge)
+    with running_host() as kedge, TemporaryDirectory(dir=shared_folder()) as place:
+        yield Runs(kedge, Path(place))
 
 
 @pytest.mark.parametrize("seed", [pytest.param(n, marks=[] if n < ALWAYS else [pytest.mark.soak]) for n in range(SEEDS)])

@@ -79,7 +79,7 @@ def test_every_dependency_is_used() -> None:
         "obstore": "only where artifacts lie in a bucket",
         "python-multipart": "starlette loads it to read uploads",
     }
-    named = {"markdown-it-py": "markdown_it", "pyyaml": "yaml"}
+    named = {"google-re2": "re2", "markdown-it-py": "markdown_it", "pyyaml": "yaml"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {re.split(r"[<>=~! ]", line)[0] for line in project["dependencies"]}
     imported = set(re.findall(r"^\s*(?:import|from) (\w+)", "\n".join(path.read_text() for path in SOURCES), flags=re.MULTILINE))

@@ -104,3 +104,11 @@ def test_a_data_directory_is_made_closed_to_others(tmp_path: Path) -> None:
 def test_a_setting_that_is_no_number_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(KedgeError, match=f"KEDGE_LEAST_DISK: must be .* got '{text}'. Unset it for the default, 2147483648"):
         Settings.from_environment({"KEDGE_LEAST_DISK": text})
+
+
+def test_a_host_at_rest_holds_nothing_that_only_some_need() -> None:
+    """Each of these is megabytes, and loaded with what needs it."""
+    program = "import sys\nfrom kedge.cli.main import main\nmain(['--version'])\nimport kedge.app\nprint(*sys.modules)"
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
+    assert "httpx" in said
+    assert not {"rich", "pygments", "re2", "sqlalchemy.orm", "psycopg"} & set(said)

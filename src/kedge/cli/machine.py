@@ -1,5 +1,6 @@
 """What this machine can and cannot do: one function a question, each with what to do about a bad answer (``kedge doctor``)."""
 
+import asyncio
 import ctypes
 import json
 import os
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kedge import host
+from kedge import host, soundness
 from kedge.config import Settings
 from kedge.errors import StateError
 from kedge.home import inspect
-from kedge.node import devices
+from kedge.network import spaces as networks
+from kedge.node import devices, oci
 from kedge.node.pressure import room
-from kedge.supervisor.cgroups import Cgroups, places
+from kedge.supervisor.cgroups_v1 import available
 from kedge.supervisor.loop import Loop
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
@@ -48,7 +50,7 @@ class Finding:
 def examine(settings: Settings) -> Iterator[Finding]:
     """Ask every question, in turn."""
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
-        *(_python, _view, _uv, _capacity, _gpus),
+        *(_python, _view, _runtime, _network, _uv, _capacity, _gpus),
         *(_data_directory, _file_system, _disk, _databases),
         *(_loopback, _running, _limits, _kubectl),
     ]
@@ -62,7 +64,10 @@ def _python(_: Settings) -> Iterator[Finding]:
 
 def _view(_: Settings) -> Iterator[Finding]:
     """Whether a step can have its own view of the file system, tried in a child."""
-    name, without = "private view", "steps share /tmp, and images of plain Linux are refused"
+    name, without = (
+        "private view",
+        "steps share /tmp, read Kedge's data directory, its token too, and images of plain Linux are refused",
+    )
     if sys.platform != "linux":
         fix = "Nothing, where Python steps are enough; otherwise use Linux."
         yield Finding(name, "warn", f"this system has no mount namespaces: {without}", fix)
@@ -74,13 +79,51 @@ def _view(_: Settings) -> Iterator[Finding]:
         os._exit(0 if ctypes.CDLL(None, use_errno=True).unshare(flags) == 0 else 1)
     status = os.waitpid(child, 0)[1]
     if status == 0:
-        yield Finding(name, "ok", f"each step gets its own /tmp and mounts ({how})")
+        yield Finding(name, "ok", f"each step gets its own /tmp and mounts, and sees nothing of Kedge's data directory ({how})")
         return
     fix = (
         "As root: sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000 (on Ubuntu 24.04 and newer also "
         "kernel.apparmor_restrict_unprivileged_userns=0). In a container: allow the system calls unshare and mount."
     )
     yield Finding(name, "warn", f"mount namespaces are not allowed {how}: {without}", fix)
+
+
+def _network(_: Settings) -> Iterator[Finding]:
+    """Whether Pods can have a network of their own, tried in children that end at once."""
+    refusal = networks.probe()
+    if not refusal:
+        yield Finding("Pods' networks", "ok", "each Pod gets its own address, ports and names of Services (network namespaces)")
+        return
+    without = "Pods share this machine's ports, at 127.0.0.1, and find no names of Services"
+    fix = "Nothing, where Pods need no Services; otherwise use Linux, as root or with user namespaces."
+    yield Finding("Pods' networks", "warn", f"network namespaces cannot be used ({refusal}): {without}", fix)
+
+
+def _runtime(settings: Settings) -> Iterator[Finding]:
+    """What runs containers."""
+    name = "container runtime"
+    if settings.runtime == "process":
+        yield Finding(name, "ok", "none is used (KEDGE_RUNTIME=process): images that are not known as processes are refused")
+        return
+    cli, faults = asyncio.run(oci.look(settings))
+    if cli is not None:
+        what = "all images" if settings.runtime != "auto" else "images that are not known as processes"
+        without = "; Pods with its containers share this machine's network" if cli.shares else ""
+        without += f"; {cli.unkept}" if cli.unkept else ""
+        if cli.lone:
+            yield Finding(name, "warn", f"podman has no ids for users of containers but this user's own: {_LONE}", _MORE_IDS)
+            return
+        yield Finding(name, "ok", f"{cli.tool} {cli.version} ({cli.program}): runs {what}{without}")
+    elif settings.runtime == "auto":
+        without = "images that are not known as processes are refused (apt-get install podman)"
+        yield Finding(name, "ok", f"none, {without}: {'; '.join(faults)}")
+    else:
+        fix = f"Install or start {settings.runtime}, or unset KEDGE_RUNTIME."
+        yield Finding(name, "fail", f"KEDGE_RUNTIME={settings.runtime}: {'; '.join(faults)}", fix)
+
+
+_LONE = "images with files or processes of other users than root do not run"
+_MORE_IDS = "As root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER; then podman system migrate."
 
 
 def _uv(settings: Settings) -> Iterator[Finding]:
@@ -191,13 +234,13 @@ def _databases(settings: Settings) -> Iterator[Finding]:
             continue
         try:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as database:
-                answer = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+                answer = soundness.damage(database)
         except sqlite3.OperationalError as error:
             yield Finding(name, "warn", f"{path}: not looked at ({error})")
             continue
         except sqlite3.DatabaseError as error:
             answer = str(error)
-        if answer == "ok":
+        if not answer:
             yield Finding(name, "ok", f"{path.stat().st_size / (1 << 20):.1f} MiB, sound")
         else:
             yield Finding(
@@ -244,7 +287,7 @@ def _limits(settings: Settings) -> Iterator[Finding]:
         return
     told = limits(settings)
     if not told:
-        cgroups = Cgroups(f"kedge-doctor-{os.getpid()}", Loop(), places())
+        cgroups = available(f"kedge-doctor-{os.getpid()}", Loop())
         told = cgroups.describe()
         cgroups.close()
     yield Finding("limits", "ok", told)

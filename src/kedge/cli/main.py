@@ -13,6 +13,8 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import cast
 
 import click
 
@@ -36,10 +38,14 @@ COMMANDS = {
     "artifacts": "List, show and get artifacts, and tell their lineage.",
     "cache": "List, show and clear results of steps that may be used again.",
     "schedules": "Run pipelines again and again: by cron or every so often.",
+    "invite": "Make a token with which another machine joins this host.",
+    "join": "Run Pods of another machine's host, or of a cluster, here.",
     "install": "Install Kedge into a namespace of a cluster.",
     "upgrade": "Bring an installed Kedge to this version.",
     "uninstall": "Take Kedge out of a cluster.",
     "hub": "Run the hub of this cluster, in one of its Pods.",
+    "backup": "Copy the data directory into one file, while its host works.",
+    "restore": "Put a backup back into a data directory.",
     "debug": "Run one step of a run again here, under a debugger.",
     "version": "Print the version.",
 }
@@ -123,6 +129,12 @@ def _tell(error: OSError) -> int:
     return 1
 
 
+def _spare_httpx_its_program() -> None:
+    """Keep httpx from loading its own command line with rich and pygments: 4 MB of every host, which nothing here uses."""
+    modules: dict[str, ModuleType | None] = cast("dict[str, ModuleType | None]", sys.modules)
+    modules.setdefault("httpx._main", None)  # whoever imports what stands here as None is told that it is not installed
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -133,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     _prepare_streams()
+    _spare_httpx_its_program()
     try:
         words = None if arguments is None else list(arguments)
         result = cli.main(args=words, prog_name="kedge", standalone_mode=False, color=colors())

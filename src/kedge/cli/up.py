@@ -19,6 +19,12 @@ from kedge.home import Host
 @click.command("up")
 @click.option("-d", "--detach", is_flag=True, help="Start it in the background and return when it is ready.")
 @port_options
+@click.option(
+    "--listen",
+    default="",
+    metavar="ADDRESS[:PORT]",
+    help="Serve the Kubernetes API to other machines too, at this address of this one, for `kedge join`; the port is 6443.",
+)
 @click.option("--kubeconfig", type=click.Path(dir_okay=False, path_type=Path), help="Work against the cluster of this file.")
 @click.option("--context", help="Work against the cluster of this context of the kubeconfig (or KEDGE_CONTEXT).")
 @output_option
@@ -27,6 +33,7 @@ def command(
     detach: bool,
     http_port: int | None,
     https_port: int | None,
+    listen: str,
     kubeconfig: Path | None,
     context: str | None,
     output: str,
@@ -42,13 +49,10 @@ def command(
     steps alone: they are adopted at the next start. `kedge down` ends those too.
     """
     settings = Settings.from_environment()
-    options: list[str] = []
+    options = [f"--listen={listen}"] * bool(listen)
     limits: tuple[str, ...] = ()
     if kubeconfig is not None or context is not None or settings.context:
-        if https_port is not None:
-            raise click.UsageError(
-                "--https-port is where a host here serves Kubernetes' API; a cluster has its own. Leave it out."
-            )
+        _refuse_ports(https_port, listen)
         from kedge import clusters, hub, relayed  # noqa: PLC0415  # all of Kedge: only commands that name a cluster load it
 
         chosen = clusters.choose(settings, kubeconfig, context)
@@ -66,7 +70,7 @@ def command(
     elif not detach:
         from kedge import app  # noqa: PLC0415  # likewise: only the process that serves
 
-        app.serve(settings, http_port=http_port, https_port=https_port, ready=partial(_greet, settings))
+        app.serve(settings, http_port=http_port, https_port=https_port, listen=listen, ready=partial(_greet, settings))
         return
     found = host.find(settings)
     running = found or host.start(settings, http_port=http_port, https_port=https_port, options=options)
@@ -76,6 +80,14 @@ def command(
     _print(settings, running, started=found is None)
     for line in limits if found is None else ():
         click.echo(line, err=True)
+
+
+def _refuse_ports(https_port: int | None, listen: str) -> None:
+    """Say which options are a host's alone."""
+    if https_port is not None:
+        raise click.UsageError("--https-port is where a host here serves Kubernetes' API; a cluster has its own. Leave it out.")
+    if listen:
+        raise click.UsageError("--listen is where other machines join a host here; a cluster has its own API. Leave it out.")
 
 
 def _greet(settings: Settings) -> None:
@@ -94,6 +106,8 @@ def _print(settings: Settings, running: Host, *, started: bool) -> None:
     click.echo(f"  dashboard        {pages}")
     click.echo(f"  REST             {running.http}")
     click.echo(f"  Kubernetes API   {running.https}")
+    if running.outside:
+        click.echo(f"  other machines   {running.outside} (`kedge invite` says how one joins)")
     if settings.context:
         click.echo(f"  run something    kedge run FILE{within}")
     else:

@@ -23,7 +23,7 @@ from kedge.client.bearer import Bearer
 from kedge.client.exec_login import ExecLogin
 from kedge.client.kubeconfig import Access, Program
 from kedge.client.lines import Lines
-from kedge.client.status import from_status
+from kedge.client.status import from_status, of_patch
 from kedge.client.transport import Answer, KeptConnections
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
 from kedge.config import Settings
@@ -78,14 +78,23 @@ def tls(access: Access) -> ssl.SSLContext:
         if not access.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if access.certificate and access.key:
-            with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # ssl reads certificates from files only
-                file.write(f"{access.certificate}\n{access.key}\n")
-                file.flush()
-                context.load_cert_chain(file.name)
+        show_certificate(context, access)
     except ssl.SSLError as error:
         raise errors.StateError(f"{access.server}: the kubeconfig's CA or client certificate cannot be used: {error}.") from error
     return context
+
+
+def show_certificate(context: ssl.SSLContext, access: Access) -> None:
+    """Have connections that are made from now on show a client certificate, where there is one.
+
+    Raises:
+        ssl.SSLError: It cannot be used.
+    """
+    if access.certificate and access.key:
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # ssl reads certificates from files only
+            file.write(f"{access.certificate}\n{access.key}\n")
+            file.flush()
+            context.load_cert_chain(file.name)
 
 
 def _login(program: Program, verify: ssl.SSLContext | Literal[True], transport: httpx.AsyncBaseTransport | None) -> ExecLogin:
@@ -111,6 +120,12 @@ def _transport(access: Access, verify: ssl.SSLContext | bool) -> httpx.AsyncBase
         return httpx.AsyncHTTPTransport(verify=verify, proxy=access.proxy, socket_options=_socket_options())
     except (ImportError, ValueError) as error:
         raise errors.UnsupportedError(f"the kubeconfig's proxy-url, {access.proxy}, cannot be used: {error}") from error
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have a connection end that is to stay and whose other end is not there any more."""
+    for option in _socket_options():
+        sock.setsockopt(*option)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
@@ -145,6 +160,7 @@ class HttpClient:
         self._headers = {"User-Agent": user_agent, "Accept": "application/json"}
         self.namespace = access.namespace
         verify = tls(access) if transport is None and access.server.startswith("https") else True
+        self._tls = verify if isinstance(verify, ssl.SSLContext) else None
         self._bearer = Bearer(access)
         self._kept: KeptConnections | None = None
         if transport is None and (access.proxy or not urllib.request.getproxies()):
@@ -172,6 +188,13 @@ class HttpClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    def present(self, access: Access) -> None:
+        """Show another client certificate from now on: the one before ends soon. Answers that have begun are read on."""
+        if self._tls is not None:
+            show_certificate(self._tls, access)
+        if self._kept is not None:
+            self._kept.forget()
 
     async def version(self) -> Obj:
         """The server's version: ``major``, ``minor``, ``gitVersion`` and more."""
@@ -209,7 +232,10 @@ class HttpClient:
     ) -> Obj:
         """Change parts of an object."""
         path = kind.path(namespace, name, subresource)
-        return await self._request("PATCH", path, body=patch, content_type=_PATCH_TYPES[type])
+        try:
+            return await self._request("PATCH", path, body=patch, content_type=_PATCH_TYPES[type])
+        except errors.Invalid as error:
+            raise of_patch(error) from error
 
     async def apply(self, kind: Kind, obj: Obj, *, manager: str) -> Obj:
         """Make an object as it shall be, on the server's side: what was applied before and is not in it now goes away.

@@ -1,7 +1,8 @@
 """The in-process client: the embedded server's verbs without HTTP.
 
-The server is synchronous on the event loop's thread (a write is a tenth of a millisecond), so that a call here never suspends and
-what a controller reads after writing is what it wrote. A watch is fed by the write itself: its consumer runs one turn of the loop
+The server works on the event loop's thread (a write is a tenth of a millisecond), so that a call here never suspends unless a
+webhook is asked, and what a controller reads after writing is what it wrote.
+A watch is fed by the write itself: its consumer runs one turn of the loop
 later. A consumer that stays more than `BACKLOG` changes behind is told `errors.Gone` and lists again; memory stays bounded.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from kedge import errors
+from kedge.client.status import of_patch
 from kedge.client.types import Page, Patch, PatchType, Propagation, WatchEvent
 from kedge.kube.kinds import Kind, Obj
 
@@ -37,15 +39,15 @@ class Backend(Protocol):
         """Read objects."""
         ...
 
-    def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
+    async def creating(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
         """Create an object, or post to a subresource of ``name``."""
         ...
 
-    def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
+    async def updating(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
         """Replace an object."""
         ...
 
-    def patch(
+    async def patching(
         self,
         kind: Kind,
         name: str,
@@ -58,7 +60,7 @@ class Backend(Protocol):
         """Change parts of an object."""
         ...
 
-    def delete(
+    async def deleting(
         self,
         kind: Kind,
         name: str,
@@ -119,11 +121,11 @@ class LocalClient:
 
     async def create(self, kind: Kind, obj: Obj, *, name: str | None = None, subresource: str | None = None) -> Obj:
         """Create an object, or post to a subresource."""
-        return self._backend.create(kind, obj, name=name, subresource=subresource)
+        return await self._backend.creating(kind, obj, name=name, subresource=subresource)
 
     async def update(self, kind: Kind, obj: Obj, *, subresource: str | None = None) -> Obj:
         """Replace an object."""
-        return self._backend.update(kind, obj, subresource=subresource)
+        return await self._backend.updating(kind, obj, subresource=subresource)
 
     async def patch(
         self,
@@ -136,7 +138,10 @@ class LocalClient:
         subresource: str | None = None,
     ) -> Obj:
         """Change parts of an object."""
-        return self._backend.patch(kind, name, namespace, patch, type=type, subresource=subresource)
+        try:
+            return await self._backend.patching(kind, name, namespace, patch, type=type, subresource=subresource)
+        except errors.Invalid as error:
+            raise of_patch(error) from error
 
     async def delete(
         self,
@@ -149,7 +154,7 @@ class LocalClient:
         propagation: Propagation = "Background",
     ) -> Obj | None:
         """Delete an object, or start to."""
-        return self._backend.delete(kind, name, namespace, uid=uid, grace_period=grace_period, propagation=propagation)
+        return await self._backend.deleting(kind, name, namespace, uid=uid, grace_period=grace_period, propagation=propagation)
 
     async def watch(
         self,

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from kedge import errors
 from kedge.kube.kinds import Kind, Obj
 
 PatchType = Literal["json", "merge", "strategic"]
@@ -31,11 +32,13 @@ class Page:
         items: The objects.
         resource_version: Where to start a watch that misses nothing.
         continue_: Token of the next page, or ``None`` at the end.
+        remaining: How many objects come after it; ``None`` where that is not known.
     """
 
     items: list[Obj]
     resource_version: str
     continue_: str | None = None
+    remaining: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,14 @@ async def pages(
         token = page.continue_
         if token is None:
             return
+
+
+async def get_or_none(reader: Reader, kind: Kind, name: str, namespace: str | None = None) -> Obj | None:
+    """Read one object; ``None`` where it is not there. Arguments as of `Reader.get`."""
+    try:
+        return await reader.get(kind, name, namespace)
+    except errors.NotFound:
+        return None
 
 
 class Writer(Protocol):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Message, Receive
 
@@ -104,7 +104,10 @@ async def _has_namespaces(page: Page) -> bool:
 
 
 async def _missing(shell: Shell, request: Request) -> Response:
-    page = Page(shell, request, identity := await shell.access.identity(request))
+    identity = await shell.access.identity(request)
+    if "authorization" in request.headers or (identity is None and "text/html" not in request.headers.get("accept", "")):
+        return PlainTextResponse("404 page not found\n", 404)  # no browser of a person: a client of the API, which knows this
+    page = Page(shell, request, identity)
     if identity is None:
         return page.sign_in()
     raise NotFound(f"{request.url.path}: there is no such page.")

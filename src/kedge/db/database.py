@@ -52,6 +52,10 @@ class Server(Protocol):
         """See that the database can be used; raises `errors.StateError`."""
         ...
 
+    async def look_through(self) -> StateError | None:
+        """What is wrong with the database, where `check` would have taken long to find it."""
+        ...
+
     def meaning(self, error: DBAPIError) -> Exception:
         """The error that says it to people, or the same one where it is a defect."""
         ...
@@ -139,6 +143,11 @@ class Database:
         """
         with self.reading() as connection:
             return self._server.size(connection)
+
+    async def look_through(self) -> None:
+        """Find damage in a file that was too large for that at the start, while it is used; `on_damage` hears of it."""
+        if (found := await self._server.look_through()) is not None and self.on_damage is not None:
+            self.on_damage(found)
 
     @contextlib.contextmanager
     def transaction(self) -> Generator[Connection]:

@@ -130,6 +130,10 @@ class PostgresServer:
                 f"CREATE DATABASE kedge ENCODING 'UTF8' TEMPLATE template0."
             )
 
+    async def look_through(self) -> StateError | None:
+        """A server looks after its own files."""
+        return None
+
     def meaning(self, error: DBAPIError) -> Exception:
         """What one of its errors means."""
         code, why = _told(error.orig)

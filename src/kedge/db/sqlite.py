@@ -11,13 +11,12 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
+from kedge import soundness
 from kedge.errors import StateError, Unavailable
 
 # How long a write waits for another program (a backup) that holds the file, in seconds. It blocks the hub, so it is short:
 # what could not be written is tried again.
 _BUSY_TIMEOUT = 2.0
-# Bytes; so much is read through in a tenth of a second.
-_CHECKED = 64 << 20
 
 _FULL = {"SQLITE_FULL", "SQLITE_IOERR", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_SHMSIZE", "SQLITE_CANTOPEN"}
 _BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_RECOVERY", "SQLITE_PROTOCOL"}
@@ -32,6 +31,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, synchronous: str) -> None:
         self.place = str(path)
+        self._is_large = False
         with contextlib.suppress(OSError):  # what is wrong with the place is said when the file is opened
             path.touch(mode=0o600)  # its owner's alone, and with it the files that SQLite lays beside it
         self.engine = sqlalchemy.create_engine(
@@ -74,11 +74,16 @@ class SqliteFile:
         yield
 
     def check(self, connection: Connection) -> None:
-        """Look for damage that runs would meet page by page otherwise; a large file is left to ``kedge doctor``."""
+        """Look for damage that runs would meet page by page otherwise; in a large file, while it is used."""
         size = connection.exec_driver_sql("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()").scalar()
-        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() if (size or 0) <= _CHECKED else "ok"
-        if found != "ok":
+        self._is_large = (size or 0) > soundness.SMALL
+        if not self._is_large and (found := connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()) != "ok":
             raise self._damaged(" ".join(str(found).split()))
+
+    async def look_through(self) -> StateError | None:
+        """Look for damage in a large file while others use it."""
+        found = await soundness.damage_meanwhile(Path(self.place)) if self._is_large else ""
+        return self._damaged(found) if found else None
 
     def meaning(self, error: DBAPIError) -> Exception:
         """What one of its errors means."""

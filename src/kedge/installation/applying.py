@@ -8,10 +8,11 @@ from kedge.client.definitions import established
 from kedge.client.http import HttpClient
 from kedge.client.types import pages
 from kedge.errors import AlreadyExists, Forbidden, KedgeError, NotFound, StateError
-from kedge.kube.core import NAMESPACE, SELF_SUBJECT_ACCESS_REVIEW
+from kedge.kube.core import NAMESPACE
 from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import INSTALLED_LABEL
+from kedge.kube.reviews import SELF_SUBJECT_ACCESS_REVIEW
 from kedge.manifests import kinds
 from kedge.manifests.hub import NAME
 from kedge.manifests.kinds import kind_of

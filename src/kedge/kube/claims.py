@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import names, quantities
+from kedge.kube import faults, quantities
 from kedge.kube.kinds import Obj
 
 ONE_POD = "ReadWriteOncePod"
-ACCESS_MODES = ("ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", ONE_POD)
-_VOLUME_MODES = ("Filesystem", "Block")
-_REQUIRED = "FieldValueRequired"
-_UNSUPPORTED = "FieldValueNotSupported"
-_FORBIDDEN = "FieldValueForbidden"
+ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", ONE_POD)
+VOLUME_MODES = ("Block", "Filesystem")
+_IMMUTABLE = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
 # What a claim without these is given later: once there, they stay.
 _SET_ONCE = frozenset({"volumeName", "storageClassName"})
 
@@ -28,16 +26,11 @@ def default_claim(claim: Obj) -> None:
 
 def validate_claim(claim: Obj, old: Obj | None) -> list[Cause]:
     """Name each field that breaks a rule; for a change, also each field that may not change."""
-    spec = claim.get("spec")
-    if not isinstance(spec, dict):
-        message = "is required: it says how much is asked for (resources.requests.storage) and how it is shared (accessModes)"
-        return [Cause("spec", message, _REQUIRED)]
+    spec = claim.get("spec") or {}
     if old is not None and spec == old.get("spec"):
         return []
-    causes = list(spec_faults(spec, "spec"))
-    if old is not None and not causes:
-        causes = list(_change_faults(spec, old))
-    return causes
+    found = list(spec_faults(spec, "spec"))
+    return found if old is None else [*found, *_change_faults(spec, old)]
 
 
 def spec_faults(spec: Obj, path: str) -> Iterator[Cause]:
@@ -49,45 +42,50 @@ def spec_faults(spec: Obj, path: str) -> Iterator[Cause]:
     """
     modes = spec.get("accessModes") or []
     if not modes:
-        yield Cause(f"{path}.accessModes", f"at least 1 access mode is required: {', '.join(ACCESS_MODES)}", _REQUIRED)
-    for index, mode in enumerate(modes):
+        yield faults.required(f"{path}.accessModes", "at least 1 access mode is required")
+    yield from faults.selector(f"{path}.selector", spec.get("selector"))
+    for mode in modes:
         if mode not in ACCESS_MODES:
-            yield Cause(f"{path}.accessModes[{index}]", f"must be {' or '.join(ACCESS_MODES)}, got {mode!r}", _UNSUPPORTED)
-    if ONE_POD in modes and len(modes) > 1:
-        yield Cause(f"{path}.accessModes", f"may not use {ONE_POD} with other access modes", _FORBIDDEN)
-    if spec.get("volumeMode") not in {None, *_VOLUME_MODES}:
-        message = f"must be {' or '.join(_VOLUME_MODES)}, got {spec['volumeMode']!r}"
-        yield Cause(f"{path}.volumeMode", message, _UNSUPPORTED)
-    if (name := spec.get("storageClassName")) and (fault := names.subdomain_fault(name)):
-        yield Cause(f"{path}.storageClassName", fault)
-    yield from _size_faults(spec.get("resources") or {}, f"{path}.resources")
+            yield faults.unsupported(f"{path}.accessModes", mode, ACCESS_MODES)
+    if ONE_POD in modes and {*modes} & {*ACCESS_MODES} - {ONE_POD}:
+        yield faults.forbidden(f"{path}.accessModes", f"may not use {ONE_POD} with other access modes")
+    yield from _size_faults((spec.get("resources") or {}).get("requests") or {}, f"{path}.resources[storage]")
+    if name := spec.get("storageClassName"):
+        yield from faults.subdomain(f"{path}.storageClassName", name)
+    yield from faults.one_of(spec, "volumeMode", path, VOLUME_MODES)
 
 
-def _size_faults(resources: Obj, path: str) -> Iterator[Cause]:
-    requests = resources.get("requests") or {}
-    if "storage" not in requests:
-        yield Cause(f"{path}.requests[storage]", "is required, such as 1Gi", _REQUIRED)
-    for part in ("requests", "limits"):
-        for name, value in (resources.get(part) or {}).items():
-            if fault := quantities.fault(value):
-                yield Cause(f"{path}.{part}[{name}]", fault)
-            elif name == "storage" and quantities.parse(value) <= 0:
-                yield Cause(f"{path}.{part}[{name}]", f"must be greater than zero, got {value}")
+def _size_faults(requests: Obj, field: str) -> Iterator[Cause]:
+    if (size := requests.get("storage")) is None:
+        yield faults.required(field)
+    elif why := quantities.unreadable(size):
+        yield faults.invalid(field, size, why)
+    elif quantities.parse(size) <= 0:
+        yield faults.invalid(field, str(size), "must be greater than zero")
 
 
 def _change_faults(new: Obj, old_claim: Obj) -> Iterator[Cause]:
-    old = old_claim.get("spec") or {}
-    bound = (old_claim.get("status") or {}).get("phase") == "Bound"
-    for key in sorted({*new, *old} - {"resources"}):
-        if new.get(key) != old.get(key) and not (key in _SET_ONCE and old.get(key) is None):
-            message = "is immutable after creation; only resources.requests.storage of a bound claim may grow. "
-            yield Cause(f"spec.{key}", f"{message}Delete the claim and create it anew", _FORBIDDEN)
-    path = "spec.resources.requests[storage]"
-    before, after = _asked(old), _asked(new)
-    if quantities.parse(after) < quantities.parse(before):
-        yield Cause(path, f"can not be less than before, {before}, got {after}", _FORBIDDEN)
-    elif not bound and quantities.parse(after) != quantities.parse(before):
-        yield Cause(path, "may grow only when the claim is bound", _FORBIDDEN)
+    old, status = old_claim.get("spec") or {}, old_claim.get("status") or {}
+    bound = status.get("phase") == "Bound"
+    before, after = _fixed(old, bound=bound), _fixed(new, bound=bound)
+    before |= {key: after.get(key) for key in _SET_ONCE if old.get(key) is None}
+    if changed := [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]:
+        told = "\n".join(f"{key}: {faults.shown(before.get(key))} became {faults.shown(after.get(key))}" for key in changed)
+        yield faults.forbidden("spec", f"{_IMMUTABLE}\n{told}")
+    size = quantities.parse(_asked(new))
+    if size < quantities.parse(_asked(old)) and size <= quantities.parse((status.get("capacity") or {}).get("storage") or 0):
+        yield faults.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")
+    if new.get("volumeMode") != old.get("volumeMode"):
+        yield faults.invalid("volumeMode", new.get("volumeMode"), "field is immutable")
+
+
+def _fixed(spec: Obj, *, bound: bool) -> Obj:
+    """A spec without what of it may change: the size and the class of attributes, once it is bound."""
+    if not bound:
+        return {**spec}
+    resources: Obj = spec.get("resources") or {}
+    asked = {name: value for name, value in (resources.get("requests") or {}).items() if name != "storage"}
+    return {**spec, "resources": {**resources, "requests": asked}, "volumeAttributesClassName": None}
 
 
 def _asked(spec: Obj) -> Any:

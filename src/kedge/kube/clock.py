@@ -10,8 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Protocol
 
-# Kubernetes' own alphabet for generateName: no vowels (no words), no characters that are mistaken for each other.
-_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+from kedge.kube.names import SUFFIX_ALPHABET
 
 
 class Clock(Protocol):
@@ -71,7 +70,7 @@ class SystemIds:
 
     def suffix(self, length: int = 5) -> str:
         """Random letters and digits as ``generateName`` appends them."""
-        return "".join(random.SystemRandom().choices(_SUFFIX_ALPHABET, k=length))
+        return "".join(random.SystemRandom().choices(SUFFIX_ALPHABET, k=length))
 
     def token(self, size: int = 32) -> str:
         """A secret of ``size`` random bytes, URL-safe."""
@@ -87,7 +86,7 @@ def timestamp(moment: datetime) -> str:
         >>> timestamp(datetime(2026, 11, 23, 9, 5, 7, 250_000, tzinfo=UTC))
         '2026-11-23T09:05:07Z'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def micro_timestamp(moment: datetime) -> str:
@@ -97,7 +96,7 @@ def micro_timestamp(moment: datetime) -> str:
         >>> micro_timestamp(datetime(2026, 11, 23, 9, 5, 7, 250_000, tzinfo=UTC))
         '2026-11-23T09:05:07.250000Z'
     """
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

@@ -1,100 +1,61 @@
 """What ``kubectl get`` shows of each kind, besides NAME and AGE."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kedge.kube.kinds import Column, Obj
 
+_SHOWN = 3
 
-def _at(obj: Any, *path: str) -> Any:
+
+def at(obj: Any, *path: str) -> Any:
     """What stands at a path; ``None`` where nothing does. One odd object must not take the whole table away."""
     for key in path:
         obj = obj.get(key) if isinstance(obj, dict) else None
     return obj
 
 
-def _objects(obj: Any, *path: str) -> list[Obj]:
+def tolerant(*columns: Column) -> tuple[Column, ...]:
+    """Columns that show ``<invalid>`` for an object in which nothing stands where they look."""
+    return tuple(replace(column, value=_guarded(column.value)) for column in columns)
+
+
+def _guarded(value: Callable[[Obj], Any]) -> Callable[[Obj], Any]:
+    def read(obj: Obj) -> Any:
+        try:
+            return value(obj)
+        except (TypeError, AttributeError, KeyError, IndexError, ValueError):
+            return "<invalid>"
+
+    return read
+
+
+def objects(obj: Any, *path: str) -> list[Obj]:
     """The objects of the list at a path."""
-    found = _at(obj, *path)
+    found = at(obj, *path)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _pod_ready(pod: Obj) -> str:
-    statuses = _objects(pod, "status", "containerStatuses")
-    return f"{sum(1 for status in statuses if status.get('ready'))}/{len(_objects(pod, 'spec', 'containers'))}"
+def field(*path: str, default: Any = "") -> Callable[[Obj], Any]:
+    """Reads what stands at a path; the default where nothing does."""
 
-
-def _pod_restarts(pod: Obj) -> int:
-    counts = (status.get("restartCount", 0) for status in _objects(pod, "status", "containerStatuses"))
-    return sum(count for count in counts if isinstance(count, int))
-
-
-def _is_sidecar(container: Obj) -> bool:
-    return container.get("restartPolicy") == "Always"
-
-
-def _pod_init(pod: Obj) -> str:
-    """The first init container that holds the Pod up, in words, or ``""``."""
-    specs = _objects(pod, "spec", "initContainers")
-    sidecars = [container.get("name") for container in specs if _is_sidecar(container)]
-    for index, status in enumerate(_objects(pod, "status", "initContainerStatuses")):
-        ended = _at(status, "state", "terminated")
-        if _at(ended, "exitCode") == 0:
-            continue
-        if status.get("name") in sidecars and status.get("started"):
-            continue
-        if ended is not None:
-            return f"Init:{_how_ended(ended)}"
-        reason = _at(status, "state", "waiting", "reason")
-        return f"Init:{reason}" if reason and reason != "PodInitializing" else f"Init:{index}/{len(specs)}"
-    return ""
-
-
-def _pod_init_failed(pod: Obj) -> str:
-    """How the init container ended that the Pod failed with, or ``""``; its containers never ran."""
-    if _at(pod, "status", "reason"):
-        return ""
-    sidecars = [container.get("name") for container in _objects(pod, "spec", "initContainers") if _is_sidecar(container)]
-    for status in _objects(pod, "status", "initContainerStatuses"):
-        ended = _at(status, "state", "terminated")
-        if ended is not None and _at(ended, "exitCode") != 0 and status.get("name") not in sidecars:
-            return f"Init:{_how_ended(ended)}"
-    return ""
-
-
-def _how_ended(ended: Any) -> str:
-    return str(_at(ended, "reason") or f"ExitCode:{_at(ended, 'exitCode')}")
-
-
-def pod_status(pod: Obj) -> str:
-    """One word for how a Pod is, as ``kubectl get pods`` prints it.
-
-    Examples:
-        >>> pod_status({"status": {"phase": "Pending"}})
-        'Pending'
-        >>> pod_status({"metadata": {"deletionTimestamp": "2026-11-23T09:05:07Z"}, "status": {"phase": "Running"}})
-        'Terminating'
-    """
-    phase = str(_at(pod, "status", "phase") or "Unknown")
-    if _at(pod, "metadata", "deletionTimestamp"):
-        return "Terminating"
-    if word := {"Pending": _pod_init, "Failed": _pod_init_failed}.get(phase, lambda _: "")(pod):
-        return word
-    word = str(_at(pod, "status", "reason") or phase)
-    for container in reversed(_objects(pod, "status", "containerStatuses")):
-        if reason := _at(container, "state", "waiting", "reason"):
-            word = str(reason)
-        elif ended := _at(container, "state", "terminated"):
-            word = _how_ended(ended)
-    return word
-
-
-def _field(*path: str, default: Any = "") -> Any:
     def read(obj: Obj) -> Any:
-        value = _at(obj, *path)
+        value = at(obj, *path)
         return default if value is None else value
 
     return read
+
+
+def some(texts: list[str], none: str) -> str:
+    """The first three of some texts, and how many more there are.
+
+    Args:
+        texts: The texts.
+        none: What stands for none.
+    """
+    more = len(texts) - _SHOWN
+    return (",".join(texts[:_SHOWN]) + (f" + {more} more..." if more > 0 else "")) or none
 
 
 def _size(*keys: str) -> Any:
@@ -103,30 +64,44 @@ def _size(*keys: str) -> Any:
 
 def _involved(event: Obj) -> str:
     target = event.get("involvedObject") or event.get("regarding")
-    return f"{str(_at(target, 'kind') or '').lower()}/{_at(target, 'name') or ''}"
+    return f"{str(at(target, 'kind') or '').lower()}/{at(target, 'name') or ''}"
+
+
+def _first_seen(event: Obj) -> str | None:
+    return event.get("firstTimestamp") or event.get("eventTime") or at(event, "metadata", "creationTimestamp")
 
 
 def _last_seen(event: Obj) -> str | None:
-    return event.get("lastTimestamp") or event.get("eventTime") or _at(event, "metadata", "creationTimestamp")
+    return at(event, "series", "lastObservedTime") or event.get("lastTimestamp") or _first_seen(event)
+
+
+def _times(event: Obj) -> int:
+    return at(event, "series", "count") or event.get("count") or 1
+
+
+def _event_source(event: Obj) -> str:
+    component = at(event, "source", "component") or event.get("reportingComponent") or ""
+    where = at(event, "source", "host") or event.get("reportingInstance") or ""
+    return f"{component}, {where}" if where else component
 
 
 def _node_status(node: Obj) -> str:
-    ready = next((each.get("status") for each in _objects(node, "status", "conditions") if each.get("type") == "Ready"), None)
+    ready = next((each.get("status") for each in objects(node, "status", "conditions") if each.get("type") == "Ready"), None)
     words = ["Ready" if ready == "True" else "Unknown" if ready is None else "NotReady"]
-    if _at(node, "spec", "unschedulable"):
+    if at(node, "spec", "unschedulable"):
         words.append("SchedulingDisabled")
     return ",".join(words)
 
 
 def _node_roles(node: Obj) -> str:
     prefix = "node-role.kubernetes.io/"
-    labels = _at(node, "metadata", "labels") or {}
+    labels = at(node, "metadata", "labels") or {}
     return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
 
 
 def _node_address(kind: str) -> Callable[[Obj], str]:
     def address(node: Obj) -> str:
-        found = (each.get("address") for each in _objects(node, "status", "addresses") if each.get("type") == kind)
+        found = (each.get("address") for each in objects(node, "status", "addresses") if each.get("type") == kind)
         return next(found, None) or "<none>"
 
     return address
@@ -136,57 +111,60 @@ _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
 
 
 def _claim_status(claim: Obj) -> str:
-    return "Terminating" if _at(claim, "metadata", "deletionTimestamp") else str(_at(claim, "status", "phase") or "")
+    return "Terminating" if at(claim, "metadata", "deletionTimestamp") else str(at(claim, "status", "phase") or "")
 
 
-def _claim_modes(claim: Obj) -> str:
-    modes = _at(claim, "status", "accessModes")
+def access_modes(modes: Any) -> str:
+    """Access modes, short.
+
+    Examples:
+        >>> access_modes(["ReadWriteOnce"])
+        'RWO'
+    """
     return ",".join(_MODES.get(str(mode), str(mode)) for mode in modes) if isinstance(modes, list) else ""
 
 
-POD = (
-    Column("Ready", _pod_ready, description="Containers that are ready, of all."),
-    Column("Status", pod_status, description="How the Pod is, in one word."),
-    Column("Restarts", _pod_restarts, type="integer", description="How often its containers were started again."),
-    Column("IP", _field("status", "podIP", default="<none>"), priority=1, description="The Pod's address."),
-    Column("Node", _field("spec", "nodeName", default="<none>"), priority=1, description="Where it runs."),
-)
-NAMESPACE = (Column("Status", _field("status", "phase"), description="Active or Terminating."),)
+NAMESPACE = (Column("Status", field("status", "phase"), description="Active or Terminating."),)
 CONFIG_MAP = (Column("Data", _size("data", "binaryData"), type="integer", description="How many keys it holds."),)
 SECRET = (
-    Column("Type", _field("type"), description="What the data means."),
+    Column("Type", field("type"), description="What the data means."),
     Column("Data", _size("data"), type="integer", description="How many keys it holds."),
 )
 SERVICE_ACCOUNT = (Column("Secrets", _size("secrets"), type="integer", description="Secrets that it names."),)
 EVENT = (
     Column("Last Seen", _last_seen, type="date", description="When it happened last."),
-    Column("Type", _field("type"), description="Normal or Warning."),
-    Column("Reason", _field("reason"), description="Why, in one word."),
+    Column("Type", field("type"), description="Normal or Warning."),
+    Column("Reason", field("reason"), description="Why, in one word."),
     Column("Object", _involved, description="What it is about."),
-    Column("Message", _field("message"), description="What happened."),
+    Column("Subobject", field("involvedObject", "fieldPath"), priority=1, description="Which part of it."),
+    Column("Source", _event_source, priority=1, description="Who tells it."),
+    Column("Message", field("message"), description="What happened."),
+    Column("First Seen", _first_seen, type="date", priority=1, description="When it happened first."),
+    Column("Count", _times, type="integer", priority=1, description="How often it happened."),
+    Column("Name", field("metadata", "name"), priority=1, description="Its name."),
 )
-LEASE = (Column("Holder", _field("spec", "holderIdentity"), description="Who holds it."),)
+LEASE = (Column("Holder", field("spec", "holderIdentity"), description="Who holds it."),)
 NODE = (
     Column("Status", _node_status, description="Whether it takes Pods."),
     Column("Roles", _node_roles, description="What it is for."),
-    Column("Version", _field("status", "nodeInfo", "kubeletVersion"), description="The version of its agent."),
+    Column("Version", field("status", "nodeInfo", "kubeletVersion"), description="The version of its agent."),
     Column("Internal-IP", _node_address("InternalIP"), priority=1, description="Its address."),
     Column("External-IP", _node_address("ExternalIP"), priority=1, description="Its address from outside."),
-    Column("OS-Image", _field("status", "nodeInfo", "osImage"), priority=1, description="Its operating system."),
-    Column("Kernel-Version", _field("status", "nodeInfo", "kernelVersion"), priority=1, description="Its kernel."),
+    Column("OS-Image", field("status", "nodeInfo", "osImage"), priority=1, description="Its operating system."),
+    Column("Kernel-Version", field("status", "nodeInfo", "kernelVersion"), priority=1, description="Its kernel."),
     Column(
         "Container-Runtime",
-        _field("status", "nodeInfo", "containerRuntimeVersion"),
+        field("status", "nodeInfo", "containerRuntimeVersion"),
         priority=1,
         description="What runs its containers.",
     ),
 )
 PERSISTENT_VOLUME_CLAIM = (
     Column("Status", _claim_status, description="Pending, Bound or Terminating."),
-    Column("Volume", _field("spec", "volumeName"), description="What holds its files."),
-    Column("Capacity", _field("status", "capacity", "storage"), description="How much it asked for."),
-    Column("Access Modes", _claim_modes, description="How it may be shared."),
-    Column("StorageClass", _field("spec", "storageClassName"), description="Where volumes come from."),
-    Column("VolumeAttributesClass", _field("spec", "volumeAttributesClassName", default="<unset>"), description="Not used here."),
-    Column("VolumeMode", _field("spec", "volumeMode"), priority=1, description="Filesystem or Block."),
+    Column("Volume", field("spec", "volumeName"), description="What holds its files."),
+    Column("Capacity", field("status", "capacity", "storage"), description="How much it asked for."),
+    Column("Access Modes", lambda claim: access_modes(at(claim, "status", "accessModes")), description="How it may be shared."),
+    Column("StorageClass", field("spec", "storageClassName"), description="Where volumes come from."),
+    Column("VolumeAttributesClass", field("spec", "volumeAttributesClassName", default="<unset>"), description="Not used here."),
+    Column("VolumeMode", field("spec", "volumeMode"), priority=1, description="Filesystem or Block."),
 )

@@ -1,16 +1,26 @@
-"""CustomResourceDefinitions: what a cluster must be told of our kinds before it serves them."""
+"""CustomResourceDefinitions: kinds that users add, and what a cluster must be told of ours before it serves them."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.kinds import Column, Kind, Obj
+from kedge.kube.schemas import CoreSchema
+from kedge.kube.structural import definition
 
 CRD = Kind(
     "CustomResourceDefinition",
     "customresourcedefinitions",
     group="apiextensions.k8s.io",
     namespaced=False,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
     subresources=("status",),
+    schema=CoreSchema("CustomResourceDefinition"),
+    default=definition.default,
+    validate=definition.faults,
+    prune=definition.prune,
+    columns=(Column("Created At", lambda obj: obj["metadata"].get("creationTimestamp"), description="When it was created."),),
+    aged=False,
 )
 
 

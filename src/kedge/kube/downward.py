@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import names, quantities
+from kedge.kube import faults, quantities
 from kedge.kube.kinds import Obj
+from kedge.kube.volume_paths import path_faults
 
 _NAMES = ("metadata.name", "metadata.namespace", "metadata.uid")
 AS_VARIABLES = (
@@ -23,10 +23,12 @@ AS_FILES = (*_NAMES, "metadata.annotations", "metadata.labels")
 """What a file may hold, besides one label or annotation."""
 ENTRY = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 """The path of one label or annotation."""
-_RESOURCE = re.compile(r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)")
-_UNSUPPORTED = "FieldValueNotSupported"
-_MISSING = "FieldValueRequired"
-_SIZES = frozenset({"0", "1", *(f"1{letter}" for letter in "kMGTPE"), *(f"1{letter}i" for letter in "KMGTPE")})
+# Labels of a Pod that have a meaning, and cannot be told in each place.
+_KNOWN = frozenset({*AS_VARIABLES, *AS_FILES, "spec.restartPolicy", "spec.schedulerName", "spec.host", "status.phase"})
+_PARTS = ("cpu", "ephemeral-storage", "memory")
+_RESOURCES = tuple(f"{part}.{name}" for part in ("limits", "requests") for name in _PARTS)
+_SIZES = ("1", *(f"1{letter}" for letter in "kMGTPE"), *(f"1{letter}i" for letter in "KMGTPE"))
+_SUBSCRIPTED = re.compile(r"(.*)\['(.*)'\]")
 
 
 def variable_faults(source: Obj, path: str) -> Iterator[Cause]:
@@ -35,65 +37,65 @@ def variable_faults(source: Obj, path: str) -> Iterator[Cause]:
     yield from _resource_faults(source.get("resourceFieldRef"), f"{path}.resourceFieldRef")
 
 
-def volume_faults(volume: Obj, path: str) -> Iterator[Cause]:
-    """Name what is wrong with the files of a ``downwardAPI`` volume, or of such sources of a ``projected`` one."""
-    yield from _file_faults(volume.get("downwardAPI"), f"{path}.downwardAPI")
-    for index, source in enumerate(_listed(volume.get("projected"), "sources")):
-        if isinstance(source, dict):
-            yield from _file_faults(source.get("downwardAPI"), f"{path}.projected.sources[{index}].downwardAPI")
+def file_faults(item: Obj, path: str) -> Iterator[Cause]:
+    """Name what is wrong with a file of a ``downwardAPI`` volume; which of the files, a real API server does not say either.
+
+    Args:
+        item: The file.
+        path: Where the source stands.
+    """
+    yield from path_faults(f"{path}.path", item.get("path"))
+    field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
+    yield from _field_faults(field, f"{path}.fieldRef", AS_FILES)
+    if field is not None and resource is not None:
+        yield faults.invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
+    elif field is None and resource is None:
+        yield faults.required(path, "one of fieldRef and resourceFieldRef is required")
+    elif field is None:
+        yield from _resource_faults(resource, f"{path}.resourceFieldRef", named=True)
 
 
-def _file_faults(downward: Any, path: str) -> Iterator[Cause]:
-    for index, item in enumerate(_listed(downward, "items")):
-        at = f"{path}.items[{index}]"
-        if not isinstance(item, dict):
-            continue
-        name: Any = item.get("path")
-        if not isinstance(name, str) or not name:
-            yield Cause(f"{at}.path", "is required: the name of the file", _MISSING)
-        elif name.startswith("/") or ".." in name.split("/"):
-            yield Cause(f"{at}.path", f"must be a path inside the volume, got {name!r}")
-        field, resource = item.get("fieldRef"), item.get("resourceFieldRef")
-        if (field is None) == (resource is None):
-            yield Cause(at, "must have either fieldRef or resourceFieldRef", _MISSING)
-        yield from _field_faults(field, f"{at}.fieldRef", AS_FILES)
-        yield from _resource_faults(resource, f"{at}.resourceFieldRef", named=True)
-
-
-def _listed(owner: Any, key: str) -> list[Any]:
-    found: Any = owner.get(key) if isinstance(owner, dict) else None
-    return found if isinstance(found, list) else []
-
-
-def _field_faults(reference: Any, path: str, allowed: tuple[str, ...]) -> Iterator[Cause]:
-    if not isinstance(reference, dict):
+def _field_faults(reference: Obj | None, path: str, allowed: tuple[str, ...]) -> Iterator[Cause]:
+    if reference is None:
         return
-    field: Any = reference.get("fieldPath")
-    if not isinstance(field, str) or not field:
-        yield Cause(f"{path}.fieldPath", "is required", _MISSING)
+    field = reference.get("fieldPath") or ""
+    subscripted = _SUBSCRIPTED.fullmatch(field)
+    if not field:
+        yield faults.required(f"{path}.fieldPath")
     elif (entry := ENTRY.fullmatch(field)) is not None:
         key = entry.group(2)
-        if fault := names.qualified_fault(key.lower() if entry.group(1) == "annotations" else key):
-            yield Cause(f"{path}.fieldPath", f"{key!r}: {fault}")
+        yield from faults.qualified(path, key.lower() if entry.group(1) == "annotations" else key)
+    elif subscripted is not None or field not in _KNOWN:
+        said = f"field label does not support subscript: {field}" if subscripted else f"field label not supported: {field}"
+        yield faults.invalid(f"{path}.fieldPath", field, f"error converting fieldPath: {said}")
     elif field not in allowed:
-        usable = ", ".join((*allowed, "metadata.labels['KEY']", "metadata.annotations['KEY']"))
-        yield Cause(f"{path}.fieldPath", f"must be one of {usable}, got {field!r}", _UNSUPPORTED)
+        yield faults.unsupported(f"{path}.fieldPath", field, sorted(allowed))
 
 
-def _resource_faults(reference: Any, path: str, *, named: bool = False) -> Iterator[Cause]:
-    if not isinstance(reference, dict):
+def _resource_faults(reference: Obj | None, path: str, *, named: bool = False) -> Iterator[Cause]:
+    if reference is None:
         return
+    resource = reference.get("resource") or ""
+    huge = resource.startswith(("limits.hugepages-", "requests.hugepages-"))
     if named and not reference.get("containerName"):
-        yield Cause(f"{path}.containerName", "is required: whose resources the file tells", _MISSING)
-    resource = str(reference.get("resource") or "")
-    known = _RESOURCE.fullmatch(resource)
-    if known is None:
-        message = f"must be limits or requests of cpu, memory, ephemeral-storage or hugepages-SIZE, got {resource!r}"
-        yield Cause(f"{path}.resource", message, _UNSUPPORTED)
-    divisor = str(reference.get("divisor") or "0")
-    allowed = {"0", "1", "1m"} if known is not None and known.group(2) == "cpu" else _SIZES
+        yield faults.required(f"{path}.containerName")
+    elif not resource:
+        yield faults.required(f"{path}.resource")
+    elif resource not in _RESOURCES and not huge:
+        yield faults.unsupported(f"{path}.resource", resource, _RESOURCES)
+    yield from _divisor_faults(resource, str(reference.get("divisor") or "0"), f"{path}.divisor")
+
+
+def _divisor_faults(resource: str, divisor: str, at: str) -> Iterator[Cause]:
     if fault := quantities.fault(divisor):
-        yield Cause(f"{path}.divisor", fault)
-    elif divisor not in allowed:
-        message = f"must be {' or '.join(sorted(allowed - {'0'}))}, got {divisor!r}"
-        yield Cause(f"{path}.divisor", message, _UNSUPPORTED)
+        yield faults.invalid(at, divisor, fault)
+        return
+    kind, written = resource.partition(".")[2], str(quantities.Amount.of(divisor))
+    if written == "0" or not kind:
+        return
+    if kind == "cpu":
+        if written not in {"1", "1m"}:
+            yield faults.invalid(at, resource, "only divisor's values 1m and 1 are supported with the cpu resource")
+    elif written not in _SIZES and divisor not in _SIZES:
+        called = {"memory": "memory", "ephemeral-storage": "local ephemeral storage"}.get(kind, "hugepages")
+        yield faults.invalid(at, resource, f"only divisor's values {', '.join(_SIZES)} are supported with the {called} resource")

@@ -15,6 +15,8 @@ _QUALIFIED_CHARACTERS = "letters, digits, '-', '_' or '.'"
 _ENV = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _NOT_IN_LABEL = re.compile(r"[^a-z0-9]+")
 
+# The alphabet in which Kubernetes generates names: no vowels (no words), nothing that is mistaken for something else.
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 LABEL_LIMIT = 63
 SUBDOMAIN_LIMIT = 253
 
@@ -95,6 +97,20 @@ def digest(text: str, length: int = 8) -> str:
         '116f54c4'
     """
     return hashlib.sha256(text.encode()).hexdigest()[:length]
+
+
+def suffix_of(text: str, length: int = 5) -> str:
+    """Letters and digits that follow from a text, of the kind that Kubernetes ends names with.
+
+    Examples:
+        >>> suffix_of("a") == suffix_of("a"), len(suffix_of("b", 10))
+        (True, 10)
+    """
+    number, letters = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big"), ""
+    for _ in range(length):
+        number, index = divmod(number, len(SUFFIX_ALPHABET))
+        letters += SUFFIX_ALPHABET[index]
+    return letters
 
 
 def slug(text: str) -> str:

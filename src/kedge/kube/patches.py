@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from kedge import errors
 from kedge.kube import json_patch, strategic
+from kedge.kube.go_values import json_type
 
 PatchType = Literal["json", "merge", "strategic"]
 CONTENT_TYPES: dict[str, PatchType] = {
@@ -37,8 +38,11 @@ def apply(obj: Any, patch: Any, type: PatchType, merge_keys: Mapping[str, str] |
     if type == "json":
         return json_patch.apply(obj, patch)
     if not isinstance(patch, dict):
-        raise errors.BadRequest(f"a {type} patch must be an object, got {patch!r}.")
-    return strategic.apply(obj, patch, merge_keys or {}) if type == "strategic" else merge(obj, patch)
+        told = f"json: cannot unmarshal {json_type(patch)} into Go value of type map[string]interface {{}}"
+        raise errors.BadRequest(f"error decoding patch: {told}" if type == "merge" else told)
+    if type == "strategic":  # keys that are looked up when they are asked for are empty until then
+        return strategic.apply(obj, patch, {} if merge_keys is None else merge_keys)
+    return merge(obj, patch)
 
 
 def merge(target: Any, patch: Any) -> Any:

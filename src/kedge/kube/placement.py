@@ -1,133 +1,206 @@
-"""The rules of the fields that say where Pods may run: a node's taints, a Pod's selector, affinity and tolerations."""
+"""The rules of the fields that say where Pods may run: a node's taints, a Pod's affinity, tolerations and spread."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from kedge.errors import Cause
-from kedge.kube import names
+from kedge.kube import faults
 from kedge.kube.kinds import Obj
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_VALUED = frozenset({"In", "NotIn"})
-_BARE = frozenset({"Exists", "DoesNotExist"})
+_OPERATORS = ("Equal", "Exists")
 _NUMERIC = frozenset({"Gt", "Lt"})
-_MISSING = "FieldValueRequired"
-_UNKNOWN = "FieldValueNotSupported"
-_WRONG_TYPE = "FieldValueTypeInvalid"
+_UNSATISFIED = ("DoNotSchedule", "ScheduleAnyway")
+_POLICIES = ("Honor", "Ignore")
+_NOT_AN_OPERATOR = "not a valid selector operator"
+_PODS_OF_NODE = 'node updates may not change {} except from "" to valid'
 
 
 def validate_node(node: Obj, old: Obj | None) -> list[Cause]:
     """Name each field of a Node that breaks a rule."""
-    del old
-    spec = node.setdefault("spec", {})
-    if not isinstance(spec, dict):
-        return [Cause("spec", "must be an object", _WRONG_TYPE)]
-    causes: list[Cause] = []
+    spec: Obj = node.setdefault("spec", {})
+    found = list(_taint_faults(spec, "metadata.taints"))  # where a real API server says that they are
+    before: Obj = (old or {}).get("spec") or {}
+    for key, told in (("podCIDRs", "podCIDR"), ("providerID", "providerID")):
+        if before.get(key) and before[key] != spec.get(key):
+            found.append(faults.forbidden(f"spec.{key}", _PODS_OF_NODE.format(told)))
+    for index, each in enumerate(spec.get("podCIDRs") or ()):
+        if old is None and faults.network(each) is None:
+            found.append(faults.invalid(f"spec.podCIDRs[{index}]", each, faults.CIDR_RULE))
+    return found
+
+
+def _taint_faults(spec: Obj, path: str) -> Iterator[Cause]:
     seen = set[tuple[Any, Any]]()
-    for path, taint in _objects(spec, "taints", "spec", causes):
-        causes += _key_faults(taint, path)
-        causes += _value_faults(taint, path)
-        if taint.get("effect") not in _EFFECTS:
-            causes.append(Cause(f"{path}.effect", f"must be {' or '.join(_EFFECTS)}, got {taint.get('effect')!r}", _UNKNOWN))
-        if (which := (taint.get("key"), taint.get("effect"))) in seen:
-            causes.append(Cause(path, f"is there twice: {which[0]}:{which[1]}", "FieldValueDuplicate"))
+    for index, taint in faults.objects(spec.get("taints")):
+        at, effect = f"{path}[{index}]", taint.get("effect")
+        yield from faults.qualified(f"{at}.key", taint.get("key") or "")
+        yield from faults.label_value(f"{at}.value", taint.get("value") or "")
+        if not effect:
+            yield faults.required(f"{at}.effect")
+        yield from faults.one_of(taint, "effect", at, _EFFECTS) if effect else ()
+        which = (taint.get("key"), effect)
+        if which in seen:
+            shown = {"Key": which[0], "Value": taint.get("value") or "", "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            told = faults.duplicate(at, shown)
+            yield Cause(at, f"{told.message}: taints must be unique by key and effect pair", told.reason)
         seen.add(which)
-    return causes
 
 
-def pod_faults(spec: Obj) -> Iterator[Cause]:
-    """Name each of these fields of a Pod's spec that breaks a rule."""
-    for key, value in _mapping(spec, "nodeSelector").items():
-        if fault := names.qualified_fault(key) or ("" if isinstance(value, str) else f"must be a string, got {value!r}"):
-            yield Cause(f"spec.nodeSelector[{key}]", fault)
-    causes: list[Cause] = []
-    for path, toleration in _objects(spec, "tolerations", "spec", causes):
-        causes += _toleration_faults(toleration, path)
-    affinity = _mapping(spec, "affinity")
-    _check_nodes(_mapping(affinity, "nodeAffinity"), causes)
-    for kind in ("podAffinity", "podAntiAffinity"):
-        _check_pods(_mapping(affinity, kind), f"spec.affinity.{kind}", causes)
-    yield from causes
+def toleration_faults(spec: Obj, path: str) -> Iterator[Cause]:
+    """What is wrong with the tolerations of a Pod."""
+    for index, toleration in faults.objects(spec.get("tolerations")):
+        at, key = f"{path}[{index}]", toleration.get("key") or ""
+        operator, value, effect = (toleration.get(name) or "" for name in ("operator", "value", "effect"))
+        if key:
+            yield from faults.qualified(f"{at}.key", key)
+        elif operator != "Exists":
+            why = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
+            yield faults.invalid(f"{at}.operator", operator, why)
+        if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
+            yield faults.invalid(f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
+        if operator in {"", "Equal"}:
+            yield from faults.label_value(f"{at}.operator", value)
+        elif operator == "Exists":
+            if value:
+                yield faults.invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
+        elif operator not in _NUMERIC:
+            yield faults.unsupported(f"{at}.operator", operator, _OPERATORS)
+        if effect:
+            yield from faults.one_of(toleration, "effect", at, _EFFECTS)
 
 
-def _check_nodes(affinity: Obj, causes: list[Cause]) -> None:
-    where = f"spec.affinity.nodeAffinity.{REQUIRED}"
-    for path, term in _objects(_mapping(affinity, REQUIRED), "nodeSelectorTerms", where, causes):
-        for part in ("matchExpressions", "matchFields"):
-            for at, expression in _objects(term, part, path, causes):
-                causes += _expression_faults(expression, at, fields=part == "matchFields")
-
-
-def _check_pods(affinity: Obj, where: str, causes: list[Cause]) -> None:
-    for path, term in _objects(affinity, REQUIRED, where, causes):
-        if not isinstance(term.get("topologyKey"), str) or not term["topologyKey"]:
-            causes.append(Cause(f"{path}.topologyKey", "is required: the label of nodes that says what is near", _MISSING))
-        for selector in ("labelSelector", "namespaceSelector"):
-            for at, expression in _objects(_mapping(term, selector), "matchExpressions", f"{path}.{selector}", causes):
-                causes += _expression_faults(expression, at, labels=True)
-
-
-def _toleration_faults(toleration: Obj, path: str) -> Iterator[Cause]:
-    operator, key = toleration.get("operator") or "Equal", toleration.get("key")
-    if key:
-        yield from _key_faults(toleration, path)
-    elif operator != "Exists":
-        yield Cause(f"{path}.operator", "must be Exists where no key is named: it tolerates every taint")
-    if operator not in {"Exists", "Equal", *_NUMERIC}:
-        yield Cause(f"{path}.operator", f"must be Equal or Exists, got {operator!r}", _UNKNOWN)
-    if operator == "Exists" and toleration.get("value"):
-        yield Cause(f"{path}.value", "must be empty where the operator is Exists")
-    if (effect := toleration.get("effect")) and effect not in _EFFECTS:
-        yield Cause(f"{path}.effect", f"must be {' or '.join(_EFFECTS)}, or empty for all, got {effect!r}", _UNKNOWN)
-    seconds = toleration.get("tolerationSeconds")
-    if seconds is not None and toleration.get("effect") != "NoExecute":
-        yield Cause(f"{path}.effect", "must be NoExecute where tolerationSeconds is given")
-
-
-def _expression_faults(expression: Obj, path: str, *, fields: bool = False, labels: bool = False) -> Iterator[Cause]:
-    operator, values = expression.get("operator"), expression.get("values") or []
-    known = _VALUED if fields else _VALUED | _BARE if labels else _VALUED | _BARE | _NUMERIC
-    if fields and expression.get("key") != "metadata.name":
-        yield Cause(f"{path}.key", f"must be metadata.name, got {expression.get('key')!r}", _UNKNOWN)
-    elif not fields:
-        yield from _key_faults(expression, path)
-    if operator not in known:
-        yield Cause(f"{path}.operator", f"must be {' or '.join(sorted(known))}, got {operator!r}", _UNKNOWN)
-    elif fields and len(values) != 1:
-        yield Cause(f"{path}.values", "must be the name of one node", _MISSING)
-    elif operator in _VALUED and not values:
-        yield Cause(f"{path}.values", f"must name something where the operator is {operator}", _MISSING)
-    elif operator in _BARE and values:
-        yield Cause(f"{path}.values", f"must be empty where the operator is {operator}", "FieldValueForbidden")
-    elif operator in _NUMERIC and len(values) != 1:
-        yield Cause(f"{path}.values", f"must be one whole number where the operator is {operator}", _MISSING)
-
-
-def _key_faults(owner: Obj, path: str) -> Iterator[Cause]:
-    key = owner.get("key")
-    if not isinstance(key, str) or not key:
-        yield Cause(f"{path}.key", "is required", _MISSING)
-    elif fault := names.qualified_fault(key):
-        yield Cause(f"{path}.key", fault)
-
-
-def _value_faults(owner: Obj, path: str) -> Iterator[Cause]:
-    if (value := owner.get("value")) and (fault := names.label_value_fault(value)):
-        yield Cause(f"{path}.value", fault)
-
-
-def _mapping(owner: Obj, key: str) -> Obj:
-    found = owner.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _objects(owner: Obj, key: str, path: str, causes: list[Cause]) -> Iterator[tuple[str, Obj]]:
-    """The objects of a list with their paths; what is none is a cause."""
-    items: Any = owner.get(key)
-    for index, item in enumerate(items if isinstance(items, list) else []):
-        at = f"{path}.{key}[{index}]"
-        if isinstance(item, dict):
-            yield at, item
+def spread_faults(spec: Obj, path: str) -> Iterator[Cause]:
+    """What is wrong with how a Pod shall be spread."""
+    rules = [rule for _, rule in faults.objects(spec.get("topologySpreadConstraints"))]
+    for index, rule in enumerate(rules):
+        at = f"{path}[{index}]"
+        key, action = rule.get("topologyKey") or "", rule.get("whenUnsatisfiable") or ""
+        if (skew := rule.get("maxSkew") or 0) <= 0:
+            yield faults.invalid(f"{at}.maxSkew", skew, "must be greater than zero")
+        if not key:
+            yield faults.required(f"{at}.topologyKey", "can not be empty")
         else:
-            causes.append(Cause(at, f"must be an object, got {item!r}", _WRONG_TYPE))
+            yield from faults.qualified(f"{at}.topologyKey", key)
+        if action not in _UNSATISFIED:
+            yield faults.unsupported(f"{at}.whenUnsatisfiable", action, _UNSATISFIED)
+        if any((each.get("topologyKey"), each.get("whenUnsatisfiable")) == (key, action) for each in rules[index + 1 :]):
+            yield faults.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {action}}}")
+        yield from _least_faults(rule.get("minDomains"), action, f"{at}.minDomains")
+        for policy in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
+            yield from faults.one_of(rule, policy, at, _POLICIES)
+        yield from _key_faults(rule, "matchLabelKeys", at)
+        yield from faults.selector(f"{at}.labelSelector", rule.get("labelSelector"))
+
+
+def _least_faults(least: Any, action: str, at: str) -> Iterator[Cause]:
+    if least is None:
+        return
+    if least <= 0:
+        yield faults.invalid(at, least, "must be greater than zero")
+    if action != "DoNotSchedule":
+        why = f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}"
+        yield faults.invalid(at, least, why)
+
+
+def _key_faults(holder: Obj, name: str, at: str) -> Iterator[Cause]:
+    """The keys of labels whose values of the Pod itself are taken."""
+    keys, selector = holder.get(name) or [], holder.get("labelSelector")
+    if keys and selector is None:
+        yield faults.forbidden(f"{at}.{name}", "must not be specified when labelSelector is not set")
+        return
+    named = {*((selector or {}).get("matchLabels") or {})}
+    named |= {term.get("key") for _, term in faults.objects((selector or {}).get("matchExpressions"))}
+    for index, key in enumerate(keys):
+        yield from faults.qualified(f"{at}.{name}[{index}]", key)
+        if name == "matchLabelKeys" and key in named:
+            yield faults.invalid(f"{at}.{name}[{index}]", key, "exists in both matchLabelKeys and labelSelector")
+
+
+# -- affinity -----------------------------------------------------------------------------------------------------------
+
+
+def affinity_faults(spec: Obj, path: str) -> Iterator[Cause]:
+    """What is wrong with the affinity of a Pod, to nodes and to other Pods."""
+    affinity = spec.get("affinity") or {}
+    nodes = affinity.get("nodeAffinity") or {}
+    if (needed := nodes.get(REQUIRED)) is not None:
+        yield from node_selector_faults(needed, f"{path}.nodeAffinity.{REQUIRED}")
+    for index, term in faults.objects(nodes.get(PREFERRED)):
+        at = f"{path}.nodeAffinity.{PREFERRED}[{index}]"
+        yield from _weight_faults(term, at)
+        yield from _node_term_faults(term.get("preference") or {}, f"{at}.preference", values=False)
+    for kind in ("podAffinity", "podAntiAffinity"):
+        pods = affinity.get(kind) or {}
+        for index, term in faults.objects(pods.get(REQUIRED)):
+            yield from _pod_term_faults(term, f"{path}.{kind}.{REQUIRED}[{index}]")
+        for index, term in faults.objects(pods.get(PREFERRED)):
+            at = f"{path}.{kind}.{PREFERRED}[{index}]"
+            yield from _weight_faults(term, at)
+            yield from _pod_term_faults(term.get("podAffinityTerm") or {}, f"{at}.podAffinityTerm")
+
+
+def _weight_faults(term: Obj, at: str) -> Iterator[Cause]:
+    if not 1 <= (weight := term.get("weight") or 0) <= 100:
+        yield faults.invalid(f"{at}.weight", weight, "must be in the range 1-100")
+
+
+def node_selector_faults(selector: Obj, path: str) -> Iterator[Cause]:
+    """What is wrong with a NodeSelector."""
+    if not selector.get("nodeSelectorTerms"):
+        yield faults.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
+    for index, term in faults.objects(selector.get("nodeSelectorTerms")):
+        yield from _node_term_faults(term, f"{path}.nodeSelectorTerms[{index}]", values=True)
+
+
+def _node_term_faults(term: Obj, path: str, *, values: bool) -> Iterator[Cause]:
+    for index, expression in faults.objects(term.get("matchExpressions")):
+        yield from _expression_faults(expression, f"{path}.matchExpressions[{index}]", values=values)
+    for index, expression in faults.objects(term.get("matchFields")):
+        yield from _field_faults(expression, f"{path}.matchFields[{index}]")
+
+
+def _expression_faults(expression: Obj, at: str, *, values: bool) -> Iterator[Cause]:
+    operator, given = expression.get("operator") or "", expression.get("values") or []
+    if operator in {"In", "NotIn"}:
+        if not given:
+            yield faults.required(f"{at}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in {"Exists", "DoesNotExist"}:
+        if given:
+            yield faults.forbidden(f"{at}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    elif operator in _NUMERIC:
+        if len(given) != 1:
+            yield faults.required(f"{at}.values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
+    else:
+        yield faults.invalid(f"{at}.operator", operator, _NOT_AN_OPERATOR)
+    yield from faults.qualified(f"{at}.key", expression.get("key") or "")
+    for index, each in enumerate(given if values else ()):
+        yield from faults.label_value(f"{at}.values[{index}]", each)
+
+
+def _field_faults(expression: Obj, at: str) -> Iterator[Cause]:
+    operator, given, key = expression.get("operator") or "", expression.get("values") or [], expression.get("key") or ""
+    if operator not in {"In", "NotIn"}:
+        yield faults.invalid(f"{at}.operator", operator, _NOT_AN_OPERATOR)
+    elif len(given) != 1:
+        why = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
+        yield faults.required(f"{at}.values", why)
+    if key != "metadata.name":
+        yield faults.invalid(f"{at}.key", key, "not a valid field selector key")
+        return
+    for index, each in enumerate(given):
+        yield from faults.subdomain(f"{at}.values[{index}]", each)
+
+
+def _pod_term_faults(term: Obj, at: str) -> Iterator[Cause]:
+    for selector in ("labelSelector", "namespaceSelector"):
+        yield from faults.selector(f"{at}.{selector}", term.get(selector))
+    for name in term.get("namespaces") or ():
+        yield from faults.label(f"{at}.namespace", name)
+    for keys in ("matchLabelKeys", "mismatchLabelKeys"):
+        yield from _key_faults(term, keys, at)
+    if not (key := term.get("topologyKey") or ""):
+        yield faults.required(f"{at}.topologyKey", "can not be empty")
+    yield from faults.qualified(f"{at}.topologyKey", key)

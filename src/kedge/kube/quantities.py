@@ -5,6 +5,7 @@ Arithmetic is exact (`decimal`), because comparing requests with what a machine 
 
 import re
 from decimal import Decimal
+from typing import NamedTuple
 
 _QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
 _BINARY = {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)}
@@ -49,13 +50,22 @@ def fault(text: object) -> str:
         >>> fault("lots")
         "must be a quantity such as 500m, 2 or 1.5Gi, got 'lots'"
     """
+    return unreadable(text) or ("" if parse(text) >= 0 else f"must not be negative, got {text!r}")  # pyright: ignore[reportArgumentType]  # it was read
+
+
+def unreadable(text: object) -> str:
+    """Say why a value is no quantity at all, or ``""`` when it is one.
+
+    Args:
+        text: As it stands in JSON.
+    """
     if not isinstance(text, str | int | float):
         return f"must be a quantity such as 500m, 2 or 1.5Gi, got {text!r}"
     try:
-        value = parse(text)
+        parse(text)
     except ValueError as error:
         return str(error)
-    return "" if value >= 0 else f"must not be negative, got {text!r}"
+    return ""
 
 
 def cpu(text: str | float) -> float:
@@ -100,3 +110,85 @@ def render_memory(size: int) -> str:
         if size and size % int(scale) == 0:
             return f"{size // int(scale)}{suffix}"
     return str(size)
+
+
+def render(value: Decimal, *, binary: bool = False) -> str:
+    """Write any amount in its shortest usual form.
+
+    Args:
+        value: The amount.
+        binary: Whether it is counted in powers of 1,024, as memory is.
+
+    Examples:
+        >>> render(Decimal("0.5")), render(Decimal(2)), render(Decimal(2 << 20), binary=True)
+        ('500m', '2', '2Mi')
+    """
+    if value != value.to_integral_value():
+        return f"{int((value * 1000).to_integral_value('ROUND_CEILING'))}m"
+    return render_memory(int(value)) if binary else str(int(value))
+
+
+_STEPS = {3 * power: letter for power, letter in enumerate(("n", "u", "m", "", "k", *"MGTPE"), start=-3)}
+
+
+class Amount(NamedTuple):
+    """An amount, and how it is written.
+
+    Attributes:
+        value: The number.
+        binary: Whether in powers of 1,024, as somebody has written it.
+
+    Examples:
+        >>> str(Amount.of("1536Mi")), str(Amount.of("0.25")), str(Amount.of("2000M"))
+        ('1536Mi', '250m', '2G')
+        >>> str(Amount.of(0) + Amount.of("1Gi") + Amount.of("512Mi"))
+        '1536Mi'
+    """
+
+    value: Decimal
+    binary: bool = False
+
+    @classmethod
+    def of(cls, text: str | float) -> "Amount":
+        """Read a quantity; raises as `parse`."""
+        return cls(parse(text), binary=str(text).strip().endswith("i"))
+
+    def __add__(self, other: "Amount") -> "Amount":  # pyright: ignore[reportIncompatibleMethodOverride]  # amounts add up
+        """The sum, written as the first of the two that is anything."""
+        return Amount(self.value + other.value, (self if self.value else other).binary)
+
+    def __neg__(self) -> "Amount":
+        """What undoes an addition."""
+        return Amount(-self.value, self.binary)
+
+    def __str__(self) -> str:
+        """As Kubernetes writes it: the largest unit that leaves a whole number."""
+        value = self.value
+        if self.binary and abs(value) >= 1024:
+            return render_memory(int(value.to_integral_value("ROUND_CEILING")))
+        if not value:
+            return "0"
+        for power in sorted(_STEPS, reverse=True):
+            scaled = value.scaleb(-power)
+            if scaled == scaled.to_integral_value():
+                return f"{int(scaled)}{_STEPS[power]}"
+        return f"{int(value.scaleb(9).to_integral_value('ROUND_CEILING'))}n"
+
+
+def canonical(text: str | float) -> str:
+    """A quantity as Kubernetes writes it, whoever has written it how.
+
+    Raises:
+        ValueError: As of `parse`.
+
+    Examples:
+        >>> [canonical(text) for text in (0.5, "1024Mi", "1000m", "0.5Ki", 4000, "1.5e3", "12E6")]
+        ['500m', '1Gi', '1', '512', '4k', '1500', '12e6']
+    """
+    amount = Amount.of(text)
+    match = _QUANTITY.fullmatch(text.strip()) if isinstance(text, str) else None
+    written = str(amount)
+    if match is None or not match[2] or not written[-1].isalpha():
+        return written
+    power = next(power for power, letter in _STEPS.items() if letter == written[-1])
+    return f"{written[:-1]}e{power}"  # in powers of ten, as somebody has written it

@@ -66,7 +66,7 @@ def _value(target: Any, value: Any, merge_keys: Mapping[str, str], path: str) ->
     if isinstance(value, list):
         key = merge_keys.get(path)
         if key is None or not isinstance(target, list):
-            return _list([], value, merge_keys, path) if key else _clean(value)
+            return _new_list(value, merge_keys, path) if key else _clean(value)
         return _list(target, value, merge_keys, path) if key else _values(target, value)
     return value
 
@@ -83,14 +83,26 @@ def _list(target: list[Any], patch: list[Any], merge_keys: Mapping[str, str], pa
     key = merge_keys[path]
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
         return [_clean(item) for item in patch if not (isinstance(item, dict) and "$patch" in item)]
-    merged: dict[Any, Any] = {_identity(item, key, path): item for item in target}
+    merged = list(target)
     for item in patch:
         identity = _identity(item, key, path)
+        # Items may be equal in their merge key, such as a port for TCP and the same for UDP: the first is the one that is meant.
+        alike = [place for place, other in enumerate(merged) if isinstance(other, dict) and other.get(key) == identity]
         if item.get("$patch") == "delete":
-            merged.pop(identity, None)
+            merged = [other for place, other in enumerate(merged) if place not in alike]
+        elif alike:
+            merged[alike[0]] = _object(merged[alike[0]], item, merge_keys, path)
         else:
-            merged[identity] = _object(merged.get(identity), item, merge_keys, path)
-    return list(merged.values())
+            merged.append(_object(None, item, merge_keys, path))
+    return merged
+
+
+def _new_list(patch: list[Any], merge_keys: Mapping[str, str], path: str) -> list[Any]:
+    """A list that was not there: as it was sent, items that are equal in their merge key too."""
+    kept = [item for item in patch if not (isinstance(item, dict) and item.get("$patch") in ("delete", "replace"))]
+    for item in kept:
+        _identity(item, merge_keys[path], path)
+    return [_object(None, item, merge_keys, path) for item in kept]
 
 
 def _identity(item: Any, key: str, path: str) -> Any:

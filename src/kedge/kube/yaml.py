@@ -19,6 +19,23 @@ _Fastest: type = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _FastestLoader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class KeyTwice(BadRequest):
+    """A key stands twice in one mapping.
+
+    Attributes:
+        key: Which.
+        line: Where it comes again, from 1.
+    """
+
+    def __init__(self, message: str, key: str, line: int) -> None:
+        super().__init__(message)
+        self.key, self.line = key, line
+
+
+class _Twice(yaml.constructor.ConstructorError):
+    """A key stands twice; raised while a document is read."""
+
+
 class Dumper(_Fastest):  # pyright: ignore[reportUntypedBaseClass]  # which of them is known at run time
     """Puts quotes around texts that Go's YAML would read as truth values or numbers, such as ``n`` and ``1e3``."""
 
@@ -68,7 +85,10 @@ def _checked(text: str, work: Callable[[], Any]) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise BadRequest(f"{where}not YAML: {error.problem or error.context or 'it cannot be read'}.") from error
+        message = f"{where}not YAML: {error.problem or error.context or 'it cannot be read'}."
+        if mark and isinstance(error, _Twice):
+            raise KeyTwice(message, str(error.context), mark.line + 1) from error
+        raise BadRequest(message) from error
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError) as error:
         raise BadRequest(f"not YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}.") from error
 
@@ -109,7 +129,7 @@ class Loader(_FastestLoader):  # pyright: ignore[reportUntypedBaseClass]  # liby
         for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if key.value in seen:
-                    raise _wrong(f"the key {key.value!r} stands twice in one mapping", key)
+                    raise _Twice(key.value, None, f"the key {key.value!r} stands twice in one mapping", key.start_mark)
                 seen.add(key.value)
         if isinstance(node, yaml.MappingNode):
             self.flatten_mapping(node)

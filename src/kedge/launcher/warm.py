@@ -158,9 +158,11 @@ class Warm:
         return self._step(packet, fds) if packet else 0
 
     def _step(self, packet: bytes, fds: list[int]) -> int:
-        views = (fds[3] if len(fds) > 3 else -1, fds[4] if len(fds) > 4 else -1)
-        given = self._child.Descriptors(fds[0], fds[1], fds[2], views)
         spec = json.loads(packet.decode("utf-8"))
+        views = fds[3:-1] if spec.get("network") else fds[3:]
+        views = (views[0] if views else -1, views[1] if len(views) > 1 else -1)
+        given = self._child.Descriptors(fds[0], fds[1], fds[2], views)
+        given.network = fds[-1] if spec.get("network") else -1
         try:
             self._child.settle(spec, given, self._view.enter)
         except BaseException as error:  # noqa: BLE001  # the supervisor is told, whatever it is

@@ -2,10 +2,13 @@
 
 Plain bookkeeping: a queued Pod costs one small entry. A Pod that would not fit an empty machine is refused at once; one that does
 not fit now waits, and those behind it wait too, so that a large one is not starved by small ones.
+
+Pods that are restarted whenever they end are servers, not steps: they would keep their turn for ever. They take none, as on a
+cluster, and count for what they ask for, and for no more.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kedge.kube.kinds import Obj
 from kedge.kube.requests import requests_of
@@ -22,11 +25,13 @@ class Size:
         cpu: Processors.
         memory: Bytes.
         other: Further resources by name, such as ``nvidia.com/gpu``.
+        lasting: Whether it is a Pod that does not end by itself.
     """
 
     cpu: float
     memory: int
     other: tuple[tuple[str, float], ...] = ()
+    lasting: bool = False
 
 
 class Admission:
@@ -34,14 +39,16 @@ class Admission:
 
     Args:
         capacity: What the machine has.
-        max_pods: How many Pods may run at once.
+        max_pods: How many Pods may run at once that end by themselves.
     """
 
     def __init__(self, capacity: Size, max_pods: int) -> None:
         self._capacity = capacity
         self._max_pods = max(1, max_pods)
         self._running: dict[str, Size] = {}
+        self._turns = 0
         self._queue: OrderedDict[str, Size] = OrderedDict()
+        self._lasting: OrderedDict[str, Size] = OrderedDict()
         self._cpu = 0.0
         self._memory = 0
         self._other: dict[str, float] = {}
@@ -49,7 +56,7 @@ class Admission:
     @property
     def queued(self) -> int:
         """How many wait."""
-        return len(self._queue)
+        return len(self._queue) + len(self._lasting)
 
     @property
     def running(self) -> int:
@@ -58,9 +65,10 @@ class Admission:
 
     def ahead(self, uid: str) -> int | None:
         """How many wait before a Pod; ``None`` for one that does not wait."""
-        if uid not in self._queue:
+        queue = self._lasting if uid in self._lasting else self._queue
+        if uid not in queue:
             return None
-        return next(position for position, other in enumerate(self._queue) if other == uid)
+        return next(position for position, other in enumerate(queue) if other == uid)
 
     def misfit(self, size: Size) -> tuple[str, str]:
         """Reason and message why a Pod can never run here; empty when it can."""
@@ -81,21 +89,23 @@ class Admission:
 
     def queue(self, uid: str, size: Size) -> None:
         """Put a Pod at the end of the queue, if it is not known; one that seems larger than the machine waits for all of it."""
-        if uid not in self._running and uid not in self._queue:
+        if uid not in self._running and uid not in self._queue and uid not in self._lasting:
             has = self._capacity
-            self._queue[uid] = Size(min(size.cpu, has.cpu), min(size.memory, has.memory), size.other)
+            fitted = replace(size, cpu=min(size.cpu, has.cpu), memory=min(size.memory, has.memory))
+            (self._lasting if size.lasting else self._queue)[uid] = fitted
 
     def force(self, uid: str, size: Size) -> None:
         """Count a Pod that runs already."""
-        self._queue.pop(uid, None)
+        self._unqueue(uid)
         if uid not in self._running:
             self._count(uid, size)
 
     def release(self, uid: str) -> None:
         """Forget a Pod: it has ended, or is not wanted any more."""
-        self._queue.pop(uid, None)
+        self._unqueue(uid)
         size = self._running.pop(uid, None)
         if size is not None:
+            self._turns -= not size.lasting
             self._cpu -= size.cpu
             self._memory -= size.memory
             for name, amount in size.other:
@@ -103,14 +113,19 @@ class Admission:
 
     def next(self) -> str | None:
         """The Pod at the head of the queue, which from now on counts as running; ``None`` when it does not fit yet."""
-        if not self._queue or len(self._running) >= self._max_pods:
-            return None
-        uid, size = next(iter(self._queue.items()))
-        if not self._fits(size):
-            return None
-        del self._queue[uid]
-        self._count(uid, size)
-        return uid
+        for queue, turn in ((self._lasting, True), (self._queue, self._turns < self._max_pods)):
+            if not queue or not turn:
+                continue
+            uid, size = next(iter(queue.items()))
+            if self._fits(size):
+                del queue[uid]
+                self._count(uid, size)
+                return uid
+        return None
+
+    def _unqueue(self, uid: str) -> None:
+        self._queue.pop(uid, None)
+        self._lasting.pop(uid, None)
 
     def _fits(self, size: Size) -> bool:
         if self._cpu + size.cpu > self._capacity.cpu + _CPU_SLACK or self._memory + size.memory > self._capacity.memory:
@@ -120,6 +135,7 @@ class Admission:
 
     def _count(self, uid: str, size: Size) -> None:
         self._running[uid] = size
+        self._turns += not size.lasting
         self._cpu += size.cpu
         self._memory += size.memory
         for name, amount in size.other:
@@ -131,16 +147,17 @@ def size_of(spec: Obj, *, default_cpu: float, default_memory: int) -> Size:
 
     Args:
         spec: The Pod's spec.
-        default_cpu: Processors for a main container without a request.
+        default_cpu: Processors for a main container without a request, of a Pod that ends by itself.
         default_memory: Bytes, likewise.
 
     Examples:
         >>> size_of({"containers": [{"resources": {"requests": {"cpu": "500m"}}}]}, default_cpu=0.25, default_memory=64)
-        Size(cpu=0.5, memory=64, other=())
+        Size(cpu=0.5, memory=64, other=(), lasting=False)
     """
-    total = requests_of(spec, {"cpu": default_cpu, "memory": float(default_memory)})
+    lasting = spec.get("restartPolicy") == "Always"
+    total = requests_of(spec, {} if lasting else {"cpu": default_cpu, "memory": float(default_memory)})
     other = tuple(sorted((name, amount) for name, amount in total.items() if _is_counted(name) and amount))
-    return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other)
+    return Size(total.get("cpu", 0.0), int(total.get("memory", 0.0)), other, lasting)
 
 
 def _is_counted(name: str) -> bool:

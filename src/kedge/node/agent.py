@@ -7,7 +7,8 @@ adopts what it finds, uses exits that happened meanwhile, and has the processes 
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from kedge.client.types import Client, WatchEvent, pages
@@ -19,20 +20,28 @@ from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_over
 from kedge.measures import Counter
-from kedge.node import admission, capacity, devices, images
+from kedge.node import admission, capacity, devices, images, oci, oci_specs, runtimes
 from kedge.node.admission import Admission
 from kedge.node.claims import Claims
 from kedge.node.cleaning import Cleaner, clean
 from kedge.node.devices import Devices
 from kedge.node.environments import Environments
 from kedge.node.events import Events
+from kedge.node.handlers import Handlers
 from kedge.node.interpreters import Interpreters
 from kedge.node.launchers import Launchers
 from kedge.node.logs import NodeLogs, Shown
+from kedge.node.network import PodNetwork
 from kedge.node.objects import Objects
+from kedge.node.oci import Cli
 from kedge.node.pods import PodWorker, Tools
 from kedge.node.preparing import Preparation
-from kedge.node.registration import Registration
+from kedge.node.processes import NodeProcesses
+from kedge.node.pulling import Puller
+from kedge.node.refusals import this_host
+from kedge.node.registration import HERE, Place, Registration
+from kedge.node.services import ServiceTable
+from kedge.node.shared_network import Ports
 from kedge.node.specs import Machine, kept_places
 from kedge.node.supervisor_client import Supervisor
 from kedge.node.uv import Uv
@@ -42,6 +51,7 @@ _log = logging.getLogger(__name__)
 # Cancelled Pods that a new agent finds still running have this long, whatever their grace period.
 _HURRY_SECONDS = 0.5
 _RETRY_SECONDS = 1.0
+_SHARED = "the node has joined another machine's API, and Services end where that machine does"
 # Pods that have ended here, remembered for longer than a watch can lag behind.
 _REMEMBERED = 8192
 
@@ -55,9 +65,19 @@ class NodeAgent:
         clock: The time.
         ids: Names of events.
         node_name: Whose Pods.
+        place: Where the node is.
     """
 
-    def __init__(self, client: Client, settings: Settings, clock: Clock, ids: Ids, *, node_name: str = "localhost") -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: Settings,
+        clock: Clock,
+        ids: Ids,
+        *,
+        node_name: str = "localhost",
+        place: Place = HERE,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._clock = clock
@@ -65,16 +85,22 @@ class NodeAgent:
         self._directory = settings.home / "node"
         self._pods = self._directory / "pods"
         self._supervisor = Supervisor(self._directory, self._heard, self._lost_supervisor)
+        self.network = PodNetwork(self._directory, place.ports)
+        self._place = place
+        self.network.machine = place.address
+        self._services = ServiceTable(client, clock, self.network.tell)
+        self.network.on_start = self._services.refresh
         self.losses = Counter()
         self._events = Events(client, clock, ids, node_name)
         self._uv = Uv(settings.environ)
         self._interpreters = Interpreters(self._uv, settings.environ)
         self._environments = Environments(settings.cache / "environments", self._uv, self._interpreters, clock)
-        self._cleaner = Cleaner(clock)
+        self._cleaner = Cleaner(clock, settings.environ)
         self._devices = Devices(client, devices.discover(settings.environ, settings.gpus))
         machine = capacity.of_machine(other=self._devices.resources)
-        self._registration = Registration(client, clock, settings, node_name, machine)
+        self._registration = Registration(client, clock, settings, node_name, machine, place=place)
         self._admission = Admission(machine, settings.max_pods)
+        self._ports = Ports()
         self._workers: dict[str, PodWorker] = {}
         self._queued: dict[str, tuple[str, str]] = {}
         self._fetching: set[str] = set()
@@ -87,6 +113,7 @@ class NodeAgent:
         self._stopping = False
         self._idle = asyncio.Event()
         self.logs = NodeLogs(self._pods, clock, self._shown)
+        self.processes = NodeProcesses(self._supervisor.dial, self._running, self.network)
 
     @property
     def load(self) -> tuple[int, int]:
@@ -122,12 +149,20 @@ class NodeAgent:
         for place in (self._directory, self._pods, self._directory / "config", self._settings.cache):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
         table = images.read(self._settings.home / "images.json")
-        hello = await self._supervisor.connect()
+        hello, cli = await asyncio.gather(self._supervisor.connect(), oci.discover(self._settings))
+        self._registration.runtime = runtimes.version(self._settings, cli)
         launchers = Launchers(self._settings.cache / "launchers")
-        machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings))
+        host = this_host(self._settings.host_paths, joined=self._place.joined)
+        machine = Machine(self._settings, launchers, hello["view"], kept_places(self._settings), host, self._place.api)
         objects = Objects(self._client)
-        maker = VolumeMaker(self._client, objects, Claims(self._client, self._settings.claims), self._directory / "config")
-        preparation = Preparation(machine, table, self._environments, objects, maker, self._devices, self._pods)
+        claims = Claims(self._client, self._settings.claims)
+        maker = VolumeMaker(self._client, objects, claims, self._directory / "config", self._settings.host_paths)
+        puller = None
+        if cli is not None:
+            table = replace(table, runtime=cli.tool, always=self._settings.runtime != "auto")
+            puller = Puller(cli, objects, self._events, self._clock)
+        shared = (self.network, self._services, self._ports)
+        preparation = Preparation(machine, table, self._environments, objects, maker, self._devices, self._pods, *shared, puller)
         self._tools = Tools(
             self._client,
             self._supervisor,
@@ -135,13 +170,19 @@ class NodeAgent:
             preparation,
             self._events,
             self._cleaner,
+            Handlers(self.processes, self.network.open),
             self._settings.log_limit,
             self._over,
         )
+        await self.network.begin(hello.get("users", ""), hello["view"] or (_SHARED if self._place.joined else ""))
         await self._registration.register()
         resource_version = await self._adopt(hello["containers"])
+        if cli is not None:
+            self._background.start(self._remove_strays(cli, hello["containers"]))
         self._background.start(self._watch(resource_version))
         self._background.start(self._registration.run())
+        if not self._place.joined:
+            self._background.start(self._services.run())
 
     async def stop(self) -> None:
         """Let go of everything; steps run on."""
@@ -151,6 +192,7 @@ class NodeAgent:
         await self._environments.close()
         await self._events.close()
         await self._cleaner.close()
+        await self.network.stop()
         self._supervisor.close()
 
     async def stop_all(self, grace: float = 5.0) -> None:
@@ -170,7 +212,9 @@ class NodeAgent:
                 await asyncio.wait_for(self._idle.wait(), grace + 5)
             except TimeoutError:
                 _log.warning("Pods did not end in time", extra={"pods": len(self._workers)})
+        self._stopping = True  # that the supervisor ends now is no loss
         self._supervisor.quit()
+        await self.network.stop(end=True)
         await self.stop()
 
     # -- Pods -----------------------------------------------------------------------------------------------------------
@@ -194,7 +238,8 @@ class NodeAgent:
         early, self._early = self._early or (), None
         for record in early:
             self._heard(record)
-        await asyncio.to_thread(_sweep, self._pods, known)
+        await self.network.keep_only(known)
+        await asyncio.to_thread(_sweep, self._pods, known, self._settings.environ)
         self._admit()
         return resource_version
 
@@ -205,6 +250,16 @@ class NodeAgent:
                 self._supervisor.forget(record["id"])
             else:
                 self._supervisor.stop(record["id"], 0)
+
+    async def _remove_strays(self, cli: Cli, records: Iterable[Obj]) -> None:
+        """Remove containers of the runtime that the supervisor does not know: what stood for them was killed."""
+        known = {oci_specs.container_name(*record["id"].split("/")) for record in records if record["state"] == "running"}
+        try:
+            there = await cli.containers({oci.HOME_LABEL: oci_specs.home_label(self._settings.home)})
+            started = {oci_specs.container_name(*each["id"].split("/")) for each in await self._supervisor.containers()}
+            await cli.remove(name for name in there if name not in known | started)
+        except (KedgeError, OSError) as error:
+            _log.warning("containers that nobody waits for are not removed", extra={"runtime": cli.tool, "error": str(error)})
 
     async def _watch(self, resource_version: str) -> None:
         fields = f"spec.nodeName={self._node_name}"
@@ -224,7 +279,7 @@ class NodeAgent:
         """Catch up after a watch that fell behind."""
         page = await self._client.list(POD, fields=f"spec.nodeName={self._node_name}")
         there = {pod["metadata"]["uid"] for pod in page.items}
-        for uid in [*self._workers, *self._queued]:
+        for uid in [*self._workers, *self._queued, *self._fetching]:
             if uid not in there:
                 self._forget(uid)
         for pod in page.items:
@@ -245,7 +300,8 @@ class NodeAgent:
         if worker is not None:
             worker.vanish()
             return
-        if self._queued.pop(uid, None):
+        if self._queued.pop(uid, None) or uid in self._fetching:
+            self._fetching.discard(uid)
             self._admission.release(uid)
         self._cleaner.add(self._pods / uid, keep_logs=False)
 
@@ -275,6 +331,8 @@ class NodeAgent:
             self._queued.pop(uid, None)
             self._admission.force(uid, size)
             self._devices.adopt(pod)
+            if records and not self.network.has(uid):
+                self._ports.adopt(pod)
             self._work(pod, records, hurry=hurry)
             return
         reason, message = self._admission.misfit(size)
@@ -317,6 +375,8 @@ class NodeAgent:
                 await self._clock.sleep(_RETRY_SECONDS)
                 continue
             break
+        if uid not in self._fetching:
+            return  # it was deleted while it was read
         self._fetching.discard(uid)
         if pod is None or pod["metadata"]["uid"] != uid:
             self._admission.release(uid)
@@ -335,6 +395,7 @@ class NodeAgent:
         self._workers.pop(uid, None)
         self._admission.release(uid)
         self._devices.release(uid)
+        self._ports.release(uid)
         self._finished[uid] = None
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
@@ -387,9 +448,13 @@ class NodeAgent:
         worker = self._workers.get(uid)
         return worker.shown(container) if worker is not None else None
 
+    def _running(self, uid: str, container: str) -> int | None:
+        worker = self._workers.get(uid)
+        return worker.running(container) if worker is not None else None
 
-def _sweep(directory: Path, known: set[str]) -> None:
+
+def _sweep(directory: Path, known: set[str], environ: Mapping[str, str]) -> None:
     """Remove what Pods that are not there any more have left."""
     for place in directory.iterdir():
         if place.name not in known:
-            clean(place, keep_logs=False)
+            clean(place, environ, keep_logs=False)

@@ -7,18 +7,23 @@ part of its path. `provisioner` makes and removes the folders.
 from collections.abc import Iterator
 from pathlib import Path
 
-from kedge.client.types import Client
+from kedge.client.types import Client, get_or_none
 from kedge.errors import AlreadyExists, BadRequest, Forbidden, Invalid, NotFound
 from kedge.kube.claims import ONE_POD
 from kedge.kube.core import PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Kind, Obj
-from kedge.kube.metadata import controller, is_deleting, owner_reference, uid_of
+from kedge.kube.metadata import annotations_of, controller, is_deleting, labels_of, owner_reference, uid_of, with_metadata
 from kedge.kube.pods import is_over
+from kedge.kube.storage import LATER, PERSISTENT_VOLUME, STORAGE_CLASS
+from kedge.kube.volumes import SELECTED_NODE, path_of
 from kedge.node.env import MissingError
+from kedge.node.network import RUN
 from kedge.node.scheduling import Fault
 
 CLASS = "standard"
-"""The only class of volumes, and the default: folders of this host."""
+"""The class of volumes that every host has, and the default: folders of this host."""
+PROVISIONER = "kedge.dev/folder"
+"""Who makes the volumes of that class, and of others that name it."""
 
 
 def claim_names(pod: Obj) -> Iterator[str]:
@@ -51,8 +56,12 @@ def volume_name(claim: Obj) -> str:
     return f"pvc-{uid_of(claim)}"
 
 
-def obstacle(claim: Obj) -> str:
-    """Why a claim cannot be bound, and what to do; empty when it can.
+def obstacle(claim: Obj, class_: Obj | None = None) -> str:
+    """Why no volume can be made for a claim, and what to do; empty when one can.
+
+    Args:
+        claim: The claim.
+        class_: The StorageClass that it names, where there is one.
 
     Examples:
         >>> obstacle({"spec": {"storageClassName": "gp3"}})[:95]
@@ -60,11 +69,10 @@ def obstacle(claim: Obj) -> str:
     """
     spec = claim["spec"]
     anew = "make the claim anew without"
-    if (name := spec.get("storageClassName")) not in {None, "", CLASS}:
-        return (
-            f'storageclass.storage.k8s.io "{name}" not found. This host has one, {CLASS}: {anew} storageClassName, or with '
-            f"storageClassName: {CLASS}."
-        )
+    # CreatePVC asks for no class unless it is told one: a pipeline is not to need a volume that somebody has prepared here.
+    by_run = not spec.get("storageClassName") and RUN in labels_of(claim)
+    if not by_run and (why := _class_obstacle(spec.get("storageClassName"), class_)):
+        return why
     if spec.get("volumeMode") == "Block":
         return f"spec.volumeMode: this host has folders only, no block devices. Use Filesystem: {anew} volumeMode."
     named = spec.get("volumeName")
@@ -76,19 +84,38 @@ def obstacle(claim: Obj) -> str:
     return ""
 
 
+def _class_obstacle(name: str | None, class_: Obj | None) -> str:
+    if name == "":
+        return "no persistent volumes available for this claim and no storage class is set"
+    if name not in {None, CLASS} and class_ is None:
+        return (
+            f'storageclass.storage.k8s.io "{name}" not found. This host has one, {CLASS}: make the claim anew without '
+            f"storageClassName, or with storageClassName: {CLASS}."
+        )
+    if class_ is not None and class_["provisioner"] != PROVISIONER:
+        return (
+            f"Waiting for a volume to be created either by the external provisioner '{class_['provisioner']}' or manually by the "
+            "system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly "
+            "registered."
+        )
+    return ""
+
+
 class Claims:
     """Looks at the claims of Pods.
 
     Args:
         client: The Kubernetes API.
         directory: Where the folders lie.
+        node: Where Pods are given to, for claims that wait for their first one.
     """
 
     kinds: tuple[Kind, ...] = (PERSISTENT_VOLUME_CLAIM,)
 
-    def __init__(self, client: Client, directory: Path) -> None:
+    def __init__(self, client: Client, directory: Path, *, node: str = "") -> None:
         self._client = client
         self._directory = directory
+        self._node = node
 
     def concerns(self, pod: Obj) -> bool:
         """Whether a Pod mounts claims."""
@@ -102,7 +129,7 @@ class Claims:
                 if found is None:
                     return Fault(f'persistentvolumeclaim "{name}" not found', message)
                 if message:
-                    return Fault(message, _help(found))
+                    return Fault(message, await self._help(found))
                 if ONE_POD in found["spec"]["accessModes"] and (other := await self._other_user(found, pod)):
                     reason = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode"
                     return Fault(f"1 {reason}", f"Claim {name} is free when Pod {other} has ended.", until_pods_change=True)
@@ -120,13 +147,24 @@ class Claims:
         if found is None:
             raise MissingError(f'persistentvolumeclaim "{name}" not found. {message}')
         if message:
-            raise MissingError(f"{message}. {_help(found)}")
+            raise MissingError(f"{message}. {await self._help(found)}")
         path = self._directory / volume_name(found)
+        if (named := found["spec"].get("volumeName")) not in {None, volume_name(found)}:
+            return await self._given(named)
         if not path.is_dir():
             raise MissingError(
                 f"the folder of persistentvolumeclaim {name}, {path}, is gone. Bring it back, or make the claim anew."
             )
         return path
+
+    async def _given(self, name: str) -> Path:
+        """The folder of a volume that somebody else has made."""
+        volume = await get_or_none(self._client, PERSISTENT_VOLUME, name)
+        if volume is None:
+            raise MissingError(f'persistentvolume "{name}" not found. Its claim has lost it: make the claim anew.')
+        if not (path := path_of(volume)):
+            raise MissingError(f'persistentvolume "{name}": this host mounts volumes of the kinds hostPath and local only.')
+        return _there(name, Path(path), make=(volume["spec"].get("hostPath") or {}).get("type") == "DirectoryOrCreate")
 
     async def _find(self, pod: Obj, volume: Obj, *, on_node: bool = False) -> tuple[Obj | None, str]:
         """The claim of a volume, and why it cannot be mounted, or what would help where it is not there."""
@@ -145,8 +183,21 @@ class Claims:
         if is_deleting(found) and not on_node:
             return found, f'persistentvolumeclaim "{name}" is being deleted'
         if (found.get("status") or {}).get("phase") != "Bound":
+            await self._select(found)
             return found, "pod has unbound immediate PersistentVolumeClaims"
         return found, ""
+
+    async def _select(self, claim: Obj) -> None:
+        """Tell of a claim that has waited for its first Pod where that is."""
+        class_ = await self._class(claim)
+        if class_ is None or class_.get("volumeBindingMode") != LATER or SELECTED_NODE in annotations_of(claim):
+            return
+        chosen = {**annotations_of(claim), SELECTED_NODE: self._node}
+        await self._client.update(PERSISTENT_VOLUME_CLAIM, with_metadata(claim, annotations=chosen))
+
+    async def _class(self, claim: Obj) -> Obj | None:
+        name = claim["spec"].get("storageClassName")
+        return await get_or_none(self._client, STORAGE_CLASS, name) if name else None
 
     async def _make(self, pod: Obj, volume: Obj) -> str:
         """Make the claim of an ephemeral volume, which is its Pod's and goes with it."""
@@ -177,14 +228,22 @@ class Claims:
                 return f"{other['metadata']['namespace']}/{other['metadata']['name']}"
         return ""
 
-
-def _help(claim: Obj) -> str:
-    """What would help a Pod whose claim is there and cannot be mounted."""
-    name = claim["metadata"]["name"]
-    if is_deleting(claim):
-        return "It goes when no Pod uses it any more; make it anew then."
-    if why := obstacle(claim):
-        return f"Claim {name} cannot be bound: {why}"
-    if (claim.get("status") or {}).get("phase") != "Bound":
+    async def _help(self, claim: Obj) -> str:
+        """What would help a Pod whose claim is there and cannot be mounted."""
+        name = claim["metadata"]["name"]
+        if is_deleting(claim):
+            return "It goes when no Pod uses it any more; make it anew then."
+        if (claim.get("status") or {}).get("phase") == "Bound":
+            return f"Delete the claim {name}, or give the Pod another name."
+        if why := obstacle(claim, await self._class(claim)):
+            return f"Claim {name} cannot be bound: {why}"
         return f"Claim {name} is not bound yet."
-    return f"Delete the claim {name}, or give the Pod another name."
+
+
+def _there(name: str, path: Path, *, make: bool) -> Path:
+    """The folder of a volume, as its kind says: made where that is asked for."""
+    if make:
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not path.exists():
+        raise MissingError(f'persistentvolume "{name}": {path} is not there on this machine. Make it.')
+    return path

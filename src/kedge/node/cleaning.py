@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from kedge.control.background import Background
 from kedge.control.quiet import Quiet
 from kedge.kube.clock import Clock
+from kedge.node.removing import remove
 
 _QUIET_SECONDS = 0.5
 _LONGEST_SECONDS = 5.0  # what lies there takes space: so long it waits where Pods end without a pause
@@ -18,9 +19,11 @@ class Cleaner:
 
     Args:
         clock: Waits.
+        environ: What folders are removed with, see `removing`.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, environ: Mapping[str, str]) -> None:
+        self._environ = environ
         self._due: dict[Path, bool] = {}
         self._quiet = Quiet(clock, _QUIET_SECONDS, longest=_LONGEST_SECONDS)
         self._background = Background("what Pods leave behind")
@@ -42,29 +45,29 @@ class Cleaner:
         """Remove what is due, now."""
         if self._waiting is not None:
             self._waiting.cancel()
-            await asyncio.to_thread(_clean_all, self._due)
+            await asyncio.to_thread(_clean_all, self._due, self._environ)
         await self._background.finish()
 
     async def _clean(self) -> None:
         await self._quiet.wait()
         due, self._due, self._waiting = self._due, {}, None
-        await asyncio.to_thread(_clean_all, due)
+        await asyncio.to_thread(_clean_all, due, self._environ)
 
 
-def _clean_all(due: dict[Path, bool]) -> None:
+def _clean_all(due: dict[Path, bool], environ: Mapping[str, str]) -> None:
     for directory, keep_logs in due.items():
-        clean(directory, keep_logs=keep_logs)
+        clean(directory, environ, keep_logs=keep_logs)
 
 
-def clean(directory: Path, *, keep_logs: bool) -> None:
+def clean(directory: Path, environ: Mapping[str, str], *, keep_logs: bool) -> None:
     """Remove a Pod's directory, or all of it but its logs; what cannot be removed is left."""
     if not keep_logs:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove(directory, environ)
         return
     for entry in directory.iterdir() if directory.is_dir() else ():
         if entry.is_dir():
             with contextlib.suppress(OSError):  # an overlay leaves a directory behind that nobody may look into
                 (entry / "work" / "work").chmod(0o700)
-            shutil.rmtree(entry, ignore_errors=True)
+            remove(entry, environ)
         elif ".log" not in entry.name:
             entry.unlink(missing_ok=True)

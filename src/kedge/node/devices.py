@@ -107,7 +107,8 @@ class Devices:
             taken = {name for held in self._held.values() for name in held}
             self._held[meta["uid"]] = held = tuple([name for name in self.found if name not in taken][:count])
             change: Obj = {"metadata": {"uid": meta["uid"], "annotations": {_HELD: ",".join(held)}}}
-            await self._client.patch(POD, meta["name"], meta["namespace"], change)
+            # By its status: of a Pod's other parts a node may change none.
+            await self._client.patch(POD, meta["name"], meta["namespace"], change, subresource="status")
         return shares(pod["spec"], self._held.get(meta["uid"], ()))
 
 

@@ -40,6 +40,11 @@ async def text_of(pod: Obj, source: Obj, objects: Objects, own: Obj | None = Non
     return resource_of(owner, reference, await objects.allocatable(pod) if reference["resource"].startswith("limits.") else {})
 
 
+def changes(source: Obj) -> bool:
+    """Whether what a ``fieldRef`` or a ``resourceFieldRef`` tells of a Pod may change while it runs."""
+    return ((source.get("fieldRef") or {}).get("fieldPath") or "").startswith(("metadata.labels", "metadata.annotations"))
+
+
 def field_of(pod: Obj, path: str) -> str:
     """The value of a ``fieldRef``.
 
@@ -56,6 +61,8 @@ def field_of(pod: Obj, path: str) -> str:
     if path in {"metadata.labels", "metadata.annotations"}:
         entries = meta.get(path.partition(".")[2]) or {}
         return "\n".join(f"{key}={quoted(value)}" for key, value in sorted(entries.items()))
+    if path in {"status.podIP", "status.podIPs"}:
+        return (pod.get("status") or {}).get("podIP") or _ADDRESS
     if path.startswith("status.") and path in AS_VARIABLES:
         return _ADDRESS
     simple = {

@@ -2,20 +2,24 @@
 
 import base64
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from kedge.kube.kinds import Obj
 from kedge.node import downward
 from kedge.node.objects import Objects
 from kedge.node.refusals import Refusal
 
-_REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
-_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]*)\)")
 
 
 class MissingError(Exception):
     """Something that a Pod refers to is not there (yet); the Pod waits for it."""
+
+    reason = ""
+    """Of the event that tells it, where that is not the usual one."""
 
 
 @dataclass(slots=True)
@@ -46,13 +50,27 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replace, text) if "$" in text else text
 
 
-async def of_container(pod: Obj, container: Obj, objects: Objects) -> Environment:
+def unknown(text: str, values: Mapping[str, str]) -> str:
+    """The first name that `expand` leaves as it is; empty where there is none.
+
+    Examples:
+        >>> unknown("$(A)/$(B)/$$(C)", {"A": "1"})
+        'B'
+    """
+    names = (match.group(1) for match in _REFERENCE.finditer(text))
+    return next((name for name in names if name is not None and name not in values), "")
+
+
+async def of_container(
+    pod: Obj, container: Obj, objects: Objects, services: Mapping[str, str] = MappingProxyType({})
+) -> Environment:
     """Work out what a container's ``envFrom`` and ``env`` say.
 
     Args:
         pod: The Pod, for ``fieldRef``.
         container: The container.
         objects: Reads ConfigMaps and Secrets.
+        services: Variables that tell of Services; the container's own come before them.
 
     Raises:
         MissingError: A ConfigMap, Secret or key is not there.
@@ -68,7 +86,8 @@ async def of_container(pod: Obj, container: Obj, objects: Objects) -> Environmen
             if value is not None:
                 found.values[name] = value
         else:
-            found.values[name] = expand(variable.get("value") or "", found.values)
+            found.values[name] = expand(variable.get("value") or "", ChainMap(found.values, dict(services)))
+    found.values = {**services, **found.values}
     return found
 
 
@@ -82,11 +101,9 @@ async def _from(pod: Obj, source: Obj, objects: Objects, found: Environment) -> 
             return
         raise MissingError(f'{"secret" if is_secret else "configmap"} "{reference["name"]}" not found')
     for key, value in sorted(texts(obj).items()):
-        name = prefix + key
-        if _NAME.fullmatch(name):
-            found.values[name] = value
-            if is_secret:
-                found.secrets.append(value)
+        found.values[prefix + key] = value
+        if is_secret:
+            found.secrets.append(value)
 
 
 async def _reference(pod: Obj, container: Obj, variable: Obj, objects: Objects, found: Environment) -> str | None:
@@ -114,8 +131,8 @@ async def _reference(pod: Obj, container: Obj, variable: Obj, objects: Objects, 
 
 
 def texts(obj: Obj) -> dict[str, str]:
-    """The data of a ConfigMap or Secret as text; what is no text is left out."""
-    return {key: value.decode("utf-8", "surrogateescape") for key, value in content(obj).items()}
+    """The data of a ConfigMap or Secret as text: what a ConfigMap has as ``binaryData`` is for volumes alone."""
+    return {key: value.decode("utf-8", "surrogateescape") for key, value in content({**obj, "binaryData": None}).items()}
 
 
 def content(obj: Obj) -> dict[str, bytes]:

@@ -16,6 +16,7 @@ from kedge.node.volumes import Volumes
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 _FILE = "launcher.pyz"
 _PREFIX = "kedge-launcher-"
+_STAGING = {"stage-in", "stage-out"}
 
 
 def recognise(pod: Obj, container: Obj) -> str | None:
@@ -35,6 +36,11 @@ def recognise(pod: Obj, container: Obj) -> str | None:
 def brings_one(pod: Obj) -> bool:
     """Whether a Pod has the launcher in one of its volumes: it is a step of ours, and some container of it runs the launcher."""
     return any((each.get("configMap") or {}).get("name", "").startswith(_PREFIX) for each in pod["spec"].get("volumes") or ())
+
+
+def stages(pod: Obj, container: Obj) -> bool:
+    """Whether a container is one that Kedge adds to a step, to bring its files to it and away from it."""
+    return (container.get("args") or [""])[0] in _STAGING and recognise(pod, container) is not None
 
 
 class Launchers:

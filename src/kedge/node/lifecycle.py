@@ -11,6 +11,7 @@ from typing import Literal
 
 from kedge.kube.kinds import Obj
 from kedge.kube.pods import is_sidecar
+from kedge.kube.probes import LIVENESS, POST_START, READINESS, STARTUP, hooks_of
 
 Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
@@ -20,6 +21,9 @@ _LONGEST_DELAY = 300.0
 _STEADY_SECONDS = 600.0
 # What sidecars get when the main containers have used up the grace period.
 _LEAST_SIDECAR_GRACE = 2.0
+CRASH_LOOP = "CrashLoopBackOff"
+POST_START_FAULT = "PostStartHookError"
+"""Of a container that was ended because its hook after the start had failed, until its restarts are held back for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,12 @@ class Container:
         last: How the attempt before ended.
         how: ``fork`` or ``exec``, once it has started.
         stopping: Whether it was told to stop.
+        hooking: Whether its hook after the start has not ended; until then nobody is told that it runs.
+        probed: What its probes say, by the name of their field, once they have said something; likewise its hook.
+        hook_fault: Why its hook after the start failed the last time, in words; empty where it has not.
+        series: The attempt from which ends are counted for the delay: the first, or the last that ran for long.
+        image: The image that this attempt was started with; empty where that is not known.
+        replaced: Whether it was told to stop because its Pod names another image since: it is started again, whatever the policy.
     """
 
     attempt: int = 0
@@ -66,6 +76,12 @@ class Container:
     last: Exit | None = None
     how: str = ""
     stopping: bool = False
+    hooking: bool = False
+    probed: dict[str, bool] = field(default_factory=dict[str, bool])
+    hook_fault: str = ""
+    series: int = 0
+    image: str = ""
+    replaced: bool = False
 
     @property
     def alive(self) -> bool:
@@ -76,6 +92,37 @@ class Container:
     def running(self) -> bool:
         """Whether it has started and not ended."""
         return self.started_at is not None and self.exit is None
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs, and its hook after the start has ended."""
+        return self.running and not self.hooking
+
+    @property
+    def begun(self) -> bool:
+        """Whether people are told that it has started."""
+        return self.started_at is not None and not self.hooking
+
+    def next(self) -> "Container":
+        """The attempt after this one, which has ended."""
+        series = self.attempt if self.exit is not None and _ran(self.exit) >= _STEADY_SECONDS else self.series
+        fault = self.hook_fault if self.probed.get(POST_START) is False else ""
+        return Container(self.attempt + 1, last=self.exit, hook_fault=fault, series=series)
+
+
+def has_started(container: Obj, known: Container) -> bool:
+    """Whether a container runs and its startup probe, if it has one, has succeeded.
+
+    Args:
+        container: Its spec.
+        known: What is known of it.
+    """
+    return known.up and (not container.get(STARTUP) or known.probed.get(STARTUP, False))
+
+
+def is_ready(container: Obj, known: Container) -> bool:
+    """Whether a container, given as for `has_started`, may be sent work: it has started, and its readiness probe says so."""
+    return has_started(container, known) and (not container.get(READINESS) or known.probed.get(READINESS, False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +165,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A container to be told to end: SIGTERM now, SIGKILL ``grace`` seconds later."""
+    """A container to be told to end: SIGTERM now, SIGKILL ``grace`` seconds later.
+
+    Attributes:
+        why: For a person, where it is not that the Pod ends.
+    """
 
     name: str
     grace: float
+    why: str = ""
 
 
 @dataclass(slots=True)
@@ -156,7 +208,7 @@ def delay_before(attempt: int, ran: float) -> float:
     """Seconds to wait, after an attempt ended, before the next.
 
     Args:
-        attempt: Number of the attempt that ended, from 0.
+        attempt: Number of the attempt that ended, from 0, or of ends since the last attempt that ran for long.
         ran: How long it ran, in seconds.
 
     Examples:
@@ -167,7 +219,18 @@ def delay_before(attempt: int, ran: float) -> float:
     """
     if attempt == 0 or ran >= _STEADY_SECONDS:
         return 0.0
-    return min(_FIRST_DELAY * 2 ** (attempt - 1), _LONGEST_DELAY)
+    return min(_FIRST_DELAY * 2 ** min(attempt - 1, 10), _LONGEST_DELAY)
+
+
+def delay_after(known: Container) -> float:
+    """Seconds between the end of a container's attempt and the next; none before another image."""
+    if known.replaced:
+        return 0.0
+    return delay_before(known.attempt - known.series, _ran(known.exit)) if known.exit is not None else 0.0
+
+
+def _ran(end: Exit) -> float:
+    return (end.finished_at - end.started_at).total_seconds()
 
 
 def decide(spec: Obj, seen: Seen, now: datetime) -> Plan:
@@ -198,7 +261,7 @@ def _watch_deadline(spec: Obj, seen: Seen, plan: Plan, now: datetime) -> None:
         plan.look_again(deadline)
         return
     message = "Pod was active on the node longer than the specified deadline"
-    seen.ending = Ending(now, float(spec.get("terminationGracePeriodSeconds", 30)), "DeadlineExceeded", message)
+    seen.ending = Ending(now, _grace_of(spec), "DeadlineExceeded", message)
 
 
 def _advance(spec: Obj, seen: Seen, plan: Plan, now: datetime) -> None:
@@ -207,18 +270,23 @@ def _advance(spec: Obj, seen: Seen, plan: Plan, now: datetime) -> None:
     if not _initialize(spec, seen, plan, now):
         return
     plan.initialized = True
-    done = True
+    done, held = True, False
     for container in spec["containers"]:
         name = container["name"]
         known = seen.of(name)
         if known.exit is None:
             done = False
-            if not known.asked:
+            if not known.asked and not held:
                 plan.start.append(name)
-        elif policy == "Always" or (policy == "OnFailure" and known.exit.code != 0):
+            _heed(spec, container, known, plan)
+            # What stands behind a container with a hook after its start waits for that, as on a cluster.
+            held = held or (POST_START in hooks_of(container) and not known.up)
+        elif policy == "Always" or (policy == "OnFailure" and known.exit.code != 0) or known.replaced:
             done = False
             _restart(name, known, plan, now)
-    plan.phase = "Running" if any(seen.of(each["name"]).started_at for each in spec["containers"]) else "Pending"
+    if policy == "Never":
+        _end_with_the_last(spec, seen, plan)
+    plan.phase = "Running" if any(seen.of(each["name"]).begun for each in spec["containers"]) else "Pending"
     plan.over = done
 
 
@@ -233,7 +301,8 @@ def _initialize(spec: Obj, seen: Seen, plan: Plan, now: datetime) -> bool:
                 _restart(name, known, plan, now)
             elif not known.asked:
                 plan.start.append(name)
-            if not known.running and not started:
+            _heed(spec, container, known, plan)
+            if not has_started(container, known) and not started:
                 return False
         elif not started and not _has_initialized(name, known, spec, plan, now):
             return False  # once a main container has started, the Pod is past its init containers
@@ -254,30 +323,70 @@ def _has_initialized(name: str, known: Container, spec: Obj, plan: Plan, now: da
     return False
 
 
+def _end_with_the_last(spec: Obj, seen: Seen, plan: Plan) -> None:
+    """Where no main container goes on beside those that their probes end, it is the Pod that ends: with its own grace period."""
+    names = {each["name"] for each in spec["containers"]}
+    failed = {name for name in names if any(seen.of(name).probed.get(kind) is False for kind in (LIVENESS, STARTUP))}
+    if all(seen.of(name).exit is not None or name in failed for name in names):
+        last = [Stop(stop.name, _grace_of(spec), f"Stopping container {stop.name}") for stop in plan.stop if stop.name in failed]
+        plan.stop = [*(stop for stop in plan.stop if stop.name not in failed), *last]
+
+
+def _heed(spec: Obj, container: Obj, known: Container, plan: Plan) -> None:
+    """Have a container ended of which a probe has said, often enough, that it is no good; what follows is the policy's.
+
+    One whose image is another by now is ended too, for a new one.
+    """
+    if known.image and known.image != container["image"] and known.running and not known.stopping:
+        known.replaced = True
+        why = f"Container {container['name']} definition changed, will be restarted"
+        plan.stop.append(Stop(container["name"], _grace_of(spec), why))
+        return
+    failed = next((kind for kind in (POST_START, LIVENESS, STARTUP) if known.probed.get(kind) is False), "")
+    if not failed or not known.running or known.stopping:
+        return
+    grace = (container.get(failed) or {}).get("terminationGracePeriodSeconds")
+    plan.stop.append(Stop(container["name"], _grace_of(spec) if grace is None else float(grace), _why(spec, container, failed)))
+
+
+def _why(spec: Obj, container: Obj, failed: str) -> str:
+    if failed == POST_START:
+        return "FailedPostStartHook"
+    what = f"ontainer {container['name']} failed {failed.removesuffix('Probe')} probe"
+    if is_sidecar(container):
+        return f"Init c{what}"
+    return f"C{what}{', will be restarted' if spec.get('restartPolicy', 'Always') != 'Never' else ''}"
+
+
+def _grace_of(spec: Obj) -> float:
+    return float(spec.get("terminationGracePeriodSeconds", 30))
+
+
 def _restart(name: str, known: Container, plan: Plan, now: datetime) -> None:
     if known.exit is None:
         return
-    ran = (known.exit.finished_at - known.exit.started_at).total_seconds()
-    at = known.exit.finished_at + timedelta(seconds=delay_before(known.attempt, ran))
+    at = known.exit.finished_at + timedelta(seconds=delay_after(known))
     if at <= now:
         plan.start.append(name)
         return
-    plan.waiting[name] = "CrashLoopBackOff"
+    hooked = known.probed.get(POST_START) is False and delay_after(known) <= _FIRST_DELAY
+    plan.waiting[name] = POST_START_FAULT if hooked else CRASH_LOOP
     plan.look_again(at)
 
 
 def _wind_down(spec: Obj, seen: Seen, plan: Plan, now: datetime) -> None:
     """Stop main containers, then sidecars; at the end, say how the Pod ended."""
     plan.start.clear()
+    plan.stop.clear()
     plan.waiting.clear()
-    grace = seen.ending.grace if seen.ending else float(spec.get("terminationGracePeriodSeconds", 30))
+    grace = seen.ending.grace if seen.ending else _grace_of(spec)
     mains = [*_plain(spec), *(each["name"] for each in spec["containers"])]
     alive = [name for name in mains if seen.of(name).alive]
     for name in alive:
         if not seen.of(name).stopping:
             plan.stop.append(Stop(name, grace))
     if alive:
-        plan.phase = "Running" if any(seen.of(name).started_at for name in mains) else "Pending"
+        plan.phase = "Running" if any(seen.of(name).begun for name in mains) else "Pending"
         plan.over = False
         return
     if seen.mains_done_at is None:

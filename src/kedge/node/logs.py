@@ -85,11 +85,13 @@ class NodeLogs:
         attempts = sorted(
             int(path.name.split(".")[-2]) for path in directory.glob(f"{container}.*.log") if path.name.split(".")[-2].isdecimal()
         )
-        if not attempts:
-            raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {_waiting(pod, container)}')
-        current = known.attempt if known and known.attempt in attempts else attempts[-1]
+        status = _status(pod, container)
+        if not attempts and not options.previous:
+            raise BadRequest(f'container "{container}" in pod "{name}" is {_why_none(status)}')
+        current = known.attempt if known and known.attempt in attempts else max(attempts, default=0)
         if options.previous:
-            current -= 1
+            # While the next one waits to be started, the previous one is that which ended last.
+            current -= 0 if _waits_for_its_next(status) else 1
             if current not in attempts:
                 raise BadRequest(f'previous terminated container "{container}" in pod "{name}" not found')
         return log_path(directory, container, current)
@@ -99,13 +101,29 @@ class NodeLogs:
         return known is not None and known.running and path.name == f"{container}.{known.attempt}.log"
 
 
-def _waiting(pod: Obj, container: str) -> str:
+def _status(pod: Obj, container: str) -> Obj:
     status = pod.get("status") or {}
     for each in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         if each["name"] == container:
-            waiting = (each.get("state") or {}).get("waiting") or {}
-            return waiting.get("message") or waiting.get("reason") or "ContainerCreating"
-    return "ContainerCreating"
+            return each
+    return {}
+
+
+# What the kubelet says instead of these reasons.
+_OF_IMAGES = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+
+
+def _why_none(status: Obj) -> str:
+    """Why a container has no log, in the kubelet's words."""
+    state = status.get("state") or {}
+    if state.get("terminated"):
+        return "terminated"
+    reason = (state.get("waiting") or {}).get("reason") or "ContainerCreating"
+    return f"waiting to start: {_OF_IMAGES.get(reason, reason)}"
+
+
+def _waits_for_its_next(status: Obj) -> bool:
+    return bool((status.get("state") or {}).get("waiting") and (status.get("lastState") or {}).get("terminated"))
 
 
 class _Chooser:

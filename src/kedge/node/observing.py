@@ -4,12 +4,14 @@ The supervisor's word counts most: it was there. A container of which only the P
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kedge.kube.clock import parse_timestamp
 from kedge.kube.kinds import Obj
-from kedge.node.lifecycle import Container, Exit, Seen
+from kedge.kube.probes import POST_START, READINESS, STARTUP, hooks_of
+from kedge.node.lifecycle import CRASH_LOOP, Container, Exit, Seen
 from kedge.node.logs import last_lines
 from kedge.node.pressure import is_full
 from kedge.node.specs import log_path, message_path
@@ -46,7 +48,7 @@ def hear(seen: Seen, spec: Obj, record: Obj, place: Path) -> bool:
         return False
     known.asked, known.how, known.started_at = True, record["how"], _moment(record["startedAt"])
     if record["state"] == "exited":
-        known.exit = _exit(spec, record, place)
+        known.exit, known.hooking = _exit(spec, record, place), False
     return True
 
 
@@ -75,10 +77,34 @@ def adopt(seen: Seen, pod: Obj, records: Iterable[Obj], *, place: Path, now: dat
         known = seen.of(name)
         unsure = known.exit is None or known.exit.reason == _LOST
         if attempt > known.attempt or (attempt == known.attempt and unsure):
-            last = known.exit if attempt > known.attempt else known.last
-            seen.containers[name] = Container(attempt, last=last)
+            told = attempt == known.attempt and known.started_at is not None
+            new = replace(known, exit=None) if attempt == known.attempt else replace(known.next(), attempt=attempt)
+            # Nobody was told that it runs: its hook after the start has not ended, and is run anew.
+            new.hooking = not told and POST_START in hooks_of(container_of(pod["spec"], name))
+            seen.containers[name] = new
             hear(seen, pod["spec"], record, place)
     return ids
+
+
+def grace_left(meta: Obj, now: datetime) -> float:
+    """Seconds that the containers of a Pod that is being deleted still have.
+
+    The moment of its end is told in whole seconds, cut off: whoever took it at its word would give up to a second less.
+
+    Args:
+        meta: The Pod's metadata.
+        now: The time.
+
+    Examples:
+        >>> meta = {"deletionGracePeriodSeconds": 2, "deletionTimestamp": "2026-01-01T00:00:12Z"}
+        >>> [grace_left(meta, datetime(2026, 1, 1, 0, 0, second, 900_000, UTC)) for second in (10, 11, 14)]
+        [2.0, 1.1, 0.0]
+    """
+    grace = float(meta.get("deletionGracePeriodSeconds") or 0)
+    if not grace:
+        return 0.0
+    end = parse_timestamp(meta["deletionTimestamp"]) + timedelta(seconds=1)
+    return min(grace, max(0.0, (end - now).total_seconds()))
 
 
 def lost(container: Container, now: datetime) -> Exit:
@@ -88,18 +114,28 @@ def lost(container: Container, now: datetime) -> Exit:
 
 
 def _adopt_status(seen: Seen, status: Obj, now: datetime) -> None:
-    state, known = status.get("state") or {}, seen.of(status["name"])
-    known.attempt = status.get("restartCount", 0)
-    if ended := (status.get("lastState") or {}).get("terminated"):
-        known.last = _exit_of_status(ended)
+    state, name, attempt = status.get("state") or {}, status["name"], status.get("restartCount", 0)
+    last = (status.get("lastState") or {}).get("terminated")
+    waits = last is not None and (state.get("waiting") or {}).get("reason") == CRASH_LOOP
+    known = Container(attempt)
+    if waits:
+        state = {"terminated": last}
+    elif last is not None:
+        known = Container(attempt - 1, exit=_exit_of_status(last)).next()
     if ended := state.get("terminated"):
         known.asked, known.exit = True, _exit_of_status(ended)
         known.started_at = known.exit.started_at
     elif running := state.get("running"):
         known.asked, known.started_at = True, parse_timestamp(running["startedAt"])
         known.exit = lost(known, now)  # unless the supervisor knows better
-    elif (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff" and known.last:
-        known.asked, known.exit, known.started_at = True, known.last, known.last.started_at
+        known.image = status.get("image", "")
+        known.probed = {kind: True for kind, key in ((STARTUP, "started"), (READINESS, "ready")) if status.get(key)}
+    seen.containers[name] = known
+
+
+def container_of(spec: Obj, name: str) -> Obj:
+    """The container of a name in a Pod's spec."""
+    return next(each for each in (*(spec.get("initContainers") or ()), *spec["containers"]) if each["name"] == name)
 
 
 def _exit(spec: Obj, record: Obj, place: Path) -> Exit:
@@ -108,19 +144,12 @@ def _exit(spec: Obj, record: Obj, place: Path) -> Exit:
         return Exit(_LOST_CODE, 0, _LOST, record["message"], started, finished)
     name, attempt = name_of(record)
     message = record.get("message") or _read(message_path(place, name, attempt))
-    if not message and record["code"] and _policy(spec, name) == "FallbackToLogsOnError":
+    if not message and record["code"] and container_of(spec, name).get("terminationMessagePolicy") == "FallbackToLogsOnError":
         message = last_lines(log_path(place, name, attempt))
     if not message and record["code"] and is_full(place):
         message = f"the disk of {place} is full, so that neither its log nor its own words may be whole. Make room there."
     used = (record["cpuSeconds"], record["peakMemory"]) if "cpuSeconds" in record else None
     return Exit(record["code"], record["signal"], record["reason"], message, started, finished, used)
-
-
-def _policy(spec: Obj, name: str) -> str:
-    for container in (*(spec.get("initContainers") or ()), *spec["containers"]):
-        if container["name"] == name:
-            return container.get("terminationMessagePolicy", "File")
-    return "File"
 
 
 def _exit_of_status(ended: Obj) -> Exit:

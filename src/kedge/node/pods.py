@@ -13,25 +13,36 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from kedge.client.types import Client
+from kedge.control.alarm import Alarm
 from kedge.errors import ApiError, Conflict, KedgeError, NotFound
-from kedge.kube.clock import Clock, parse_timestamp
+from kedge.kube import conditions
+from kedge.kube.clock import Clock
 from kedge.kube.core import POD
 from kedge.kube.kinds import Obj
-from kedge.node import observing, storage
+from kedge.kube.probes import POST_START, hooks_of
+from kedge.node import observing, storage, volumes
 from kedge.node.cleaning import Cleaner
 from kedge.node.env import MissingError
 from kedge.node.events import Events
-from kedge.node.lifecycle import Container, Ending, Plan, Seen, decide
+from kedge.node.handlers import Handlers
+from kedge.node.hooks import Hooks
+from kedge.node.lifecycle import Ending, Plan, Seen, decide
 from kedge.node.logs import Shown
-from kedge.node.preparing import Preparation
+from kedge.node.preparing import Preparation, addressed
+from kedge.node.probing import Probing
+from kedge.node.pulling import Pulls
 from kedge.node.refusals import Refusal
-from kedge.node.specs import Prepared, with_files
-from kedge.node.status import Notes, annotations, status_of
+from kedge.node.runtimes import Attempt
+from kedge.node.specs import Prepared
+from kedge.node.status import Notes, annotations, full_name, patch_of, status_of
 from kedge.node.supervisor_client import Supervisor
+from kedge.node.volumes import Volumes
 
 _log = logging.getLogger(__name__)
 # A container that ends sooner than this is reported once, ended, rather than twice.
 _COALESCE_SECONDS = 0.025
+# How often a Pod's ConfigMaps and Secrets are looked at again; on a cluster it takes up to a minute and more.
+_FOLLOW_SECONDS = 15.0
 # A container that runs longer than this is worth an event.
 _LASTING_SECONDS = 1.0
 _FIRST_RETRY = 0.5
@@ -51,6 +62,7 @@ class Tools:
         preparation: Gets Pods ready.
         events: Tells people.
         cleaner: Removes what they leave behind.
+        handlers: Carries out their probes and hooks.
         log_limit: Bytes of log for each container.
         on_over: Called with a Pod's uid once nothing of it runs and all is reported.
     """
@@ -61,6 +73,7 @@ class Tools:
     preparation: Preparation
     events: Events
     cleaner: Cleaner
+    handlers: Handlers
     log_limit: int
     on_over: Callable[[str], None]
 
@@ -83,12 +96,17 @@ class PodWorker:
         self._hurry = hurry
         self._adopted_at = tools.clock.now()
         self._seen = Seen()
-        self._notes = Notes()
+        self._notes = Notes(
+            host=tools.preparation.network.machine,
+            address=(pod.get("status") or {}).get("podIP") or tools.preparation.network.expected(pod),
+        )
         self._prepared: Prepared | None = None
         self._known_ids: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._building: asyncio.Task[Prepared] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self.wake)
+        puller = tools.preparation.puller
+        self._pulls = Pulls(puller, self._place, self.wake) if puller is not None else None
         self._limits = storage.limits_of(pod["spec"], self._place)
         self._measuring: asyncio.Task[None] | None = None
         self._dirty = False
@@ -99,17 +117,34 @@ class PodWorker:
         self._grace_seen = 0.0
         self._told: set[str] = set()
         self._written: Obj = pod.get("status") or {}
-        self._known_ids.update(observing.adopt(self._seen, pod, records, place=self._place, now=tools.clock.now()))
+        self._probing = Probing(pod, tools.handlers, tools.clock, self._warn, self.wake)
+        self._hooks = Hooks(tools.handlers, self._tell_to_stop, self._warn, self.wake)
+        now = tools.clock.now()
+        self._known_ids.update(observing.adopt(self._seen, pod, records, place=self._place, now=now))
+        # What an agent before this one has made: its containers go on reading it.
+        self._taken_over = volumes.made_before(pod, self._place, now) if self._known_ids else Volumes()
 
     # -- what happens to it -------------------------------------------------------------------------------------------
 
     def update(self, pod: Obj) -> None:
         """The Pod has changed."""
-        self.pod = pod
+        overruled = self._overruled(pod)
+        if overruled:
+            self._written = pod.get("status") or {}
+        self.pod = addressed(pod, self._prepared)
         if self._deleting and self._building is not None:
             self._building.cancel()
-        if self._deleting or (self._prepared is not None and self._prepared.volumes.told):
+        gated = bool(pod["spec"].get("readinessGates"))
+        changed = pod["metadata"].get("generation") != self._written.get("observedGeneration")
+        if self._deleting or changed or gated or overruled or self._volumes.told:
             self.wake()
+
+    def _overruled(self, pod: Obj) -> bool:
+        """Whether somebody else has written since that the Pod is ready or not, as is done where a node has gone silent."""
+        if int(pod["metadata"]["resourceVersion"]) <= int(self.pod["metadata"]["resourceVersion"]):
+            return False
+        told, wrote = conditions.find(pod, "Ready"), conditions.find({"status": self._written}, "Ready")
+        return told is not None and wrote is not None and told["status"] != wrote["status"]
 
     def vanish(self) -> None:
         """The Pod is gone from the API: end what runs, report nothing."""
@@ -161,15 +196,23 @@ class PodWorker:
             return None
         return Shown(container.attempt, container.exit is None)
 
+    def running(self, name: str) -> int | None:
+        """Which attempt of a container runs; ``None`` when none does."""
+        container = self._seen.containers.get(name)
+        return container.attempt if container is not None and container.running else None
+
     async def close(self) -> None:
         """Stop looking after it; what runs goes on."""
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
+        self._probing.stop()
+        self._hooks.close()
         for task in (self._task, self._building, self._measuring):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+        if self._pulls is not None:
+            await self._pulls.close()
 
     # -- its loop -----------------------------------------------------------------------------------------------------
 
@@ -208,10 +251,9 @@ class PodWorker:
         plan = decide(spec, seen, now)
         if plan.start:
             await self._start(plan, now)
-        for stop in plan.stop:
-            container = seen.of(stop.name)
-            container.stopping = True
-            self._tools.supervisor.stop(f"{self.uid}/{stop.name}/{container.attempt}", stop.grace)
+        self._stop(plan)
+        self._hooks.follow(self.pod, seen)
+        self._probing.follow(self.pod, seen)
         if self._dirty:
             return  # what was awaited has changed things; look before writing
         await self._report(plan)
@@ -219,9 +261,34 @@ class PodWorker:
             await self._finish()
             return
         await self._renew_files()
-        for moment in (plan.wake_at, self._retry_at):
+        for moment in (plan.wake_at, self._retry_at, self._pulls.look_at() if self._pulls is not None else None):
             if moment is not None:
                 self._later(moment)
+
+    def _stop(self, plan: Plan) -> None:
+        """Have containers end, each after its hook."""
+        seen, spec = self._seen, self.pod["spec"]
+        for stop in plan.stop:
+            known = seen.of(stop.name)
+            known.stopping = True
+            if stop.why or seen.ending is not None:
+                self._tell_once(f"{stop.name}/{known.attempt}", "Killing", stop.why or f"Stopping container {stop.name}")
+            self._hooks.stop(self.pod, observing.container_of(spec, stop.name), known, stop.grace)
+        if seen.ending is not None:  # hooks of sidecars do not wait for the main containers, only their end does
+            for container in spec.get("initContainers") or ():
+                if (known := seen.of(container["name"])).up and not known.stopping:
+                    self._hooks.leave(self.pod, container, known, seen.ending.grace)
+
+    def _tell_to_stop(self, name: str, attempt: int, grace: float) -> None:
+        self._tools.supervisor.stop(f"{self.uid}/{name}/{attempt}", grace)
+
+    def _warn(self, reason: str, message: str) -> None:
+        self._tools.events.emit(self.pod, reason, message, warning=True)
+
+    def _tell_once(self, about: str, reason: str, message: str, *, warning: bool = False) -> None:
+        if (key := f"{reason}/{about}") not in self._told:
+            self._told.add(key)
+            self._tools.events.emit(self.pod, reason, message, warning=warning)
 
     @property
     def _deleting(self) -> bool:
@@ -231,6 +298,10 @@ class PodWorker:
     def _place(self) -> Path:
         return self._tools.preparation.place(self.uid)
 
+    @property
+    def _volumes(self) -> Volumes:
+        return self._taken_over if self._prepared is None else self._prepared.volumes
+
     def _see_deletion(self, now: datetime) -> None:
         if not self._deleting or (self._seen.ending is not None and self._seen.ending.reason):
             return
@@ -239,7 +310,7 @@ class PodWorker:
         if known is not None and grace >= self._grace_seen:
             return
         self._grace_seen = grace
-        left = min(grace, max(0.0, (parse_timestamp(meta["deletionTimestamp"]) - now).total_seconds()))
+        left = observing.grace_left(meta, now)
         if self._hurry is not None and now - self._adopted_at <= _CATCH_UP:
             left = min(left, self._hurry)
         self._seen.ending = Ending(now, left)
@@ -254,6 +325,7 @@ class PodWorker:
         try:
             if self._prepared is None:
                 self._prepared = await self._prepare()
+                self._take_address(self._prepared)
             for name in plan.start:
                 await self._start_one(name)
             self._retry = _FIRST_RETRY
@@ -261,7 +333,8 @@ class PodWorker:
             self._refuse(refusal)
         except MissingError as error:
             self._notes.waiting = ("CreateContainerConfigError" if self._prepared else "ContainerCreating", str(error))
-            self._tools.events.emit(self.pod, "FailedMount" if self._prepared is None else "Failed", str(error), warning=True)
+            reason = error.reason or ("FailedMount" if self._prepared is None else "Failed")
+            self._tools.events.emit(self.pod, reason, str(error), warning=True)
             self._retry_at = now + timedelta(seconds=self._back_off())
         except asyncio.CancelledError:
             if self._building is None or (self._seen.ending is None and not self._deleting):
@@ -292,22 +365,40 @@ class PodWorker:
     async def _start_one(self, name: str) -> None:
         prepared, tools, spec = self._prepared, self._tools, self.pod["spec"]
         assert prepared is not None  # noqa: S101  # see `_start`
-        container = next(each for each in (*(spec.get("initContainers") or ()), *spec["containers"]) if each["name"] == name)
-        request, environment = await tools.preparation.request(self.pod, container, prepared)
+        container = observing.container_of(spec, name)
+        known, found = self._seen.of(name), None
+        if known.image not in {"", container["image"]}:
+            await tools.preparation.change_image(self.pod, name, prepared)
+        image = prepared.images[name]
+        if image.contained and self._pulls is not None:
+            found = self._pulls.ready(self.pod, container, known.attempt + (known.exit is not None))
+            self._notes.held, self._notes.image_ids = self._pulls.waiting(), self._pulls.ids()
+            if found is None:
+                return
+        request, environment = await tools.preparation.request(self.pod, container, prepared, found)
+        self._take_address(prepared)
         if self._deleting or self._seen.ending is not None:
             self._dirty = True
             return
-        known = self._seen.of(name)
         if known.exit is not None:
             self._tools.supervisor.forget(f"{self.uid}/{name}/{known.attempt - 1}")
-            self._seen.containers[name] = known = Container(known.attempt + 1, last=known.exit)
-        known.asked = True
+            self._seen.containers[name] = known = known.next()
+        known.image = container["image"]
+        known.asked, known.hooking = True, POST_START in hooks_of(container)
         masks = [*environment.secrets, *prepared.volumes.secrets]
-        sent = with_files(request, container, prepared, attempt=known.attempt, limit=tools.log_limit, masks=masks)
+        attempt = Attempt(known.attempt, tools.log_limit, masks)
+        sent = tools.preparation.runtime(image).attempt(request, self.pod, container, prepared, attempt)
         identity = f"{self.uid}/{name}/{known.attempt}"
         self._known_ids.add(identity)
         tools.supervisor.start(identity, sent)
-        self._note(name, request.spawned, readonly=bool(sent.get("readonly")))
+        if image.contained:
+            self._notes.view, self._notes.started = (True, *request.spawned), request.spawned
+        else:
+            self._note(name, request.spawned, readonly=bool(sent.get("readonly")))
+
+    def _take_address(self, prepared: Prepared) -> None:
+        self._notes.address = prepared.network.address if prepared.network else self._notes.host
+        self.pod = addressed(self.pod, prepared)
 
     def _note(self, name: str, spawned: tuple[str, str], *, readonly: bool) -> None:
         refusal = self._tools.preparation.machine.view_refusal
@@ -343,12 +434,14 @@ class PodWorker:
         if status == self._written:
             return
         meta = self.pod["metadata"]
-        patch: Obj = {"metadata": {"uid": self.uid}, "status": status}
+        patch = patch_of(self.uid, status)
         if started:
             how = "exec" if "exec" in started else "fork"
             patch["metadata"]["annotations"] = {"kedge.dev/started": how, **annotations(self._seen)}
         try:
-            written = await self._tools.client.patch(POD, meta["name"], meta["namespace"], patch, subresource="status")
+            written = await self._tools.client.patch(
+                POD, meta["name"], meta["namespace"], patch, type="strategic", subresource="status"
+            )
         except (NotFound, Conflict):
             self._gone = True
             return
@@ -370,22 +463,18 @@ class PodWorker:
     def _tell_lasting(self) -> None:
         now = self._tools.clock.now()
         for name, container in self._seen.containers.items():
-            key = f"{name}/{container.attempt}"
-            if not container.running or container.started_at is None or key in self._told:
+            if not container.running or container.started_at is None:
                 continue
             due = container.started_at + timedelta(seconds=_LASTING_SECONDS)
-            if now < due:
+            if now >= due:
+                self._tell_once(f"{name}/{container.attempt}", "Started", f"Started container {name} ({container.how}).")
+            elif f"Started/{name}/{container.attempt}" not in self._told:
                 self._later(due)
-                continue
-            self._told.add(key)
-            self._tools.events.emit(self.pod, "Started", f"Started container {name} ({container.how}).")
 
     def _tell_back_off(self, plan: Plan) -> None:
-        for name, reason in plan.waiting.items():
-            key = f"back-off/{name}/{self._seen.of(name).attempt}"
-            if reason == "CrashLoopBackOff" and key not in self._told:
-                self._told.add(key)
-                self._tools.events.emit(self.pod, "BackOff", f"Back-off restarting failed container {name}.", warning=True)
+        for name in plan.waiting:
+            message = f"Back-off restarting failed container {name} in pod {full_name(self.pod)}"
+            self._tell_once(f"{name}/{self._seen.of(name).attempt}", "BackOff", message, warning=True)
 
     async def _finish(self) -> None:
         """Nothing runs, and that is written: let go of everything."""
@@ -395,13 +484,17 @@ class PodWorker:
         if self._deleting and not self._gone:
             with contextlib.suppress(NotFound, Conflict):
                 await self._tools.client.delete(POD, meta["name"], meta["namespace"], uid=self.uid, grace_period=0)
+        await self._tools.preparation.network.drop(self.uid)
         if self._prepared is not None:
             self._tools.preparation.volumes.release(self._prepared.volumes)
         self._over = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.cancel()
         if self._measuring is not None:
             self._measuring.cancel()
+        self._probing.stop()
+        self._hooks.close()
+        if self._pulls is not None:
+            await self._pulls.close()
         self._tools.cleaner.add(self._place, keep_logs=not self._gone)
         self._tools.on_over(self.uid)
 
@@ -417,29 +510,27 @@ class PodWorker:
             await clock.sleep(max(storage.LOOK_SECONDS, 20 * (clock.monotonic() - began)))
 
     async def _renew_files(self) -> None:
-        """Bring tokens and what the Pod is told of itself up to date."""
-        if self._prepared is None:
+        """Bring tokens, ConfigMaps, Secrets and what the Pod is told of itself up to date."""
+        mine, maker, now = self._volumes, self._tools.preparation.volumes, self._tools.clock.now()
+        if mine.live:
+            if mine.look_at is not None and mine.look_at <= now:
+                await maker.follow(self.pod, mine)
+                mine.look_at = None
+            mine.look_at = mine.look_at or now + timedelta(seconds=_FOLLOW_SECONDS)
+            self._later(mine.look_at)
+        if mine.told:
+            await maker.tell(self.pod, mine)
+        if not mine.tokens:
             return
-        if self._prepared.volumes.told:
-            await self._tools.preparation.volumes.tell(self.pod, self._prepared.volumes)
-        if not self._prepared.volumes.tokens:
-            return
-        volumes, now = self._prepared.volumes, self._tools.clock.now()
-        if any(token.renew_at <= now for token in volumes.tokens):
-            await self._tools.preparation.volumes.renew(self.pod, volumes, now)
-        self._later(min(token.renew_at for token in volumes.tokens))
+        if any(token.renew_at <= now for token in mine.tokens):
+            await maker.renew(self.pod, mine, now)
+        self._later(min(token.renew_at for token in mine.tokens))
 
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _later(self, moment: datetime) -> None:
         """Wake up at a time, if not earlier anyway."""
-        loop = asyncio.get_running_loop()
-        when = loop.time() + max(0.0, (moment - self._tools.clock.now()).total_seconds())
-        if self._timer is not None and not self._timer.cancelled() and loop.time() < self._timer.when() <= when:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = loop.call_at(when, self.wake)
+        self._alarm.set((moment - self._tools.clock.now()).total_seconds())
 
     def _back_off(self) -> float:
         delay, self._retry = self._retry, min(self._retry * 2, _LONGEST_RETRY)

@@ -6,7 +6,7 @@ changes nothing that a process could notice, or asks for less than it gets: ``do
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,42 +36,49 @@ class Host:
         user: Id of the user that processes run as.
         groups: Ids of its groups, the first one its own.
         name: The node's name.
+        paths: Directories of it that Pods may have as volumes, and all in them.
+        joined: Whether it has joined another machine's API, which has what Pods keep and find by the network.
     """
 
     user: int
     groups: tuple[int, ...]
     name: str = "localhost"
+    paths: tuple[str, ...] = ()
+    joined: bool = False
 
 
-def this_host() -> Host:
-    """The host that this process runs on."""
-    return Host(os.geteuid(), (os.getegid(), *os.getgroups()))
+def this_host(paths: tuple[str, ...] = (), *, joined: bool = False) -> Host:
+    """The host that this process runs on, of which Pods may have some directories."""
+    return Host(os.geteuid(), (os.getegid(), *os.getgroups()), paths=paths, joined=joined)
 
 
 # Why a value cannot be had; empty when it can.
 _Rule = Callable[[Any, Host], str]
 _Fault = tuple[str, str]
 
+PROCESS, CONTAINER = "process", "container"
+"""What a Pod's ``runtimeClassName`` may be."""
 _UNSUPPORTED = "UnsupportedField"
 _INSTEAD = "Remove it, or run the Pod on a Kubernetes cluster."
 _VOLUMES = frozenset(
-    {"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "ephemeral"}
+    {"name", "emptyDir", "configMap", "secret", "projected", "downwardAPI", "persistentVolumeClaim", "ephemeral", "hostPath"}
 )
 _PROJECTIONS = frozenset({"serviceAccountToken", "configMap", "secret", "downwardAPI"})
 _LARGEST_ID = (1 << 31) - 1
 
 
-def check(spec: Obj, host: Host) -> None:
+def check(spec: Obj, host: Host, contained: Collection[str] = ()) -> None:
     """Look for what cannot be done.
 
     Args:
         spec: The Pod's spec.
         host: Where it would run.
+        contained: Names of the containers that a container runtime runs, of which more may be asked.
 
     Raises:
         Refusal: The first thing found.
     """
-    fault = next(_faults(spec, host), None)
+    fault = next(_faults(spec, host, contained), None)
     if fault is not None:
         raise Refusal(_UNSUPPORTED, f"{fault[0]}: {fault[1]}. {_INSTEAD}")
 
@@ -134,14 +141,14 @@ def _profile(value: Any, _: Host) -> str:
     return "this host has no profiles of its own to apply" if value.get("type") == "Localhost" else ""
 
 
+def _class(value: Any, _: Host) -> str:
+    return "" if value in {"", PROCESS, CONTAINER} else f"this host has no class {value!r}, but {PROCESS} and {CONTAINER}"
+
+
 _SPEC: Mapping[str, _Rule] = {
-    "runtimeClassName": _always("this host has no container runtime"),
+    "runtimeClassName": _class,
     "ephemeralContainers": _always("containers cannot be added to a Pod here"),
-    "dnsConfig": _always("processes use this machine's resolver"),
-    "hostAliases": _always("processes use this machine's /etc/hosts"),
-    "subdomain": _always("Pods have no names of their own in DNS here; they all are at 127.0.0.1"),
     "os": _system,
-    "readinessGates": _always("a Pod is ready here when its containers run, and waits for nothing else"),
     "schedulingGroup": _always("Pods are started one by one here"),
     "evictionResponders": _always("nobody is asked before a Pod is ended here"),
     "resourceClaims": _always("devices cannot be claimed here"),
@@ -163,28 +170,35 @@ _SECURITY: Mapping[str, _Rule] = {
     "privileged": _always("processes get no more rights than the user who started Kedge has"),
     "capabilities": _capabilities,
 }
+# What a container runtime does is not asked of it by these.
+_DONE_BY_RUNTIMES = ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "privileged", "capabilities")
+_POD_CONTAINED = {name: rule for name, rule in _POD_SECURITY.items() if name not in _DONE_BY_RUNTIMES}
+_CONTAINED = {name: rule for name, rule in _SECURITY.items() if name not in _DONE_BY_RUNTIMES}
 _CONTAINER: Mapping[str, _Rule] = {
-    "livenessProbe": _always("probes are not carried out on this host yet"),
-    "readinessProbe": _always("probes are not carried out on this host yet"),
-    "startupProbe": _always("probes are not carried out on this host yet"),
-    "lifecycle": _always("lifecycle hooks are not carried out on this host yet"),
     "volumeDevices": _always("block devices cannot be handed to a process here"),
     "restartPolicyRules": _always("exit codes do not change what is started again here"),
-    "stdin": _always("nobody can attach to a container here, so its input would stay empty"),
-    "tty": _always("nobody can attach to a container here, so it has no terminal"),
 }
 
 
-def _faults(spec: Obj, host: Host) -> Iterator[_Fault]:
+def _faults(spec: Obj, host: Host, contained: Collection[str]) -> Iterator[_Fault]:
     yield from _broken(_SPEC, spec, "spec", host)
     for index, volume in enumerate(spec.get("volumes") or ()):
-        yield from _volume(volume, f"spec.volumes[{index}]")
-    yield from _broken(_POD_SECURITY, spec.get("securityContext") or {}, "spec.securityContext", host)
+        yield from _volume(volume, f"spec.volumes[{index}]", host)
+    every = [each for field in ("initContainers", "containers") for each in spec.get(field) or ()]
+    if spec.get("shareProcessNamespace") and contained:
+        yield "spec.shareProcessNamespace", "containers of a runtime have their own processes here"
+    if all(each["name"] in contained for each in every):
+        yield from _broken(_POD_CONTAINED, spec.get("securityContext") or {}, "spec.securityContext", host)
+    else:
+        yield from _broken(_POD_SECURITY, spec.get("securityContext") or {}, "spec.securityContext", host)
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or ()):
             path = f"spec.{field}[{index}]"
             yield from _broken(_CONTAINER, container, path, host)
-            yield from _security(spec, container, path, host)
+            if container["name"] in contained:
+                yield from _broken(_CONTAINED, container.get("securityContext") or {}, f"{path}.securityContext", host)
+            else:
+                yield from _security(spec, container, path, host)
             if (container.get("resources") or {}).get("claims"):
                 yield f"{path}.resources.claims", "devices cannot be claimed here"
             yield from _places(container, path)
@@ -205,13 +219,33 @@ def _broken(rules: Mapping[str, _Rule], owner: Obj, path: str, host: Host) -> It
             yield f"{path}.{name}", why
 
 
-def _volume(volume: Obj, path: str) -> Iterator[_Fault]:
+def _volume(volume: Obj, path: str, host: Host) -> Iterator[_Fault]:
     for kind in sorted(set(volume) - _VOLUMES):
         allowed = ", ".join(sorted(_VOLUMES - {"name"}))
         yield f"{path}.{kind}", f"this host has no volumes of that kind, only {allowed}"
+    if host.joined and (kind := next((each for each in ("persistentVolumeClaim", "ephemeral") if each in volume), "")):
+        yield f"{path}.{kind}", "what claims keep lies elsewhere, and is not mounted on a machine that has joined"
+    place = (volume.get("hostPath") or {}).get("path")
+    if place and allowed_above(place, host.paths) is None:
+        some = f"only {', '.join(host.paths)}" if host.paths else "nothing"
+        yield (
+            f"{path}.hostPath",
+            f"Pods may see {some} of this machine's files, not {place}: start Kedge with KEDGE_HOST_PATHS={place} to allow it",
+        )
     for number, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
         for kind in sorted(set(source) - _PROJECTIONS):
             yield f"{path}.projected.sources[{number}].{kind}", "this host cannot project that"
+
+
+def allowed_above(place: str, allowed: Iterable[str]) -> str | None:
+    """The allowed directory that a path is, or lies in; ``None`` where there is none.
+
+    Examples:
+        >>> allowed_above("/data/sets/../sets/a", ["/data"]), allowed_above("/database", ["/data"])
+        ('/data', None)
+    """
+    whole = os.path.normpath(place)
+    return next((top for top in allowed if whole == top or whole.startswith(top.rstrip("/") + "/")), None)
 
 
 def _places(container: Obj, path: str) -> Iterator[_Fault]:

@@ -12,6 +12,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,40 @@ _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 _FROM_SETTING = "kedge.dev/labels-from-setting"
 LEASES = "kube-node-lease"
 """The namespace of heartbeats."""
+# The only address of a node that nobody reaches. No name may have a part as long as its first, so a cluster's API server knows at
+# once, without asking anybody, that there is no such host; and what it answers to `kubectl logs` then has these words in it.
+_UNREACHED = "kubectl-logs-exec-attach-and-port-forward-do-not-reach-nodes-of-kedge-join.invalid"
 # As the kubelet's: a lease lasts 40 seconds and is renewed every 10; an unchanged Node is written every 5 minutes.
+_LASTING_PODS = 110  # Pods that the node says it has room for: as a kubelet
 _LEASE_SECONDS = 40
 _RENEW_SECONDS = 10.0
 _REPORT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node is, as its API sees it.
+
+    Attributes:
+        address: The node's own.
+        joined: Whether the API is another machine's. Pods share the machine's network then.
+        taints: Those that it begins with.
+        ports: Of this machine's loopback, which Pods in a network of their own find on theirs: where the host serves.
+        api: Address and port at which Pods that share the machine's network find the API.
+        dialed: Whether logs and programs of its Pods are reached: over connections that the node makes, or in one process. A
+            cluster's API server would connect to the node's address, where nothing listens, or another machine's kubelet.
+    """
+
+    address: str = "127.0.0.1"
+    joined: bool = False
+    taints: tuple[Obj, ...] = ()
+    ports: tuple[int, ...] = ()
+    api: tuple[str, int] | None = None
+    dialed: bool = True
+
+
+HERE = Place()
+"""On the machine of its API."""
 
 
 class Registration:
@@ -49,20 +80,28 @@ class Registration:
         settings: Labels, how many Pods, and where they keep what they write.
         name: The node's name.
         capacity: What the machine has.
+        place: Where the node is.
+
+    Attributes:
+        runtime: What runs containers, as ``NAME://VERSION``.
     """
 
-    def __init__(self, client: Client, clock: Clock, settings: Settings, name: str, capacity: Size) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, settings: Settings, name: str, capacity: Size, *, place: Place = HERE
+    ) -> None:
+        self.runtime = f"kedge://{__version__}"
         self._client = client
         self._clock = clock
         self._settings = settings
         self._name = name
         self._capacity = capacity
+        self._place = place
         self._node: Obj = {}
 
     async def register(self) -> None:
         """Make the Node object and its Lease, or bring them up to date."""
         try:
-            node = await self._client.create(NODE, {"metadata": {"name": self._name}, "spec": {}})
+            node = await self._client.create(NODE, {"metadata": {"name": self._name}, "spec": {"taints": [*self._place.taints]}})
         except AlreadyExists:
             node = await self._client.get(NODE, self._name)
         if change := self._labels(node):
@@ -136,20 +175,30 @@ class Registration:
         return {
             "capacity": has,
             "allocatable": has,
-            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": socket.gethostname()}],
+            "addresses": self._addresses(),
             "conditions": old,
-            "nodeInfo": _info(),
+            "nodeInfo": _info(self.runtime),
         }
+
+    def _addresses(self) -> list[Obj]:
+        if not self._place.dialed:
+            return [{"type": "Hostname", "address": _UNREACHED}]
+        return [
+            {"type": "InternalIP", "address": self._place.address},
+            {"type": "Hostname", "address": socket.gethostname()},
+        ]
 
     def _resources(self) -> dict[str, str]:
         disk = shutil.disk_usage(self._settings.home).total
-        return {
+        has = {
             "cpu": quantities.render_cpu(self._capacity.cpu),
             "memory": f"{self._capacity.memory >> 10}Ki",
             "ephemeral-storage": f"{disk >> 10}Ki",
-            "pods": str(self._settings.max_pods),
+            "pods": str(max(self._settings.max_pods, _LASTING_PODS)),
             **{name: f"{amount:g}" for name, amount in self._capacity.other},
         }
+        # As they are kept, so that what has not changed is seen not to have.
+        return {name: quantities.canonical(amount) for name, amount in has.items()}
 
 
 def architecture() -> str:
@@ -174,7 +223,7 @@ def _without_heartbeats(status: Obj) -> Obj:
     return {**status, "conditions": plain}
 
 
-def _info() -> Obj:
+def _info(runtime: str) -> Obj:
     machine = _first_line(Path("/etc/machine-id"))
     return {
         "machineID": machine,
@@ -184,7 +233,7 @@ def _info() -> Obj:
         "osImage": _system(),
         "operatingSystem": sys.platform,
         "architecture": architecture(),
-        "containerRuntimeVersion": f"kedge://{__version__}",
+        "containerRuntimeVersion": runtime,
         "kubeletVersion": f"v{__version__}",
         "kubeProxyVersion": "",
     }

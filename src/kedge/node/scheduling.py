@@ -1,16 +1,19 @@
-"""Whether this node may run a Pod, decided as Kubernetes' scheduler does; plain functions.
+"""Whether a node may run a Pod, decided as Kubernetes' scheduler does; plain functions.
 
 A Pod that may not stays Pending. Each `Fault` says why in the scheduler's words, and what would help, which
 it does not say. The questions are asked in its order, and as there the first that fails is the answer.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from kedge.kube import quantities, selectors
 from kedge.kube.kinds import Obj
-from kedge.kube.requests import requests_of
+from kedge.kube.pods import is_sidecar
+from kedge.kube.requests import add, requests_of
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 UNSCHEDULABLE: Obj = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
@@ -23,9 +26,9 @@ class Fault:
     """Why a Pod cannot be scheduled.
 
     Attributes:
-        reason: As Kubernetes' scheduler writes it, such as ``1 node(s) were unschedulable``.
+        reason: As Kubernetes' scheduler writes it of one node, such as ``1 node(s) were unschedulable``.
         help: A sentence that says what would help.
-        until_pods_change: Whether it may be over when a Pod of the node changes.
+        until_pods_change: Whether it may be over when a Pod of a node changes.
     """
 
     reason: str
@@ -33,36 +36,50 @@ class Fault:
     until_pods_change: bool = False
 
 
-def faults(pod: Obj, node: Obj, others: Sequence[Obj] = ()) -> list[Fault]:
+Labels = Mapping[str, Mapping[str, str]]
+"""The labels of nodes, by their names."""
+
+
+def faults(pod: Obj, node: Obj, others: Sequence[Obj] = (), labels: Labels = MappingProxyType({})) -> list[Fault]:
     """Why a node may not run a Pod; empty when it may.
 
     Args:
         pod: The Pod.
         node: The node.
-        others: Pods that the node has and that have not ended; matters only where `looks_at_pods`, or where one of them keeps
+        others: Pods that nodes have and that have not ended; matters only where `looks_at_pods`, or where one of them keeps
             others away.
+        labels: Of the other nodes that have such Pods.
     """
     for question in (_cordoned, _tainted, unlike, _too_large):
         if found := question(pod, node):
             return found
-    return _not_beside(pod, node, others)
+    return _not_beside(pod, node, _Beside(node, others, labels))
 
 
-def message(found: Iterable[Fault]) -> str:
+def message(found: Iterable[Fault], nodes: int = 1) -> str:
     """What the Pod's condition says.
+
+    Args:
+        found: Why not, of all nodes.
+        nodes: How many there are.
 
     Examples:
         >>> message([Fault("1 Insufficient cpu", "Lower its request.")])
         '0/1 nodes are available: 1 Insufficient cpu. Lower its request.'
+        >>> message([Fault("1 node(s) were unschedulable", f"{name} is cordoned.") for name in ("a", "b")], 2)
+        '0/2 nodes are available: 2 node(s) were unschedulable. a is cordoned. b is cordoned.'
     """
     found = sorted(found, key=lambda fault: fault.reason)
-    return f"0/1 nodes are available: {', '.join(fault.reason for fault in found)}. {' '.join(fault.help for fault in found)}"
+    counted = Counter(fault.reason for fault in found)
+    reasons = sorted(f"{count}{reason[1:]}" if reason.startswith("1 ") else reason for reason, count in counted.items())
+    helps = dict.fromkeys(fault.help for fault in found)
+    return f"0/{nodes} nodes are available: {', '.join(reasons)}. {' '.join(helps)}"
 
 
 def looks_at_pods(pod: Obj) -> bool:
     """Whether where a Pod may run depends on other Pods."""
     affinity = pod["spec"].get("affinity") or {}
-    return any((affinity.get(kind) or {}).get(REQUIRED) for kind in ("podAffinity", "podAntiAffinity"))
+    return bool(_host_ports(pod)) or any((affinity.get(kind) or {}).get(REQUIRED) for kind in ("podAffinity", "podAntiAffinity"))
 
 
 def keeps_others_away(pod: Obj) -> bool:
@@ -202,13 +219,38 @@ def _in_words(term: Obj) -> str:
 
 def _too_large(pod: Obj, node: Obj) -> list[Fault]:
     """Requests against an empty node: what does not fit beside others waits for its turn on the node itself."""
-    allocatable, name = node["status"].get("allocatable") or {}, node["metadata"]["name"]
+    allocatable, name = (node.get("status") or {}).get("allocatable") or {}, node["metadata"]["name"]
     found: list[Fault] = []
     for resource, amount in sorted(requests_of(pod["spec"]).items()):
         if amount > quantities.parse(allocatable.get(resource) or 0):
             has = allocatable.get(resource) or "none"
             text = f"The Pod requests {_amount(resource, float(amount))} of {resource} and {name} has {has}: lower the request."
             found.append(Fault(f"1 Insufficient {resource}", text))
+    return found
+
+
+def no_room(pod: Obj, node: Obj, others: Iterable[Obj]) -> list[Fault]:
+    """What a node has not enough of for a Pod beside those that it runs.
+
+    Args:
+        pod: The Pod, which an empty node could run.
+        node: The node.
+        others: Pods that it has and that have not ended.
+    """
+    allocatable, name = (node.get("status") or {}).get("allocatable") or {}, node["metadata"]["name"]
+    used: dict[str, float] = {}
+    count = 0
+    for count, other in enumerate(others, 1):  # noqa: B007  # how many there were
+        add(used, requests_of(other["spec"]))
+    found: list[Fault] = []
+    for resource, amount in sorted(requests_of(pod["spec"]).items()):
+        free = float(quantities.parse(allocatable.get(resource) or 0)) - used.get(resource, 0.0)
+        if amount > free:
+            left = f"{name} has {_amount(resource, max(free, 0.0))} of {resource} free"
+            text = f"The Pod requests {_amount(resource, float(amount))} and {left}: it runs when others have ended."
+            found.append(Fault(f"1 Insufficient {resource}", text, until_pods_change=True))
+    if "pods" in allocatable and count >= quantities.parse(allocatable["pods"]):
+        found.append(Fault("1 Too many pods", f"{name} runs {count}: it runs when others have ended.", until_pods_change=True))
     return found
 
 
@@ -221,12 +263,38 @@ def _amount(resource: str, amount: float) -> str:
 # -- other Pods ---------------------------------------------------------------------------------------------------------
 
 
-def _not_beside(pod: Obj, node: Obj, others: Sequence[Obj]) -> list[Fault]:
-    """What Pods demand of those beside them. On one node a topology is the node, if it has the label, or is nowhere."""
-    labels, name = node["metadata"].get("labels") or {}, node["metadata"]["name"]
-    for other in others:
+class _Beside:
+    """The Pods that others run beside.
+
+    Args:
+        node: Where a Pod would run.
+        others: The Pods.
+        labels: Of the nodes that have them; one that is not named has the labels of ``node``.
+    """
+
+    def __init__(self, node: Obj, others: Sequence[Obj], labels: Labels) -> None:
+        self.name: str = node["metadata"]["name"]
+        self.labels: Mapping[str, str] = node["metadata"].get("labels") or {}
+        self.others = others
+        self._labels = labels
+
+    def near(self, key: str) -> Iterator[Obj]:
+        """Those in the same topology: on nodes with the same value of a label. A node without it is in none."""
+        if (here := self.labels.get(key)) is not None:
+            yield from (other for other in self.others if self._labels_of(other).get(key) == here)
+
+    def _labels_of(self, other: Obj) -> Mapping[str, str]:
+        return self._labels.get(other["spec"].get("nodeName", ""), self.labels)
+
+
+def _not_beside(pod: Obj, node: Obj, beside: _Beside) -> list[Fault]:
+    """What Pods demand of those beside them, and what these have that no two may have."""
+    labels, name = beside.labels, node["metadata"]["name"]
+    if taken := _ports_taken(pod, name, beside.others):
+        return [taken]
+    for other in beside.others:
         for term in _terms(other, "podAntiAffinity"):
-            if term["topologyKey"] in labels and _chosen(term, other, pod):
+            if any(each is other for each in beside.near(term["topologyKey"])) and _chosen(term, other, pod):
                 who = f"{other['metadata']['namespace']}/{other['metadata']['name']}"
                 return [
                     Fault(
@@ -235,10 +303,10 @@ def _not_beside(pod: Obj, node: Obj, others: Sequence[Obj]) -> list[Fault]:
                     )
                 ]
     for term in _terms(pod, "podAffinity"):
-        beside = term["topologyKey"] in labels and any(_chosen(term, pod, other) for other in others)
+        together = any(_chosen(term, pod, other) for other in beside.near(term["topologyKey"]))
         # The first of a group that wants to be together may start it.
-        alone = term["topologyKey"] in labels and not beside and _chosen(term, pod, pod)
-        if not beside and not alone:
+        first = term["topologyKey"] in labels and _chosen(term, pod, pod)
+        if not together and not (first and not any(_chosen(term, pod, other) for other in beside.others)):
             text = (
                 f"It runs when a Pod that its podAffinity chooses runs on {name}."
                 if term["topologyKey"] in labels
@@ -246,11 +314,42 @@ def _not_beside(pod: Obj, node: Obj, others: Sequence[Obj]) -> list[Fault]:
             )
             return [Fault("1 node(s) didn't match pod affinity rules", text)]
     for term in _terms(pod, "podAntiAffinity"):
-        near = next((other for other in others if _chosen(term, pod, other)), None) if term["topologyKey"] in labels else None
+        near = next((other for other in beside.near(term["topologyKey"]) if _chosen(term, pod, other)), None)
         if near is not None:
             who = f"{near['metadata']['namespace']}/{near['metadata']['name']}"
             return [Fault("1 node(s) didn't match pod anti-affinity rules", f"It runs when Pod {who} has ended.")]
     return []
+
+
+_EVERYWHERE = frozenset({"", "0.0.0.0"})  # noqa: S104  # what a Pod may say
+
+
+def _host_ports(pod: Obj) -> list[tuple[str, int, str]]:
+    """Ports of the machine that a Pod has: protocol, port and address of each."""
+    spec = pod["spec"]
+    sidecars = [each for each in spec.get("initContainers") or () if is_sidecar(each)]
+    ports = [port for each in (*sidecars, *spec["containers"]) for port in each.get("ports") or () if port.get("hostPort")]
+    return [(port.get("protocol") or "TCP", port["hostPort"], port.get("hostIP") or "") for port in ports]
+
+
+def _ports_taken(pod: Obj, name: str, others: Iterable[Obj]) -> Fault | None:
+    """Whether a Pod of the same node has a port of the machine that this one wants."""
+    wanted = _host_ports(pod)
+    if not wanted:
+        return None
+    for other in others:
+        if other["spec"].get("nodeName") != name or other["metadata"].get("uid") == pod["metadata"].get("uid", ""):
+            continue
+        for protocol, port, address in _host_ports(other):
+            for ours in wanted:
+                if ours[:2] == (protocol, port) and (ours[2] == address or _EVERYWHERE & {ours[2], address}):
+                    who = f"{other['metadata']['namespace']}/{other['metadata']['name']}"
+                    return Fault(
+                        "1 node(s) didn't have free ports for the requested pod ports",
+                        f"Pod {who} has {protocol} port {port} of {name}: it runs when that has ended.",
+                        until_pods_change=True,
+                    )
+    return None
 
 
 def _terms(pod: Obj, kind: str) -> Iterator[Obj]:

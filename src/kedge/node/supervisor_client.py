@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,12 +13,11 @@ from pathlib import Path
 from kedge.errors import KedgeError
 from kedge.kube.kinds import Obj
 from kedge.measures import Counter
+from kedge.node import sockets
 from kedge.supervisor import protocol
 
 _log = logging.getLogger(__name__)
 _SOCKET = "supervisor.sock"
-# The socket's address may have 104 bytes (macOS) to 108 (Linux), its end included.
-_LONGEST_PATH = 100
 _ATTEMPTS = 50
 
 
@@ -120,6 +118,10 @@ class Supervisor(asyncio.Protocol):
         """Ask it to end, if nothing runs."""
         self._send({"op": "quit"})
 
+    def dial(self) -> socket.socket | None:
+        """Another connection, for one program of a container; ``None`` when nobody answers. Waits."""
+        return self._try()
+
     def close(self) -> None:
         """Disconnect; what runs goes on."""
         transport, self._transport = self._transport, None
@@ -129,7 +131,7 @@ class Supervisor(asyncio.Protocol):
     def _try(self) -> socket.socket | None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _connect(sock, self._directory)
+            sockets.connect(sock, self._directory, _SOCKET)
         except OSError:
             sock.close()
             return None
@@ -201,22 +203,3 @@ class Supervisor(asyncio.Protocol):
             if self._greeted:
                 self._greeted = False
                 self._on_lost()
-
-
-def _connect(sock: socket.socket, directory: Path) -> None:
-    """Connect to a socket whose path may be longer than an address can be."""
-    path = str(directory / _SOCKET)
-    if len(os.fsencode(path)) <= _LONGEST_PATH:
-        sock.connect(path)
-        return
-    if sys.platform == "linux":
-        fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            sock.connect(f"/proc/self/fd/{fd}/{_SOCKET}")
-        finally:
-            os.close(fd)
-        return
-    with tempfile.TemporaryDirectory(dir="/tmp") as short:  # the one place with a path that is surely short
-        link = Path(short) / "d"
-        link.symlink_to(directory)
-        sock.connect(str(link / _SOCKET))

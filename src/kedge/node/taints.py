@@ -1,4 +1,4 @@
-"""What taints do to Pods that run, and what ``kubectl cordon`` does to a node: two of Kubernetes' own controllers, for one node.
+"""What taints do to Pods that run, and what ``kubectl cordon`` does to a node: two of Kubernetes' own controllers.
 
 A taint with the effect ``NoExecute`` ends each Pod that does not tolerate it, at once or after its ``tolerationSeconds``. A node
 that is cordoned has the taint ``node.kubernetes.io/unschedulable``, so that whoever reads taints sees it.
@@ -25,28 +25,26 @@ _MESSAGE = "Taint manager: deleting due to NoExecute taint"
 
 
 class Taints:
-    """Carries out the taints of one node.
+    """Carries out the taints of nodes.
 
     Args:
         client: The Kubernetes API.
         clock: The time.
         ids: Names of events.
-        node_name: The node.
     """
 
-    def __init__(self, client: Client, clock: Clock, ids: Ids, node_name: str) -> None:
+    def __init__(self, client: Client, clock: Clock, ids: Ids) -> None:
         self._client = client
         self._clock = clock
-        self._events = Events(client, clock, ids, node_name, component="taint-eviction-controller")
-        self._nodes = Informer(client, NODE, clock, fields=f"metadata.name={node_name}")
-        here = f"spec.nodeName={node_name},status.phase!=Succeeded,status.phase!=Failed"
-        self._key = Key("", node_name)
+        self._events = Events(client, clock, ids, "", component="taint-eviction-controller")
+        self._nodes = Informer(client, NODE, clock)
+        placed = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
         self._controller = Controller[Key]("taints", self._look, clock)
-        self._pods = Followed(lambda: Informer(client, POD, clock, fields=here), self._add)
+        self._pods = Followed(lambda: Informer(client, POD, clock, fields=placed), self._add)
 
     async def run(self) -> None:
         """Carry out taints until cancelled."""
-        self._controller.follow(self._nodes, lambda _, new: [] if new is None else [key_of(new)])
+        self._controller.follow(self._nodes, lambda old, new: [key_of(each) for each in (new or old,) if each is not None])
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._nodes.run())
@@ -56,19 +54,22 @@ class Taints:
             await self._events.close()
 
     async def _look(self, key: Key) -> float | None:
-        node = self._nodes.get(self._key)
-        if node is None:
-            return None
-        taints: list[Obj] = node["spec"].get("taints") or []
         try:
-            if key == self._key:
-                await self._mark(node, taints)
-                self._follow_pods(follow=any(map(_executes, taints)))
-                return None
-            pod = self._pods.informer.get(key) if self._pods.informer is not None else None
-            return None if pod is None else await self._carry_out(pod, [taint for taint in taints if _executes(taint)])
+            if key.namespace:
+                return await self._look_at_pod(key)
+            if (node := self._nodes.get(key)) is not None:
+                await self._mark(node, _taints(node))
+            self._follow_pods(follow=any(_executes(taint) for each in self._nodes.items() for taint in _taints(each)))
         except NotFound:
             return None  # it is gone
+        return None
+
+    async def _look_at_pod(self, key: Key) -> float | None:
+        pod = self._pods.informer.get(key) if self._pods.informer is not None else None
+        node = self._nodes.get(Key("", pod["spec"]["nodeName"])) if pod is not None else None
+        if pod is None or node is None:
+            return None
+        return await self._carry_out(pod, [taint for taint in _taints(node) if _executes(taint)])
 
     async def _mark(self, node: Obj, taints: list[Obj]) -> None:
         """Give a cordoned node its taint, and others none; note when a taint that ends Pods came, for their tolerationSeconds."""
@@ -82,7 +83,7 @@ class Taints:
             wanted.append({**UNSCHEDULABLE, "timeAdded": now})
         if wanted != taints:
             meta = {"resourceVersion": node["metadata"]["resourceVersion"]}
-            await self._client.patch(NODE, self._key.name, None, {"metadata": meta, "spec": {"taints": wanted or None}})
+            await self._client.patch(NODE, node["metadata"]["name"], None, {"metadata": meta, "spec": {"taints": wanted or None}})
 
     def _follow_pods(self, *, follow: bool) -> None:
         """Look at Pods while, and only while, a taint may end them; at all of them again when taints have changed."""
@@ -124,6 +125,10 @@ class Taints:
         added = taint.get("timeAdded") or timestamp(self._clock.now())
         since = max(parse_timestamp(added), parse_timestamp(pod["metadata"]["creationTimestamp"]))
         return (since + timedelta(seconds=min(seconds)) - self._clock.now()).total_seconds()
+
+
+def _taints(node: Obj) -> list[Obj]:
+    return node["spec"].get("taints") or []
 
 
 def _executes(taint: Obj) -> bool:

@@ -1,14 +1,13 @@
 """Calls ``uv``, which finds and installs interpreters and builds environments."""
 
-import asyncio
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import uv
 
+from kedge.node import programs
 from kedge.node.refusals import Refusal
 
 # What a person has set for pip is meant for any installer.
@@ -77,19 +76,5 @@ class Uv:
 
     async def __call__(self, *arguments: str) -> Answer:
         """Run one command to its end."""
-        process = await asyncio.create_subprocess_exec(
-            find(),
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environ,
-            start_new_session=sys.platform != "win32",
-        )
-        try:
-            out, err = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            await process.wait()
-            raise
-        return Answer(process.returncode == 0, out.decode("utf-8", "replace").strip(), err.decode("utf-8", "replace").strip())
+        ended = await programs.run(find(), *arguments, environ=self._environ)
+        return Answer(ended.code == 0, ended.out.strip(), ended.err.strip())

@@ -12,16 +12,8 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from kedge.errors import BadRequest
+from kedge.kube.cron_schedules import NAMED
 
-_NAMED = {
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-    "@monthly": "0 0 1 * *",
-    "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@hourly": "0 * * * *",
-}
 _EVERY = re.compile(r"@every\s+((?:\d+(?:\.\d+)?(?:h|m|s))+)")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
@@ -131,9 +123,9 @@ def _split(text: str) -> tuple[tzinfo, str]:
 def _expression(fields: str, text: str) -> str:
     """Five or six fields that cronsim reads."""
     if fields.startswith("@"):
-        named = _NAMED.get(fields.lower())
+        named = NAMED.get(fields.lower())
         if named is None:
-            raise _refused(text, f"is none of {', '.join(_NAMED)} and @every 1h30m")
+            raise _refused(text, f"is none of {', '.join(NAMED)} and @every 1h30m")
         return named
     parts = fields.replace("?", "*").split()
     if len(parts) not in {5, 6}:

@@ -1,8 +1,8 @@
-"""Who asks, and whether they may.
+"""Who asks.
 
 Two kinds of callers are known. The *owner* holds the host's token (in ``host.json`` and the kubeconfig, both mode 0600) and may
-do everything. A *Pod* holds a service-account token: it is for the hub's staging API (audience ``kedge``), and on the Kubernetes
-API it may, until RBAC is served, only ask who it is.
+do everything. A *Pod*, and who else was given one, holds a service-account token: with the audience ``kedge`` it is for the hub's
+staging API, with the API server's own it is for the Kubernetes API, where RBAC says what may be done (`kedge.server.authorizer`).
 """
 
 import hmac
@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from kedge.errors import Forbidden, NotFound, Unauthorized
-from kedge.kube.core import POD, SERVICE_ACCOUNT
+from kedge.errors import NotFound, Unauthorized
+from kedge.kube.core import NODE, POD, SECRET, SERVICE_ACCOUNT
 from kedge.kube.kinds import Kind, Obj
 from kedge.server.tokens import DEFAULT_AUDIENCE, Claims, Reference, Tokens
 
@@ -19,10 +19,10 @@ MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
 SERVICE_ACCOUNTS = "system:serviceaccounts"
 POD_NAME, POD_UID = "authentication.kubernetes.io/pod-name", "authentication.kubernetes.io/pod-uid"
+NODE_NAME, NODE_UID = "authentication.kubernetes.io/node-name", "authentication.kubernetes.io/node-uid"
 TOKEN_ID = "authentication.kubernetes.io/credential-id"  # noqa: S105  # the name of a field
 KEDGE_AUDIENCE = "kedge"
-# What anyone who is known may do: ask about themselves.
-_SELF = frozenset({"SelfSubjectReview", "SelfSubjectAccessReview", "SelfSubjectRulesReview"})
+_BOUND: Mapping[str, Kind] = {"secret": SECRET, "node": NODE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,16 @@ class Authenticator(OwnerToken):
         found = [(SERVICE_ACCOUNT, claims.account, "service account")]
         if claims.pod is not None:
             found.append((POD, claims.pod, "Pod"))
+        if claims.bound is not None:
+            kind = _BOUND[claims.bound[0]]
+            found.append((kind, claims.bound[1], kind.kind))
         for kind, reference, what in found:
-            if not self._is_alive(kind, reference, claims.namespace):
-                raise Unauthorized(f"the token's {what} {claims.namespace}/{reference.name} is gone, and the token with it.")
+            space = claims.namespace if kind.namespaced else None
+            if not self._is_alive(kind, reference, space):
+                name = f"{space}/{reference.name}" if space else reference.name
+                raise Unauthorized(f"the token's {what} {name} is gone, and the token with it.")
 
-    def _is_alive(self, kind: Kind, reference: Reference, namespace: str) -> bool:
+    def _is_alive(self, kind: Kind, reference: Reference, namespace: str | None) -> bool:
         try:
             return self._objects.get(kind, reference.name, namespace)["metadata"]["uid"] == reference.uid
         except NotFound:
@@ -155,19 +160,6 @@ def account(claims: Claims, audiences: tuple[str, ...]) -> User:
     extra: dict[str, tuple[str, ...]] = {TOKEN_ID: (f"JTI={claims.id}",)}
     if claims.pod is not None:
         extra |= {POD_NAME: (claims.pod.name,), POD_UID: (claims.pod.uid,)}
+    if claims.bound is not None and claims.bound[0] == "node":
+        extra |= {NODE_NAME: (claims.bound[1].name,), NODE_UID: (claims.bound[1].uid,)}
     return User(claims.subject, claims.account.uid, groups, extra, audiences)
-
-
-def authorize(user: User, kind: Kind, verb: str, namespace: str | None = None) -> None:
-    """Refuse what a caller may not do with the Kubernetes API.
-
-    Raises:
-        Forbidden: Says who may not do what, and why.
-    """
-    if user.is_owner or kind.kind in _SELF:
-        return
-    place = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
-    raise Forbidden(
-        f'{kind.resource} is forbidden: User "{user.name}" cannot {verb} resource "{kind.plural}" in API group "{kind.group}"'
-        f"{place}: service accounts may not use this host's Kubernetes API yet. Use the token in the host's kubeconfig."
-    )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from kedge.errors import ApiError, BadRequest, Forbidden, KedgeError, Unauthorized, Unavailable
 from kedge.kube import names
 from kedge.kube.clock import Clock
-from kedge.kube.kinds import Kind, Obj
+from kedge.kube.kinds import Obj
+from kedge.kube.reviews import LOCAL_SUBJECT_ACCESS_REVIEW
 from kedge.server.auth import AUTHENTICATED, User
 from kedge.server.callers import GROUP, authorization
 from kedge.server.cluster_tokens import ApiServer, ClusterTokens
@@ -27,10 +28,6 @@ ALLOWED_SECONDS, DENIED_SECONDS = 5.0, 1.0
 """How long an answer is used: who was just given a right need not wait."""
 READING = frozenset({"get", "list", "readArtifact"})
 _TRIES = 2  # a connection that the server has closed meanwhile is noticed only when it is used
-
-LOCAL_SUBJECT_ACCESS_REVIEW = Kind(
-    "LocalSubjectAccessReview", "localsubjectaccessreviews", group="authorization.k8s.io", verbs=("create",)
-)
 
 _Question = tuple[str, tuple[str, ...], str, str, str, str, str]
 

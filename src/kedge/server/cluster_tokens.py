@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from kedge.errors import ApiError, Forbidden, NotFound, Unauthorized, Unavailable
 from kedge.kube.clock import Clock
-from kedge.kube.core import TOKEN_REVIEW
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.reviews import TOKEN_REVIEW
 from kedge.server.auth import User, account
 from kedge.server.remembered import Remembered
 from kedge.server.tokens import Claims, Reference

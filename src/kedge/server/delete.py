@@ -4,20 +4,26 @@ An object with finalizers, and a Pod that has time to end, is marked with a ``de
 lets go; every other object is gone at once. Who lets go: the garbage collector (propagation), the namespace controller, the node.
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
-from kedge.errors import Cause, Conflict
+from kedge.client.types import Page
+from kedge.errors import About, Conflict, NotFound
 from kedge.kube.clock import timestamp
 from kedge.kube.core import NAMESPACE, POD
+from kedge.kube.crds import CRD
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import FOREGROUND, ORPHAN
 from kedge.kube.pods import is_over
-from kedge.server import metadata
-from kedge.server.core import Core, Target, copy, require_verb
+from kedge.kube.structural.definition import leaving
+from kedge.server import refusing
+from kedge.server.auth import User
+from kedge.server.core import Core, Target, Write, copy, require_verb
 from kedge.server.list import Query, listing
 from kedge.server.update import is_released
+from kedge.server.waiting import require_current, retried
 from kedge.store.types import Record
 
 _DEFAULT_GRACE = 30
@@ -34,6 +40,10 @@ class DeleteOptions:
         grace: Seconds a Pod has to end; ``None`` for its own.
         propagation: What becomes of what it owns; ``None`` is Background.
         dry_run: Do everything but write.
+        caller: Who deletes, as webhooks are told; without one none is asked.
+        sent: The options as the client has sent them, for webhooks.
+        warnings: Filled by the verb.
+        collection: Whether it is one of many.
     """
 
     uid: str | None = None
@@ -41,9 +51,13 @@ class DeleteOptions:
     grace: int | None = None
     propagation: Literal["Background", "Foreground", "Orphan"] | None = None
     dry_run: bool = False
+    caller: User | None = None
+    sent: Obj = field(default_factory=dict[str, Any])
+    warnings: list[str] = field(default_factory=list[str])
+    collection: bool = False
 
 
-def delete(core: Core, target: Target, options: DeleteOptions) -> tuple[Obj, bool]:
+async def delete(core: Core, target: Target, options: DeleteOptions) -> tuple[Obj, bool]:
     """Delete an object, or start to.
 
     Returns:
@@ -55,41 +69,62 @@ def delete(core: Core, target: Target, options: DeleteOptions) -> tuple[Obj, boo
         NotFound: There is no such object.
     """
     require_verb(target.kind, "delete")
+    return await retried(lambda: _delete(core, target, options), options.warnings)
+
+
+async def _delete(core: Core, target: Target, options: DeleteOptions) -> tuple[Obj, bool]:
     record = core.find(target)
-    old = copy(record)
+    old = copy(record, target.kind)
     _check_preconditions(target, record, old, options)
+    if options.caller is not None and core.asks(options.caller) and core.webhooks is not None:
+        write = Write("DELETE", target, None, old, options.caller, options.sent, options.dry_run, collection=options.collection)
+        await core.webhooks.mutate(write, lambda obj: obj, options.warnings)
+        await core.webhooks.validate(write, options.warnings)
+        require_current(core, target, record)
     core.admit("delete", target.kind, old, old)
     new = _marked(core, target.kind, old, options)
     if options.dry_run:
         return new, is_released(target.kind, new)
     if is_released(target.kind, new):
-        return core.remove(record), True
+        return core.remove(record, target.kind), True
     return core.replace(target, new, record), False
 
 
-def delete_all(core: Core, target: Target, query: Query, options: DeleteOptions) -> list[Obj]:
-    """Delete every object that a query finds; returns them as `delete` does."""
+async def delete_all(core: Core, target: Target, query: Query, options: DeleteOptions) -> Page:
+    """Delete every object that a query finds, or those of one page; returns them as `delete` does."""
     require_verb(target.kind, "deletecollection")
-    found = listing(core, target, query).items
-    places = [Target(target.kind, obj["metadata"].get("namespace"), obj["metadata"]["name"]) for obj in found]
-    return [delete(core, place, options)[0] for place in places]
+    found = listing(core, target, query)
+    places = [Target(target.kind, obj["metadata"].get("namespace"), obj["metadata"]["name"]) for obj in found.items]
+    deleted: list[Obj] = []
+    many = replace(options, collection=True)
+    for place in places:
+        with suppress(NotFound):  # an older page may name what is gone
+            deleted.append((await delete(core, place, many))[0])
+    return Page(deleted, found.resource_version, found.continue_, found.remaining)
 
 
 def _check_preconditions(target: Target, record: Record, old: Obj, options: DeleteOptions) -> None:
     uid = old["metadata"]["uid"]
     if options.uid and options.uid != uid:
-        raise Conflict(
-            f"Operation cannot be fulfilled on {target}: Precondition failed: UID in precondition: {options.uid}, "
-            f"UID in object meta: {uid}. It was deleted and created anew; what was meant is gone."
+        raise _unmet(
+            target,
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated",
         )
     if options.resource_version and options.resource_version != str(record.revision):
-        raise Conflict(
-            f"Operation cannot be fulfilled on {target}: Precondition failed: ResourceVersion in precondition: "
-            f"{options.resource_version}, ResourceVersion in object meta: {record.revision}. Read it again."
+        raise _unmet(
+            target,
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match the ResourceVersion in record "
+            f"({record.revision}). The object might have been modified",
         )
     if target.kind.resource == NAMESPACE.resource and target.name in _PERMANENT_NAMESPACES:
-        fault = Cause("metadata.name", "this namespace may not be deleted. Delete what is in it", "FieldValueForbidden")
-        raise metadata.invalid(target.kind, target.name, [fault])
+        raise refusing.forbidden(target.kind, {"metadata": {"name": target.name}}, "this namespace may not be deleted")
+
+
+def _unmet(target: Target, why: str) -> Conflict:
+    error = Conflict(f'Operation cannot be fulfilled on {target.kind.kind} "{target.name}": {why}')
+    error.about = About(target.kind.kind, target.kind.group, target.name)
+    return error
 
 
 def _marked(core: Core, kind: Kind, old: Obj, options: DeleteOptions) -> Obj:
@@ -101,9 +136,10 @@ def _marked(core: Core, kind: Kind, old: Obj, options: DeleteOptions) -> Obj:
         finalizers.append(FOREGROUND)
     elif options.propagation == "Orphan":
         finalizers.append(ORPHAN)
-    meta.pop("finalizers", None)
     if finalizers:
-        meta["finalizers"] = finalizers
+        meta["finalizers"] = finalizers  # at its old place: what has not changed is not written
+    else:
+        meta.pop("finalizers", None)
     grace = _grace(kind, old, options)
     now = core.clock.now()
     if "deletionTimestamp" not in meta:
@@ -116,6 +152,8 @@ def _marked(core: Core, kind: Kind, old: Obj, options: DeleteOptions) -> Obj:
         meta["deletionGracePeriodSeconds"] = grace
     if kind.resource == NAMESPACE.resource:
         new["status"] = {**old.get("status", {}), "phase": "Terminating"}
+    if kind.resource == CRD.resource and "deletionTimestamp" not in old["metadata"]:
+        return leaving(new, timestamp(now))
     return new
 
 

@@ -7,15 +7,21 @@ from kedge.kube.kinds import Kind, Obj
 from kedge.server.registry import Registry
 
 # The Kubernetes release whose API is spoken; clients compare minor versions and warn when they are more than one apart.
-MAJOR, MINOR = "1", "32"
+MAJOR, MINOR = "1", "36"
 
-# What may be done with each subresource, and which kind travels there when it is not the object's own.
-_SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
+SUBRESOURCES: dict[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
     "status": (("get", "patch", "update"), None),
     "finalize": (("update",), None),
     "log": (("get",), None),
+    "scale": (("get", "patch", "update"), ("autoscaling", "v1", "Scale")),
+    "exec": (("create", "get"), ("", "v1", "PodExecOptions")),
+    "attach": (("create", "get"), ("", "v1", "PodAttachOptions")),
+    "portforward": (("create", "get"), ("", "v1", "PodPortForwardOptions")),
+    "eviction": (("create",), ("policy", "v1", "Eviction")),
+    "binding": (("create",), ("", "v1", "Binding")),
     "token": (("create",), ("authentication.k8s.io", "v1", "TokenRequest")),
 }
+"""What may be done with each subresource, and which kind travels there when it is not the object's own."""
 
 
 def version(kedge_version: str) -> Obj:
@@ -65,7 +71,7 @@ def resource_list(registry: Registry, group_name: str, group_version: str) -> Ob
     for kind in registry.of(group_name, group_version):
         resource: Obj = {
             "name": kind.plural,
-            "singularName": kind.kind.lower(),
+            "singularName": kind.singular or kind.kind.lower(),
             "namespaced": kind.namespaced,
             "kind": kind.kind,
             "verbs": sorted(kind.verbs),
@@ -76,7 +82,7 @@ def resource_list(registry: Registry, group_name: str, group_version: str) -> Ob
             resource["categories"] = list(kind.categories)
         resources.append(resource)
         for name in kind.subresources:
-            verbs, travels = _SUBRESOURCES.get(name, (("get",), None))
+            verbs, travels = SUBRESOURCES.get(name, (("get",), None))
             sub: Obj = {
                 "name": f"{kind.plural}/{name}",
                 "singularName": "",
@@ -85,7 +91,7 @@ def resource_list(registry: Registry, group_name: str, group_version: str) -> Ob
                 "verbs": list(verbs),
             }
             if travels:
-                sub |= {"group": travels[0], "version": travels[1]}
+                sub |= {"group": travels[0], "version": travels[1]} if travels[0] else {}
             resources.append(sub)
     place = f"{group_name}/{group_version}" if group_name else group_version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": place, "resources": resources}
@@ -117,7 +123,7 @@ def _aggregated_resource(kind: Kind) -> Obj:
         "resource": kind.plural,
         "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
-        "singularResource": kind.kind.lower(),
+        "singularResource": kind.singular or kind.kind.lower(),
         "verbs": sorted(kind.verbs),
     }
     if kind.short_names:
@@ -126,7 +132,7 @@ def _aggregated_resource(kind: Kind) -> Obj:
         resource["categories"] = list(kind.categories)
     subresources: list[Obj] = []
     for name in kind.subresources:
-        verbs, travels = _SUBRESOURCES.get(name, (("get",), None))
+        verbs, travels = SUBRESOURCES.get(name, (("get",), None))
         of = travels or (kind.group, kind.version, kind.kind)
         response = {"group": of[0], "version": of[1], "kind": of[2]}
         subresources.append({"subresource": name, "responseKind": response, "verbs": list(verbs)})

@@ -2,6 +2,7 @@
 
 from kedge.kube.kinds import Obj
 from kedge.server.core import Core, Target, require_verb
+from kedge.server.scale import scale_of
 
 
 def get(core: Core, target: Target) -> Obj:
@@ -11,4 +12,5 @@ def get(core: Core, target: Target) -> Obj:
         NotFound: There is none of that name.
     """
     require_verb(target.kind, "get")
-    return core.load(core.find(target))
+    obj = core.load(core.find(target), target.kind)
+    return scale_of(target.kind, obj) if target.subresource == "scale" else obj

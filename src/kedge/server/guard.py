@@ -4,15 +4,17 @@ The host listens on loopback, where any page that the user has open can send req
 rebinding) shows in ``Host``; a request of a foreign page shows in ``Origin``. Both are checked before anything else looks.
 """
 
+import functools
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kedge.errors import Forbidden
+from kedge.server.pki import ADDRESSES, DNS_NAMES
 from kedge.server.status import send_error
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "kubernetes.default.svc"})
+LOOPBACK_NAMES = frozenset({*ADDRESSES, *DNS_NAMES})
 
 
 class LoopbackGuard:
@@ -49,6 +51,7 @@ class LoopbackGuard:
         return ""
 
 
+@functools.lru_cache(64)  # clients send the same with each request
 def _host_name(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""

@@ -10,9 +10,10 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kedge.measures import LONG_SECONDS, Counter, Histogram
+from kedge.server.asked import is_true
+from kedge.server.upgrades import UPGRADE
 
 _VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_TRUE = (b"true", b"1")
 
 
 # What stands in every path of an API, and names no resource.
@@ -60,7 +61,7 @@ class Measured:
                 code = str(message["status"])
             await send(message)
 
-        is_long = verb in ("watch", "follow")
+        is_long = verb in ("watch", "follow", "connect")
         if is_long:
             self.open.add(verb, resource)
         start = time.perf_counter()
@@ -80,14 +81,15 @@ class Measured:
             (place, part) for place, part in enumerate(parts) if part in self._resources and parts[place - 1] != "namespaces"
         ]
         place, resource = found[-1] if found else (0, "other")
+        if UPGRADE in scope:
+            return "connect", resource
         verb = _VERBS.get(scope["method"], "other")
         query = scope["query_string"]
         if verb == "get" and query:
             asked = dict(pair.partition(b"=")[::2] for pair in query.split(b"&"))
-            if asked.get(b"watch") in _TRUE:
-                return "watch", resource
-            if asked.get(b"follow") in _TRUE:
-                return "follow", resource
+            for name in ("watch", "follow"):
+                if is_true(asked.get(name.encode(), b"0").decode("latin-1")):
+                    return name, resource
         if verb == "get" and found and place == len(parts) - 1:
             verb = "list"
         return verb, resource

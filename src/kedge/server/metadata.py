@@ -1,18 +1,32 @@
 """What the server itself writes into ``metadata``, and the rules of what clients may write there."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from kedge.errors import BadRequest, Cause, Invalid
-from kedge.kube import names
+from kedge.errors import About, BadRequest, Cause, Invalid
+from kedge.kube import faults as words
 from kedge.kube.clock import Ids, timestamp
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import FOREGROUND, ORPHAN
+from kedge.kube.schemas import METADATA
+from kedge.server import schema
 
-# Kinds whose names become DNS labels elsewhere.
-_LABEL_NAMES = frozenset({"namespaces"})
+OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _ANNOTATIONS_LIMIT = 256 << 10
+_STANDARD = frozenset({"kubernetes", FOREGROUND, ORPHAN})
 _GENERATED_LENGTH = 58  # with the five characters of a suffix this is a label
-_FINALIZERS_OF_SERVER = frozenset({FOREGROUND, ORPHAN})
+_SERVERS = (
+    "selfLink",
+    "managedFields",
+    "resourceVersion",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+)
 
 
 def begin(kind: Kind, obj: Obj, namespace: str | None, now: datetime, ids: Ids) -> None:
@@ -23,20 +37,30 @@ def begin(kind: Kind, obj: Obj, namespace: str | None, now: datetime, ids: Ids) 
         Invalid: It has no name.
     """
     meta: Obj = obj["metadata"]
-    _place(kind, meta, namespace)
-    if meta.get("resourceVersion"):
-        raise BadRequest("metadata.resourceVersion: must not be set on an object to be created. Remove it, or update instead.")
-    for key in ("selfLink", "managedFields", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
-        meta.pop(key, None)
+    clear(kind, obj, namespace)
     if not meta.get("name"):
         prefix = meta.get("generateName")
         if not prefix:
-            raise invalid(kind, "", [Cause("metadata.name", "is required: name or generateName", "FieldValueRequired")])
+            raise invalid(kind, "", [words.required("metadata.name", "name or generateName is required")])
         meta["name"] = prefix[:_GENERATED_LENGTH] + ids.suffix(5)
     meta["uid"] = ids.uid()
     meta["creationTimestamp"] = timestamp(now)
-    if "status" in kind.subresources:
+    if "status" in kind.subresources or kind.structural if kind.counted is None else kind.counted:
         meta["generation"] = 1
+
+
+def clear(kind: Kind, obj: Obj, namespace: str | None) -> None:
+    """Put an object that is about to be created into its namespace, and take out what only the server says, in place.
+
+    Raises:
+        BadRequest: The object contradicts the request's namespace, or names a resourceVersion.
+    """
+    meta: Obj = obj["metadata"]
+    _place(kind, meta, namespace)
+    if meta.get("resourceVersion"):
+        raise BadRequest("metadata.resourceVersion: must not be set on an object to be created. Remove it, or update instead.")
+    for key in _SERVERS:
+        meta.pop(key, None)
 
 
 def _place(kind: Kind, meta: Obj, namespace: str | None) -> None:
@@ -49,9 +73,7 @@ def _place(kind: Kind, meta: Obj, namespace: str | None) -> None:
     if namespace is None:
         namespace = given or "default"
     elif given and given != namespace:
-        raise BadRequest(
-            f"metadata.namespace: the object is of namespace {given!r}, the request of {namespace!r}. Make them the same."
-        )
+        raise BadRequest(OTHER_NAMESPACE)
     meta["namespace"] = namespace
 
 
@@ -79,56 +101,82 @@ def carry(old: Obj, new: Obj) -> None:
             after.pop(key, None)
 
 
+def unfit(meta: Any, unknown: list[str]) -> list[Cause]:
+    """Name each part of ``metadata`` that has a wrong type; what is missing breaks a rule, and is told with `faults`.
+
+    Args:
+        meta: As it was sent, without nulls.
+        unknown: Gets the path of each field that nobody knows.
+    """
+    found: list[Cause] = []
+    schema.check(METADATA, meta, "metadata", found, unknown)
+    return [each for each in found if each.reason != words.REQUIRED] if found else found
+
+
 def faults(kind: Kind, obj: Obj, old: Obj | None) -> list[Cause]:
     """Name each part of ``metadata`` that breaks a rule; what is stored already breaks none."""
     meta: Obj = obj["metadata"]
     if old is not None and meta == old["metadata"]:
         return []
-    found: list[Cause] = []
     name: str = meta["name"]
-    fault = names.label_fault(name) if kind.plural in _LABEL_NAMES and not kind.group else names.subdomain_fault(name)
-    if fault:
-        found.append(Cause("metadata.name", fault))
+    found = list(_prefix_faults(kind, prefix)) if old is None and (prefix := meta.get("generateName")) else list[Cause]()
+    found += (kind.name_faults or words.subdomain)("metadata.name", name)
     if old is not None and old["metadata"]["name"] != name:
-        found.append(Cause("metadata.name", f"may not be changed from {old['metadata']['name']!r}", "FieldValueForbidden"))
-    for key, value in (meta.get("labels") or {}).items():
-        if fault := names.qualified_fault(key):
-            found.append(Cause("metadata.labels", f"key {fault}"))
-        if fault := names.label_value_fault(value):
-            found.append(Cause(f"metadata.labels[{key}]", fault))
-    size = 0
-    for key, value in (meta.get("annotations") or {}).items():
-        size += len(key) + len(value)
-        if fault := names.qualified_fault(key.lower()):
-            found.append(Cause("metadata.annotations", f"key {fault}"))
-    if size > _ANNOTATIONS_LIMIT:
-        found.append(
-            Cause("metadata.annotations", f"must be at most {_ANNOTATIONS_LIMIT} bytes together, got {size}", "FieldValueTooLong")
-        )
-    return found + _finalizer_faults(meta, old)
-
-
-def _finalizer_faults(meta: Obj, old: Obj | None) -> list[Cause]:
-    finalizers: list[str] = meta.get("finalizers") or []
-    found = [
-        Cause("metadata.finalizers", fault)
-        for finalizer in finalizers
-        if finalizer not in _FINALIZERS_OF_SERVER and (fault := names.qualified_fault(finalizer))
-    ]
-    if old is not None and old["metadata"].get("deletionTimestamp"):
-        added = sorted(set(finalizers) - set(old["metadata"].get("finalizers") or ()))
-        if added:
-            message = f"no finalizer can be added to an object that is being deleted, got {', '.join(added)}"
-            found.append(Cause("metadata.finalizers", message, "FieldValueForbidden"))
-    if sum(1 for owner in meta.get("ownerReferences") or () if owner.get("controller")) > 1:
-        found.append(Cause("metadata.ownerReferences", "only one owner may be the controller"))
+        found.append(words.invalid("metadata.name", name, "field is immutable"))
+    annotations: Obj = meta.get("annotations") or {}
+    found += words.labels("metadata.labels", meta.get("labels"))
+    found += words.annotations("metadata.annotations", annotations)
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
+        found.append(words.too_long("metadata.annotations", _ANNOTATIONS_LIMIT))
+    found += _owner_faults(meta.get("ownerReferences") or [])
+    if finalizers := meta.get("finalizers"):
+        found += _finalizer_faults(kind, finalizers, old["metadata"] if old is not None else {})
     return found
+
+
+def _prefix_faults(kind: Kind, prefix: str) -> Iterator[Cause]:
+    """Those of what a name begins with; a dash at its end is followed by something."""
+    begun = f"{prefix[:-2]}a" if len(prefix) > 1 and prefix.endswith("-") else prefix
+    for cause in (kind.name_faults or words.subdomain)("metadata.generateName", begun):
+        yield replace(cause, message=cause.message.replace(words.shown(begun), words.shown(prefix), 1))
+
+
+def _owner_faults(owners: list[Obj]) -> Iterator[Cause]:
+    for owner in owners:
+        for key in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(key):
+                what = "version must" if key == "apiVersion" else "must"
+                yield words.invalid(f"metadata.ownerReferences.{key}", "", f"{what} not be empty")
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            yield words.invalid("metadata.ownerReferences", owner, "/v1, Kind=Event is disallowed from being an owner")
+    first, *more = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")] or [""]
+    for other in more:
+        why = f'Only one reference can have Controller set to true. Found "true" in references for {first} and {other}'
+        yield words.invalid("metadata.ownerReferences", owners, why)
+
+
+def _finalizer_faults(kind: Kind, finalizers: list[str], old: Obj) -> Iterator[Cause]:
+    is_kubernetes = "." not in kind.group or kind.group.endswith(".k8s.io")  # whose own kinds know what is standard
+    for index, finalizer in enumerate(finalizers):
+        if is_kubernetes and not kind.structural and "/" not in finalizer and finalizer not in _STANDARD:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield words.invalid(f"metadata.finalizers[{index}]", finalizer, why)
+    for finalizer in finalizers:
+        yield from words.qualified("metadata.finalizers", finalizer)
+    if {FOREGROUND, ORPHAN} <= {*finalizers}:
+        why = f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"
+        yield words.invalid("metadata.finalizers", finalizers, why)
+    if old.get("deletionTimestamp") and (added := sorted({*finalizers} - {*(old.get("finalizers") or ())})):
+        told = f"[]string{{{', '.join(map(words.shown, added))}}}"
+        why = f"no new finalizers can be added if the object is being deleted, found new finalizers {told}"
+        yield words.forbidden("metadata.finalizers", why)
 
 
 def invalid(kind: Kind, name: str, causes: list[Cause]) -> Invalid:
     """Make the error for an object that breaks rules: one sentence that names each field."""
-    listed = "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
+    listed = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
+    told = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
     qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-    error = Invalid(f"{qualified} {name!r} is invalid: {listed}".replace("''", '""'), causes=causes)
-    error.name = name
+    error = Invalid(f'{qualified} "{name}" is invalid: {told}', causes=causes)
+    error.about = About(kind.kind, kind.group, name)
     return error

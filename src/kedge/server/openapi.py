@@ -6,34 +6,61 @@ schema for ``explain``. Strategic-merge details are not told: for built-in kinds
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
 from kedge.errors import NotFound
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.merging import merge_keys
 from kedge.server import openapi_protobuf
+from kedge.server.discovery import SUBRESOURCES
+from kedge.server.openapi_schemas import Schemas
 from kedge.server.registry import Registry
-from kedge.server.schema import METADATA
 
-_META_NAME = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_META_TEXTS = {
-    "name": "Unique within a namespace; cannot be changed.",
-    "namespace": "The space in which the name is unique.",
-    "labels": "Map of keys and values by which objects are selected.",
-    "annotations": "Map of keys and values that tools keep with the object.",
-    "ownerReferences": "Objects that this one depends on: it is deleted when all of them are gone.",
-    "finalizers": "Who has to let go before the object is deleted for good.",
-    "resourceVersion": "The server's number for this state of the object.",
-    "uid": "Unique in time and space; given by the server.",
-    "generateName": "A prefix; the server makes a unique name of it.",
-    "creationTimestamp": "When the object was created.",
-    "deletionTimestamp": "When the object was, or is to be, deleted.",
-}
-_PARAMETERS = [
-    {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
-    for name in ("dryRun", "fieldManager", "fieldValidation", "pretty")
+_ROOT = "#/components/schemas/"
+
+
+def _parameters(type_: str, *names: str, where: str = "query") -> list[Obj]:
+    fixed: Obj = {"required": True} if where == "path" else {}
+    return [{"name": name, "in": where, **fixed, "schema": {"type": type_, "uniqueItems": True}} for name in names]
+
+
+_WRITE = _parameters("string", "dryRun", "fieldManager", "fieldValidation", "pretty")
+_DELETE = [
+    *_parameters("string", "dryRun", "pretty", "propagationPolicy"),
+    *_parameters("integer", "gracePeriodSeconds"),
+    *_parameters("boolean", "orphanDependents"),
 ]
+_LIST = [
+    *_parameters("string", "continue", "fieldSelector", "labelSelector", "pretty", "resourceVersion", "resourceVersionMatch"),
+    *_parameters("integer", "limit", "timeoutSeconds"),
+    *_parameters("boolean", "allowWatchBookmarks", "sendInitialEvents", "watch"),
+]
+_STREAMS = [*_parameters("boolean", "stderr", "stdin", "stdout", "tty"), *_parameters("string", "container")]
+_QUERIES: Mapping[str, list[Obj]] = {
+    "attach": _STREAMS,
+    "exec": [*_STREAMS, *_parameters("string", "command")],
+    "log": [
+        *_parameters("boolean", "follow", "previous", "timestamps"),
+        *_parameters("integer", "limitBytes", "sinceSeconds", "tailLines"),
+        *_parameters("string", "container", "pretty", "sinceTime"),
+    ],
+    "portforward": _parameters("integer", "ports"),
+}
+_OPEN = {"200": {"description": "OK"}}
+_PATCH = {
+    form: {"schema": {"type": "array" if form == "application/json-patch+json" else "object"}}
+    for form in (
+        "application/apply-patch+yaml",
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/strategic-merge-patch+json",
+    )
+}
+_PROXIES = frozenset({("", "pods"), ("", "services")})
+_CONNECTED = frozenset({"attach", "exec", "portforward", "proxy"})
+_METHODS = {"get": "get", "update": "put", "patch": "patch", "create": "post"}
+_PROXIED = ("get", "put", "post", "patch", "delete", "head", "options")
 
 
 class Documents:
@@ -48,6 +75,7 @@ class Documents:
         self._registry = registry
         self._info = {"title": "Kedge", "version": version}
         self._made: dict[str, bytes] = {}
+        self._state = registry.state
 
     def index(self) -> Obj:
         """The body of ``/openapi/v3``: where each group's document is, by its content."""
@@ -60,16 +88,18 @@ class Documents:
         Raises:
             NotFound: No such group is served.
         """
+        if self._state != self._registry.state:
+            self._made, self._state = {}, self._registry.state
         if place not in self._made:
             self._made[place] = msgspec.json.encode(self._document(place))
         return self._made[place]
 
     def whole(self) -> Obj:
         """The body of ``/openapi/v2``: all schemas, for clients that know no v3."""
-        definitions: Obj = {_META_NAME: _metadata_schema()}
+        schemas = Schemas("#/definitions/")
         for kind in self._registry:
-            definitions[_schema_name(kind)] = _schema(kind, "#/definitions/")
-        return {"swagger": "2.0", "info": self._info, "paths": {}, "definitions": definitions}
+            schemas.add(kind)
+        return {"swagger": "2.0", "info": self._info, "paths": {}, "definitions": schemas.named}
 
     def whole_protobuf(self) -> bytes:
         """The same as protobuf."""
@@ -85,11 +115,10 @@ class Documents:
             raise NotFound(f"there is no OpenAPI document {place!r}; /openapi/v3 lists them.")
         kinds = self._registry.of("" if core else parts[1], parts[-1])
         paths: Obj = {}
-        schemas: Obj = {_META_NAME: _metadata_schema()}
+        schemas = Schemas(_ROOT)
         for kind in kinds:
-            schemas[_schema_name(kind)] = _schema(kind, "#/components/schemas/")
-            paths |= _paths(kind)
-        return {"openapi": "3.0.0", "info": self._info, "paths": paths, "components": {"schemas": schemas}}
+            paths |= _paths(kind, schemas.add(kind))
+        return {"openapi": "3.0.0", "info": self._info, "paths": paths, "components": {"schemas": schemas.named}}
 
 
 def _place(group: str, version: str) -> str:
@@ -100,56 +129,66 @@ def _gvk(kind: Kind) -> Obj:
     return {"group": kind.group, "version": kind.version, "kind": kind.kind}
 
 
-def _schema_name(kind: Kind) -> str:
-    # Kubernetes' own groups name their package by the first part; others by the reversed domain.
-    if not kind.group or kind.group.endswith(".k8s.io"):
-        return f"io.k8s.api.{kind.group.split('.')[0] or 'core'}.{kind.version}.{kind.kind}"
-    return ".".join([*reversed(kind.group.split(".")), kind.version, kind.kind])
-
-
-def _metadata_schema() -> Obj:
-    properties: Mapping[str, Any] = METADATA["properties"]
-    told = {
-        name: {**schema, "description": _META_TEXTS[name]} if name in _META_TEXTS else schema
-        for name, schema in properties.items()
-    }
-    told.pop("managedFields", None)
-    return {"type": "object", "description": "What every object has.", "properties": told}
-
-
-def _schema(kind: Kind, root: str) -> Obj:
-    schema: Obj = (
-        dict(kind.schema) if kind.schema is not None else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    )
-    properties: Obj = {
-        "apiVersion": {"type": "string", "description": f"Always {kind.api_version}."},
-        "kind": {"type": "string", "description": f"Always {kind.kind}."},
-        "metadata": {"allOf": [{"$ref": root + _META_NAME}], "description": "Standard object metadata."},
-        **schema.get("properties", {}),
-    }
-    return {**schema, "properties": properties, "x-kubernetes-group-version-kind": [_gvk(kind)]}
-
-
-def _paths(kind: Kind) -> Obj:
-    reference = {"$ref": f"#/components/schemas/{_schema_name(kind)}"}
+def _paths(kind: Kind, schema: str) -> Obj:
+    reference = {"$ref": _ROOT + schema}
     content = {"application/json": {"schema": reference}}
     fixed: Obj = {"x-kubernetes-group-version-kind": _gvk(kind)}
     answer: Obj = {"responses": {"200": {"description": "OK", "content": content}}}
-    write: Obj = {**answer, **fixed, "parameters": _PARAMETERS, "requestBody": {"content": content}}
-    merge: Obj = {"application/merge-patch+json": {"schema": {"type": "object"}}}
-    change: Obj = {**write, "requestBody": {"content": merge}}
+    write: Obj = {**answer, **fixed, "parameters": _WRITE, "requestBody": {"content": content}}
+    change: Obj = {**write, "requestBody": {"content": _patches(kind)}}
     of_one = {
         "get": {**answer, **fixed, "x-kubernetes-action": "get"},
         "put": {**write, "x-kubernetes-action": "put"},
         "patch": {**change, "x-kubernetes-action": "patch"},
-        "delete": {**answer, **fixed, "x-kubernetes-action": "delete"},
+        "delete": {**answer, **fixed, "parameters": _DELETE, "x-kubernetes-action": "delete"},
     }
     verbs = {"get": "get", "put": "update", "patch": "patch", "delete": "delete"}
     collection = kind.path("{namespace}" if kind.namespaced else None)
-    of_all = {"get": {**answer, **fixed, "x-kubernetes-action": "list"}, "post": {**write, "x-kubernetes-action": "post"}}
+    place = _parameters("string", *(["namespace"] if kind.namespaced else []), where="path")
+    of_all = {
+        "get": {**answer, **fixed, "parameters": _LIST, "x-kubernetes-action": "list"},
+        "post": {**write, "x-kubernetes-action": "post"},
+    }
     if "list" not in kind.verbs:
         del of_all["get"]
-    paths: Obj = {collection: of_all}
+    paths: Obj = {collection: {"parameters": place, **of_all}}
+    place = [*place, *_parameters("string", "name", where="path")]
     if one := {method: operation for method, operation in of_one.items() if verbs[method] in kind.verbs}:
-        paths[f"{collection}/{{name}}"] = one
+        paths[f"{collection}/{{name}}"] = {"parameters": place, **one}
+    for name in kind.subresources:
+        paths[f"{collection}/{{name}}/{name}"] = {"parameters": place, **_subresource(kind, name, content)}
+    if (kind.group, kind.plural) in _PROXIES:
+        # Not the kind's own: `kubectl` takes a patch of its kind for the one that says whether the server validates fields.
+        options = {"x-kubernetes-group-version-kind": {"group": "", "version": "v1", "kind": f"{kind.kind}ProxyOptions"}}
+        proxied = {method: {"responses": _OPEN, "x-kubernetes-action": "connect", **options} for method in _PROXIED}
+        paths[f"{collection}/{{name}}/proxy"] = {"parameters": place, **proxied}
+        paths[f"{collection}/{{name}}/proxy/{{path}}"] = {
+            "parameters": [*place, *_parameters("string", "path", where="path")],
+            **proxied,
+        }
     return paths
+
+
+def _patches(kind: Kind) -> Obj:
+    """The forms of patches that a kind takes: `kubectl apply` sends the strategic one wherever it is told of."""
+    takes = merge_keys(kind) is not None
+    return {form: content for form, content in _PATCH.items() if takes or "strategic" not in form}
+
+
+def _subresource(kind: Kind, name: str, content: Obj) -> Obj:
+    """What may be done with a subresource; what travels there and is not of the kind itself is described as any object."""
+    verbs, travels = SUBRESOURCES.get(name, (("get",), None))
+    body: Obj = {"application/json": {"schema": {"type": "object"}}} if travels else content
+    gvk = dict(zip(("group", "version", "kind"), travels, strict=True)) if travels else _gvk(kind)
+    found: Obj = {}
+    for verb in verbs:
+        method = _METHODS[verb]
+        operation: Obj = {"x-kubernetes-group-version-kind": gvk}
+        if name in _CONNECTED or name == "log":
+            operation |= {"responses": _OPEN, "parameters": _QUERIES[name]}
+        else:
+            operation["responses"] = {"200": {"description": "OK", "content": body}}
+            if verb != "get":
+                operation |= {"parameters": _WRITE, "requestBody": {"content": _patches(kind) if verb == "patch" else body}}
+        found[method] = {**operation, "x-kubernetes-action": "connect" if name in _CONNECTED else method}
+    return found

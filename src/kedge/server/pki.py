@@ -1,12 +1,14 @@
 """The host's own certificate authority, its serving certificate and the key that signs service-account tokens.
 
 Made once in a directory that only the owner reads, renewed when the end is near. All keys are EC P-256: small, and quick to sign.
-The CA signs nothing but this host's own certificate, which names loopback only.
+The CA signs this host's own certificate, which names loopback and the address at which other machines find it, if they do, and
+the certificates of nodes that join.
 """
 
 import datetime as dt
 import ipaddress
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +23,7 @@ CA_LIFETIME = dt.timedelta(days=3650)
 SERVING_LIFETIME = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
 DNS_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
-ADDRESSES = ("127.0.0.1", "::1")
+ADDRESSES = ("127.0.0.1", "::1", "10.96.0.1")  # the last is that of the Service by which Pods find this API
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,23 @@ class Pki:
     key: Path
     signing_key: Path
 
+    @property
+    def ca_key(self) -> Path:
+        """The authority's private key, PEM, mode 0600."""
+        return self.ca.with_name("ca.key")
+
     def load_signing_key(self) -> ec.EllipticCurvePrivateKey:
         """Read the private key that signs tokens."""
-        return _read_key(self.signing_key)
+        return load_key(self.signing_key)
 
 
-def ensure(directory: Path, clock: Clock) -> Pki:
+def ensure(directory: Path, clock: Clock, address: str = "") -> Pki:
     """Make what is missing or about to end, and return where it lies.
 
     Args:
         directory: Made with mode 0700 when it is not there.
         clock: Decides what is about to end.
+        address: An IP address that the serving certificate names besides loopback.
 
     Raises:
         StateError: A file in the directory cannot be read; names it.
@@ -61,14 +69,28 @@ def ensure(directory: Path, clock: Clock) -> Pki:
         write_private(pki.signing_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
     # The dates are kept beside the certificates: parsing X.509 costs an existing host 60 ms of start-up for nothing.
     dates = _read_dates(directory / "dates.json")
+    names, addresses = directory / "names.json", [*ADDRESSES, *([address] if address else [])]
     limit = clock.now() + RENEW_BEFORE
     present = pki.ca.exists() and pki.certificate.exists() and pki.key.exists()
-    if not present or min(dates.get("ca", limit), dates.get("serving", limit)) <= limit:
-        _renew(directory, pki, clock.now())
+    if (
+        not present
+        or _read_names(names) != [*DNS_NAMES, *addresses]
+        or min(dates.get("ca", limit), dates.get("serving", limit)) <= limit
+    ):
+        _renew(directory, pki, clock.now(), addresses)
+        write_private(names, json.dumps([*DNS_NAMES, *addresses]).encode())
     return pki
 
 
-def _renew(directory: Path, pki: Pki, now: dt.datetime) -> None:
+def _read_names(path: Path) -> object:
+    """What the serving certificate names: one of an older version may lack some."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _renew(directory: Path, pki: Pki, now: dt.datetime, addresses: Sequence[str]) -> None:
     ca_key_file, dates_file = directory / "ca.key", directory / "dates.json"
     dates = _read_dates(dates_file)
     new_ca = not (ca_key_file.exists() and pki.ca.exists()) or dates.get("ca", now) <= now + SERVING_LIFETIME
@@ -78,13 +100,13 @@ def _renew(directory: Path, pki: Pki, now: dt.datetime) -> None:
         write_private(ca_key_file, _key_pem(ca_key))
         write_private(pki.ca, _authority(ca_key, now, ca_end), mode=0o644)
     else:
-        ca_key = _read_key(ca_key_file)
+        ca_key = load_key(ca_key_file)
     key = ec.generate_private_key(ec.SECP256R1())
     end = now + SERVING_LIFETIME
     # Certificate last: should this stop in between, the dates still say that the pair has to be made.
     dates_file.unlink(missing_ok=True)
     write_private(pki.key, _key_pem(key))
-    write_private(pki.certificate, _serving(key, ca_key, now, end), mode=0o644)
+    write_private(pki.certificate, _serving(key, ca_key, (now, end), addresses), mode=0o644)
     write_private(dates_file, json.dumps({"ca": timestamp(ca_end), "serving": timestamp(end)}).encode())
 
 
@@ -113,11 +135,17 @@ def _authority(key: ec.EllipticCurvePrivateKey, start: dt.datetime, end: dt.date
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _serving(key: ec.EllipticCurvePrivateKey, ca_key: ec.EllipticCurvePrivateKey, start: dt.datetime, end: dt.datetime) -> bytes:
+def _serving(
+    key: ec.EllipticCurvePrivateKey,
+    ca_key: ec.EllipticCurvePrivateKey,
+    lifetime: tuple[dt.datetime, dt.datetime],
+    addresses: Sequence[str],
+) -> bytes:
     from cryptography import x509  # noqa: PLC0415  # as above
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
 
-    names = [*map(x509.DNSName, DNS_NAMES), *(x509.IPAddress(ipaddress.ip_address(text)) for text in ADDRESSES)]
+    start, end = lifetime
+    names = [*map(x509.DNSName, DNS_NAMES), *(x509.IPAddress(ipaddress.ip_address(text)) for text in addresses)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "kedge")]))
@@ -142,7 +170,8 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )  # fmt: skip
 
 
-def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
+def load_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """Read a private key; raises `errors.StateError` where it is none."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), None)
     except ValueError as error:

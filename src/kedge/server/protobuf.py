@@ -1,39 +1,36 @@
-"""Reads ``application/vnd.kubernetes.protobuf`` bodies of the few kinds that `kubectl` sends so.
+"""Reads ``application/vnd.kubernetes.protobuf`` bodies of Kubernetes' own kinds.
 
-``kubectl create namespace|configmap|secret|serviceaccount|token`` and ``kubectl auth`` send it and do not fall back to JSON.
-A kind is a table of its fields (number, JSON name, type), taken from the API's published message definitions; a field that is not
-in the table is refused by number rather than dropped. Answers are always JSON, which every client reads.
+``kubectl create`` and programs built with client-go send it, and some do not fall back to JSON. Numbers and types of the fields
+are those of the table of fields (`kube.schemas`); a field that is not in the table is refused by number rather than dropped.
+Answers are always JSON, which every client reads.
 """
 
 import base64
+import json
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from kedge.errors import BadRequest, UnsupportedMediaType
 from kedge.kube.clock import micro_timestamp, timestamp
 from kedge.kube.kinds import Obj
+from kedge.kube.schemas import Word, is_type, kinds, words
 
 MAGIC = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-Message = Mapping[int, "Field"]
-
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One field of a message.
-
-    Attributes:
-        name: As in JSON.
-        read: Turns the wire's value (int or bytes) into JSON.
-        shape: ``one``, ``optional`` (a zero is kept: it was set on purpose), ``list`` or ``map``.
-    """
+class _Field:
+    """How one field of a message is read."""
 
     name: str
     read: Callable[[Any], Any]
-    shape: str = "one"
+    shape: str  # one, list, map or inline
+    kept: bool  # also where it is zero: it was set on purpose
 
 
 def _text(raw: bytes) -> str:
@@ -45,11 +42,14 @@ def _base64(raw: bytes) -> str:
 
 
 def _int(raw: int) -> int:
+    if raw.__class__ is not int:
+        raise TypeError(raw)
     return raw - (1 << 64) if raw >= 1 << 63 else raw
 
 
-def _flag(raw: int) -> bool:
-    return bool(raw)
+def _number(raw: bytes) -> float:
+    (value,) = struct.unpack("<d", raw)
+    return int(value) if value == int(value) else value
 
 
 def _moment(raw: bytes) -> datetime | None:
@@ -69,116 +69,86 @@ def _micro_time(raw: bytes) -> str | None:
     return moment and micro_timestamp(moment)
 
 
-def _ignored(_raw: object) -> None:
-    return None
+def _duration(raw: bytes) -> str:
+    return f"{_int(dict(_fields(raw)).get(1, 0)) / 1e9:g}s"
 
 
-def _message(message: Message) -> Callable[[bytes], Obj]:
-    return lambda raw: _decode(raw, message)
+def _int_or_text(raw: bytes) -> int | str:
+    values = dict(_fields(raw))
+    return _text(values.get(3, b"")) if values.get(1) else _int(values.get(2, 0))
 
 
-def _strings(*names: str) -> dict[int, Field]:
-    return {number: Field(name, _text) for number, name in enumerate(names, 1) if name}
+def _quantity(raw: bytes) -> str:
+    return _text(dict(_fields(raw)).get(1, b"")) or "0"
 
 
-_OWNER: Message = {
-    1: Field("kind", _text),
-    3: Field("name", _text),
-    4: Field("uid", _text),
-    5: Field("apiVersion", _text),
-    6: Field("controller", _flag, "optional"),
-    7: Field("blockOwnerDeletion", _flag, "optional"),
-}
-_META: Message = {
-    **_strings("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion"),
-    7: Field("generation", _int),
-    8: Field("creationTimestamp", _time),
-    9: Field("deletionTimestamp", _time),
-    10: Field("deletionGracePeriodSeconds", _int, "optional"),
-    11: Field("labels", _text, "map"),
-    12: Field("annotations", _text, "map"),
-    13: Field("ownerReferences", _message(_OWNER), "list"),
-    14: Field("finalizers", _text, "list"),
-    17: Field("managedFields", _ignored),
-}
-_METADATA = Field("metadata", _message(_META))
-_REFERENCE: Message = _strings("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-_NAME: Message = _strings("name")
-_SPACE: Message = _strings("namespace")
+def _json(raw: bytes) -> Any:
+    held = dict(_fields(raw)).get(1, b"")
+    return json.loads(held) if held else None
 
-# What the client cannot set is accepted and left out.
-_STATUS = Field("status", _ignored)
 
-_NAMESPACE: Message = {1: _METADATA, 2: Field("spec", _message({1: Field("finalizers", _text, "list")})), 3: _STATUS}
-_CONFIG_MAP: Message = {
-    1: _METADATA,
-    2: Field("data", _text, "map"),
-    3: Field("binaryData", _base64, "map"),
-    4: Field("immutable", _flag, "optional"),
-}
-_SECRET: Message = {
-    1: _METADATA,
-    2: Field("data", _base64, "map"),
-    3: Field("type", _text),
-    4: Field("stringData", _text, "map"),
-    5: Field("immutable", _flag, "optional"),
-}
-_SERVICE_ACCOUNT: Message = {
-    1: _METADATA,
-    2: Field("secrets", _message(_REFERENCE), "list"),
-    3: Field("imagePullSecrets", _message(_NAME), "list"),
-    4: Field("automountServiceAccountToken", _flag, "optional"),
-}
-_TOKEN_REQUEST_SPEC: Message = {
-    1: Field("audiences", _text, "list"),
-    3: Field("boundObjectRef", _message(_strings("kind", "apiVersion", "name", "uid"))),
-    4: Field("expirationSeconds", _int, "optional"),
-}
-_ACCESS: Message = _strings("namespace", "verb", "group", "version", "resource", "subresource", "name")
-_ACCESS_SPEC: Message = {
-    1: Field("resourceAttributes", _message(_ACCESS)),
-    2: Field("nonResourceAttributes", _message(_strings("path", "verb"))),
-}
-_LEASE_SPEC: Message = {
-    1: Field("holderIdentity", _text, "optional"),
-    2: Field("leaseDurationSeconds", _int, "optional"),
-    3: Field("acquireTime", _micro_time),
-    4: Field("renewTime", _micro_time),
-    5: Field("leaseTransitions", _int, "optional"),
-    6: Field("strategy", _text, "optional"),
-    7: Field("preferredHolder", _text, "optional"),
-}
-_DELETE_OPTIONS: Message = {
-    1: Field("gracePeriodSeconds", _int, "optional"),
-    2: Field("preconditions", _message({1: Field("uid", _text), 2: Field("resourceVersion", _text)})),
-    3: Field("orphanDependents", _flag, "optional"),
-    4: Field("propagationPolicy", _text),
-    5: Field("dryRun", _text, "list"),
-}
+def _schema_or_bool(raw: bytes) -> Any:
+    values = dict(_fields(raw))
+    return _decode(values[2], "JSONSchemaProps") if 2 in values else bool(values.get(1))
 
-MESSAGES: Mapping[tuple[str, str], Message] = {
-    ("v1", "Namespace"): _NAMESPACE,
-    ("v1", "ConfigMap"): _CONFIG_MAP,
-    ("v1", "Secret"): _SECRET,
-    ("v1", "ServiceAccount"): _SERVICE_ACCOUNT,
-    ("v1", "DeleteOptions"): _DELETE_OPTIONS,
-    ("authentication.k8s.io/v1", "TokenRequest"): {1: _METADATA, 2: Field("spec", _message(_TOKEN_REQUEST_SPEC)), 3: _STATUS},
-    ("authentication.k8s.io/v1", "TokenReview"): {
-        1: _METADATA,
-        2: Field("spec", _message({1: Field("token", _text), 2: Field("audiences", _text, "list")})),
-        3: _STATUS,
-    },
-    ("authentication.k8s.io/v1", "SelfSubjectReview"): {1: _METADATA, 2: _STATUS},
-    ("authorization.k8s.io/v1", "SelfSubjectAccessReview"): {1: _METADATA, 2: Field("spec", _message(_ACCESS_SPEC)), 3: _STATUS},
-    ("authorization.k8s.io/v1", "SelfSubjectRulesReview"): {1: _METADATA, 2: Field("spec", _message(_SPACE)), 3: _STATUS},
-    ("coordination.k8s.io/v1", "Lease"): {1: _METADATA, 2: Field("spec", _message(_LEASE_SPEC))},
+
+def _schema_or_array(raw: bytes) -> Any:
+    found = list(_fields(raw))
+    one = [value for number, value in found if number == 1]
+    return _decode(one[-1], "JSONSchemaProps") if one else [_decode(value, "JSONSchemaProps") for _, value in found]
+
+
+def _schema_or_texts(raw: bytes) -> Any:
+    found = list(_fields(raw))
+    one = [value for number, value in found if number == 1]
+    return _decode(one[-1], "JSONSchemaProps") if one else [_text(value) for _, value in found]
+
+
+_READ: Mapping[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "bool": bool,
+    "int32": _int,
+    "int64": _int,
+    "number": _number,
+    "byte": _base64,
+    "time": _time,
+    "microtime": _micro_time,
+    "duration": _duration,
+    "quantity": _quantity,
+    "intorstr": _int_or_text,
+    "any": _json,
+    "fields": _json,
+    "json": _json,
+    "schemaorbool": _schema_or_bool,
+    "schemaorarray": _schema_or_array,
+    "schemaorstrings": _schema_or_texts,
 }
-_UNKNOWN: Message = {
-    1: Field("typeMeta", _message(_strings("apiVersion", "kind"))),
-    2: Field("raw", bytes),
-    3: Field("contentEncoding", _text),
-    4: Field("contentType", _text),
-}
+# What a client cannot set, and what is written in it by older ones may not be readable any more.
+_LEFT_OUT = frozenset({("ObjectMeta", "managedFields")})
+_NOT_FOUND = "cannot be read as protobuf here"
+
+
+def _reader(kind: str) -> Callable[[Any], Any]:
+    """How a value is read, in the table's words."""
+    if kind.startswith("[]"):  # a list in a map is a message that holds it
+        inner = _reader(kind[2:])
+        return lambda raw: [inner(value) for _, value in _fields(raw)]
+    return (lambda raw: _decode(raw, kind)) if is_type(kind) else _READ[kind]
+
+
+@cache
+def _message(name: str) -> Mapping[int, _Field]:
+    """The fields of a type by their numbers."""
+    return {word.number: _field(name, word) for word in words(name)}
+
+
+def _field(owner: str, word: Word) -> _Field:
+    if (owner, word.name) in _LEFT_OUT:
+        return _Field(word.name, lambda _raw: None, "one", kept=False)
+    shape = "inline" if not word.name else {"[]": "list", "{}": "map"}.get(word.type[:2], "one")
+    return _Field(
+        word.name, _reader(word.type[2:] if shape in {"list", "map"} else word.type), shape, kept=word.mark("o") is not None
+    )
 
 
 def decode(body: bytes) -> Obj:
@@ -191,35 +161,42 @@ def decode(body: bytes) -> Obj:
     if not body.startswith(MAGIC):
         raise BadRequest("the body is not Kubernetes protobuf: it does not begin with 'k8s\\0'. Send application/json.")
     try:
-        envelope = _decode(body[len(MAGIC) :], _UNKNOWN)
-        meta = envelope.get("typeMeta", {})
-        api_version, kind = meta.get("apiVersion", ""), meta.get("kind", "")
-        message = MESSAGES.get((api_version, kind))
-        if message is None:
+        envelope = dict(_fields(body[len(MAGIC) :]))  # typeMeta, raw, contentEncoding, contentType
+        meta = dict(_fields(envelope.get(1, b"")))
+        api_version, kind = _text(meta.get(1, b"")), _text(meta.get(2, b""))
+        # Every group has its own name for it, and all are one type.
+        name = "DeleteOptions" if kind == "DeleteOptions" else kinds().get((api_version, kind))
+        if name is None:
             raise UnsupportedMediaType(
-                f"{kind or 'objects without a kind'} of {api_version or 'no version'} cannot be read as protobuf here. "
-                "Send application/json."
+                f"{kind or 'objects without a kind'} of {api_version or 'no version'} {_NOT_FOUND}. Send application/json."
             )
-        return {"apiVersion": api_version, "kind": kind, **_decode(envelope.get("raw", b""), message)}
-    except (ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        return {"apiVersion": api_version, "kind": kind, **_decode(envelope.get(2, b""), name)}
+    except (ValueError, IndexError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise BadRequest("the protobuf body is damaged: it ends too early, or has a value of the wrong type.") from error
 
 
-def _decode(raw: bytes, message: Message) -> Obj:
+def _decode(raw: bytes, name: str) -> Obj:
     out: Obj = {}
+    message = _message(name)
     for number, wire in _fields(raw):
         field = message.get(number)
         if field is None:
-            known = ", ".join(each.name for each in message.values())
-            raise BadRequest(f"the protobuf body has field number {number}, which is not known here beside {known}. Send JSON.")
+            raise BadRequest(
+                f"the protobuf body has field number {number} in {name}, which is not known here beside "
+                f"{', '.join(each.name or 'others' for each in message.values())}. Send JSON."
+            )
         if field.shape == "map":
             entry = dict(_fields(wire))
-            out.setdefault(field.name, {})[_text(entry.get(1, b""))] = field.read(entry.get(2, b""))
+            # A value that is zero is left out of its entry, and with it how it is written.
+            zero: Any = entry.get(2, 0 if field.read in {bool, _int} else b"")
+            out.setdefault(field.name, {})[_text(entry.get(1, b""))] = field.read(zero)
             continue
         value = field.read(wire)
-        if field.shape == "list":
+        if field.shape == "inline":
+            out |= value
+        elif field.shape == "list":
             out.setdefault(field.name, []).append(value)
-        elif field.shape == "optional" or value:
+        elif value or (field.kept and value is not None):
             out[field.name] = value
     return out
 

@@ -4,21 +4,52 @@ from collections.abc import Iterable, Iterator
 
 from kedge.errors import NotFound
 from kedge.kube.kinds import Kind
+from kedge.kube.versions import version_order
+
+NOT_THERE = "the server could not find the requested resource"
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
+"""How messages of these begin: clients know them by it, as they come from a real API server."""
 
 
 class Registry:
-    """A table of kinds.
+    """A table of kinds: those that are built in, and those that users define meanwhile.
 
     Args:
-        kinds: What is served; a group, version and plural name one kind.
+        kinds: What is built in; a group, version and plural name one kind.
+
+    Attributes:
+        state: Another number after each change, for who keeps what was made of the table.
     """
 
     def __init__(self, kinds: Iterable[Kind]) -> None:
+        self.built_in = tuple(kinds)
+        self.state = 0
+        self._defined: dict[str, tuple[Kind, ...]] = {}
         self._by_path: dict[tuple[str, str, str], Kind] = {}
         self._groups: dict[str, dict[str, list[Kind]]] = {}
-        for kind in kinds:
+        self._fill()
+
+    def define(self, name: str, kinds: tuple[Kind, ...]) -> None:
+        """Serve what a definition says, instead of what it said before.
+
+        Args:
+            name: The definition's.
+            kinds: None takes it away.
+        """
+        if kinds:
+            self._defined[name] = kinds
+        elif self._defined.pop(name, None) is None:
+            return
+        self.state += 1
+        self._fill()
+
+    def _fill(self) -> None:
+        self._by_path, self._groups = {}, {}
+        for kind in (*self.built_in, *(kind for kinds in self._defined.values() for kind in kinds)):
             self._by_path[kind.group, kind.version, kind.plural] = kind
             self._groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+        for group in {kind.group for kinds in self._defined.values() for kind in kinds}:
+            self._groups[group] = dict(sorted(self._groups[group].items(), key=lambda each: version_order(each[0])))
 
     def __iter__(self) -> Iterator[Kind]:
         """Every kind, in the order of the table."""
@@ -33,10 +64,7 @@ class Registry:
         kind = self._by_path.get((group, version, plural))
         if kind is None:
             place = f"{group}/{version}" if group else version
-            raise NotFound(
-                f"the server does not have a resource {plural!r} in {place}. `kubectl api-resources` lists what it has; "
-                "the rest of Kubernetes is served by a cluster."
-            )
+            raise NotFound(f"{NOT_THERE}: there are no {plural!r} in {place}. `kubectl api-resources` lists what it has.")
         return kind
 
     @property
@@ -56,5 +84,5 @@ class Registry:
         """
         kinds = self._groups.get(group, {}).get(version)
         if kinds is None:
-            raise NotFound(f"the server does not have the API group {group or 'core'!r} in version {version!r}.")
+            raise NotFound(f"{NOT_THERE}: there is no API group {group or 'core'!r} in version {version!r}.")
         return kinds

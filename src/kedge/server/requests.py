@@ -1,28 +1,78 @@
 """Reads requests: what a path means, which options it has, what a body is. What is not understood is refused by name."""
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from kedge.client.types import PatchType
-from kedge.errors import ApiError, BadRequest, NotFound, TooLarge, UnsupportedMediaType
+from kedge.errors import About, ApiError, BadRequest, Cause, Invalid, NotFound, Timeout, TooLarge, UnsupportedMediaType
+from kedge.kube import yaml
+from kedge.kube.faults import invalid, required, shown, too_long, unsupported
 from kedge.kube.kinds import Obj
 from kedge.kube.patches import CONTENT_TYPES
-from kedge.server import protobuf
+from kedge.server import patience, protobuf
+from kedge.server.asked import is_true
 from kedge.server.core import Target, Validation, WriteOptions
 from kedge.server.delete import DeleteOptions
-from kedge.server.registry import Registry
+from kedge.server.registry import NOT_THERE, Registry
 
 BODY_LIMIT = 3 << 20
 _TOO_LARGE = f"the request body is over {BODY_LIMIT} bytes (3 MiB), the limit of one object. Store large data as an artifact."
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-# Every reader has these; `timeout` bounds discovery, `pretty` spaces JSON out: both change nothing that a client could miss.
-_ALWAYS = frozenset({"pretty", "timeout"})
-_TRUE, _FALSE = frozenset({"1", "t", "T", "true", "True", "TRUE"}), frozenset({"0", "f", "F", "false", "False", "FALSE"})
+APPLY = "application/apply-patch+yaml"
+JSON, YAML = "application/json", "application/yaml"
+_SENT = frozenset({JSON, YAML, "application/*", "*/*"})
+_READ = (JSON, YAML, PROTOBUF)
+# What Kubernetes calls by these names: ignored where it is not meant, it would be a surprise. It ignores every other name.
+_MEANT = frozenset(
+    {
+        "allowWatchBookmarks",
+        "command",
+        "container",
+        "continue",
+        "dryRun",
+        "fieldManager",
+        "fieldSelector",
+        "fieldValidation",
+        "follow",
+        "force",
+        "gracePeriodSeconds",
+        "includeObject",
+        "insecureSkipTLSVerifyBackend",
+        "labelSelector",
+        "limit",
+        "limitBytes",
+        "orphanDependents",
+        "ports",
+        "previous",
+        "propagationPolicy",
+        "resourceVersion",
+        "resourceVersionMatch",
+        "sendInitialEvents",
+        "sinceSeconds",
+        "sinceTime",
+        "stderr",
+        "stdin",
+        "stdout",
+        "stream",
+        "tailLines",
+        "timeoutSeconds",
+        "timestamps",
+        "tty",
+        "watch",
+    }
+)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,19}")
+_RANGE = 1 << 63
+_MANAGER_LENGTH = 128
+_LEVELS: Mapping[str, Validation] = {"": "Warn", "Ignore": "Ignore", "Strict": "Strict", "Warn": "Warn"}
 _PROPAGATION: Mapping[str, Literal["Background", "Foreground", "Orphan"]] = {
     "Background": "Background",
     "Foreground": "Foreground",
@@ -48,34 +98,35 @@ def target_of(registry: Registry, path: str) -> Target:
     else:
         group, version, *rest = parts[1:]
     if rest[0] in {"watch", "proxy"}:
-        raise NotFound(f"{path}: the old /{rest[0]}/ paths are not served. Add ?watch=true to the list's own path instead.")
+        raise NotFound(f"{NOT_THERE}: the old /{rest[0]}/ paths are not served. Add ?watch=true to the list's own path instead.")
     namespace = None
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in {"status", "finalize"}):
         namespace, rest = rest[1], rest[2:]
     kind = registry.find(group, version, rest[0])
     if len(rest) > 3 or (namespace is not None and not kind.namespaced):
-        raise NotFound(f"{path}: the server could not find the requested resource.")
+        raise NotFound(f"{NOT_THERE}: there is nothing at {path}.")
     if kind.namespaced and namespace is None and len(rest) > 1:
-        raise NotFound(f"{path}: {kind.plural} live in namespaces; use {kind.path('NAMESPACE', rest[1])}.")
+        raise NotFound(f"{NOT_THERE}: {kind.plural} live in namespaces; use {kind.path('NAMESPACE', rest[1])}.")
     return Target(kind, namespace, rest[1] if len(rest) > 1 else "", rest[2] if len(rest) > 2 else "")
 
 
 class Options:
-    """The query of a request; every option has to be asked for, so that none is ignored in silence."""
+    """The query of a request; every option that Kubernetes has is to be asked for, so that none is ignored in silence."""
 
     def __init__(self, scope: Scope) -> None:
         self._values: dict[str, list[str]] = {}
-        for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        query = scope["query_string"]
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else ():
             self._values.setdefault(name, []).append(value)
 
     def only(self, *names: str) -> "Options":
-        """Refuse options other than these.
+        """Refuse options of Kubernetes other than these; names that it does not have are passed over, as it does.
 
         Raises:
-            BadRequest: Names the first that is not known.
+            BadRequest: Names the first that has no meaning here.
         """
         for name in self._values:
-            if name not in names and name not in _ALWAYS:
+            if name in _MEANT and name not in names:
                 known = ", ".join(names) or "none"
                 raise BadRequest(f"query parameter {name!r} is not supported here. Supported: {known}. Remove it.")
         return self
@@ -85,50 +136,141 @@ class Options:
         return self._values.get(name, [])
 
     def text(self, name: str, default: str = "") -> str:
-        """The last value of an option."""
-        return self._values[name][-1] if name in self._values else default
+        """The first value of an option, as Kubernetes reads it."""
+        return self._values[name][0] if name in self._values else default
 
     def flag(self, name: str) -> bool | None:
         """A truth value; ``None`` when it is not there."""
-        value = self.text(name)
-        if not value:
-            # As `?watch` and `?watch=`; on a real API server an empty value is false unless the name alone stands there.
-            return None if name not in self._values else False
-        if value in _TRUE:
-            return True
-        if value in _FALSE:
-            return False
-        raise BadRequest(f"query parameter {name!r}: must be true or false, got {value!r}.")
+        return is_true(self.text(name)) if name in self._values else None
 
-    def number(self, name: str, minimum: int = 0) -> int | None:
+    def number(self, name: str) -> int | None:
         """A whole number; ``None`` when it is not there."""
         value = self.text(name)
         if not value:
             return None
-        if not value.lstrip("-").isdecimal() or len(value) > 18 or int(value) < minimum:
-            raise BadRequest(f"query parameter {name!r}: must be a whole number of at least {minimum}, got {value!r}.")
+        if not _NUMBER.fullmatch(value):
+            raise BadRequest(f"strconv.ParseInt: parsing {shown(value)}: invalid syntax")
+        if not -_RANGE <= int(value) < _RANGE:
+            raise BadRequest(f"strconv.ParseInt: parsing {shown(value)}: value out of range")
         return int(value)
 
 
-def write_options(options: Options) -> WriteOptions:
-    """How a create, update or patch is to be done."""
-    validation = options.text("fieldValidation") or "Warn"
-    levels: Mapping[str, Validation] = {"Strict": "Strict", "Warn": "Warn", "Ignore": "Ignore"}
-    if validation not in levels:
-        raise BadRequest(f"query parameter 'fieldValidation': must be Ignore, Warn or Strict, got {validation!r}.")
-    return WriteOptions(dry_run=_dry_run(options.all("dryRun")), validation=levels[validation])
+NO_OPTIONS = Options({"query_string": b""})
+"""Of a request whose query is read elsewhere."""
 
 
-def _dry_run(values: list[str]) -> bool:
-    wrong = [value for value in values if value not in {"All", ""}]
-    if wrong:
-        raise BadRequest(f"query parameter 'dryRun': must be All, got {wrong[0]!r}.")
-    return "All" in values
+def invalid_options(kind: str, faults: list[Cause]) -> Invalid:
+    """The error of options that are wrong: as of an object of that kind.
+
+    Args:
+        kind: Such as ``ListOptions``.
+        faults: What is wrong.
+    """
+    listed = [f"{cause.field}: {cause.message}" for cause in faults]
+    said = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+    error = Invalid(f'{kind}.meta.k8s.io "" is invalid: {said}', causes=faults)
+    error.about = About(kind, "meta.k8s.io")
+    return error
+
+
+def write_options(options: Options, kind: str, agent: str, faults: Sequence[Cause] = ()) -> WriteOptions:
+    """How a write is to be done.
+
+    Args:
+        options: The query.
+        kind: What Kubernetes calls its options, such as ``CreateOptions``.
+        agent: The client's name for itself, as ``User-Agent`` has it; its first word is the manager where none is named.
+        faults: What is wrong already.
+
+    Raises:
+        Invalid: An option has a value that it cannot have.
+    """
+    manager, validation = options.text("fieldManager"), options.text("fieldValidation")
+    dry_run = _is_dry(options.all("dryRun"))
+    if (
+        faults
+        or dry_run is None
+        or validation not in _LEVELS
+        or len(manager.encode()) > _MANAGER_LENGTH
+        or not manager.isprintable()
+    ):
+        _require_valid(options, kind, faults)
+    return WriteOptions(
+        dry_run=bool(dry_run),
+        validation=_LEVELS[validation],
+        sent=_sent(options, kind),
+        manager=manager or _program(agent),
+    )
+
+
+def _require_valid(options: Options, kind: str, faults: Sequence[Cause]) -> None:
+    """Name what is wrong with the options of a write, if anything is."""
+    manager, validation, found = options.text("fieldManager"), options.text("fieldValidation"), [*faults]
+    if len(manager.encode()) > _MANAGER_LENGTH:
+        found.append(too_long("fieldManager", _MANAGER_LENGTH))
+    for at, letter in enumerate(manager):
+        if not letter.isprintable():
+            found.append(invalid("fieldManager", manager, f"invalid character U+{ord(letter):04X} (at position {at})"))
+    found += _dry_faults(options.all("dryRun"))
+    if validation not in _LEVELS:
+        found.append(unsupported("fieldValidation", validation, _LEVELS))
+    if found:
+        raise invalid_options(kind, found)
+
+
+@lru_cache(64)  # clients send the same with each request
+def _program(agent: str) -> str:
+    """What a client calls itself, as the name of a manager."""
+    named = "".join(letter for letter in agent.partition("/")[0] if letter.isprintable())
+    return named.encode()[:_MANAGER_LENGTH].decode(errors="ignore") or "unknown"
+
+
+def _sent(options: Options, kind: str) -> Obj:
+    """The options of a write as an object, such as webhooks are shown: those of a patch as of the update that it leads to."""
+    sent: Obj = {"kind": "UpdateOptions" if kind == "PatchOptions" else kind, "apiVersion": "meta.k8s.io/v1"}
+    sent |= {"dryRun": given} if (given := [each for each in options.all("dryRun") if each]) else {}
+    return sent | {name: options.text(name) for name in ("fieldManager", "fieldValidation") if options.text(name)}
+
+
+def apply_options(options: Options, agent: str) -> tuple[WriteOptions, bool]:
+    """How a configuration is to be applied, and whether fields are taken from others."""
+    faults = [] if options.text("fieldManager") else [required("fieldManager", "is required for apply patch")]
+    return write_options(options, "PatchOptions", agent, faults), bool(options.flag("force"))
+
+
+def decode_config(body: bytes) -> Any:
+    """Read what is applied: YAML, of which JSON is a part.
+
+    Raises:
+        BadRequest: It is neither.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return _decode_yaml(body)
+
+
+def _decode_yaml(body: bytes) -> Any:
+    try:
+        return yaml.read(body.decode())
+    except yaml.KeyTwice as error:
+        raise BadRequest(
+            f'error decoding YAML: line {error.line}: key "{error.key}" already set in map. Keep one of them.'
+        ) from error
+    except (BadRequest, UnicodeDecodeError) as error:
+        raise BadRequest(f"error decoding YAML: {error}") from error
+
+
+def _is_dry(values: list[str]) -> bool | None:
+    """Whether nothing is to be written; ``None`` where that cannot be told."""
+    return "All" in values if all(value in {"All", ""} for value in values) else None
+
+
+def _dry_faults(values: list[str]) -> list[Cause]:
+    return [] if _is_dry(values) is not None else [unsupported("dryRun", values, ["All"])]
 
 
 _DELETE_FIELDS: Mapping[str, tuple[type, ...]] = {
-    "kind": (str,),
-    "apiVersion": (str,),
     "gracePeriodSeconds": (int,),
     "preconditions": (dict,),
     "orphanDependents": (bool,),
@@ -141,35 +283,52 @@ def delete_options(options: Options, body: Any) -> DeleteOptions:
     """How a delete is to be done: the body's ``DeleteOptions``, else the query's.
 
     Raises:
-        BadRequest: An option is not supported, or has the wrong type.
+        BadRequest: The body is something else, or an option has the wrong type.
+        Invalid: An option has a value that it cannot have.
     """
     given: Obj = body if isinstance(body, dict) else {}
     if body is not None and not isinstance(body, dict):
         raise BadRequest("the body of a delete must be a DeleteOptions object, or empty.")
-    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise BadRequest(f"the body of a delete must be a DeleteOptions object, or empty; got kind {given['kind']!r}.")
+    given = {name: value for name, value in given.items() if value is not None and name in _DELETE_FIELDS}
     for name, value in given.items():
-        types = _DELETE_FIELDS.get(name)
-        if types is None:
-            raise BadRequest(f"DeleteOptions.{name} is not supported. Remove it.")
+        types = _DELETE_FIELDS[name]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise BadRequest(f"DeleteOptions.{name}: must be {types[0].__name__}, got {value!r}.")
     conditions: Obj = given.get("preconditions", {})
-    grace = given.get("gracePeriodSeconds", options.number("gracePeriodSeconds", minimum=-1))
+    grace = given.get("gracePeriodSeconds", options.number("gracePeriodSeconds"))
     policy = given.get("propagationPolicy") or options.text("propagationPolicy")
     orphan = given.get("orphanDependents", options.flag("orphanDependents"))
     if policy and policy not in _PROPAGATION:
-        raise BadRequest(f"propagationPolicy: must be Background, Foreground or Orphan, got {policy!r}.")
+        known = 'supported values: "Foreground", "Background", "Orphan", "nil"'
+        fault = Cause("propagationPolicy", f'Unsupported value: "{policy}": {known}', "FieldValueNotSupported")
+        raise invalid_options("DeleteOptions", [fault])
     if orphan is not None:
         if policy:
-            raise BadRequest("orphanDependents and propagationPolicy may not be set together. Set propagationPolicy alone.")
+            why = f'Invalid value: "{policy}": orphanDependents and deletionPropagation cannot be both set'
+            raise invalid_options("DeleteOptions", [Cause("propagationPolicy", why)])
         policy = "Orphan" if orphan else "Background"
+    dry = [str(each) for each in given.get("dryRun", [])] or options.all("dryRun")
+    if found := _dry_faults(dry):
+        raise invalid_options("DeleteOptions", found)
     return DeleteOptions(
         uid=_text_or_none(conditions, "uid"),
         resource_version=_text_or_none(conditions, "resourceVersion"),
         grace=grace,
         propagation=_PROPAGATION.get(policy),
-        dry_run=_dry_run([str(each) for each in given.get("dryRun", [])] or options.all("dryRun")),
+        dry_run="All" in dry,
+        sent=_deletion(given, options, grace, policy),
     )
+
+
+def _deletion(given: Obj, options: Options, grace: int | None, policy: str) -> Obj:
+    """The options of a delete as an object, such as webhooks are shown."""
+    sent: Obj = {**given, "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}
+    sent |= {} if grace is None else {"gracePeriodSeconds": grace}
+    sent |= {"propagationPolicy": policy} if policy else {}
+    sent |= {"dryRun": every} if (every := options.all("dryRun")) and "dryRun" not in sent else {}
+    return sent
 
 
 def _text_or_none(obj: Obj, name: str) -> str | None:
@@ -183,20 +342,20 @@ def patch_type(form: str) -> PatchType:
     Raises:
         UnsupportedMediaType: It is not one that is taken; says what to send instead.
     """
-    if form == "application/apply-patch+yaml":
-        raise UnsupportedMediaType(
-            "server-side apply is not served here yet: nothing records who owns which field. "
-            "Use client-side apply (`kubectl apply` without --server-side), or send a merge patch."
-        )
     found = CONTENT_TYPES.get(form)
     if found is None:
-        raise UnsupportedMediaType(f"a patch of type {form!r} cannot be read here. Send one of {', '.join(CONTENT_TYPES)}.")
+        raise UnsupportedMediaType(
+            f"a patch of type {form!r} cannot be read here. Send one of {', '.join([*CONTENT_TYPES, APPLY])}."
+        )
     return found
 
 
 def header(scope: Scope, name: bytes) -> str:
     """The first header of a name, or ``""``."""
-    return next((value.decode("latin-1") for each, value in scope["headers"] if each == name), "")
+    for each, value in scope["headers"]:
+        if each == name:
+            return value.decode("latin-1")
+    return ""
 
 
 async def read_body(scope: Scope, receive: Receive, *, limit: int = BODY_LIMIT, too_large: str = _TOO_LARGE) -> bytes:
@@ -211,13 +370,17 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int = BODY_LIMIT, 
     Raises:
         TooLarge: It is over the limit.
         BadRequest: The client went away before its end.
+        Timeout: It stopped before its end.
     """
+    whole: bytes | None = scope.get(patience.BODY)
+    if whole is not None and len(whole) <= limit:
+        return whole
     told = header(scope, b"content-length")
     size, parts = int(told) if told.isdecimal() else 0, list[bytes]()
     if size <= limit:
         size = 0
         while True:
-            message = await receive()
+            message = await _piece(receive)
             if message["type"] != "http.request":
                 raise BadRequest("the connection ended before the request did.")
             parts.append(message.get("body", b""))
@@ -227,6 +390,17 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int = BODY_LIMIT, 
     if size > limit:
         raise TooLarge(too_large)
     return b"".join(parts)
+
+
+async def _piece(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(patience.BODY_SECONDS):
+            return await receive()
+    except TimeoutError as error:
+        raise Timeout(
+            "Timeout: request did not complete within the allotted timeout: no more of its body came for "
+            f"{patience.BODY_SECONDS:g} seconds. Send it again, as long as its Content-Length says."
+        ) from error
 
 
 def content_type(scope: Scope) -> str:
@@ -258,8 +432,12 @@ def decode_object(scope: Scope, body: bytes) -> Any:
     form = content_type(scope)
     if form == PROTOBUF:
         return protobuf.decode(body)
-    if form not in {"", "application/json"}:
-        raise UnsupportedMediaType(f"a body of type {form!r} cannot be read here. Send application/json or {PROTOBUF}.")
+    if form == YAML:
+        return _decode_yaml(body)
+    if form not in {"", JSON}:
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {', '.join(_READ)}"
+        )
     return decode_json(body)
 
 
@@ -268,30 +446,49 @@ class Form:
     """In which form the client wants the answer.
 
     Attributes:
-        shape: ``""`` for objects as they are, ``Table``, or ``PartialObjectMetadata`` (with ``List`` for lists).
+        shape: ``""`` for objects as they are, ``Table``, or ``PartialObjectMetadata``.
+        of_list: Whether the client asked for metadata alone as of a list.
     """
 
     shape: str = ""
+    of_list: bool = False
 
 
-def form_of(scope: Scope) -> Form:
+def form_of(scope: Scope, *, tables: bool = True) -> Form:
     """The first form that the client takes and the server has.
+
+    Args:
+        scope: The request.
+        tables: Whether there is a table; reviews have none.
 
     Raises:
         NotAcceptable: There is none; says what the server has.
     """
-    accept = header(scope, b"accept")
+    return _form(header(scope, b"accept"), tables=tables)
+
+
+@lru_cache(64)  # clients send the same with each request
+def _form(accept: str, *, tables: bool) -> Form:
     for choice in accept.split(",") if accept else ["*/*"]:
         media, *parameters = (part.strip() for part in choice.split(";"))
-        if media.lower() not in {"application/json", "application/*", "*/*"}:
+        if media.lower() not in _SENT:
             continue
         settings = dict(part.split("=", 1) for part in parameters if "=" in part)
         shape = settings.get("as", "")
         if not shape:
             return Form()
         if settings.get("g") == "meta.k8s.io" and settings.get("v") == "v1":
-            if shape == "Table":
+            if shape == "Table" and tables:
                 return Form("Table")
             if shape in {"PartialObjectMetadata", "PartialObjectMetadataList"}:
-                return Form("PartialObjectMetadata")
-    raise NotAcceptable(f"the answer cannot be given as {accept!r}: only JSON is served. Accept application/json.")
+                return Form("PartialObjectMetadata", of_list=shape.endswith("List"))
+    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+
+
+def wants_yaml(scope: Scope) -> bool:
+    """Whether YAML is the first form that the client takes and the server has."""
+    accept = header(scope, b"accept")
+    if YAML not in accept:
+        return False
+    choices = (choice.partition(";")[0].strip().lower() for choice in accept.split(","))
+    return next((choice for choice in choices if choice in _SENT), "") == YAML

@@ -30,6 +30,14 @@ async def send_json(send: Send, value: Any, code: int = 200, headers: tuple[tupl
     await send({"type": "http.response.body", "body": body})
 
 
+async def send_no_page(send: Send) -> None:
+    """Answer that nothing is served at a path, as a real API server does where no API begins."""
+    body = b"404 page not found\n"
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def send_error(send: Send, error: ApiError, kind: Kind | None = None, name: str = "") -> None:
     """Answer with a ``Status``."""
     extra: tuple[tuple[bytes, bytes], ...] = ()

@@ -4,33 +4,46 @@ Those without an end stop when the client goes, when time is over, or with the h
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from starlette.types import Receive, Send
+import msgspec
+from starlette.types import Receive, Scope, Send
 
 from kedge.client.status import to_status
 from kedge.client.types import WatchEvent
 from kedge.errors import ApiError, Gone
-from kedge.server.answers import Printer, error_line
+from kedge.server.answers import Printer, line
+from kedge.server.connections import CONNECTION, Connection
 from kedge.server.core import Core, Target
+from kedge.server.fan_out import BACKLOG, BACKLOG_BYTES, PIECE, FanOut, Watcher
 from kedge.server.list import Query, listing
+from kedge.server.patience import UNREAD_SECONDS
 from kedge.server.status import JSON, send_error
 from kedge.server.watch import subscribe
+from kedge.store.disk import Disk
 
-BACKLOG = 8192
+_log = logging.getLogger(__name__)
 BOOKMARK_SECONDS = 60.0
 DEFAULT_SECONDS = 1800
 
 
 class Streams:
-    """Every stream under way, so that a host that stops can end them."""
+    """Every stream under way, so that a host that stops can end them.
 
-    def __init__(self) -> None:
+    Args:
+        disk: Where what watches are told must be first; ``None`` where it need not.
+
+    Attributes:
+        fan_out: Tells watches.
+    """
+
+    def __init__(self, disk: Disk | None = None) -> None:
+        self.fan_out = FanOut(disk)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -79,11 +92,15 @@ class Answer:
     Attributes:
         send: ASGI's.
         content_type: Of the pieces.
+        abort: Cuts the connection, with what was not sent yet.
+        write_at_once: Sends a piece without waiting, after the head and while nothing else is being sent; says whether it could.
         started: Whether the head was sent: from then on an error can no longer have a status code.
     """
 
     send: Send
     content_type: bytes
+    abort: Callable[[], None] = lambda: None
+    write_at_once: Callable[[bytes], bool] = lambda _: False
     started: bool = False
 
     async def start(self) -> None:
@@ -105,9 +122,15 @@ class Answer:
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def watch_answer(send: Send) -> Answer:
+def watch_answer(scope: Scope, send: Send) -> Answer:
     """The answer to a watch: one JSON object a line."""
-    return Answer(send, JSON)
+    answer = Answer(send, JSON)
+    connection: Connection | None = scope.get(CONNECTION)
+    if connection is not None:
+        answer.abort = connection.abort
+        if scope["http_version"] == "1.1":  # before, there were no chunks
+            answer.write_at_once = connection.write_chunk
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,57 +150,80 @@ class WatchOptions:
     seconds: float = DEFAULT_SECONDS
 
 
-async def write_watch(core: Core, target: Target, query: Query, options: WatchOptions, out: tuple[Answer, Printer]) -> None:
-    """Write a watch until its time is over.
+async def _write_events(answer: Answer, printer: Printer, events: Sequence[WatchEvent | bytes]) -> None:
+    """Write lines in pieces that are small beside what may wait."""
+    pieces: list[bytes] = []
+    size = 0
+    for event in events:
+        pieces.append(event if isinstance(event, bytes) else printer.event(event))
+        size += len(pieces[-1])
+        if size >= PIECE:
+            await answer.write(b"".join(pieces))
+            pieces, size = [], 0
+    if pieces:
+        await answer.write(b"".join(pieces))
+
+
+async def write_watch(
+    core: Core, target: Target, query: Query, options: WatchOptions, out: tuple[Answer, Printer, FanOut]
+) -> None:
+    """Write a watch until its time is over. Who does not read then, nor when more has come than is kept, is cut off.
 
     Args:
         core: The server.
         target: Kind and namespace.
         query: Selectors, and where to begin.
         options: How.
-        out: Where to, and how it is printed.
+        out: Where to, how it is printed, and what tells of changes.
 
-    Raises:
-        Gone: The beginning is too old; raised before anything is written.
+    A beginning that is too old is told in the stream, as kube-apiserver does: some clients look for it nowhere else.
     """
-    answer, printer = out
-    inbox, filled = deque[WatchEvent](), asyncio.Event()
-    overflowed = False
-
-    def put(event: WatchEvent) -> None:
-        nonlocal overflowed
-        if len(inbox) >= BACKLOG:
-            overflowed = True
-        else:
-            inbox.append(event)
-        filled.set()
-
-    head: list[bytes] = []
+    answer, printer, fan_out = out
+    watcher = Watcher(printer, fan_out, answer.write_at_once)
+    head: list[WatchEvent | bytes] = []
     if options.initial:
         page = listing(core, target, Query(query.labels, query.fields))
         head = [printer.event(WatchEvent("ADDED", obj)) for obj in page.items]
         query = Query(query.labels, query.fields, revision=int(page.resource_version))
         if options.end_of_initial:
             head.append(printer.bookmark(page.resource_version, initial_events_end=True))
-    unsubscribe = subscribe(core, target, query, put)
     try:
-        await answer.write(b"".join(head))
-        end = core.clock.monotonic() + options.seconds
-        while (left := end - core.clock.monotonic()) > 0 and not overflowed:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(filled.wait(), min(left, BOOKMARK_SECONDS))
-            filled.clear()
-            if inbox:
-                pieces = [printer.event(event) for event in inbox]
-                inbox.clear()
-                await answer.write(b"".join(pieces))
-            elif options.bookmarks:
-                await answer.write(printer.bookmark(str(core.store.current())))
+        unsubscribe = subscribe(core, target, query, watcher.put)
+    except Gone as error:
+        told = {"type": "ERROR", "object": to_status(error, kind=target.kind)}
+        await answer.write(msgspec.json.encode(told) + b"\n")
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(options.seconds + UNREAD_SECONDS) as patience:
+            watcher.on_overflow = lambda: patience.reschedule(loop.time() + UNREAD_SECONDS)
+            if watcher.overflowed:
+                watcher.on_overflow()
+            if not head:
+                await answer.write(b"")
+            await _write_events(answer, printer, head)
+            head.clear()
+            await _tell(core, watcher, options, (answer, printer))
+    except TimeoutError:
+        _log.info("a watch was cut off: its client does not read", extra={"kind": target.kind.resource})
+        answer.abort()
     finally:
         unsubscribe()
-    if overflowed:
-        behind = Gone(f"this watch fell more than {BACKLOG} changes behind. List again and watch from there.")
-        await answer.write(error_line(to_status(behind)))
+
+
+async def _tell(core: Core, watcher: Watcher, options: WatchOptions, out: tuple[Answer, Printer]) -> None:
+    answer, printer = out
+    end = core.clock.monotonic() + options.seconds
+    while (left := end - core.clock.monotonic()) > 0 and not watcher.overflowed:
+        if events := await watcher.take(min(left, BOOKMARK_SECONDS)):
+            await _write_events(answer, printer, events)
+        elif options.bookmarks:
+            await answer.write(printer.bookmark(str(core.store.current())))
+    if watcher.overflowed:
+        behind = Gone(
+            f"this watch fell more than {BACKLOG} changes, or {BACKLOG_BYTES >> 20} MiB, behind. List again and watch from there."
+        )
+        await answer.write(line("ERROR", to_status(behind)))
 
 
 async def write_log(answer: Answer, pieces: AsyncIterator[bytes]) -> None:

@@ -1,11 +1,11 @@
 """What ``kubectl get`` prints: a ``Table``, or only the metadata of objects."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from kedge.kube.clock import parse_timestamp
-from kedge.kube.kinds import Column, Kind, Obj
+from kedge.kube.kinds import Ago, Column, Kind, Obj
 
 _META = "meta.k8s.io/v1"
 _NAME = "Name must be unique within a namespace."
@@ -52,17 +52,27 @@ def _duration(seconds: int) -> str:
 
 
 def columns_of(kind: Kind) -> list[Obj]:
-    """The headings of a kind: NAME, its own, AGE."""
-    name = Column("Name", _name, description=_NAME)
+    """The headings of a kind."""
+    return [_definition(column, kind) for column in _ordered(kind)]
+
+
+def _ordered(kind: Kind) -> tuple[Column, ...]:
+    """NAME, what is always shown, AGE, what is shown on demand; a kind may have those two itself."""
+    own = {column.name for column in kind.columns}
+    name = () if "Name" in own and not kind.structural else (Column("Name", _name, description=_NAME),)
     created = Column("Age", _created, type="date", description="When it was created.")
-    return [_definition(column) for column in (name, *kind.columns, created)]
+    if not kind.aged:
+        return (*name, *kind.columns)
+    always = tuple(column for column in kind.columns if not column.priority)
+    aged = () if own & {"Age", "Created At"} else (created,)
+    return (*name, *always, *aged, *(column for column in kind.columns if column.priority))
 
 
-def _definition(column: Column) -> Obj:
+def _definition(column: Column, kind: Kind) -> Obj:
     return {
         "name": column.name,
         # Ages are made into text here, so the client must not take them for timestamps.
-        "type": "string" if column.type == "date" else column.type,
+        "type": "string" if column.type == "date" and not kind.structural else column.type,
         "format": "name" if column.name == "Name" else "",
         "description": column.description,
         "priority": column.priority,
@@ -87,12 +97,13 @@ def table(kind: Kind, objects: Iterable[Obj], meta: Obj, now: datetime, include:
         now: For ages.
         include: What each row carries: ``Object``, ``Metadata`` or ``None``.
     """
-    rows = [_row(kind, obj, now, include) for obj in objects]
+    columns = _ordered(kind)
+    rows = [_row(columns, obj, now, include) for obj in objects]
     return {"kind": "Table", "apiVersion": _META, "metadata": meta, "columnDefinitions": columns_of(kind), "rows": rows}
 
 
-def _row(kind: Kind, obj: Obj, now: datetime, include: str) -> Obj:
-    cells: list[Any] = [_name(obj), *(_cell(column, obj, now) for column in kind.columns), age(_created(obj), now)]
+def _row(columns: tuple[Column, ...], obj: Obj, now: datetime, include: str) -> Obj:
+    cells: list[Any] = [_cell(column, obj, now) for column in columns]
     row: Obj = {"cells": cells}
     if include == "Object":
         row["object"] = obj
@@ -107,7 +118,13 @@ def _cell(column: Column, obj: Obj, now: datetime) -> Any:
     except (TypeError, AttributeError, KeyError, IndexError, ValueError):
         # An open schema lets anything stand there; one odd object must not hide the others.
         return "<invalid>"
-    return age(value, now) if column.type == "date" else value
+    if isinstance(value, Ago):
+        return f"{value.text} ({age(value.since, now)} ago)"
+    if isinstance(value, timedelta):
+        return _duration(int(value.total_seconds())) if value >= timedelta() else ""
+    if column.type == "date" and value != "<none>" and (value is not None or not column.path):
+        return age(value, now)
+    return value
 
 
 def partial(obj: Obj) -> Obj:

@@ -43,6 +43,7 @@ class Claims:
         audiences: Who may accept the token.
         pod: The Pod that it is bound to.
         id: The token's own id (``jti``).
+        bound: What else it is bound to: ``secret`` or ``node``, and which.
     """
 
     namespace: str
@@ -50,6 +51,7 @@ class Claims:
     audiences: tuple[str, ...]
     pod: Reference | None
     id: str
+    bound: tuple[str, Reference] | None = None
 
     @property
     def subject(self) -> str:
@@ -86,6 +88,7 @@ class Tokens:
         audiences: Sequence[str] = (),
         seconds: int = 3600,
         pod: Reference | None = None,
+        bound: tuple[str, Reference] | None = None,
     ) -> tuple[str, str]:
         """Sign a token.
 
@@ -95,22 +98,25 @@ class Tokens:
             audiences: Empty for the API server itself.
             seconds: How long it is good for.
             pod: Bind it to this Pod.
+            bound: Bind it to this instead: ``secret`` or ``node``, and which.
 
         Returns:
             The token, and when it ends as an RFC 3339 time.
         """
         now = self._clock.now()
         start = int(now.timestamp())
-        bound: dict[str, Any] = {"namespace": namespace, "serviceaccount": {"name": account.name, "uid": account.uid}}
+        holder: dict[str, Any] = {"namespace": namespace, "serviceaccount": {"name": account.name, "uid": account.uid}}
         if pod is not None:
-            bound["pod"] = {"name": pod.name, "uid": pod.uid}
+            bound = ("pod", pod)
+        if bound is not None:
+            holder[bound[0]] = {"name": bound[1].name, "uid": bound[1].uid}
         claims = {
             "aud": self.audiences(audiences),
             "exp": start + seconds,
             "iat": start,
             "iss": self.issuer,
             "jti": self._ids.uid(),
-            "kubernetes.io": bound,
+            "kubernetes.io": holder,
             "nbf": start,
             "sub": f"system:serviceaccount:{namespace}:{account.name}",
         }
@@ -146,9 +152,11 @@ class Tokens:
         # A minute of grace: the clock may have been set back since the token was made.
         if now + 60 < claims["nbf"] or claims["iss"] != self.issuer:
             raise Unauthorized("the token is not valid yet, or was issued for another host.")
-        bound = claims["kubernetes.io"]
-        pod = Reference(**bound["pod"]) if "pod" in bound else None
-        return Claims(bound["namespace"], Reference(**bound["serviceaccount"]), tuple(claims["aud"]), pod, claims["jti"])
+        holder = claims["kubernetes.io"]
+        pod = Reference(**holder["pod"]) if "pod" in holder else None
+        bound = next(((what, Reference(**holder[what])) for what in ("secret", "node") if what in holder), None)
+        account = Reference(**holder["serviceaccount"])
+        return Claims(holder["namespace"], account, tuple(claims["aud"]), pod, claims["jti"], bound)
 
     def jwks(self) -> dict[str, Any]:
         """The public key, as ``/openid/v1/jwks`` serves it."""

@@ -1,13 +1,15 @@
 """The verb ``watch``: changes after a revision, in order, each once, seen through a selector."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kedge.client.types import WatchEvent
+from kedge.kube.kinds import Kind
 from kedge.kube.selectors import Predicate
 from kedge.server.core import Core, Target, prefix, require_verb
-from kedge.server.list import Query, predicate
-from kedge.store.types import Record
+from kedge.server.list import Query, only, predicate
+from kedge.store.types import Record, Store
 
+_PORTION = 256  # changes that are read from the log at once
 Subscriber = Callable[[WatchEvent], None]
 
 
@@ -29,29 +31,45 @@ def subscribe(core: Core, target: Target, query: Query, callback: Subscriber) ->
     """
     require_verb(target.kind, "watch")
     matches = predicate(target.kind, query.labels, query.fields)
-    root = prefix(target)
+    root = only(target, query.fields) or prefix(target)
 
     told = query.revision
+    view = id(target.kind), query.labels, query.fields
 
     def tell(record: Record) -> None:
         nonlocal told
         if record.revision <= told:
             return  # read from the log already: it was written by whoever is just being told of an earlier change
         told = record.revision
-        if (event := seen(core, record, matches)) is not None:
+        views = core.views(record)
+        try:
+            event = views[view]
+        except KeyError:
+            event = views[view] = seen(core, target.kind, record, matches)
+        if event is not None:
             callback(event)
 
-    for record in core.store.after(query.revision, root):
+    for record in _since(core.store, query.revision, root):
         tell(record)
     return core.store.subscribe(root, tell)
 
 
-def seen(core: Core, record: Record, matches: Predicate | None) -> WatchEvent | None:
+def _since(store: Store, revision: int, root: str) -> Iterator[Record]:
+    """The changes after a revision, a portion at a time: all that the log keeps may be half a gibibyte."""
+    while True:
+        portion = store.after(revision, root, limit=_PORTION)
+        yield from portion
+        if len(portion) < _PORTION:
+            return
+        revision = portion[-1].revision
+
+
+def seen(core: Core, kind: Kind, record: Record, matches: Predicate | None) -> WatchEvent | None:
     """What a watcher with a selector sees of one change: an object that begins to match is ADDED, one that ceases is DELETED."""
-    obj = core.load(record)
+    obj = core.load(record, kind)
     if matches is None:
         return WatchEvent("DELETED" if record.deleted else "ADDED" if record.created else "MODIFIED", obj)
-    before = None if record.created else core.previous(record)
+    before = None if record.created else core.previous(record, kind)
     was = before is not None and matches(before)
     now = not record.deleted and matches(obj)
     if now:

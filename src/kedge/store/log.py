@@ -5,10 +5,13 @@ last row away again and a watch would skip. ``prev_revision`` chains the rows of
 writers of one revision impossible, and it finds the newest row of a key without a second table.
 
 Compaction deletes a row when the row that replaced it is old enough, never the newest row of an object. The row before any that a
-watch may still ask for is therefore always there, and needs no copy.
+watch may still ask for is therefore always there, and needs no copy. The file gives the space back (``auto_vacuum``); where
+history would be more than half of the objects, and both are more than 16 MiB, less of it is kept. All of that happens after so
+many writes or so many replaced bytes, in portions: no write waits for more than some megabytes to be moved, and what is given
+back keeps up with what is deleted.
 
 Durability: with ``synchronous=NORMAL`` an answered write survives any crash of the process; a power cut may lose the last
-moments, never the file. ``FULL`` waits for the disk at each write.
+moments, never the file. ``FULL`` waits for the disk at each write; `kedge.store.disk` does that for many writes at once.
 """
 
 import sqlite3
@@ -18,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from kedge import errors
+from kedge import errors, soundness
 from kedge.measures import Histogram
 from kedge.store.memory import check_head, exists, expired
 from kedge.store.subscribers import Subscribers
@@ -27,7 +30,11 @@ from kedge.store.types import Callback, Listing, Record, Unsubscribe
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _FORMAT = 1  # PRAGMA user_version; raise it with a migration
 _COMPACT_EVERY = 512  # writes between automatic compactions: a few milliseconds each
+_WASTED = 2048  # bytes that a value takes beyond its own: half a page, or as much as itself where it is smaller
+_PORTION = 8 << 20  # bytes that were replaced or deleted since the last one, after which there is another
 _KEEP = 10_000  # revisions of history that a client may fall behind before it must list again
+_SMALL = 16 << 20  # bytes; a smaller file may be mostly history
+_SHRINK_PAGES = 4096  # given back at once, some ten milliseconds: twice a portion, so that it keeps up
 _BUSY_TIMEOUT = 2000  # milliseconds that a write waits for another program, such as a backup; all else waits meanwhile
 _HEADS = 512  # objects read or written last, kept in memory: what is written is mostly read again at once
 _LAST_KEY = "\U0010ffff"  # sorts after every character that a key may have
@@ -55,6 +62,11 @@ WHERE r.key >= :start AND r.key < :stop AND r.id <= :at AND r.deleted = 0
 AND NOT EXISTS (SELECT 1 FROM revisions AS n WHERE n.key = r.key AND n.prev_revision = r.id AND n.id <= :at)
 ORDER BY r.key LIMIT :limit
 """
+_COUNT = """
+SELECT count(*) FROM revisions AS r
+WHERE r.key >= :start AND r.key < :stop AND r.id <= :at AND r.deleted = 0
+AND NOT EXISTS (SELECT 1 FROM revisions AS n WHERE n.key = r.key AND n.prev_revision = r.id AND n.id <= :at)
+"""
 _AFTER = """
 SELECT r.key, r.id, r.value, r.create_revision, r.deleted, p.value FROM revisions AS r
 LEFT JOIN revisions AS p ON p.id = r.prev_revision AND r.create_revision != 0
@@ -68,7 +80,19 @@ DELETE FROM revisions WHERE id IN (
     SELECT id FROM revisions WHERE id > :from AND id <= :to AND deleted = 1
 )
 """
-STATEMENTS = {"head": _HEAD, "append": _APPEND, "list": _LIST, "after": _AFTER, "compact": _COMPACT}
+_REPLACED = """
+SELECT n.id, length(p.value) FROM revisions AS n
+JOIN revisions AS p ON p.id = n.prev_revision WHERE n.id > :from AND n.id <= :to ORDER BY n.id
+"""
+STATEMENTS = {
+    "replaced": _REPLACED,
+    "head": _HEAD,
+    "append": _APPEND,
+    "list": _LIST,
+    "count": _COUNT,
+    "after": _AFTER,
+    "compact": _COMPACT,
+}
 
 
 class ObjectLog:
@@ -90,7 +114,8 @@ class ObjectLog:
     def __init__(self, path: Path | str, *, synchronous: str = "NORMAL", keep: int = _KEEP) -> None:
         self._path = str(path)
         self._keep = keep
-        self._writes = 0
+        self._writes = self._replaced = 0
+        self._history: int | None = None  # bytes of what was replaced, as far as it is kept; counted when first needed
         self._subscribers = Subscribers()
         self._heads: dict[str, Record] = {}
         self._open = False
@@ -115,13 +140,23 @@ class ObjectLog:
                 f"{self._path}: written by a newer version of Kedge (format {found}, this one reads {_FORMAT}). "
                 "Upgrade Kedge, or set KEDGE_HOME to another directory."
             )
+        if not found:  # before there is anything in it
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(f"PRAGMA synchronous = {'FULL' if synchronous == 'FULL' else 'NORMAL'}")
         db.execute("PRAGMA journal_size_limit = 16777216")
+        db.execute("PRAGMA secure_delete = FAST")  # some systems' SQLite otherwise writes over each page that it frees
         db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT}")
         if found < _FORMAT:
             db.executescript(_SCHEMA)
             db.execute(f"PRAGMA user_version = {_FORMAT}")
+        self._is_large = self._pragma("page_count") * self._pragma("page_size") > soundness.SMALL
+        if not self._is_large and (found := soundness.damage(db)):
+            raise _damaged(self._path, found)
+        if not self._pragma("auto_vacuum"):
+            with suppress(sqlite3.OperationalError):  # no room for a copy: it is tried again at the next start
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+                db.execute("VACUUM")
         (self._compacted,) = db.execute("SELECT value FROM facts WHERE name = 'compacted'").fetchone()
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'revisions'").fetchone()
         self._revision: int = row[0] if row else 0
@@ -136,16 +171,26 @@ class ObjectLog:
 
     def list(self, prefix: str, *, revision: int = 0, limit: int = 0, start: str | None = None) -> Listing:
         """The objects whose keys begin with a prefix."""
+        at, bounds = self._bounds(prefix, revision, start)
+        with self._translated():
+            rows = self._db.execute(_LIST, {**bounds, "limit": limit + 1 if limit else -1}).fetchall()
+        records = [Record(key, number, value, made or number) for key, number, value, made in rows]
+        more = bool(limit) and len(records) > limit
+        return Listing(at, records[:limit] if more else records, more)
+
+    def count(self, prefix: str, *, revision: int = 0, start: str | None = None) -> int:
+        """How many objects `list` would find."""
+        _, bounds = self._bounds(prefix, revision, start)
+        with self._translated():
+            (found,) = self._db.execute(_COUNT, bounds).fetchone()
+        return found
+
+    def _bounds(self, prefix: str, revision: int, start: str | None) -> tuple[int, dict[str, Any]]:
         at = revision or self._revision
         if at < self._compacted or at > self._revision:
             raise expired(at, self._compacted, self._revision)
         first = prefix if start is None else max(prefix, f"{start}\0")  # the smallest key after it
-        bounds = {"start": first, "stop": prefix + _LAST_KEY, "at": at, "limit": limit + 1 if limit else -1}
-        with self._translated():
-            rows = self._db.execute(_LIST, bounds).fetchall()
-        records = [Record(key, number, value, made or number) for key, number, value, made in rows]
-        more = bool(limit) and len(records) > limit
-        return Listing(at, records[:limit] if more else records, more)
+        return at, {"start": first, "stop": prefix + _LAST_KEY, "at": at}
 
     def create(self, key: str, value: bytes) -> Record:
         """Write an object that is not there."""
@@ -188,10 +233,13 @@ class ObjectLog:
         revision = min(revision, self._revision)
         if revision <= self._compacted:
             return
+        forgotten = self._size_of_replaced(revision) if self._history is not None else 0
         with self._translated(), self._transaction():
             self._db.execute(_COMPACT, {"from": self._compacted, "to": revision})
             self._db.execute("UPDATE facts SET value = ? WHERE name = 'compacted'", (revision,))
         self._compacted = revision
+        if self._history is not None:
+            self._history -= forgotten
 
     def raise_revision(self, revision: int) -> None:
         """Count on from at least this number, and forget all history."""
@@ -210,6 +258,11 @@ class ObjectLog:
     def compacted(self) -> int:
         """The revision up to which history was forgotten."""
         return self._compacted
+
+    async def look_through(self) -> None:
+        """Find damage in a file that was too large for that at the start, while it is used; `on_damage` hears of it."""
+        if self._is_large and (found := await soundness.damage_meanwhile(Path(self._path))) and self.on_damage is not None:
+            self.on_damage(_damaged(self._path, found))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -239,12 +292,53 @@ class ObjectLog:
 
     def _published(self, record: Record) -> Record:
         self._subscribers.publish(record)
+        size = _taken(None if record.previous is None else len(record.previous))
         self._writes += 1
-        if self._writes >= _COMPACT_EVERY:
-            self._writes = 0
+        self._replaced += size
+        if self._history is not None:
+            self._history += size
+        if self._writes >= _COMPACT_EVERY or self._replaced >= _PORTION:
+            self._writes = self._replaced = 0
             with suppress(errors.Unavailable):  # the write itself has happened; the next compaction does this one's work too
-                self.compact(self._revision - self._keep)
+                self._tidy()
         return record
+
+    def _tidy(self) -> None:
+        """Forget old history, more of it where it is more than half of what the objects take, and give back the space."""
+        self.compact(self._revision - self._keep)
+        with self._translated():
+            used = (self._pragma("page_count") - self._pragma("freelist_count")) * self._pragma("page_size")
+        if used > _SMALL:
+            self._forget(used // 3)
+        with self._translated():
+            free, pages = self._pragma("freelist_count"), self._pragma("page_count")
+            if free > pages // 8:
+                # As a script: each step gives one page back, and `execute` takes a single one of what has no columns.
+                self._db.executescript(f"PRAGMA incremental_vacuum({min(free, _SHRINK_PAGES)});")
+
+    def _forget(self, kept: int) -> None:
+        """Forget as much of the oldest history as is more than so many bytes."""
+        if self._history is None:
+            self._history = self._size_of_replaced(self._revision)
+        excess, cut = self._history - kept, 0
+        if excess <= 0:
+            return
+        with self._translated():
+            for number, size in self._db.execute(_REPLACED, {"from": self._compacted, "to": self._revision}):
+                cut, excess = number, excess - _taken(size)
+                if excess <= 0:
+                    break
+        self.compact(cut)
+
+    def _size_of_replaced(self, revision: int) -> int:
+        """Bytes of what the revisions from the last compaction to this one replaced or deleted."""
+        with self._translated():
+            rows = self._db.execute(_REPLACED, {"from": self._compacted, "to": revision})
+            return sum(_taken(size) for _, size in rows)
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._db.execute(f"PRAGMA {name}").fetchone()
+        return value
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
@@ -269,6 +363,11 @@ class ObjectLog:
             raise errors.StateError(f"{self._path}: cannot be opened: {error.strerror}. Make its directory writable.") from error
 
 
+def _taken(size: int | None) -> int:
+    """About how much of a file a value takes."""
+    return size + min(size, _WASTED) if size else 0
+
+
 def _change(row: tuple[str, int, bytes | None, int, int, bytes | None]) -> Record:
     key, number, value, made, deleted, previous = row
     return Record(key, number, (previous if value is None else value) or b"", made or number, bool(deleted), previous)
@@ -288,10 +387,7 @@ def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
             f"{path}: the disk refused ({error}). Check its free space and health (df, dmesg), then try again."
         )
     if primary in _DAMAGE:
-        return errors.StateError(
-            f"{path}: the object store is damaged ({error}). Restore it from a backup, or move it away (with its -wal and -shm "
-            "files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay."
-        )
+        return _damaged(path, str(error))
     if primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return errors.Unavailable(
             f"{path}: another program holds the object store ({error}). Wait for it to end, or stop it; nothing was lost."
@@ -299,3 +395,10 @@ def _translate(error: sqlite3.DatabaseError, path: str) -> Exception:
     if primary in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return errors.StateError(f"{path}: cannot be written ({error}). Make the file and its directory writable.")
     return error
+
+
+def _damaged(path: str, why: str) -> errors.StateError:
+    return errors.StateError(
+        f"{path}: the object store is damaged ({why}). Put a backup back (`kedge restore --force FILE`), or move it away (with "
+        "its -wal and -shm files) to begin with an empty one: the history of runs and all artifacts are kept elsewhere and stay."
+    )

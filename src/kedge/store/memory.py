@@ -36,6 +36,10 @@ class MemoryLog:
         taken = keys[:limit] if limit else keys
         return Listing(at, [_plain(heads[key]) for key in taken], more=len(taken) < len(keys))
 
+    def count(self, prefix: str, *, revision: int = 0, start: str | None = None) -> int:
+        """How many objects `list` would find."""
+        return len(self.list(prefix, revision=revision, start=start).records)
+
     def create(self, key: str, value: bytes) -> Record:
         """Write an object that is not there."""
         head = self._heads.get(key)

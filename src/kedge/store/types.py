@@ -83,6 +83,10 @@ class Store(Protocol):
         """
         ...
 
+    def count(self, prefix: str, *, revision: int = 0, start: str | None = None) -> int:
+        """How many objects `list` would find; with the same arguments, and as it raises."""
+        ...
+
     def create(self, key: str, value: bytes) -> Record:
         """Write an object that is not there; raises `errors.AlreadyExists`, or `errors.Unavailable` on a full disk."""
         ...

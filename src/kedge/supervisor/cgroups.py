@@ -1,7 +1,11 @@
 """A cgroup (version 2) for each container with limits, in a subtree of our own: the kernel keeps the limits, and kills all of it.
 
 A container without limits gets none: making one and moving a process into it can cost more than starting a step does. Where no
-subtree can be made, memory is looked at (`memory.py`), and limits of processors are not kept.
+subtree can be made, cgroups of version 1 are (`cgroups_v1.py`); without those memory is looked at (`memory.py`), and limits of
+processors are not kept.
+
+A container's cgroup is one text for whoever keeps or enters it. With version 1 it is several directories, one for each
+controller, joined by `SEPARATOR`.
 
 The subtree lies where this user may make one: at the top, where that is root; otherwise beside the cgroup that the supervisor was
 started in, which systemd's user sessions allow for services and scopes of the user's own. A cgroup that holds processes can
@@ -10,17 +14,20 @@ hand no controllers down, so the supervisor's own cannot be the place, and nobod
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kedge.supervisor.loop import Loop
 
 WANTED = ("memory", "cpu")
+SEPARATOR = ":"
 _MIB = 1 << 20
 _PERIOD = 100_000  # microseconds, the kernel's own
 _LEAST_QUOTA = 1_000
 _NOT_EVERYWHERE = frozenset({"memory.swap.max"})  # the kernel may count no swap
 # How often, and how long after it, a cgroup is tried to be removed whose processes have been killed.
-_ATTEMPTS, _PAUSE_SECONDS = 200, 0.05
+_ATTEMPTS, _PAUSE_SECONDS, _MOMENT_SECONDS = 200, 0.05, 0.005
 
 
 class Cgroups:
@@ -74,11 +81,14 @@ class Cgroups:
         try:
             for name, text in wanted.items():
                 with contextlib.suppress(*[FileNotFoundError] * (name in _NOT_EVERYWHERE)):
-                    _write(path, name, text)
+                    write(path, name, text)
         except OSError:
             os.rmdir(path)
             raise
         return path
+
+    def when_used_up(self, path: str, action: Callable[[], object]) -> None:
+        """Call ``action`` when the kernel has killed a part of a container for its memory; version 2 kills all of it at once."""
 
     def describe(self) -> str:
         """What becomes of limits here, in words."""
@@ -96,26 +106,34 @@ class Cgroups:
         self._remove(path, _ATTEMPTS)
 
     def _remove(self, path: str, attempts: int) -> None:
-        try:
-            os.rmdir(path)
-        except FileNotFoundError:
-            return
-        except OSError:
-            if attempts:
-                self._loop.after(_PAUSE_SECONDS, lambda: self._remove(path, attempts - 1))
+        left = [each for each in path.split(SEPARATOR) if not _is_removed(each)]
+        if left and attempts:
+            kill(path)  # what was forked meanwhile
+            self._loop.after(_PAUSE_SECONDS, lambda: self._remove(SEPARATOR.join(left), attempts - 1))
 
     def sweep(self, kept: Iterable[str]) -> None:
         """Remove what a supervisor before this one has left, but for the cgroups of containers that run."""
-        known = set(kept)
-        for name in os.listdir(self.path) if self.path else ():
-            path = os.path.join(self.path, name)
-            if os.path.isdir(path) and path not in known:
+        known = {path for each in kept for path in each.split(SEPARATOR)}
+        for path in self._left():
+            if path not in known:
                 self.remove(path)
 
     def close(self) -> None:
-        """Remove the subtree, if nothing is in it."""
-        if self.path:
-            _remove_now(self.path)
+        """Remove the subtree, and what is being removed in it: its processes have been killed, and end within moments."""
+        for path in self._left():
+            for _ in range(_ATTEMPTS):
+                kill(path)
+                if _is_removed(path):
+                    break
+                time.sleep(_MOMENT_SECONDS)  # noqa: TID251  # standard library only: there is no Clock to be handed
+        for subtree in filter(None, self.path.split(SEPARATOR)):
+            remove_now(subtree)
+
+    def _left(self) -> list[str]:
+        """The containers' cgroups that there are, in every subtree."""
+        subtrees = filter(None, self.path.split(SEPARATOR))
+        found = [os.path.join(subtree, name) for subtree in subtrees for name in os.listdir(subtree)]
+        return [path for path in found if os.path.isdir(path)]
 
 
 def settings(*, memory: int, cpu: float) -> dict[str, str]:
@@ -140,19 +158,41 @@ def settings(*, memory: int, cpu: float) -> dict[str, str]:
 
 
 def kill(path: str) -> None:
-    """Kill every process of a cgroup, at once."""
-    with contextlib.suppress(OSError):  # gone, or older than Linux 5.14: the process group is killed in any case
-        _write(path, "cgroup.kill", "1")
+    """Kill every process of a cgroup: at once, or where the kernel does not offer that, one by one."""
+    for each in path.split(SEPARATOR):
+        try:
+            write(each, "cgroup.kill", "1")
+        except FileNotFoundError:
+            _kill_each(each)
+        except OSError:
+            continue
+
+
+def _kill_each(path: str) -> None:
+    """Kill the processes that are in a cgroup now; each that they fork meanwhile is found by the next look."""
+    with contextlib.suppress(OSError):
+        for pid in _read(path, "cgroup.procs").split():
+            os.kill(int(pid), signal.SIGKILL)
+
+
+def _is_removed(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def ran_out_of_memory(path: str) -> bool:
     """Whether the kernel has killed a process of a cgroup because the cgroup had used its memory."""
-    try:
-        with open(os.path.join(path, "memory.events"), encoding="ascii") as file:
-            events = dict(line.split() for line in file)
-    except OSError:
-        return False
-    return int(events.get("oom_kill", "0")) > 0
+    for each in path.split(SEPARATOR):
+        for name in ("memory.events", "memory.oom_control"):
+            with contextlib.suppress(OSError):
+                events = dict(line.split() for line in _read(each, name).splitlines())
+                return int(events.get("oom_kill", "0")) > 0
+    return False
 
 
 def used(path: str, told: tuple[float, int] | None) -> tuple[float, int] | None:
@@ -162,15 +202,18 @@ def used(path: str, told: tuple[float, int] | None) -> tuple[float, int] | None:
         path: The cgroup.
         told: What is known otherwise, for what the kernel does not count here (memory: Linux before 5.19).
     """
-    try:
-        rows = dict(line.split() for line in _read(path, "cpu.stat").splitlines())
-        seconds = int(rows["usage_usec"]) / 1e6
-    except (OSError, KeyError, ValueError):
-        return told
-    try:
-        return seconds, int(_read(path, "memory.peak"))
-    except (OSError, ValueError):
-        return None if told is None else (seconds, told[1])
+    seconds = peak = None
+    for each in path.split(SEPARATOR):
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            seconds = int(dict(line.split() for line in _read(each, "cpu.stat").splitlines())["usage_usec"]) / 1e6
+        with contextlib.suppress(OSError, ValueError):
+            seconds = int(_read(each, "cpuacct.usage")) / 1e9
+        for name in ("memory.peak", "memory.max_usage_in_bytes"):
+            with contextlib.suppress(OSError, ValueError):
+                peak = int(_read(each, name))
+    seconds = seconds if seconds is not None or told is None else told[0]
+    peak = peak if peak is not None or told is None else told[1]
+    return None if seconds is None or peak is None else (seconds, peak)
 
 
 def said_of(limit: int) -> str:
@@ -218,16 +261,17 @@ def _found(path: str, wanted: tuple[str, ...]) -> frozenset[str]:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
     with contextlib.ExitStack() as undo:
-        undo.callback(_remove_now, path)
+        undo.callback(remove_now, path)
         found = frozenset(_hand_down(path, wanted))
         if not found:
             raise OSError(0, f"it does not hand down {' or '.join(wanted)}")
-        _try_to_enter(os.path.join(path, "probe"))
+        try_to_enter(os.path.join(path, "probe"))
         undo.pop_all()
     return found
 
 
-def _remove_now(path: str) -> None:
+def remove_now(path: str) -> None:
+    """Remove a subtree, if nothing is in it."""
     with contextlib.suppress(OSError):  # something is in it, or it is gone
         os.rmdir(path)
 
@@ -237,18 +281,18 @@ def _hand_down(path: str, wanted: tuple[str, ...]) -> list[str]:
     have = _read(path, "cgroup.subtree_control").split()
     for name in set(wanted) & set(_read(path, "cgroup.controllers").split()) - set(have):
         with contextlib.suppress(OSError):
-            _write(path, "cgroup.subtree_control", f"+{name}")
+            write(path, "cgroup.subtree_control", f"+{name}")
     return [name for name in _read(path, "cgroup.subtree_control").split() if name in wanted]
 
 
-def _try_to_enter(path: str) -> None:
+def try_to_enter(path: str) -> None:
     """Move a process into a new cgroup, as containers' processes will move."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
     pid = os.fork()
     if pid == 0:
         try:
-            _write(path, "cgroup.procs", "0")
+            write(path, "cgroup.procs", "0")
         except OSError as error:
             os._exit(error.errno or 1)
         finally:
@@ -264,7 +308,8 @@ def _read(path: str, name: str) -> str:
         return file.read()
 
 
-def _write(path: str, name: str, text: str) -> None:
+def write(path: str, name: str, text: str) -> None:
+    """Write one of a cgroup's files."""
     fd = os.open(os.path.join(path, name), os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())

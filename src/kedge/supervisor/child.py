@@ -29,18 +29,29 @@ class Descriptors:
         err: Write end of its standard error.
         gate: A socket: one byte comes in when the supervisor has recorded the process, a message goes out when it cannot start.
         view: Template namespaces (mount, user); the user namespace is -1 where root needs none.
+        input: Read end of its standard input; -1 for none: it reads nothing then.
+        network: The Pod's network namespace; -1 where it is the machine's.
+        tty: Whether the three are ends of one terminal, which becomes its own.
     """
 
-    __slots__ = ("err", "gate", "out", "view")
+    __slots__ = ("err", "gate", "input", "network", "out", "tty", "view")
 
     def __init__(self, out: int, err: int, gate: int, view: tuple[int, int]) -> None:
         self.out = out
         self.err = err
         self.gate = gate
         self.view = view
+        self.input = -1
+        self.tty = False
+        self.network = -1
+
+    def close(self) -> None:
+        """Close them, where the process has them by now; of a terminal they are one and the same."""
+        for fd in {self.out, self.err, self.gate, self.input, self.network} - {-1}:
+            os.close(fd)
 
 
-def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, int], dict[str, Any]], None]) -> None:
+def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, int, int], dict[str, Any]], None]) -> None:
     """Turn this freshly forked process into the container's, all but its environment and its program.
 
     Args:
@@ -53,17 +64,19 @@ def settle(spec: dict[str, Any], fds: Descriptors, enter: Callable[[tuple[int, i
         Exception: What ``enter`` raises.
     """
     os.setsid()
-    for number, fd in enumerate((os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), _unbreakable(fds.out), _unbreakable(fds.err))):
+    if fds.tty:
+        _own_terminal(fds.input)
+    for number, fd in enumerate((_input(fds), _unbreakable(fds.out), _unbreakable(fds.err))):
         os.dup2(fd, number)
         os.close(fd)
     os.umask(0o022)
     if spec.get("cgroup"):
         _join(spec["cgroup"])
     if spec.get("private"):
-        enter(fds.view, spec)
+        enter((*fds.view, fds.network), spec)
     _limit(spec.get("rlimits") or {})
     if spec.get("user"):
-        _switch(spec["user"])
+        _switch(spec["user"], (1, 2) if fds.input < 0 else (0, 1, 2))
     if spec.get("confined"):
         _prctl(_NO_NEW_PRIVILEGES, 1)
     os.umask(spec.get("umask", 0o022))
@@ -89,9 +102,21 @@ def refuse(fds: Descriptors, error: BaseException) -> NoReturn:
         os._exit(START_ERROR)
 
 
+def _own_terminal(fd: int) -> None:
+    """Make a terminal the one of this session: what is typed there, such as Ctrl-C, reaches its processes as signals."""
+    import fcntl  # noqa: PLC0415  # wanted only where there is a terminal
+    import termios  # noqa: PLC0415
+
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+
+
+def _input(fds: Descriptors) -> int:
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if fds.input < 0 else os.dup(fds.input)
+
+
 def _unbreakable(fd: int) -> int:
     """Reopen a pipe for both directions, so that writing works while no supervisor reads: a new one finds the pipe in /proc."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or os.isatty(fd):
         return os.dup(fd)
     return os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_CLOEXEC)
 
@@ -108,18 +133,19 @@ def _limit(rlimits: dict[str, list[int | None]]) -> None:
 
 def _join(cgroup: str) -> None:
     """Enter a cgroup, which the kernel then counts this process and its children in."""
-    try:
-        fd = os.open(cgroup + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-        os.write(fd, b"0")
-    except OSError as error:
-        raise OSError(error.errno, f"cgroup {cgroup}: {error.strerror}") from error
-    os.close(fd)
+    for path in cgroup.split(":"):  # several with version 1: one for each controller
+        try:
+            fd = os.open(path + "/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"0")
+        except OSError as error:
+            raise OSError(error.errno, f"cgroup {path}: {error.strerror}") from error
+        os.close(fd)
 
 
-def _switch(user: dict[str, Any]) -> None:
-    """Become another user; nothing that root may do is left, nor can any of it come back."""
+def _switch(user: dict[str, Any], streams: tuple[int, ...]) -> None:
+    """Become another user, whose the streams are too; nothing that root may do is left, nor can any of it come back."""
     uid, gid = user["uid"], user["gid"]
-    for fd in (1, 2):
+    for fd in streams:
         os.fchown(fd, uid, gid)  # or opening /dev/stdout, which is this pipe by another name, would be refused
     os.setgroups(user["groups"])
     os.setgid(gid)

@@ -1,12 +1,17 @@
 """One container: from its request to its exit, and what is kept of it."""
 
+import array
 import contextlib
+import errno
+import fcntl
 import os
 import signal
 import socket
+import termios
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kedge.supervisor import cgroups, child, identity, view
+from kedge.supervisor import cgroups, child, identity, oci, streams, view
 from kedge.supervisor.logs import Log
 from kedge.supervisor.protocol import Message
 
@@ -37,6 +42,8 @@ class Container:
         cgroup: Where its limits are kept; empty without one.
         used: Seconds of processors and, at its peak, bytes of memory, as its parent was told when it ended; ``None`` where it
             was not: of memory, its largest process alone.
+        input: Where its standard input is written: our end of a pipe, or of its terminal; -1 without one.
+        viewers: Who hears its output now, besides its log; called with the stream's name and what came.
     """
 
     id: str
@@ -55,6 +62,26 @@ class Container:
     pidfd: int = -1
     cgroup: str = ""
     used: tuple[float, int] | None = None
+    input: int = -1
+    viewers: list[Callable[[str, bytes], object]] = field(default_factory=list[Callable[[str, bytes], object]])
+
+    @property
+    def settled(self) -> bool:
+        """Whether its process is the container's already: in its view, as its user, about to become its program."""
+        if self.gate is None:
+            return True
+        unread = array.array("i", [0])
+        try:
+            fcntl.ioctl(self.gate.fileno(), termios.TIOCOUTQ, unread)
+        except OSError:
+            return True  # not asked so on this system, where containers have no view of their own
+        return not unread[0]
+
+    def end_input(self) -> None:
+        """Let its standard input end, once nobody else holds it open."""
+        if self.input >= 0:
+            os.close(self.input)
+            self.input = -1
 
     def record(self, boot: str) -> Message:
         """What is written down and told of it."""
@@ -93,6 +120,12 @@ class Container:
             return False  # only processes that have ended are left (macOS says so)
         return True
 
+    def ask_to_end(self) -> None:
+        """Tell its first process alone to end, as a cluster does: it decides what becomes of those that it has started."""
+        if self.pid and identity.start_time(self.pid) == self.start:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, self.spec.get("stop", signal.SIGTERM))
+
     def complaint(self) -> str:
         """Why its process could not be started; empty when it could."""
         if self.gate is None:
@@ -105,8 +138,7 @@ class Container:
     def release(self) -> None:
         """Close the child's ends, which the child has by now."""
         if self.fds:
-            for fd in (self.fds.out, self.fds.err, self.fds.gate):
-                os.close(fd)
+            self.fds.close()
             self.fds = None
 
     def close(self) -> None:
@@ -116,6 +148,7 @@ class Container:
             if fd >= 0:
                 os.close(fd)
                 self.streams[name] = -1
+        self.end_input()
         if self.gate:
             self.gate.close()
             self.gate = None
@@ -134,26 +167,32 @@ def create(container_id: str, spec: Message, namespaces: tuple[int, int]) -> Con
         namespaces: The template of its view, or (-1, -1).
 
     Raises:
-        OSError: No more files may be open.
+        OSError: No more files may be open, or the Pod's network is gone.
     """
+    wanted = streams.Wanted(input=bool(spec.get("stdin")), tty=bool(spec.get("tty")), raw="oci" in spec)
     log = Log(spec["log"]["path"], spec["log"]["limit"], spec["log"].get("masks") or [])
     with contextlib.ExitStack() as undo:
         undo.callback(log.close, 0.0)
-        ends = [fd for _ in range(2) for fd in _pipe(undo)]
-        ours, theirs = socket.socketpair()
+        network = _network(spec["network"]) if spec.get("network") else -1
+        if network >= 0:
+            undo.callback(os.close, network)
+        ours, fds = streams.create(wanted, namespaces)
+        fds.network = network
         undo.pop_all()
-    out_read, out_write, err_read, err_write = ends
-    fds = child.Descriptors(out_write, err_write, theirs.detach(), namespaces)
-    return Container(container_id, spec, log, {"stdout": out_read, "stderr": err_read}, gate=ours, fds=fds)
+    reading = {name: fd for name, fd in ours.ends.items() if name != "stdin"}
+    return Container(container_id, spec, log, reading, gate=ours.gate, fds=fds, input=ours.ends.get("stdin", -1))
 
 
-def _pipe(undo: contextlib.ExitStack) -> tuple[int, int]:
-    """A pipe whose reading never waits, closed again when what comes after it fails."""
-    read, write = os.pipe()
-    undo.callback(os.close, read)
-    undo.callback(os.close, write)
-    os.set_blocking(read, False)
-    return read, write
+def _network(wanted: Message) -> int:
+    """Open a Pod's network namespace, and no other that may have its number by now."""
+    try:
+        fd = os.open(wanted["path"], os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OSError(error.errno, f"the Pod's network is gone: {error.strerror}") from error
+    if os.fstat(fd).st_ino != wanted["inode"]:
+        os.close(fd)
+        raise OSError(errno.ESTALE, "the Pod's network is gone: another process has its number")
+    return fd
 
 
 def spawn(container: Container) -> int:
@@ -161,6 +200,20 @@ def spawn(container: Container) -> int:
     fds = container.fds
     if fds is None:
         raise RuntimeError(f"container {container.id} was started twice: this is a bug, please report it")
+    return start(container.spec, fds, view.enter)
+
+
+def start(spec: Message, fds: child.Descriptors, enter: Callable[[tuple[int, int, int], Message], None]) -> int:
+    """Start a program in a new process.
+
+    Args:
+        spec: What and how.
+        fds: What it is given.
+        enter: Moves it into its view, where the spec wants one.
+
+    Returns:
+        Its pid.
+    """
     pid = -1
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS_OF_OURS)  # what comes at once must not end up in our own handlers
     try:
@@ -171,29 +224,37 @@ def spawn(container: Container) -> int:
     if pid:
         return pid
     try:
-        _become(container.spec, fds)
+        _become(spec, fds, enter)
     except BaseException as error:  # noqa: BLE001  # a forked process must not return into the supervisor's loop
         child.refuse(fds, error)
     finally:
         os._exit(child.START_ERROR)
 
 
-def _become(spec: Message, fds: child.Descriptors) -> None:
+def _become(spec: Message, fds: child.Descriptors, enter: Callable[[tuple[int, int, int], Message], None]) -> None:
     signal.set_wakeup_fd(-1)
     for number in _SIGNALS_OF_OURS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, spec.get("held", ()))  # what is blocked stays so through exec
-    child.settle(spec, fds, view.enter)
+    child.settle(spec, fds, enter)
+    if spec.get("oci"):
+        if child.wait_for_go(fds):
+            oci.run(spec, fds.gate)
+        os._exit(child.START_ERROR)
     argv, env = spec["argv"], spec["env"]
     program = _program(argv[0], env.get("PATH", os.defpath))
     if not child.wait_for_go(fds):
         os._exit(child.START_ERROR)
+    if spec.get("followed"):
+        oci.execute(spec)
     for name in _SIGNALS_OF_PYTHON:
         signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
         os.execve(program, argv, env)  # noqa: S606  # a list of arguments, no shell
     except OSError as error:
         os.write(fds.gate, f"{program}: {error.strerror}".encode())
+    except ValueError as error:  # a zero byte in an argument or a variable, which a Secret may well hold
+        os.write(fds.gate, f"{program}: {error}".encode())
 
 
 def _program(name: str, path: str) -> str:

@@ -76,6 +76,14 @@ def _content(path: str) -> bytes:
     return b"".join(pieces)
 
 
+def name(pid: int) -> str:
+    """The name of a process's program, as far as the kernel keeps it; empty when it cannot be told."""
+    try:
+        return _content(f"/proc/{pid}/comm").decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
 def mount_namespace(pid: int) -> int:
     """Number of a process's mount namespace; 0 when it cannot be told."""
     try:

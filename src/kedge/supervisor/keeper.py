@@ -14,9 +14,9 @@ import traceback
 import zlib
 from collections.abc import Callable
 
-from kedge.supervisor import cgroups, containers, identity
-from kedge.supervisor.cgroups import Cgroups
+from kedge.supervisor import cgroups, cgroups_v1, containers, execs, identity, oci
 from kedge.supervisor.containers import Container
+from kedge.supervisor.execs import Asker, Execs
 from kedge.supervisor.logs import Log
 from kedge.supervisor.loop import Loop
 from kedge.supervisor.memory import Memory, out_of_memory
@@ -33,8 +33,12 @@ _DRAIN_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 # How long the end of a process may be on its way after the interpreter that forked it has died.
 _ORPHAN_SECONDS = 1.0
+# What podman leaves beside each command that is executed in a container; it ends with the command, and that with the container.
+_MONITOR = "conmon"
+# How long the command line of a container runtime has to kill a container.
+_COMMAND_SECONDS = 60.0
 # What is written down of a container's spec, for a supervisor after this one.
-_KEPT = ("log", "memory", "cgroup")
+_KEPT = ("log", "memory", "stdin", "oci", *execs.INHERITED)
 
 
 class Keeper:
@@ -55,7 +59,8 @@ class Keeper:
         self._by_pid: dict[int, Container] = {}
         self._ended: dict[str, Message] = {}
         self._memory = Memory(loop)
-        self.cgroups = Cgroups(_name_of(directory), loop, cgroups.places())
+        self._execs = Execs(loop)
+        self.cgroups = cgroups_v1.available(_name_of(directory), loop)
         self.templates = Templates(os.path.join(directory, "root"))
         self._zygotes = Zygotes(
             loop,
@@ -122,6 +127,8 @@ class Keeper:
     def _watch_memory(self, container: Container, limit: int) -> None:
         if not (container.cgroup and "memory" in self.cgroups.controllers):
             self._memory.watch(container, limit)
+        elif limit:
+            self.cgroups.when_used_up(container.cgroup, lambda: container.kill(signal.SIGKILL))
 
     def _execute(self, container: Container) -> None:
         container.how = "exec"
@@ -150,13 +157,25 @@ class Keeper:
         if container.gate:
             with contextlib.suppress(OSError):  # it may have died already; its exit says how
                 container.gate.send(b"g")
-        container.told = True
         container.release()  # only now: the process waits for the word above
-        self._watch_memory(container, container.spec.get("memory", 0))
-        self._tell(record | {"event": "started"})
+        if "oci" in container.spec and container.gate:
+            self._loop.watch(container.gate.fileno(), lambda: self._runs(container))
+        else:
+            container.told = True
+            self._watch_memory(container, container.spec.get("memory", 0))
+            self._tell(record | {"event": "started"})
         if container.stopping:  # it was told to when it had no process yet
-            container.kill(signal.SIGTERM)
+            container.ask_to_end()
         self._read_streams(container)
+
+    def _runs(self, container: Container) -> None:
+        """The process that stands for a runtime's container says that this runs, or has ended."""
+        if container.gate is None:
+            return
+        self._loop.forget(container.gate.fileno())
+        if container.complaint() == "r" and not container.told:
+            container.told, container.started_at = True, identity.now()
+            self._tell(container.record(self._boot) | {"event": "started"})
 
     def _refuse(self, container_id: str, message: str) -> None:
         now = identity.now()
@@ -191,6 +210,8 @@ class Keeper:
             data = b""
         if data:
             container.log.write(name, data, identity.now())
+            for hear in list(container.viewers):
+                hear(name, data)
             return
         self._loop.forget(fd)
         os.close(fd)
@@ -206,7 +227,7 @@ class Keeper:
                 container.kill(signal.SIGKILL)
             _, status, used = os.wait4(pid, 0)
             if container is None:
-                strangers = True
+                strangers = not self._execs.ended(pid, status) or strangers
             else:
                 container.used = identity.used(used)
                 self._loop.call(lambda container=container, status=status: self._exited(container, status))
@@ -215,7 +236,11 @@ class Keeper:
 
     def _exited(self, container: Container, status: int) -> None:
         """A container's main process has ended, and what was left of its process group has been killed."""
-        self._end(container, containers.exit_of(status, container.complaint()))
+        if "oci" in container.spec:
+            self._runs(container)
+            self._end(container, oci.result(container.spec) or containers.exit_of(status, ""))
+        else:
+            self._end(container, containers.exit_of(status, container.complaint()))
 
     def _end(self, container: Container, how: Message) -> None:
         """Record, clean up, and tell once the output is complete."""
@@ -227,6 +252,7 @@ class Keeper:
         self._records.write(container.record(self._boot))
         if self._by_pid.get(container.pid) is container:
             del self._by_pid[container.pid]
+        self._execs.left(container)
         self._let_go(container)
         self._kill_leftovers()
         for name, fd in list(container.streams.items()):
@@ -260,6 +286,8 @@ class Keeper:
         for fd in (*container.streams.values(), container.pidfd):
             if fd >= 0:
                 self._loop.forget(fd)
+        for hear in list(container.viewers):
+            hear("", b"")
         container.close()
         record = container.record(self._boot)
         self._ended[container.id] = record
@@ -267,12 +295,15 @@ class Keeper:
 
     def _kill_leftovers(self) -> None:
         """Kill adopted processes whose container has ended: those that left its process group, found by its mount namespace."""
-        known = {*self._by_pid, *self._zygotes.pids()}
+        known = {*self._by_pid, *self._zygotes.pids(), *self._execs.pids()}
         strangers = [pid for pid in identity.children() if pid not in known]
         if not strangers:
             return
-        views = {identity.mount_namespace(pid) for pid in self._by_pid}
+        views = {identity.mount_namespace(pid) for pid, each in self._by_pid.items() if "oci" not in each.spec}
+        contained = any("oci" in each.spec for each in self._by_pid.values())
         for pid in strangers:
+            if contained and identity.name(pid) == _MONITOR:
+                continue
             namespace = identity.mount_namespace(pid)
             shared = namespace in {0, identity.mount_namespace(os.getpid())}
             if namespace in views or (shared and _session(pid) in self._by_pid):
@@ -288,8 +319,16 @@ class Keeper:
         if container and not container.exit:
             container.kill(number)
 
+    def exec(self, message: Message, asker: Asker) -> None:
+        """Run another program in a container; see `execs`."""
+        self._execs.start(self._live.get(message["id"]), message, asker)
+
+    def attach(self, message: Message, asker: Asker) -> None:
+        """Let somebody follow a container's streams; see `execs`."""
+        self._execs.attach(self._live.get(message["id"]), message, asker)
+
     def stop(self, container_id: str, grace: float) -> None:
-        """SIGTERM now and SIGKILL after ``grace`` seconds, to the whole process group."""
+        """SIGTERM to its first process now, and SIGKILL to all that is left of it after ``grace`` seconds."""
         container = self._live.get(container_id)
         if container is None or container.exit:
             return
@@ -297,7 +336,7 @@ class Keeper:
             self._kill_now(container)
             return
         container.stopping = True
-        container.kill(signal.SIGTERM)
+        container.ask_to_end()
         self._loop.after(grace, lambda: self._kill_now(container))
 
     def _kill_now(self, container: Container) -> None:
@@ -306,7 +345,11 @@ class Keeper:
         if not container.pid:  # asked of an interpreter that has not answered yet
             self._loop.after(0.05, lambda: self._kill_now(container))
             return
-        container.kill(signal.SIGKILL)
+        if "oci" not in container.spec:
+            container.kill(signal.SIGKILL)
+            return
+        container.kill(signal.SIGINT)  # which has the container killed by its runtime
+        self._loop.after(_COMMAND_SECONDS, lambda: container.exit or container.kill(signal.SIGKILL))
 
     def forget(self, container_id: str) -> None:
         """Drop the record of a container that has exited."""
@@ -329,8 +372,8 @@ class Keeper:
             if record["state"] == "exited":
                 self._ended[record["id"]] = record
                 continue
-            limits = {"memory": kept.get("memory", 0)}
-            container = Container(record["id"], limits, Log(log["path"], log["limit"], log.get("masks") or []))
+            spec = {key: kept[key] for key in _KEPT if key in kept}
+            container = Container(record["id"], spec, Log(log["path"], log["limit"], log.get("masks") or []))
             container.pid, container.start, container.how = record["pid"], record["start"], record["how"]
             container.started_at, container.told = record["startedAt"], True
             container.cgroup = kept.get("cgroup", "") if record["boot"] == self._boot else ""
@@ -358,6 +401,9 @@ class Keeper:
                     container.streams[name] = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except OSError:
                 continue
+        if container.spec.get("stdin"):
+            with contextlib.suppress(OSError):
+                container.input = os.open(f"/proc/{container.pid}/fd/0", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         self._read_streams(container)
         if sys.platform.startswith("linux"):
             try:
@@ -380,7 +426,7 @@ class Keeper:
     def _lose(self, container: Container) -> None:
         """A container has ended, and somebody else has reaped it."""
         container.kill(signal.SIGKILL)
-        self._end(container, _lost())
+        self._end(container, ("oci" in container.spec and oci.result(container.spec)) or _lost())
 
     def _orphaned(self, container: Container) -> None:
         """Its interpreter has died. It is a child of ours from now on, unless it was reaped and nobody lived to tell."""

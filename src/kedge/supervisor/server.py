@@ -23,7 +23,12 @@ _LOCK_ATTEMPTS, _LOCK_PAUSE = 500, 0.01
 
 
 class Connection:
-    """One agent."""
+    """One agent, or somebody who follows one program of a container.
+
+    Attributes:
+        on_end: Called when it has ended; with it, this is no agent's.
+        on_input_end: Called when whoever follows writes no more.
+    """
 
     def __init__(self, sock: socket.socket, loop: Loop, hear: "Callable[[Connection], None]") -> None:
         self.sock = sock
@@ -33,6 +38,8 @@ class Connection:
         self._read = lambda: hear(self)
         loop.watch(sock.fileno(), self._read)
         self.lines = protocol.Lines()
+        self.on_end: Callable[[], object] | None = None
+        self.on_input_end: Callable[[], object] = _nothing
 
     def send(self, message: Message) -> None:
         """Send now what the socket takes, and the rest when it can."""
@@ -40,6 +47,16 @@ class Connection:
         self._pending += protocol.encode(message)
         if not behind:
             self.flush()
+
+    def hand(self, message: Message, fds: list[int]) -> None:
+        """Send a message, first of its kind here, with open files, which are closed on this side."""
+        try:
+            socket.send_fds(self.sock, [protocol.encode(message)], fds)
+        except OSError:
+            pass  # it is gone; reading will say so
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def flush(self) -> None:
         """Send what is pending."""
@@ -154,6 +171,8 @@ class Server:
         self._connections.pop(connection.sock.fileno(), None)
         self._loop.forget(connection.sock.fileno())
         connection.sock.close()
+        if connection.on_end is not None:
+            connection.on_end()
         self._end_if_idle()
 
     def _end_if_idle(self) -> None:
@@ -161,7 +180,7 @@ class Server:
             self._accept()  # somebody may be waiting to be let in
             self._loop.running = bool(self._connections)
 
-    def _handle(self, connection: Connection, message: Message) -> None:
+    def _handle(self, connection: Connection, message: Message) -> None:  # noqa: C901  # one line for each word of the protocol
         keeper, op = self._keeper, message["op"]
         if op == "start":
             keeper.start(message["id"], message["spec"])
@@ -169,6 +188,11 @@ class Server:
             keeper.stop(message["id"], message["grace"])
         elif op == "signal":
             keeper.signal(message["id"], message["signal"])
+        elif op in {"exec", "attach"}:
+            connection.on_end = _nothing
+            (keeper.exec if op == "exec" else keeper.attach)(message, connection)
+        elif op == "end-input":
+            connection.on_input_end()
         elif op == "forget":
             keeper.forget(message["id"])
         elif op == "warm":
@@ -191,6 +215,7 @@ class Server:
             "pid": os.getpid(),
             "boot": self._keeper.boot,
             "view": self._keeper.templates.probe(),
+            "users": self._keeper.templates.users,
             "cgroups": self._keeper.cgroups.refusal,
             "containers": self._keeper.all(),
             "warm": self._keeper.warm_interpreters,
@@ -203,8 +228,13 @@ class Server:
             self._loop.running = False
 
     def _broadcast(self, message: Message) -> None:
-        for connection in self._connections.values():
-            connection.send(message)
+        for connection in list(self._connections.values()):
+            if connection.on_end is None:
+                connection.send(message)
+
+
+def _nothing() -> None:
+    """For a connection whose program has not started yet."""
 
 
 def _ignore(number: int, frame: object) -> None:

@@ -7,6 +7,7 @@ machine has neither. Two kinds: one as the machine is, and one that is read-only
 The template is made again when the machine's root or `/run` has got or lost an entry.
 """
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -31,7 +32,13 @@ class Templates:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._kept: dict[bool, tuple[tuple[int, ...], tuple[int, int]]] = {}
+        self._users = -1
         self.refusal = "" if sys.platform.startswith("linux") else f"{platform.system()} has no mount namespaces"
+
+    @property
+    def users(self) -> str:
+        """Path of the user namespace that all templates share; empty where root needs none, and before the first is made."""
+        return f"/proc/{os.getpid()}/fd/{self._users}" if self._users >= 0 else ""
 
     def get(self, *, readonly: bool) -> tuple[int, int]:
         """File descriptors of the mount and user namespace (-1 as root); raises `view.ViewError`."""
@@ -43,7 +50,7 @@ class Templates:
             return kept[1]
         made = self._make(readonly)
         if kept:
-            _close(kept[1])
+            os.close(kept[1][0])
         self._kept[readonly] = (version, made)
         return made
 
@@ -63,7 +70,7 @@ class Templates:
         pid = os.fork()
         if pid == 0:
             try:
-                _build(self._directory, readonly=readonly)
+                _build(self._directory, self._users, readonly=readonly)
                 os.write(tell, b"+")
                 os.close(go)
                 os.read(wait, 1)
@@ -78,24 +85,22 @@ class Templates:
             if answer != "+":
                 raise view.ViewError(answer or "the process that was to make it died")
             mounts = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            users = -1 if os.geteuid() == 0 else os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            if self._users < 0 and os.geteuid():
+                self._users = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         finally:
             os.close(ready)
             os.close(go)
             os.waitpid(pid, 0)
-        return mounts, users
+        return mounts, self._users
 
 
-def _close(fds: tuple[int, int]) -> None:
-    for fd in fds:
-        if fd >= 0:
-            os.close(fd)
-
-
-def _build(root: str, *, readonly: bool) -> None:
+def _build(root: str, users: int, *, readonly: bool) -> None:
     os.umask(0o022)
     user, group = os.geteuid(), os.getegid()
-    if user:
+    if users >= 0:
+        view.setns(users, view.CLONE_NEWUSER)
+        view.unshare(view.CLONE_NEWNS)
+    elif user:
         view.unshare(view.CLONE_NEWUSER | view.CLONE_NEWNS)
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
@@ -111,6 +116,8 @@ def _build(root: str, *, readonly: bool) -> None:
     view.mount(None, root, flags=_MS_PRIVATE)
     _linked(root, "dev", ("termination-log",))
     _linked(root, "run", ())
+    with contextlib.suppress(FileExistsError, FileNotFoundError):
+        os.mkdir(f"{root}/run/secrets")
     if readonly:
         _make_readonly(root)
         shared_memory = f"{root}{_HOST}/dev/shm"  # noqa: S108  # which is covered by one of its own

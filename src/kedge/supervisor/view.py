@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import socket
 import stat
 
 TYPE_CHECKING = False
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+CLONE_NEWUTS = 0x04000000
+_KINDS = {CLONE_NEWNS: "mount", CLONE_NEWUSER: "user", CLONE_NEWNET: "network"}
 MS_RDONLY = 1
 MS_REMOUNT = 32
 MS_BIND = 4096
@@ -35,6 +39,9 @@ OWN_ROOT = "/.own"
 """In a template: where a container that needs places in a root of its own mounts that."""
 # Where our own places are, in every step alike: these need no root of their own.
 _OURS = "kedge"
+# Where programs look for what a Pod is given, and take a directory that is there for a sign: what one container has here, no
+# other sees, our own place apart.
+_GIVEN, _GIVEN_BY_US = "/run/secrets/", "/run/secrets/kedge.dev"
 # pivot_root has no wrapper in libc; the numbers are each architecture's own.
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217, "armv7l": 218, "i686": 217}
 # Opened as a place to mount, whatever it is, a link itself included; absent on systems without views.
@@ -74,25 +81,30 @@ def unshare(flags: int) -> None:
     check(_libc.unshare(flags), "unshare")
 
 
+def setns(fd: int, kind: int) -> None:
+    """Enter the namespace that a descriptor stands for, which is of a kind."""
+    check(_libc.setns(fd, kind), f"enter the {_KINDS[kind]} namespace")
+
+
 def unmount(target: str) -> None:
     """Detach a mount, whoever still uses it."""
     check(_libc.umount2(os.fsencode(target), 2), f"unmount {target}")
 
 
-def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
+def enter(fds: tuple[int, int, int], spec: dict[str, Any]) -> None:
     """Move this process, which has one thread, into its own view.
 
     Args:
-        fds: The template's mount and user namespaces; the second is -1 where root needs none.
-        spec: The container's spec: reads ``mounts``, ``tmp``, ``keep``, ``readonly``, ``user`` and ``reach``.
+        fds: The template's mount and user namespaces, and the Pod's network; the second is -1 where root needs none, the third
+            where the machine's network is the Pod's.
+        spec: The container's spec: reads ``mounts``, ``tmp``, ``keep``, ``readonly``, ``hidden``, ``user``, ``reach`` and
+            ``network``.
 
     Raises:
         ViewError: A mount cannot be made.
     """
     try:
-        if fds[1] >= 0:
-            check(_libc.setns(fds[1], CLONE_NEWUSER), "enter the user namespace")
-        check(_libc.setns(fds[0], CLONE_NEWNS), "enter the mount namespace")
+        _enter_namespaces(fds, spec)
         unshare(CLONE_NEWNS)
     except OSError as error:
         raise ViewError(f"the private view of the file system: {error.strerror}") from error
@@ -104,7 +116,7 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
     user = spec.get("user")
     tmp = spec.get("tmp")
     if tmp:
-        with _origin(tmp if isinstance(tmp, dict) else {"source": tmp, "target": "/tmp"}) as source:  # noqa: S108
+        with origin(tmp if isinstance(tmp, dict) else {"source": tmp, "target": "/tmp"}) as source:  # noqa: S108
             _own_tmp(source, spec.get("keep") or (), writable=writable)
         placed.append("/tmp")  # noqa: S108
     for entry in mounts:
@@ -114,13 +126,42 @@ def enter(fds: tuple[int, int], spec: dict[str, Any]) -> None:
             if user:
                 _give(entry.get("give") or (), user)
             continue
-        with _origin(entry) as source:
+        with origin(entry) as source:
             _bind(source, target, placed=placed[:-1], readonly=bool(entry.get("readonly")), writable=writable)
         if entry.get("tmpfs"):
             _hold_in_memory(target, entry["tmpfs"])
+    for entry in spec.get("hidden") or ():
+        _hide(entry["path"], [*entry["but"], *placed])
     if user and user["uid"] != 0:
         _open_ways([*(spec.get("reach") or ()), *placed], user)
     mount(None, "/", flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+
+
+def join(fds: tuple[int, int, int], spec: dict[str, Any]) -> None:
+    """Move this process, which has one thread, into the view that a container has already.
+
+    Args:
+        fds: The container's mount, user and network namespaces; the second and the third are -1 where it has none of its own.
+        spec: The container's: reads ``network``.
+
+    Raises:
+        ViewError: It cannot be entered.
+    """
+    try:
+        _enter_namespaces(fds, spec)
+    except OSError as error:
+        raise ViewError(f"the container's view of the file system: {error.strerror}") from error
+
+
+def _enter_namespaces(fds: tuple[int, int, int], spec: dict[str, Any]) -> None:
+    mounts, users, network = fds
+    if users >= 0:
+        setns(users, CLONE_NEWUSER)
+    if network >= 0:
+        setns(network, CLONE_NEWNET)
+        unshare(CLONE_NEWUTS)
+        socket.sethostname(spec["network"]["hostname"])
+    setns(mounts, CLONE_NEWNS)
 
 
 def _is_new(name: str) -> bool:
@@ -155,17 +196,35 @@ def pivot(root: str) -> None:
 
 
 @contextlib.contextmanager
-def _origin(entry: dict[str, Any]) -> Generator[str]:
+def origin(entry: dict[str, Any]) -> Generator[str]:
     """What a mount shows: its source, or what lies inside that, held so that nobody can put something else in its place."""
-    if not entry.get("inside"):
+    with source_of(entry) as source:
+        if not entry.get("inside"):
+            yield source
+            return
+        try:
+            fd = open_inside(source, entry["inside"])
+        except OSError as error:
+            raise ViewError(f"mountPath {entry['target']}: subPath {entry['inside']!r}: {error.strerror}") from error
+        try:
+            yield f"/proc/self/fd/{fd}"
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
+def source_of(entry: dict[str, Any]) -> Generator[str]:
+    """The source of a mount, to which no link leads out of what it must lie beneath."""
+    if not entry.get("beneath"):
         yield entry["source"]
         return
     try:
-        fd = open_inside(entry["source"], entry["inside"])
+        fd = open_inside(entry["beneath"], os.path.relpath(entry["source"], entry["beneath"]))
     except OSError as error:
-        raise ViewError(f"mountPath {entry['target']}: subPath {entry['inside']!r}: {error.strerror}") from error
+        raise ViewError(f"mountPath {entry['target']}: {entry['source']}: {error.strerror}") from error
     try:
-        yield f"/proc/self/fd/{fd}"
+        # With a dot behind it a directory's name is no link, and may be the beginning of another way.
+        yield f"/proc/self/fd/{fd}/." if stat.S_ISDIR(os.fstat(fd).st_mode) else f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)
 
@@ -290,6 +349,21 @@ def _open_ways(paths: Iterable[str], user: dict[str, Any]) -> None:
             _cover(closed, inside)
 
 
+def _hide(path: str, but: Iterable[str]) -> None:
+    """Cover a directory, and what was mounted in it by another name, so that nothing of it is seen but some of its paths."""
+    directory = os.path.realpath(path)
+    if not os.path.isdir(directory):
+        return
+    found = sorted({os.path.realpath(each) for each in but if os.path.exists(each)})
+    inside = [each for each in found if each.startswith(directory + "/")]
+    outermost = [each for each in inside if not any(each.startswith(other + "/") for other in inside)]
+    try:
+        _cover(directory, outermost)
+        mount(None, directory, flags=MS_BIND | MS_REMOUNT | MS_RDONLY)
+    except OSError as error:
+        raise ViewError(f"cover {directory}: {error.strerror}") from error
+
+
 def _cover(directory: str, inside: list[str]) -> None:
     """Cover a directory with one that holds nothing but some of its paths, and that everybody may pass through."""
     held = [os.open(path, os.O_PATH | os.O_CLOEXEC) for path in inside]
@@ -361,7 +435,7 @@ def _make_target(target: str, placed: list[str], *, directory: bool) -> None:
     ours = os.stat(ancestor).st_dev == os.stat("/").st_dev or any(
         ancestor == root or ancestor.startswith(root + "/") for root in (os.path.realpath(name) for name in placed)
     )
-    if not ours:
+    if not ours or (path.startswith(_GIVEN) and path != _GIVEN_BY_US and ancestor.startswith(_GIVEN[:-1])):
         _shadow(ancestor)
     if directory:
         os.makedirs(path, exist_ok=True)

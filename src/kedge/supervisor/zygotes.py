@@ -105,7 +105,7 @@ class Zygotes:
         if not sys.platform.startswith("linux") or container.fds is None:
             return False
         fds = container.fds
-        handed = [fds.out, fds.err, fds.gate, *(fd for fd in fds.view if fd >= 0)]
+        handed = [fds.out, fds.err, fds.gate, *(fd for fd in (*fds.view, fds.network) if fd >= 0)]
         spec = {key: value for key, value in container.spec.items() if key not in {"log", "warm"}}
         packet = json.dumps(spec, separators=(",", ":")).encode()
         if len(packet) > _LARGEST_PACKET:

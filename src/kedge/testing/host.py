@@ -129,10 +129,12 @@ def new_home() -> Generator[Path]:
 def settings_of(home: Path, environ: Mapping[str, str]) -> Settings:
     """Settings of a host under test: nothing of the developer's own but the cache, whose environments are named by content.
 
+    Containers are processes, unless the test asks for a runtime: what a machine has by chance changes no verdict.
+
     Args:
         home: Its ``KEDGE_HOME``.
         environ: Variables on top of the process's own.
     """
     inherited = Settings.from_environment().environ
     kept = {name: value for name, value in inherited.items() if not name.startswith("KEDGE_") or name == "KEDGE_CACHE"}
-    return Settings.from_environment({**kept, **environ, "KEDGE_HOME": str(home)})
+    return Settings.from_environment({**kept, "KEDGE_RUNTIME": "process", **environ, "KEDGE_HOME": str(home)})

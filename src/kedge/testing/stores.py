@@ -102,6 +102,8 @@ class StoreConformance:
         second = store.list("/p/", revision=first.revision, limit=2, start=first.records[-1].key)
         assert [(record.key, record.value) for record in second.records] == [("/p/c", b"1"), ("/p/d", b"1")]
         assert (first.more, second.more) == (True, False)
+        assert store.count("/p/", revision=first.revision, start=first.records[-1].key) == 2
+        assert store.count("/p/") == 4
 
     def test_changes_after_a_revision_come_in_order(self, store: Store) -> None:
         """Each with the value before it."""

@@ -3,6 +3,7 @@
 - An object all of whose owners are gone is deleted (*background*: the owner went first). An owner that never was counts as gone.
 - An object that has other owners left only loses the references to those that are gone.
 - An owner deleted in the *foreground* stays until the objects that block it are gone; those are deleted meanwhile.
+  One that owns an object that waits in this way blocks nothing any more: objects in a circle would wait for each other for ever.
 - An owner deleted as *orphan* stays until no object names it any more.
 
 Cost: one lookup for each new object that has owners, one for each dependent of an owner that goes. Nothing is ever scanned.
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Literal
 
 from kedge import errors
-from kedge.client.types import Client, Reader
+from kedge.client.types import Client, Reader, get_or_none
 from kedge.control.apply import Change, Delete, Plan, Update
 from kedge.control.controller import Controller
 from kedge.kube.clock import Clock
@@ -34,12 +35,14 @@ class Seen:
         obj: The object, freshly read where it is going to be written.
         owners: Each owner reference and how the owner is; ``leaving`` is one that waits, in the foreground, for this object.
         dependents: What names this object as owner; only looked up when it is being deleted.
+        circular: Whether one of the owners that wait for this object would also be waited for, as what it owns.
     """
 
     kind: Kind
     obj: Obj
     owners: tuple[tuple[Obj, State], ...] = ()
     dependents: tuple[tuple[Kind, Obj], ...] = ()
+    circular: bool = False
 
 
 class GarbageCollector:
@@ -53,16 +56,16 @@ class GarbageCollector:
         known = self._graph.get(key)
         if known is not None and not is_deleting(known) and all(_stays(self._graph, known, each) for each in owners(known)):
             return None  # at a start its owners were not known yet when it was; when one of them goes, it is looked at again
-        try:
-            obj = await reader.get(key.kind, key.key.name, key.key.namespace or None)
-        except errors.NotFound:
+        if (obj := await get_or_none(reader, key.kind, key.key.name, key.key.namespace or None)) is None:
             return None
         if is_deleting(obj):
             waits = {FOREGROUND, ORPHAN} & set(finalizers(obj))
             dependents = await self._fresh(reader, uid_of(obj), orphan=ORPHAN in waits) if waits else ()
             return Seen(key.kind, obj, dependents=tuple(dependents))
         states: list[tuple[Obj, State]] = [(owner, await self._state(reader, obj, owner)) for owner in owners(obj)]
-        return Seen(key.kind, obj, owners=tuple(states))
+        leaving = any(state == "leaving" for _, state in states)
+        circular = leaving and any(_waits(owned) for _, owned in self._graph.dependents(uid_of(obj)))
+        return Seen(key.kind, obj, owners=tuple(states), circular=circular)
 
     def desire(self, seen: Seen, now: datetime) -> Plan:
         """Decide what becomes of the object."""
@@ -76,7 +79,11 @@ class GarbageCollector:
             # Somebody still needs it: only the references to the others go.
             return Plan((Update(seen.kind, seen.obj, with_metadata(seen.obj, ownerReferences=remaining)),))
         leaving = any(state == "leaving" for _, state in seen.owners)
-        return Plan((Delete(seen.kind, seen.obj, "Foreground" if leaving else "Background"),))
+        delete = Delete(seen.kind, seen.obj, "Foreground" if leaving else "Background")
+        if seen.circular:
+            unblocking = [{**owner, "blockOwnerDeletion": False} for owner in owners(seen.obj)]
+            return Plan((Update(seen.kind, seen.obj, with_metadata(seen.obj, ownerReferences=unblocking)), delete))
+        return Plan((delete,))
 
     async def _state(self, reader: Reader, obj: Obj, owner: Obj) -> State:
         namespace = obj["metadata"].get("namespace")
@@ -111,8 +118,11 @@ class GarbageCollector:
 
 
 def _is(found: Obj, owner: Obj) -> State:
-    leaving = is_deleting(found) and FOREGROUND in finalizers(found) and owner.get("blockOwnerDeletion")
-    return "leaving" if leaving else "there"
+    return "leaving" if _waits(found) and owner.get("blockOwnerDeletion") else "there"
+
+
+def _waits(obj: Obj) -> bool:
+    return is_deleting(obj) and FOREGROUND in finalizers(obj)
 
 
 def _let_go(seen: Seen) -> Iterator[Change]:
@@ -152,7 +162,7 @@ def affected(graph: Graph, kind: Kind, old: Obj | None, new: Obj | None) -> Iter
         # Pod's status costs nothing, and a new Pod of a run a lookup: when the run goes, its dependents are looked at.
         if waits or ((old is None or owners(old) != owners(new)) and not all(_stays(graph, new, each) for each in owners(new))):
             yield item_of(kind, new)
-    if new is None or (is_deleting(new) and FOREGROUND in finalizers(new) and not (old and is_deleting(old))):
+    if new is None or (_waits(new) and not (old and is_deleting(old))):
         for dependent_kind, dependent in graph.dependents(uid_of(changed)):
             yield item_of(dependent_kind, dependent)
     if new is None or (old is not None and owners(old) != owners(new)):
@@ -173,6 +183,7 @@ def garbage_controller(graph: Graph, client: Client, clock: Clock) -> Controller
     """The controller that keeps a graph free of garbage; run it beside the graph."""
     controller = Controller[Item].of("garbage", GarbageCollector(graph), client, clock)
 
-    for informer in graph.informers:
-        controller.follow(informer, lambda old, new, kind=informer.kind: affected(graph, kind, old, new))
+    graph.on_informer(
+        lambda informer: controller.follow(informer, lambda old, new, kind=informer.kind: affected(graph, kind, old, new))
+    )
     return controller

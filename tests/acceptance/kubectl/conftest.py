@@ -1,12 +1,10 @@
 """An unmodified `kubectl` against a server in a process of its own, or against a whole host.
 
-`kubectl` 1.30 or newer is taken from the path; else it is built from its Go module (``build/``), once for each content of that
-folder, into the user's cache. Without either the tests are skipped with the reason.
+`kubectl` 1.30 or newer is taken from the path; else it is built from Kubernetes' Go modules, once, into the user's cache. Without
+either the tests are skipped with the reason.
 """
 
-import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,18 +14,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import go_programs
 import pytest
 
 from kedge.config import Settings
 from kedge.testing.host import RunningHost
 
 HERE = Path(__file__).parent
-BUILD = HERE / "build"
 OLDEST = (1, 30)
 START_SECONDS = 60
-VERSION = "k8s.io/component-base/version.gitVersion"
+# What kubectl itself logs when an API server sends an empty message before kubectl is ready for it.
+_EARLY = re.compile(r"^E\d{4} .* Unknown stream id \d+, discarding message\n", re.MULTILINE)
 
 
 @dataclass
@@ -37,8 +36,10 @@ class Kubectl:
     program: str
     home: Path
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Begin a command; both of its outputs are one pipe."""
+    def start(
+        self, *arguments: str, stdin: int | IO[str] = subprocess.DEVNULL, stderr: int = subprocess.STDOUT
+    ) -> "subprocess.Popen[str]":
+        """Begin a command; both of its outputs are one pipe unless its errors go elsewhere."""
         env = {
             "PATH": Settings.from_environment().environ.get("PATH", ""),
             "HOME": str(self.home),
@@ -48,9 +49,9 @@ class Kubectl:
         return subprocess.Popen(
             [self.program, *arguments],
             env=env,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
         )
 
@@ -59,11 +60,14 @@ class Kubectl:
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=110)
         assert (process.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: status {process.returncode}: {output}"
-        return output
+        return _EARLY.sub("", output)
 
     def json(self, *arguments: str) -> Any:
-        """Run a command and read its JSON."""
-        return json.loads(self(*arguments, "-o", "json"))
+        """Run a command that has to succeed, and read its JSON; what it warns of stands beside it."""
+        process = self.start(*arguments, "-o", "json", stderr=subprocess.PIPE)
+        output, warnings = process.communicate(timeout=110)
+        assert process.returncode == 0, f"kubectl {' '.join(arguments)}: status {process.returncode}: {warnings}"
+        return json.loads(output)
 
     def apply(self, obj: Any, *arguments: str, verb: str = "apply", fails: bool = False) -> str:
         """Apply (or create, replace…) an object from a file."""
@@ -78,31 +82,26 @@ def version_of(program: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def build() -> str:
-    """Build `kubectl`, or take the one that was built from the same sources."""
-    digest = hashlib.sha256(b"".join((BUILD / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))).hexdigest()[:16]
-    program = Settings.from_environment().cache / "tests" / f"kubectl-{digest}"
-    if not program.exists():
-        go = shutil.which("go")
-        if go is None:
-            pytest.skip("kubectl is missing or older than 1.30, and there is no Go to build it with")
-        wanted = re.search(r"k8s\.io/kubectl v0\.(\S+)", (BUILD / "go.mod").read_text())
-        assert wanted is not None
-        program.parent.mkdir(parents=True, exist_ok=True)
-        part = program.with_name(f"{program.name}.{os.getpid()}")
-        flags = f"-s -w -X {VERSION}=v1.{wanted[1]}"
-        command = [go, "build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags", flags, "-o", str(part), "."]
-        subprocess.run(command, cwd=BUILD, check=True)
-        part.rename(program)
-    return str(program)
+def program() -> str:
+    """The `kubectl` of the path, if it is new enough; else the one that is built."""
+    found = shutil.which("kubectl")
+    if found is not None and version_of(found) >= OLDEST:
+        return found
+    try:
+        return str(go_programs.kubectl())
+    except go_programs.NoGo as why:
+        go_programs.do_without(go_programs.NoGo(f"kubectl is missing or older than {'.'.join(map(str, OLDEST))}; {why}"))
+
+
+def kubectl_of(kubeconfig: str | Path, home: Path) -> Kubectl:
+    """A `kubectl` with a copy of a kubeconfig in a home of its own."""
+    shutil.copy(kubeconfig, home / "kubeconfig")
+    return Kubectl(program(), home)
 
 
 @pytest.fixture(scope="session")
 def kubectl_program() -> str:
-    found = shutil.which("kubectl")
-    if found is not None and version_of(found) >= OLDEST:
-        return found
-    return build()
+    return program()
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +119,9 @@ def kubectl(kubectl_program: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
 
 @pytest.fixture(scope="module")
-def cluster(kubectl_program: str, kedge_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+def cluster(kedge_host: RunningHost, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
     """A `kubectl` with the kubeconfig of a whole host."""
-    home = tmp_path_factory.mktemp("cluster")
-    shutil.copy(kedge_host.host.kubeconfig, home / "kubeconfig")
-    return Kubectl(kubectl_program, home)
+    return kubectl_of(kedge_host.host.kubeconfig, tmp_path_factory.mktemp("cluster"))
 
 
 def wait_for(file: Path, server: "subprocess.Popen[bytes]") -> Any:

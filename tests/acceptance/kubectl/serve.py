@@ -17,7 +17,7 @@ from kedge.errors import BadRequest
 from kedge.kube.clock import SystemClock, SystemIds
 from kedge.kube.core import KINDS, NAMESPACE, POD, SERVICE_ACCOUNT
 from kedge.kube.kinds import Column, Kind, Obj
-from kedge.server import pki
+from kedge.server import bootstrap, pki
 from kedge.server.api import Api
 from kedge.server.auth import Authenticator
 from kedge.server.guard import LoopbackGuard
@@ -88,6 +88,7 @@ async def main(directory: Path) -> None:
     for name in ("default", "kube-system"):
         api.create(NAMESPACE, {"metadata": {"name": name}})
         api.create(SERVICE_ACCOUNT, {"metadata": {"name": "default", "namespace": name}})
+    bootstrap.ensure(api, storage_class="standard", provisioner="kedge.dev/folder")
     authenticator, streams = Authenticator(TOKEN, tokens, api), Streams()
     app = LoopbackGuard(Starlette(routes=routes(api, authenticator, version="0", streams=streams)))
     await listeners.start(app, files.certificate, files.key)

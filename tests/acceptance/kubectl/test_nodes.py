@@ -93,7 +93,7 @@ def test_a_taint_keeps_pods_away_until_it_is_taken_away(kubectl: Kubectl) -> Non
     kubectl(*fix[1].split())  # what the message says
     ends(kubectl, "plain")
     refused = kubectl("patch", "node", NAME, "-p", '{"spec": {"taints": [{"key": "a", "effect": "Never"}]}}', fails=True)
-    assert "spec.taints[0].effect" in refused
+    assert "metadata.taints[0].effect" in refused
 
 
 def test_a_label_lets_a_pod_run_and_stays_over_a_restart(kubectl: Kubectl, labelled: RunningHost) -> None:

@@ -15,6 +15,7 @@ from kedge.kube import conditions
 from kedge.kube.clock import SystemClock, SystemIds
 from kedge.kube.core import EVENT, PERSISTENT_VOLUME_CLAIM, POD
 from kedge.kube.kinds import Obj
+from kedge.kube.storage import PERSISTENT_VOLUME, STORAGE_CLASS
 from kedge.node import provisioner
 from kedge.node.claims import Claims
 from kedge.node.provisioner import Provisioner
@@ -81,6 +82,11 @@ class Host:
         pod = await self.node.until(name, said)
         assert pod["status"]["phase"] == "Pending"
 
+    def lost(self, name: str) -> str:
+        """Take a volume away in spite of its claim; returns its uid."""
+        self.node.api.delete(PERSISTENT_VOLUME, name)
+        return self.node.api.patch(PERSISTENT_VOLUME, name, None, {"metadata": {"finalizers": None}})["metadata"]["uid"]
+
     def events(self, name: str) -> list[tuple[str, str]]:
         found = self.node.api.list(EVENT, "default", fields=f"involvedObject.name={name}").items
         return [(event["reason"], event["message"]) for event in found]
@@ -116,6 +122,52 @@ async def test_a_claim_is_bound_as_on_a_cluster(host: Host) -> None:
     more = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
     host.node.api.patch(PERSISTENT_VOLUME_CLAIM, "data", "default", more)
     await eventually(lambda: (host.found() or {})["status"]["capacity"] == {"storage": "2Gi"})
+
+
+async def test_a_claim_has_a_volume_that_goes_or_stays_as_its_class_says(host: Host) -> None:
+    api = host.node.api
+    api.create(STORAGE_CLASS, {"metadata": {"name": "lasting"}, "provisioner": "kedge.dev/folder", "reclaimPolicy": "Retain"})
+    going, staying = await _bound(host), host.claim("kept", storageClassName="lasting")
+    staying = await host.bound("kept")
+    volume = api.get(PERSISTENT_VOLUME, going["spec"]["volumeName"])
+    spec = {key: volume["spec"][key] for key in ("accessModes", "capacity", "persistentVolumeReclaimPolicy", "storageClassName")}
+    assert spec == {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Gi"},
+        "persistentVolumeReclaimPolicy": "Delete",
+        "storageClassName": "standard",
+    }
+    assert volume["spec"]["hostPath"] == {"path": str(host.folder(going)), "type": ""}
+    assert volume["metadata"]["annotations"] == {"pv.kubernetes.io/provisioned-by": "kedge.dev/folder"}
+    for claim in (going, staying):
+        api.delete(PERSISTENT_VOLUME_CLAIM, claim["metadata"]["name"], "default")
+    await eventually(lambda: [each["status"]["phase"] for each in api.list(PERSISTENT_VOLUME).items] == ["Released"])
+    assert host.folder(staying).is_dir()
+    assert not host.folder(going).exists()
+    api.delete(PERSISTENT_VOLUME, staying["spec"]["volumeName"])
+    await eventually(lambda: not api.list(PERSISTENT_VOLUME).items)
+
+
+async def test_a_claim_that_was_bound_before_there_were_volumes_gets_one_and_keeps_its_files(host: Host) -> None:
+    claim = await _bound(host)
+    (host.folder(claim) / "file").write_text("kept")
+    name = claim["spec"]["volumeName"]
+    before = host.lost(name)
+    await eventually(
+        lambda: [each["metadata"]["uid"] for each in host.node.api.list(PERSISTENT_VOLUME).items] not in ([], [before])
+    )
+    await host.bound()
+    assert (host.folder(claim) / "file").read_text() == "kept"
+
+
+async def test_a_claim_whose_volume_is_gone_is_lost(host: Host) -> None:
+    made: Obj = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/srv/nothing"}}
+    host.node.api.create(PERSISTENT_VOLUME, {"metadata": {"name": "by-hand"}, "spec": made})
+    host.claim(storageClassName="")
+    assert (await host.bound())["spec"]["volumeName"] == "by-hand"
+    host.lost("by-hand")
+    await eventually(lambda: (host.found() or {})["status"]["phase"] == "Lost")
+    await eventually(lambda: "Data on the volume is lost!" in dict(host.events("data")).get("ClaimLost", ""))
 
 
 async def test_a_pod_waits_for_its_claim_and_starts_when_it_is_there(host: Host) -> None:

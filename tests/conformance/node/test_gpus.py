@@ -30,8 +30,8 @@ def asking(count: int) -> dict[str, object]:
     return {"resources": {"limits": {"nvidia.com/gpu": count}}}
 
 
-async def test_pods_get_gpus_of_their_own_and_wait_until_one_is_free(gpus: Node) -> None:
-    done = gpus.settings.home / "done"  # which Pods see
+async def test_pods_get_gpus_of_their_own_and_wait_until_one_is_free(gpus: Node, shared: Path) -> None:
+    done = shared / "done"
     for name in ("a", "b", "c"):
         gpus.pod(name, waiting(done), container=asking(1))
     await gpus.running("a")
@@ -54,8 +54,8 @@ async def test_who_asks_for_no_gpu_sees_none(gpus: Node) -> None:
     assert await gpus.log("p") == "\n"
 
 
-async def test_a_running_pod_keeps_its_gpu_when_the_agent_is_started_anew(gpus: Node) -> None:
-    done = gpus.settings.home / "done"  # which Pods see
+async def test_a_running_pod_keeps_its_gpu_when_the_agent_is_started_anew(gpus: Node, shared: Path) -> None:
+    done = shared / "done"
     gpus.pod("first", waiting(done), container=asking(1))
     await gpus.running("first")
     await gpus.restart()

@@ -36,6 +36,33 @@ async def test_a_pod_ends_as_its_container_does(node: Node, script: str, phase: 
     assert (terminated(pod)["exitCode"], terminated(pod)["reason"]) == (code, reason)
 
 
+@linux
+@pytest.mark.parametrize("readonly", [False, True])
+async def test_nothing_of_the_data_directory_is_seen_but_the_pods_own_home(node: Node, *, readonly: bool) -> None:
+    home = node.settings.home
+    (home / "pki").mkdir()
+    for name in ("host.json", "objects.db", "pki/owner.token"):
+        (home / name).write_text("secret")
+    script = f"""
+        exec 2> /dev/null
+        ls -A {home} {home}/node {home}/node/pods; cat {home}/host.json {home}/objects.db {home}/pki/owner.token
+        touch {home}/mine && echo touched the data directory
+        cd; pwd; echo written > file; cat file
+    """
+    place = {"volumes": [{"name": "v", "emptyDir": {}}]}
+    container = {"volumeMounts": [{"name": "v", "mountPath": "/v"}], "securityContext": {"readOnlyRootFilesystem": readonly}}
+    node.pod("p", script, container=container, **place)
+    pod = await node.ended("p")
+    said = await node.log("p")
+    uid = pod["metadata"]["uid"]
+    assert "secret" not in said
+    assert "touched" not in said
+    assert said.splitlines()[-2:] == [str(home / "node" / "pods" / uid / "home"), "written"]
+    seen = [line for line in said.splitlines() if line and not line.startswith("/")]
+    assert seen == ["node", "pods", uid, "written"]
+    assert not (home / "mine").exists()
+
+
 async def test_the_termination_message_arrives(node: Node) -> None:
     node.pod("p", "echo hello > /dev/termination-log")
     assert terminated(await node.ended("p"))["message"] == "hello\n"
@@ -256,6 +283,20 @@ class TestVolumes:
         assert (await node.ended("p"))["status"]["phase"] == "Succeeded"
         assert await node.log("p") == "blue\nvalue\n"
 
+    async def test_a_file_of_labels_follows_them_though_another_agent_wrote_it(self, node: Node) -> None:
+        items = [{"path": "team", "fieldRef": {"fieldPath": "metadata.labels['team']"}}]
+        node.pod(
+            "p",
+            "echo up; until [ $(cat /d/team) = red ]; do sleep 0.05; done",
+            metadata={"labels": {"team": "blue"}},
+            container={"volumeMounts": [{"name": "d", "mountPath": "/d"}]},
+            volumes=[{"name": "d", "downwardAPI": {"items": items}}],
+        )
+        await node.running("p")
+        await node.restart()
+        node.api.patch(POD, "p", "default", {"metadata": {"labels": {"team": "red"}}})
+        assert (await node.ended("p"))["status"]["phase"] == "Succeeded"
+
     async def test_a_container_without_limits_is_told_what_the_node_has(self, node: Node) -> None:
         def told(name: str, **reference: str) -> Obj:
             return {"name": name, "valueFrom": {"resourceFieldRef": reference}}
@@ -350,7 +391,7 @@ async def test_a_root_that_is_asked_to_be_read_only_is(node: Node) -> None:
         pytest.param(
             {"volumes": [{"name": "h", "hostPath": {"path": "/"}}]},
             "UnsupportedField",
-            "spec.volumes[0].hostPath: this host has no",
+            "spec.volumes[0].hostPath: Pods may see nothing of this machine's files, not /: start Kedge with KEDGE_HOST_PATHS=/",
             id="volume",
         ),
         pytest.param(

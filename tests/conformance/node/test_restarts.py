@@ -139,12 +139,20 @@ async def test_a_machine_that_was_started_anew_has_lost_its_containers(node: Nod
     assert terminated(await node.ended("step"))["reason"] == "ExitStatusLost"
 
 
-async def test_going_down_ends_everything_and_says_so(node: Node) -> None:
+async def test_going_down_ends_everything_and_says_so(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that goes on later does not charge it to the step."""
+    stop = node.agent.network.stop
+
+    async def stop_slowly(*, end: bool = False) -> None:
+        await eventually(lambda: not node.agent._supervisor.connected)  # there is no sign of it outside
+        await stop(end=end)
+
+    monkeypatch.setattr(node.agent.network, "stop", stop_slowly)
     node.pod("step", "sleep 1000")
     await node.running("step")
     pid = node.pid("step")
     await node.agent.stop_all(grace=0)
+    assert not node.agent.losses.values, "another supervisor was started while the first one ended"
     status = node.get("step")["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
     await node.gone(pid)

@@ -44,7 +44,7 @@ class Scheduled:
         self.scheduler = Scheduler(node.client, SystemClock(), SystemIds(), "here", [Wanted(node)])
         node.api.core.admission = (self.scheduler.admit,)
         self.task = asyncio.create_task(self.scheduler.run())
-        self.taints = asyncio.create_task(Taints(node.client, SystemClock(), SystemIds(), "here").run())
+        self.taints = asyncio.create_task(Taints(node.client, SystemClock(), SystemIds()).run())
 
     def pod(self, name: str, script: str = "true", **spec: Any) -> Obj:
         return self.node.pod(name, script, nodeName=None, **spec)
@@ -89,6 +89,23 @@ async def scheduled(node: Node) -> AsyncIterator[Scheduled]:
 
 async def test_a_pod_that_any_node_may_run_is_given_to_it_as_it_is_made(scheduled: Scheduled) -> None:
     await eventually(lambda: scheduled.pod(f"p{SystemIds().suffix(5)}")["spec"].get("nodeName") == "here")
+    told = ("Scheduled", "Successfully assigned default/told to here")
+    for name, labels in (("step", {"kedge.dev/run": "a"}), ("told", {})):
+        assert scheduled.pod(name, metadata={"labels": labels})["spec"]["nodeName"] == "here"
+    await eventually(lambda: told in scheduled.events("told"))
+    assert "Scheduled" not in dict(scheduled.events("step"))
+
+
+async def test_a_pod_of_another_scheduler_is_left_to_it_but_for_steps(scheduled: Scheduled) -> None:
+    await eventually(lambda: scheduled.pod(f"p{SystemIds().suffix(5)}")["spec"].get("nodeName") == "here")
+    scheduled.pod("step", schedulerName="volcano", metadata={"labels": {"kedge.dev/run": "a"}})
+    scheduled.pod("other", schedulerName="volcano", nodeSelector={"disk": "ssd"})
+    assert (await scheduled.node.ended("step"))["status"]["phase"] == "Succeeded"
+    found = scheduled.node.api.get(POD, "other", "default")
+    assert (found["spec"].get("nodeName"), found["status"].get("conditions")) == (None, None)
+    scheduled.label(disk="ssd")
+    scheduled.node.api.patch(POD, "other", "default", {"spec": {"nodeName": "here"}})
+    assert (await scheduled.node.ended("other"))["status"]["phase"] == "Succeeded"
 
 
 async def test_a_selector_that_no_node_fits_keeps_a_pod_pending_until_the_node_is_labelled(scheduled: Scheduled) -> None:
@@ -174,7 +191,7 @@ async def test_a_node_that_is_cordoned_has_the_taint_of_one(scheduled: Scheduled
 
 
 async def test_a_pod_larger_than_the_machine_stays_pending(scheduled: Scheduled) -> None:
-    scheduled.pod("huge", container={"resources": {"requests": {"cpu": "9000", "nvidia.com/gpu": "512"}}})
+    scheduled.pod("huge", container={"resources": {"requests": {"cpu": "9000"}, "limits": {"nvidia.com/gpu": "512"}}})
     message = await scheduled.waits("huge")
     assert message.startswith("0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu. ")
     assert "requests 9000 of cpu and here has " in message

@@ -349,7 +349,7 @@ async def test_a_pod_deleted_by_somebody_is_the_infrastructures_failure(world: W
 
 
 async def test_a_pod_that_the_server_refuses_is_the_steps_failure(world: World) -> None:
-    steps = {"bad": (component("bad"), container("alpine", ["true"], env=[{"name": "1 bad", "value": "x"}]))}
+    steps = {"bad": (component("bad"), container("alpine", ["true"], env=[{"name": "1=bad", "value": "x"}]))}
     async with hub(world) as life:
         run = await life.submit(pipelines.pipeline({"bad": task("bad")}, steps))
         ended = await life.end(run.id)

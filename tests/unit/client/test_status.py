@@ -29,8 +29,13 @@ def test_an_error_is_read_back_as_it_was_written(error: ApiError) -> None:
 
 
 def test_a_status_names_what_it_is_about() -> None:
-    details = to_status(errors.NotFound("x"), kind=LEASE, name="l")["details"]
-    assert details == {"kind": "leases", "group": "coordination.k8s.io", "name": "l"}
+    request = {"kind": "leases", "group": "coordination.k8s.io", "name": "l"}
+    assert to_status(errors.Conflict("x"), kind=LEASE, name="l")["details"] == request
+    missing = errors.NotFound("x")
+    assert to_status(missing, kind=LEASE, name="l")["details"] == {}, "a path names nothing"
+    assert "details" not in to_status(errors.BadRequest("x"), kind=LEASE, name="l")
+    missing.about = errors.About("namespaces", name="n")
+    assert to_status(missing, kind=LEASE, name="l")["details"] == {"kind": "namespaces", "name": "n"}
 
 
 @pytest.mark.parametrize(

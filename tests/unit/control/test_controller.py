@@ -91,7 +91,7 @@ class _Marker:
 
     def desire(self, seen: Obj, now: datetime) -> Plan:
         del now
-        count = len(seen["data"].get("marks", ""))
+        count = len(seen.get("data", {}).get("marks", ""))
         if count >= 3:
             return Plan()
         return Plan((Update(CONFIG_MAP, seen, {**seen, "data": {"marks": "x" * (count + 1)}}),), requeue_after=100)

@@ -112,8 +112,10 @@ def test_a_file_that_is_no_database_is_refused_with_what_to_do(tmp_path: Path, c
 
 
 @pytest.mark.parametrize("checked", [1 << 30, 0], ids=["opened", "read, where it is too large to be looked through"])
-def test_a_database_damaged_inside_says_so_when_it_is(checked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kedge.db.sqlite._CHECKED", checked)
+async def test_a_database_damaged_inside_says_so_when_it_is(
+    checked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kedge.soundness.SMALL", checked)
     path = tmp_path / "history.db"
     database = open_sqlite(path)
     with database.transaction() as connection:
@@ -131,6 +133,10 @@ def test_a_database_damaged_inside_says_so_when_it_is(checked: int, tmp_path: Pa
     broken = open_sqlite(path)
     with pytest.raises(StateError, match="is damaged"), broken.reading() as connection:
         connection.execute(select(func.sum(func.length(specs.c.pipeline)))).scalar()
+    found: list[StateError] = []
+    broken.on_damage = found.append
+    await broken.look_through()
+    assert ["history.db: the history database is damaged" in str(each) for each in found] == [True]
     broken.close()
 
 

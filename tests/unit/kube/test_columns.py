@@ -1,5 +1,6 @@
 """What `kubectl get` shows, whatever stands in an object."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from kedge.kube.core import KINDS, NODE, POD
 from kedge.kube.kinds import Kind
+from kedge.server.table import table
 
 WORDS = st.sampled_from(
     [
@@ -56,16 +58,20 @@ def test_a_node_whose_conditions_cannot_be_read_is_unknown(conditions: Any) -> N
 
 
 def test_an_odd_container_status_hides_nothing_else() -> None:
+    runs = {"ready": True, "restartCount": 2, "state": {"running": {}}}
     pod = {
         "spec": {"containers": [{"name": "a"}, {"name": "b"}]},
-        "status": {"phase": "Running", "containerStatuses": ["odd", {"ready": True, "restartCount": 2}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": ["odd", runs],
+        },
     }
-    assert [column.value(pod) for column in POD.columns[:3]] == ["1/2", "Running", 2]
+    assert [column.value(pod) for column in POD.columns[:3]] == ["1/2", "Running", "2"]
 
 
-@pytest.mark.parametrize(("policy", "word"), [({}, "Init:Error"), ({"restartPolicy": "Always"}, "PodInitializing")])
+@pytest.mark.parametrize(("policy", "word"), [({}, "Init:Error"), ({"restartPolicy": "Always"}, "Init:Error")])
 def test_a_pod_that_failed_with_an_init_container_says_so(policy: dict[str, str], word: str) -> None:
-    """And not that it is still being prepared; a sidecar's end is not what a Pod fails with."""
+    """And not that it is still being prepared; as `kubectl` says it of a sidecar that never was ready, too."""
     pod = {
         "spec": {"initContainers": [{"name": "i", **policy}], "containers": [{"name": "m"}]},
         "status": {
@@ -75,3 +81,19 @@ def test_a_pod_that_failed_with_an_init_container_says_so(policy: dict[str, str]
         },
     }
     assert POD.columns[1].value(pod) == word
+
+
+def test_what_wide_tables_show_of_a_pod() -> None:
+    ended = {"terminated": {"finishedAt": "2026-11-23T09:00:00Z"}}
+    pod = {
+        "spec": {"containers": [{"name": "a"}], "readinessGates": [{"conditionType": "x"}, {"conditionType": "y"}]},
+        "status": {
+            "phase": "Running",
+            "nominatedNodeName": "n",
+            "conditions": [{"type": "y", "status": "True"}],
+            "containerStatuses": [{"restartCount": 3, "lastState": ended}],
+        },
+    }
+    shown = table(POD, [{"metadata": {"name": "p"}, **pod}], {}, datetime(2026, 11, 23, 9, 5, tzinfo=UTC), "None")
+    cells = dict(zip([each["name"] for each in shown["columnDefinitions"]], shown["rows"][0]["cells"], strict=True))
+    assert (cells["Restarts"], cells["Nominated Node"], cells["Readiness Gates"]) == ("3 (5m ago)", "n", "1/2")

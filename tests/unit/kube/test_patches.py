@@ -64,5 +64,5 @@ def test_the_target_is_not_changed() -> None:
 
 @pytest.mark.parametrize("kind", ["merge", "strategic"])
 def test_a_patch_that_is_no_object_is_refused(kind: patches.PatchType) -> None:
-    with pytest.raises(errors.BadRequest, match=f"a {kind} patch must be an object"):
+    with pytest.raises(errors.BadRequest, match="json: cannot unmarshal array into Go value of type map"):
         patches.apply({}, [], kind)

@@ -49,3 +49,27 @@ def test_memory_is_read_back_as_written(size: int) -> None:
 @given(st.integers(0, 10**6))
 def test_processors_are_read_back_as_written(thousandths: int) -> None:
     assert quantities.cpu(quantities.render_cpu(thousandths / 1000)) == thousandths / 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (0.5, "500m"),
+        ("0.1", "100m"),
+        ("1000m", "1"),
+        ("1500m", "1500m"),
+        (1000, "1k"),
+        ("1024Mi", "1Gi"),
+        ("0.5Gi", "512Mi"),
+        ("0.5Ki", "512"),
+        ("1073741824", "1073741824"),
+        ("1e3", "1e3"),
+        ("1500e-3", "1500e-3"),
+        ("100E1", "1e3"),
+        ("0", "0"),
+        ("-0.5", "-500m"),
+    ],
+)
+def test_is_written_as_kubernetes_writes_it(text: str | float, written: str) -> None:
+    assert quantities.canonical(text) == written
+    assert quantities.canonical(written) == written

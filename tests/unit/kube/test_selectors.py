@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kedge import errors
 from kedge.kube import selectors
-from kedge.kube.kinds import Obj
+from kedge.kube.kinds import Kind, Obj
 
 
 def _labelled(**labels: str) -> Obj:
@@ -33,6 +33,11 @@ def _labelled(**labels: str) -> Obj:
         ("a=", {"a": ""}, True),
         ("a=1,b in (x),!c", {"a": "1", "b": "x"}, True),
         ("a=1,b in (x),!c", {"a": "1", "b": "x", "c": ""}, False),
+        ("a>5", {"a": "6"}, True),
+        ("a > 5", {"a": "5"}, False),
+        ("a<5,b", {"a": "-4", "b": ""}, True),
+        ("a<5", {"a": "x"}, False),
+        ("a<5", {}, False),
         ("jobset.sigs.k8s.io/name=n, in in (in)", {"jobset.sigs.k8s.io/name": "n", "in": "in"}, True),
     ],
 )
@@ -42,11 +47,31 @@ def test_labels(selector: str, labels: dict[str, str], *, matches: bool) -> None
 
 
 @pytest.mark.parametrize(
-    "selector", ["=a", "a in 1", "a in (1", "a=1,", ",a", "a b", "a=1 b=2", "a()", "a=%", "a in ((1))", "-a"]
+    ("selector", "told"),
+    [
+        ("=a", "found '=', expected: !, identifier, or 'end of string'"),
+        ("a in 1", "unable to parse requirement: found '1' expected: '('"),
+        ("a in (1", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("a=1,", "found '', expected: identifier after ','"),
+        (",a", "found ',', expected: !, identifier, or 'end of string'"),
+        ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a=1 b=2", "found 'b', expected: ',' or 'end of string'"),
+        ("a()", "unable to parse requirement: found '(', expected: in, notin"),
+        ("a=%", 'unable to parse requirement: values[0][a]: Invalid value: "%": a valid label must be'),
+        ("a in ((1))", "unable to parse requirement: found '(', expected: ',', ')' or identifier"),
+        ("a in (1,=)", "unable to parse requirement: found '=', expected: ',', or identifier"),
+        ("-a", 'unable to parse requirement: <nil>: Invalid value: "-a": name part must consist of'),
+        ("a>x", "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an"),
+        ("a>", "unable to parse requirement: values[0]: Invalid value"),
+        ("a>=1", "unable to parse requirement: found '=', expected: identifier"),
+        ("a===b", "unable to parse requirement: found '=', expected: identifier"),
+        ("!!", "unable to parse requirement: found '!', expected: identifier"),
+    ],
 )
-def test_labels_that_cannot_be_read(selector: str) -> None:
-    with pytest.raises(errors.BadRequest, match="label selector"):
+def test_labels_that_cannot_be_read(selector: str, told: str) -> None:
+    with pytest.raises(errors.BadRequest) as raised:
         selectors.parse_labels(selector)
+    assert str(raised.value).startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +94,46 @@ def test_fields(selector: str, *, matches: bool) -> None:
     assert predicate(obj) is matches
 
 
-def test_a_field_that_cannot_be_selected_by_is_named() -> None:
-    with pytest.raises(
-        errors.BadRequest, match=r"field label not supported: spec\.x\. A selector of this kind may use metadata\.name"
-    ):
-        selectors.parse_fields("spec.x=1", allowed=("status.phase",))
-    with pytest.raises(errors.BadRequest, match="cannot be read at 'phase'"):
-        selectors.parse_fields("phase")
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (Kind("A", "as"), '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'),
+        (Kind("A", "as", field_selectors=("status.phase",)), "field label not supported: spec.x"),
+        (Kind("A", "as", structural=True), "field label not supported: spec.x"),
+        (
+            Kind("Job", "jobs", group="batch", field_selectors=("status.successful",)),
+            'field label "spec.x" not supported for Job',
+        ),
+    ],
+    ids=["without", "some", "defined", "jobs"],
+)
+def test_a_field_that_cannot_be_selected_by_is_named(kind: Kind, told: str) -> None:
+    with pytest.raises(errors.BadRequest) as raised:
+        selectors.predicate(fields="metadata.name=a,spec.x=1", kind=kind)
+    assert str(raised.value) == told
+    assert selectors.predicate(fields=",".join(f"{path}=a" for path in ("metadata.name", *kind.field_selectors)), kind=kind)
+
+
+def test_only_what_has_a_namespace_is_selected_by_it() -> None:
+    assert selectors.predicate(fields="metadata.namespace=a", kind=Kind("A", "as", namespaced=False))
+    with pytest.raises(errors.BadRequest, match=r"field label not supported: metadata\.namespace"):
+        selectors.predicate(fields="metadata.namespace=a", kind=Kind("A", "as", namespaced=False, structural=True))
+
+
+@pytest.mark.parametrize(
+    ("selector", "told"),
+    [
+        ("phase", "invalid selector: 'phase'; can't understand 'phase'"),
+        ("a=b,phase", "invalid selector: 'a=b,phase'; can't understand 'phase'"),
+        ("a===b", "invalid field selector: unescaped character in value: 61"),
+        (r"a=\b", r"invalid field selector: invalid escape sequence: \b"),
+        ("a=\\", "invalid field selector: invalid escape sequence: \\"),
+    ],
+)
+def test_fields_that_cannot_be_read(selector: str, told: str) -> None:
+    with pytest.raises(errors.BadRequest) as raised:
+        selectors.parse_fields(selector)
+    assert str(raised.value) == told
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,21 @@ from hypothesis import strategies as st
 
 from kedge import errors
 from kedge.kube import strategic
-from kedge.kube.core import POD
+from kedge.kube.merging import MergeKeys
+from kedge.kube.schemas import CoreSchema
 
-_KEYS = POD.merge_keys
+_KEYS = MergeKeys(CoreSchema("Pod"), {})
 
 
 def _containers(*containers: Any, **rest: Any) -> Any:
     return {"spec": {"containers": list(containers), **rest}}
+
+
+def _ports(*ports: Any) -> Any:
+    return _containers({"name": "a", "ports": list(ports)})
+
+
+_TCP, _UDP = ({"containerPort": 53, "protocol": each} for each in ("TCP", "UDP"))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +114,25 @@ def _containers(*containers: Any, **rest: Any) -> Any:
             _containers({"name": "c"}, {"name": "b"}, {"name": "z"}, {"name": "a"}),
             id="the order is set",
         ),
+        pytest.param(
+            _ports({**_TCP, "name": "a"}, {**_UDP, "name": "b"}),
+            _ports({"containerPort": 80, "name": "w"}),
+            _ports({**_TCP, "name": "a"}, {**_UDP, "name": "b"}, {"containerPort": 80, "name": "w"}),
+            id="items with equal keys stay",
+        ),
+        pytest.param(
+            _ports({**_TCP, "name": "a"}, {**_UDP, "name": "b"}),
+            _ports({"containerPort": 53, "name": "c"}),
+            _ports({**_TCP, "name": "c"}, {**_UDP, "name": "b"}),
+            id="of items with equal keys the first is changed",
+        ),
+        pytest.param(
+            _ports(_TCP, {"containerPort": 80}, _UDP),
+            _ports({"containerPort": 53, "$patch": "delete"}),
+            _ports({"containerPort": 80}),
+            id="items with equal keys are deleted together",
+        ),
+        pytest.param(_containers({"name": "a"}), _ports(_TCP, _UDP), _ports(_TCP, _UDP), id="a new list is taken as it is"),
         pytest.param(
             {}, _containers({"name": "a", "x": None}), _containers({"name": "a"}), id="a list that is not there is made"
         ),

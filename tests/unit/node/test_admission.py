@@ -121,3 +121,25 @@ def container(cpu: str = "", **more: str) -> Obj:
 )
 def test_what_a_pod_asks_for_is_added_up_as_the_scheduler_does(spec: Obj, cpu: float) -> None:
     assert size_of(spec, default_cpu=0.25, default_memory=64).cpu == cpu
+
+
+def test_pods_that_do_not_end_by_themselves_take_no_turn() -> None:
+    """They would keep it for ever; they count for what they ask for, and for no more."""
+    server = {"restartPolicy": "Always", "containers": [{}]}
+    admission = Admission(Size(2, 1 << 30), max_pods=1)
+    for name in "abc":
+        admission.queue(name, size_of(server, default_cpu=1, default_memory=64))
+    admission.queue("step", size_of({**server, "restartPolicy": "Never"}, default_cpu=1, default_memory=64))
+    admission.queue("next", size_of({**server, "restartPolicy": "Never"}, default_cpu=1, default_memory=64))
+    assert [admission.next() for _ in range(5)] == ["a", "b", "c", "step", None]
+    assert admission.ahead("next") == 0
+    admission.release("step")
+    assert admission.next() == "next"
+
+
+def test_what_they_ask_for_is_counted() -> None:
+    asks = {"restartPolicy": "Always", "containers": [{"resources": {"requests": {"cpu": "1500m"}}}]}
+    admission = Admission(Size(2, 1 << 30), max_pods=4)
+    for name in "ab":
+        admission.queue(name, size_of(asks, default_cpu=1, default_memory=64))
+    assert [admission.next(), admission.next(), admission.queued] == ["a", None, 1]

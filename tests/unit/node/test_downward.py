@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kedge.kube import downward as rules
+from kedge.kube import volume_rules
 from kedge.kube.core import NODE
 from kedge.kube.kinds import Obj
 from kedge.node.downward import field_of, quoted, text_of
@@ -89,7 +90,7 @@ async def test_resources_are_those_stated_and_limits_otherwise_what_the_node_has
     [
         ({"fieldRef": {"fieldPath": "metadata.labels"}}, "fieldRef.fieldPath"),
         ({"fieldRef": {"fieldPath": "spec.priority"}}, "fieldRef.fieldPath"),
-        ({"fieldRef": {"fieldPath": "metadata.labels['not a key']"}}, "fieldRef.fieldPath"),
+        ({"fieldRef": {"fieldPath": "metadata.labels['not a key']"}}, "fieldRef"),
         ({"fieldRef": {}}, "fieldRef.fieldPath"),
         ({"resourceFieldRef": {"resource": "limits.nvidia.com/gpu"}}, "resourceFieldRef.resource"),
         ({"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1Mi"}}, "resourceFieldRef.divisor"),
@@ -115,8 +116,9 @@ def test_a_variable_of_what_the_downward_api_has_not_is_refused_by_name(source: 
     ids=str,
 )
 def test_a_file_of_what_the_downward_api_has_not_is_refused_by_name(item: Obj, field: str) -> None:
-    volume = {"downwardAPI": {"items": [item]}}
-    assert f"v.downwardAPI.items[0]{field}" in [cause.field for cause in rules.volume_faults(volume, "v")]
-    projected = {"projected": {"sources": [{"secret": {}}, volume]}}
-    where = f"v.projected.sources[1].downwardAPI.items[0]{field}"
-    assert where in [cause.field for cause in rules.volume_faults(projected, "v")]
+    volume: Obj = {"downwardAPI": {"items": [item]}}
+    _, found = volume_rules.faults_of([{"name": "v", **volume}], "v")
+    assert f"v[0].downwardAPI{field}" in [cause.field for cause in found]
+    projected = {"projected": {"sources": [{"secret": {"name": "s"}}, volume]}}
+    _, found = volume_rules.faults_of([{"name": "v", **projected}], "v")
+    assert f"v[0].projected.sources[1].downwardAPI{field}" in [cause.field for cause in found]

@@ -22,7 +22,10 @@ def pod(**container: Any) -> Obj:
 
 async def variables(**container: Any) -> env.Environment:
     api = memory_api()
-    api.create(CONFIG_MAP, {"metadata": {"name": "c", "namespace": "default"}, "data": {"ONE": "1", "not a name": "2"}})
+    api.create(
+        CONFIG_MAP,
+        {"metadata": {"name": "c", "namespace": "default"}, "data": {"ONE": "1", "1-st": "2"}, "binaryData": {"B": "AA=="}},
+    )
     secret = {"password": base64.b64encode(b"correct-horse").decode()}
     api.create(SECRET, {"metadata": {"name": "s", "namespace": "default"}, "data": secret})
     made = pod(**container)
@@ -40,10 +43,11 @@ async def variables(**container: Any) -> env.Environment:
         ("$(UNKNOWN)", "$(UNKNOWN)"),
         ("$A ${A} $(", "$A ${A} $("),
         ("$(A-b.C)", "2"),
+        ("$(1-st) $()", "3 $()"),
     ],
 )
 def test_references_are_expanded_as_in_kubernetes(text: str, result: str) -> None:
-    assert expand(text, {"A": "1", "A-b.C": "2"}) == result
+    assert expand(text, {"A": "1", "A-b.C": "2", "1-st": "3"}) == result
 
 
 async def test_a_variable_sees_those_before_it_only() -> None:
@@ -53,7 +57,8 @@ async def test_a_variable_sees_those_before_it_only() -> None:
 
 async def test_whole_maps_come_with_a_prefix_and_lose_to_single_variables() -> None:
     found = await variables(envFrom=[{"prefix": "X_", "configMapRef": {"name": "c"}}], env=[{"name": "X_ONE", "value": "mine"}])
-    assert found.values == {"X_ONE": "mine"}
+    assert found.values == {"X_ONE": "mine", "X_1-st": "2"}
+    assert (await variables(envFrom=[{"configMapRef": {"name": "c"}}])).values == {"ONE": "1", "1-st": "2"}
 
 
 async def test_secrets_are_remembered_for_the_log() -> None:

@@ -1,12 +1,13 @@
 """A Pod's life, step by step: what is seen → what is done."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kedge.kube.kinds import Obj
-from kedge.node.lifecycle import Container, Ending, Exit, Plan, Seen, Stop, decide
+from kedge.node.lifecycle import Container, Ending, Exit, Plan, Seen, Stop, decide, delay_after
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -155,3 +156,90 @@ def test_at_the_end_another_look_changes_nothing(code: int) -> None:
     seen = Seen({"main": ended(code)}, started_at=NOW)
     first = decide(spec(), seen, NOW)
     assert decide(spec(), seen, NOW) == first
+
+
+def probing(**probed: bool) -> Container:
+    made = running()
+    made.probed = probed
+    return made
+
+
+LIVELY = {"name": "main", "livenessProbe": {"terminationGracePeriodSeconds": 7}, "startupProbe": {}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "container", "stopped"),
+    [
+        pytest.param(spec(containers=[LIVELY]), probing(livenessProbe=True), [], id="well"),
+        pytest.param(
+            spec(containers=[LIVELY, {"name": "b"}]),
+            probing(livenessProbe=False),
+            [Stop("main", 7, "Container main failed liveness probe")],
+            id="liveness, with a grace period of its own",
+        ),
+        pytest.param(
+            spec(containers=[LIVELY]),
+            probing(livenessProbe=False),
+            [Stop("main", 30, "Stopping container main")],
+            id="liveness of the only one",
+        ),
+        pytest.param(
+            spec(containers=[LIVELY], restartPolicy="OnFailure"),
+            probing(startupProbe=False),
+            [Stop("main", 30, "Container main failed startup probe, will be restarted")],
+            id="startup",
+        ),
+        pytest.param(spec(), probing(postStart=False), [Stop("main", 30, "FailedPostStartHook")], id="hook"),
+    ],
+)
+def test_a_container_is_ended_when_its_probes_say_so(pod: Obj, container: Container, stopped: list[Stop]) -> None:
+    made = plan(pod, {"main": container, "b": running()})
+    assert (made.stop, made.phase, made.over) == (stopped, "Running", False)
+
+
+def test_a_sidecar_is_ended_in_other_words_and_holds_back_what_follows_until_it_has_started() -> None:
+    side = {**SIDECAR, "startupProbe": {"periodSeconds": 1}}
+    assert plan(spec(initContainers=[side]), {"side": running()}).start == []
+    assert plan(spec(initContainers=[side]), {"side": probing(startupProbe=True)}).start == ["main"]
+    made = plan(spec(initContainers=[side]), {"side": probing(startupProbe=False)})
+    assert made.stop == [Stop("side", 30, "Init container side failed startup probe")]
+
+
+def test_what_follows_a_hook_after_a_start_waits_for_it() -> None:
+    pod = spec(containers=[{"name": "main", "lifecycle": {"postStart": {"sleep": {"seconds": 1}}}}, {"name": "b"}])
+    assert plan(pod, {}).start == ["main"]
+    hooking = running()
+    hooking.hooking = True
+    assert (plan(pod, {"main": hooking}).start, plan(pod, {"main": hooking}).phase) == ([], "Pending")
+    assert plan(pod, {"main": running()}).start == ["b"]
+
+
+def test_the_delay_begins_anew_after_an_attempt_that_ran_for_long() -> None:
+    known = ended(1, attempt=6)
+    assert delay_after(known) == 300
+    assert known.exit is not None
+    known.exit = replace(known.exit, started_at=NOW - timedelta(hours=1))
+    assert delay_after(known) == 0
+    again = known.next()
+    again.exit = ended(1).exit
+    assert (again.attempt, delay_after(again)) == (7, 10)
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
+def test_another_image_is_another_container_whatever_the_policy(policy: str) -> None:
+    pod = spec(containers=[{"name": "main", "image": "busybox:2"}], restartPolicy=policy)
+    known = replace(running(attempt=3), image="busybox:1")
+    containers = {"main": known}
+    assert plan(pod, containers).stop == [Stop("main", 30, "Container main definition changed, will be restarted")]
+    known.stopping = True
+    assert (plan(pod, containers).stop, known.replaced) == ([], True)
+    containers["main"] = replace(ended(attempt=3), image="busybox:1", replaced=True)
+    assert (plan(pod, containers).start, plan(pod, containers).phase) == (["main"], "Running")
+    containers["main"] = replace(running(attempt=4), image="busybox:2")
+    assert plan(pod, containers).stop == []
+
+
+def test_an_image_that_is_not_known_or_has_ended_is_no_other_one() -> None:
+    pod = spec(containers=[{"name": "main", "image": "busybox:2"}])
+    assert plan(pod, {"main": running()}).stop == []
+    assert plan(pod, {"main": replace(ended(), image="busybox:1")}).over

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,7 @@ def spec(field: str, value: Any) -> Any:
 REFUSED: list[tuple[str, Any, Host]] = [
     ("runtimeClassName", "gvisor", USER),
     ("ephemeralContainers", [{"name": "d"}], USER),
-    ("dnsConfig", {"nameservers": ["1.1.1.1"]}, USER),
-    ("hostAliases", [{"ip": "1.1.1.1"}], USER),
-    ("subdomain", "workers", USER),
     ("os", {"name": "windows"}, USER),
-    ("readinessGates", [{"conditionType": "x"}], USER),
     ("schedulingGroup", {"podGroupName": "x"}, USER),
     ("evictionResponders", [{"name": "x"}], USER),
     ("resourceClaims", [{"name": "x"}], USER),
@@ -57,14 +54,8 @@ REFUSED: list[tuple[str, Any, Host]] = [
     ("container.securityContext.capabilities", {"add": ["SYS_ADMIN"]}, USER),
     ("container.securityContext.seLinuxOptions", {"level": "s0"}, USER),
     ("container.securityContext.seccompProfile", {"type": "Localhost", "localhostProfile": "x"}, USER),
-    ("container.livenessProbe", {"exec": {"command": ["true"]}}, USER),
-    ("container.readinessProbe", {"httpGet": {"port": 80}}, USER),
-    ("container.startupProbe", {"tcpSocket": {"port": 80}}, USER),
-    ("container.lifecycle", {"preStop": {"exec": {"command": ["true"]}}}, USER),
     ("container.volumeDevices", [{"name": "x", "devicePath": "/dev/x"}], USER),
     ("container.restartPolicyRules", [{"action": "Restart"}], USER),
-    ("container.stdin", True, USER),
-    ("container.tty", True, USER),
     ("container.resources.claims", [{"name": "x"}], USER),
 ]
 ACCEPTED: list[tuple[str, Any, Host]] = [
@@ -98,8 +89,10 @@ ACCEPTED: list[tuple[str, Any, Host]] = [
     ("container.securityContext.seccompProfile", {"type": "RuntimeDefault"}, USER),
     ("container.ports", [{"containerPort": 80}, {"containerPort": 81, "hostPort": 81, "hostIP": "0.0.0.0"}], USER),  # noqa: S104
     ("container.volumeMounts", [{"name": "x", "mountPath": "/x", "mountPropagation": "None"}], USER),
-    ("container.stdin", False, USER),
     ("container.lifecycle", None, USER),
+    ("container.lifecycle", {"preStop": {"exec": {"command": ["true"]}}, "stopSignal": "SIGTERM"}, USER),
+    ("container.livenessProbe", {"grpc": {"port": 80}}, USER),
+    ("readinessGates", [{"conditionType": "x"}], USER),
 ]
 INSIDE: list[tuple[str, Any, str]] = [
     ("volumes", [{"name": "h", "hostPath": {"path": "/"}}], "spec.volumes[0].hostPath"),
@@ -144,6 +137,14 @@ def test_what_cannot_be_had_of_a_list_is_refused_by_its_place(field: str, value:
 @pytest.mark.parametrize(("field", "value", "host"), ACCEPTED, ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_done_or_changes_nothing_is_accepted(field: str, value: Any, host: Host) -> None:
     check(spec(field, value), host)
+
+
+def test_claims_are_refused_on_a_machine_that_has_joined_alone() -> None:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    asked = {"volumes": volumes, "containers": [{"name": "main"}]}
+    check(asked, ROOT)
+    with pytest.raises(Refusal, match=re.escape("spec.volumes[0].persistentVolumeClaim: what claims keep lies elsewhere")):
+        check(asked, replace(ROOT, joined=True))
 
 
 def test_a_container_that_would_be_roots_is_refused_whoever_demanded_that_it_is_not() -> None:

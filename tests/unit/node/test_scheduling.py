@@ -190,3 +190,30 @@ def test_a_pod_may_keep_away_from_others_of_its_own_version_alone() -> None:
 
     assert faults(of("2", "new"), a_node(), [of("1", "old")]) == []
     assert faults(of("1", "new"), a_node(), [of("1", "old")]) != []
+
+
+def with_port(name: str, port: int, protocol: str = "TCP", address: str = "", **spec: Any) -> Obj:
+    wanted = {"containerPort": 80, "hostPort": port, "protocol": protocol, "hostIP": address}
+    return a_pod(name, containers=[{"name": "main", "ports": [wanted]}], **spec)
+
+
+@pytest.mark.parametrize(
+    ("other", "free"),
+    [
+        pytest.param(with_port("other", 8080, nodeName="here"), False, id="the same"),
+        pytest.param(with_port("other", 8080, address="127.0.0.1", nodeName="here"), False, id="everywhere and somewhere"),
+        pytest.param(with_port("other", 8080, "UDP", nodeName="here"), True, id="another protocol"),
+        pytest.param(with_port("other", 8081, nodeName="here"), True, id="another port"),
+        pytest.param(with_port("other", 8080, nodeName="there"), True, id="another node"),
+    ],
+)
+def test_no_two_pods_have_one_port_of_a_node(other: Obj, free: bool) -> None:  # noqa: FBT001  # the table's column
+    pod = with_port("p", 8080)
+    assert scheduling.looks_at_pods(pod)
+    found = faults(pod, a_node(), [other])
+    assert (found == []) is free
+    if not free:
+        assert message(found) == (
+            "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. "
+            "Pod default/other has TCP port 8080 of here: it runs when that has ended."
+        )

@@ -1,6 +1,7 @@
 """What the supervisor is asked for."""
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 
 from kedge.config import Settings
 from kedge.kube.kinds import Obj
+from kedge.kube.service_accounts import PLACE
 from kedge.launcher import bundle
 from kedge.node.env import Environment
 from kedge.node.images import Image
 from kedge.node.launchers import Launchers, recognise
 from kedge.node.refusals import Refusal
+from kedge.node.runtimes import Processes
 from kedge.node.specs import Machine, Prepared, request_of, with_files
 from kedge.node.volumes import Volumes
 
@@ -117,6 +120,18 @@ class TestWithoutAPrivateView:
     def shared(self, machine: Machine) -> Machine:
         return replace(machine, view_refusal="Darwin has no mount namespaces")
 
+    def test_a_pod_runs_without_access_to_the_api(self, shared: Machine, prepared: Prepared) -> None:
+        """Nothing can be put where its clients look for it."""
+        prepared.volumes.paths["kube-api-access-abcde"] = prepared.directory / "access"
+        access = {"name": "kube-api-access-abcde", "mountPath": PLACE, "readOnly": True}
+        made = pod(volumeMounts=[MOUNT, access])
+        container = made["spec"]["containers"][0]
+        spec = Processes(shared).request(made, container, Environment(), prepared, None).spec
+        assert [mount["target"] for mount in spec["mounts"]] == ["/kedge/launcher"]
+        own = {**access, "name": "t"}  # which it asks for itself
+        with pytest.raises(Refusal, match="volumeMounts needs a private view"):
+            Processes(shared).request(made, {**container, "volumeMounts": [own]}, Environment(), prepared, None)
+
     def test_the_launcher_is_told_where_its_places_are(self, shared: Machine, prepared: Prepared) -> None:
         mounts = [
             MOUNT,
@@ -167,3 +182,17 @@ class TestWithoutAPrivateView:
     def test_another_python_program_without_mounts_runs(self, shared: Machine, prepared: Prepared) -> None:
         spec = request(pod(command=["python3", "-V"], args=[], volumeMounts=[]), prepared, shared).spec
         assert (spec["argv"], spec["private"]) == (["python3", "-V"], False)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("SIGTERM", None), ("SIGUSR1", signal.SIGUSR1), ("SIGRTMIN+3", int(signal.SIGRTMIN) + 3)]
+)
+def test_a_container_is_told_to_end_by_the_signal_that_it_names(
+    machine: Machine, prepared: Prepared, name: str, number: int | None
+) -> None:
+    assert request(pod(lifecycle={"stopSignal": name}), prepared, machine).spec.get("stop") == number
+
+
+def test_a_signal_that_is_none_is_refused(machine: Machine, prepared: Prepared) -> None:
+    with pytest.raises(Refusal, match=r"container main: lifecycle.stopSignal SIGNONE: this machine has no such signal"):
+        request(pod(lifecycle={"stopSignal": "SIGNONE"}), prepared, machine)

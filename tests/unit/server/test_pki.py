@@ -23,7 +23,7 @@ def test_what_is_made(tmp_path: Path) -> None:
     certificate = x509.load_pem_x509_certificate(made.certificate.read_bytes())
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert {"localhost", "kubernetes.default.svc"} <= set(names.get_values_for_type(x509.DNSName))
-    assert {str(address) for address in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1"}
+    assert {str(address) for address in names.get_values_for_type(x509.IPAddress)} == {"127.0.0.1", "::1", "10.96.0.1"}
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(made.ca.read_bytes()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(made.certificate, made.key)
@@ -77,6 +77,19 @@ def test_a_lost_file_is_made_anew(tmp_path: Path, name: str) -> None:
     context.load_cert_chain(made.certificate, made.key)
     certificate = x509.load_pem_x509_certificate(made.certificate.read_bytes())
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(made.ca.read_bytes()))
+
+
+def test_a_certificate_of_an_older_version_is_made_anew_under_the_same_authority(tmp_path: Path) -> None:
+    directory = tmp_path / "pki"
+    pki.ensure(directory, FakeClock())
+    before = contents(directory)
+    (directory / "names.json").unlink()
+    pki.ensure(directory, FakeClock())
+    after = contents(directory)
+    assert before["serving.crt"] != after["serving.crt"]
+    assert [before[name] for name in ("ca.crt", "sa.key", "names.json")] == [
+        after[name] for name in ("ca.crt", "sa.key", "names.json")
+    ]
 
 
 def test_a_damaged_key_is_named(tmp_path: Path) -> None:

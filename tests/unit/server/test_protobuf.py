@@ -73,6 +73,86 @@ JSON_META = {"name": "n", "namespace": "ns", "labels": {"a": "b"}}
             {"spec": {"holderIdentity": "me", "acquireTime": "2023-11-14T22:13:20.005000Z"}},
         ),
         ("v1", "Namespace", data(1, data(8, number(1, 60))), {"metadata": {"creationTimestamp": "1970-01-01T00:01:00Z"}}),
+        (
+            "apps/v1",
+            "Deployment",
+            data(2, number(1, 0) + data(4, data(2, data(1, number(1, 1) + number(2, 0) + data(3, "25%"))))),
+            {"spec": {"replicas": 0, "strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}}},
+        ),
+        (
+            "v1",
+            "Pod",
+            data(
+                2,
+                data(1, data(1, "v") + data(2, data(2, b"")))  # an emptyDir that is empty, inside the source of a volume
+                + data(2, data(1, "c") + data(8, data(2, entry("cpu", data(1, "500m"))))),
+            ),
+            {
+                "spec": {
+                    "volumes": [{"name": "v", "emptyDir": {}}],
+                    "containers": [{"name": "c", "resources": {"requests": {"cpu": "500m"}}}],
+                }
+            },
+        ),
+        (
+            "authorization.k8s.io/v1",
+            "SubjectAccessReview",
+            data(2, data(3, "ann") + data(5, entry("scopes", data(1, "a") + data(1, "b")))),
+            {"spec": {"user": "ann", "extra": {"scopes": ["a", "b"]}}},
+        ),
+        (
+            "events.k8s.io/v1",
+            "Event",
+            data(2, number(1, 60) + number(2, 7000)) + data(10, "told"),
+            {"eventTime": "1970-01-01T00:01:00.000007Z", "note": "told"},
+        ),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            data(
+                2,
+                data(1, "x.io")
+                + data(
+                    7,
+                    data(1, "v1")
+                    + number(2, 1)
+                    + number(3, 0)
+                    + data(
+                        4,
+                        data(
+                            1,
+                            data(5, "object")
+                            + data(8, data(1, b'{"a":1}'))
+                            + varint(9 << 3 | 1)
+                            + struct.pack("<d", 2.5)
+                            + data(29, entry("l", data(5, "array") + data(24, data(1, data(5, "string")))))
+                            + data(30, number(1, 0)),
+                        ),
+                    ),
+                ),
+            ),
+            {
+                "spec": {
+                    "group": "x.io",
+                    "versions": [
+                        {
+                            "name": "v1",
+                            "served": True,
+                            "storage": False,
+                            "schema": {
+                                "openAPIV3Schema": {
+                                    "type": "object",
+                                    "default": {"a": 1},
+                                    "maximum": 2.5,
+                                    "properties": {"l": {"type": "array", "items": {"type": "string"}}},
+                                    "additionalProperties": False,
+                                }
+                            },
+                        }
+                    ],
+                }
+            },
+        ),
     ],
 )  # fmt: skip
 def test_bodies(api_version: str, kind: str, raw: bytes, expected: dict[str, object]) -> None:
@@ -89,7 +169,10 @@ def test_bodies(api_version: str, kind: str, raw: bytes, expected: dict[str, obj
         (envelope("v1", "ConfigMap", data(2, number(1, 5))), "is damaged"),
         (envelope("v1", "ConfigMap", data(1, data(1, b"\xff"))), "is damaged"),
         (envelope("v1", "ConfigMap", varint(3 << 3 | 3)), "is damaged"),
-        (envelope("v1", "ConfigMap", varint(77 << 3 | 5) + struct.pack("<I", 1)), "field number 77, which is not known here"),
+        (
+            envelope("v1", "ConfigMap", varint(77 << 3 | 5) + struct.pack("<I", 1)),
+            "field number 77 in ConfigMap, which is not known here",
+        ),
         (envelope("v1", "Namespace", data(1, data(8, number(1, 1 << 62)))), "is damaged"),
     ],
 )
@@ -99,8 +182,8 @@ def test_damaged_bodies_are_refused(body: bytes, message: str) -> None:
 
 
 def test_a_kind_without_a_table_is_refused() -> None:
-    with pytest.raises(UnsupportedMediaType, match=r"Pod of v1 cannot be read as protobuf here\. Send application/json"):
-        decode(envelope("v1", "Pod", b""))
+    with pytest.raises(UnsupportedMediaType, match=r"Widget of x\.io/v1 cannot be read as protobuf here\. Send application/json"):
+        decode(envelope("x.io/v1", "Widget", b""))
 
 
 def test_every_cut_of_a_body_is_refused_or_read() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kedge import errors
-from kedge.kube.core import POD, SERVICE_ACCOUNT
+from kedge.kube.core import NODE, POD, SECRET, SERVICE_ACCOUNT
 from kedge.server.tokens import DEFAULT_AUDIENCE, Reference, Tokens
 from kedge.testing.clock import FakeClock, FakeIds
 
@@ -88,6 +88,19 @@ def test_a_pods_token_ends_with_the_pod(served: Any, make_pod: Any) -> None:
         served.authenticator.bearer(f"Bearer {token}", ["kedge"])
 
 
+@pytest.mark.parametrize("kind", [SECRET, NODE], ids=lambda kind: kind.kind)
+def test_a_token_ends_with_what_it_is_bound_to(served: Any, kind: Any) -> None:
+    bound = served.api.create(kind, {"metadata": {"name": "b"}})["metadata"]
+    request = {"spec": {"boundObjectRef": {"kind": kind.kind, "apiVersion": "v1", "name": "b", "uid": bound["uid"]}}}
+    token = served.api.create(SERVICE_ACCOUNT, request, name="default", subresource="token")["status"]["token"]
+    extra = served.authenticator.user(token).extra
+    named = {"authentication.kubernetes.io/node-name": ("b",), "authentication.kubernetes.io/node-uid": (bound["uid"],)}
+    assert {key: value for key, value in extra.items() if "/node-" in key} == (named if kind is NODE else {})
+    served.api.delete(kind, "b", bound.get("namespace"))
+    with pytest.raises(errors.Unauthorized, match=f"the token's {kind.kind} .*b is gone"):
+        served.authenticator.user(token)
+
+
 def test_a_token_ends_with_its_account(served: Any) -> None:
     token = issue(served)
     served.api.delete(SERVICE_ACCOUNT, "default", "default")
@@ -99,9 +112,14 @@ def test_a_token_ends_with_its_account(served: Any) -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "message"),
     [
-        ({"expirationSeconds": 60}, errors.Invalid, "must be 600 (ten minutes) to"),
-        ({"expirationSeconds": "x"}, errors.Invalid, "spec.expirationSeconds: must be a whole number"),
-        ({"boundObjectRef": {"kind": "Node", "name": "n"}}, errors.Invalid, "spec.boundObjectRef.kind: must be Pod"),
+        ({"expirationSeconds": 60}, errors.Invalid, "Invalid value: 60: may not specify a duration less than 10 minutes"),
+        ({"expirationSeconds": "x"}, errors.BadRequest, "TokenRequestSpec.spec.expirationSeconds of type int64"),
+        (
+            {"boundObjectRef": {"kind": "ConfigMap", "name": "n"}},
+            errors.BadRequest,
+            "cannot bind token to object of type /v1, Kind=ConfigMap",
+        ),
+        ({"boundObjectRef": {"kind": "Node", "name": "n"}}, errors.NotFound, 'nodes "n" not found'),
         ({"boundObjectRef": {"kind": "Pod", "name": "p"}}, errors.NotFound, 'pods "p" not found'),
         ({"boundObjectRef": {"kind": "Pod", "name": "q", "uid": "x"}}, errors.Conflict, "the UID in the bound object reference"),
     ],

@@ -6,8 +6,9 @@ import pytest
 
 from kedge import errors
 from kedge.client.types import WatchEvent
-from kedge.kube.core import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT, TOKEN_REVIEW
+from kedge.kube.core import CONFIG_MAP, LEASE, NAMESPACE, NODE, POD, SECRET, SERVICE_ACCOUNT
 from kedge.kube.kinds import Kind, Obj
+from kedge.kube.reviews import TOKEN_REVIEW
 from kedge.server.api import Api
 from kedge.server.core import Admission
 from kedge.store.memory import MemoryLog
@@ -45,22 +46,38 @@ def test_a_namespace_is_default_when_none_is_said(api: Api) -> None:
 @pytest.mark.parametrize(
     ("obj", "error", "message"),
     [
-        ({"metadata": {"namespace": "default"}}, errors.Invalid, "metadata.name: is required: name or generateName"),
-        ({"metadata": {"name": "A"}}, errors.Invalid, "metadata.name: must be lower-case letters"),
+        (
+            {"metadata": {"namespace": "default"}},
+            errors.Invalid,
+            "metadata.name: Required value: name or generateName is required",
+        ),
+        (
+            {"metadata": {"name": "A"}},
+            errors.Invalid,
+            'metadata.name: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of',
+        ),
         ({"metadata": {"name": "a", "namespace": "x"}}, errors.NotFound, 'namespaces "x" not found'),
         ({"metadata": {"name": "a", "resourceVersion": "1"}}, errors.BadRequest, "must not be set on an object to be created"),
-        ({"metadata": {"name": "a", "labels": {"b": "c d"}}}, errors.Invalid, "metadata.labels[b]: must be letters"),
-        ({"metadata": {"name": "a", "labels": {"b": 1}}}, errors.Invalid, "metadata.labels.b: must be a string"),
+        (
+            {"metadata": {"name": "a", "labels": {"b": "c d"}}},
+            errors.Invalid,
+            'metadata.labels: Invalid value: "c d": a valid label must be an empty string or',
+        ),
+        ({"metadata": {"name": "a", "labels": {"b": 1}}}, errors.BadRequest, "ObjectMeta.metadata.labels of type string"),
         ({"metadata": {"name": "a", "finalizers": ["x y"]}}, errors.Invalid, "metadata.finalizers"),
-        ({"metadata": []}, errors.Invalid, "metadata: must be an object, got a list"),
-        ({"metadata": {"name": "a"}, "kind": "Secret"}, errors.BadRequest, "a Secret of v1, this path takes a ConfigMap of v1"),
-        ({"metadata": {"name": "a"}, "data": {"x": 1}}, errors.Invalid, "data.x: must be a string, got a whole number"),
-        ({"metadata": {"name": "a"}, "data": "x"}, errors.Invalid, "data: must be an object, got a string"),
-        ({"metadata": {"name": "a", "annotations": {"a": "x" * 300_000}}}, errors.Invalid, "must be at most 262144 bytes"),
+        ({"metadata": []}, errors.BadRequest, "ConfigMap.metadata of type v1.ObjectMeta"),
+        ({"metadata": {"name": "a"}, "kind": "Secret"}, errors.BadRequest, "converting (v1.Secret) to (core.ConfigMap)"),
+        ({"metadata": {"name": "a"}, "data": {"x": 1}}, errors.BadRequest, "cannot unmarshal number into Go struct"),
+        ({"metadata": {"name": "a"}, "data": "x"}, errors.BadRequest, "ConfigMap.data of type map[string]string"),
+        (
+            {"metadata": {"name": "a", "annotations": {"a": "x" * 300_000}}},
+            errors.Invalid,
+            "metadata.annotations: Too long: may not be more than 262144 bytes",
+        ),
         (
             {"metadata": {"name": "a", "ownerReferences": [{"kind": "Pod"}]}},
             errors.Invalid,
-            "metadata.ownerReferences[0].apiVersion: is required",
+            'metadata.ownerReferences.apiVersion: Invalid value: "": version must not be empty',
         ),
         ({"metadata": {"name": "a"}, "data": {"x": object()}}, errors.BadRequest, "the object is not JSON"),
     ],
@@ -107,7 +124,7 @@ def test_an_update_that_changes_nothing_writes_nothing(api: Api, make_config_map
 
 def test_a_kind_of_a_group_is_updated_with_its_version_only(api: Api) -> None:
     api.create(LEASE, {"metadata": {"name": "l"}, "spec": {"holderIdentity": "a"}})
-    with pytest.raises(errors.Invalid, match=r"metadata\.resourceVersion: must be specified for an update"):
+    with pytest.raises(errors.Invalid, match=r"metadata\.resourceVersion: Invalid value: 0: must be specified for an update"):
         api.update(LEASE, {"metadata": {"name": "l", "namespace": "default"}})
 
 
@@ -147,7 +164,7 @@ def test_a_strategic_patch_needs_merge_keys(api: Api, widget: Kind) -> None:
 
 def test_an_immutable_config_map_stays(api: Api, make_config_map: Any) -> None:
     api.create(CONFIG_MAP, {**make_config_map(a="1"), "immutable": True})
-    with pytest.raises(errors.Invalid, match="data: may not be changed: the object is immutable"):
+    with pytest.raises(errors.Invalid, match="data: Forbidden: field is immutable when `immutable` is set"):
         api.patch(CONFIG_MAP, "c", "default", {"data": {"a": "2"}})
 
 
@@ -250,7 +267,7 @@ def test_an_object_with_a_finalizer_waits(api: Api, make_config_map: Any) -> Non
     marked = api.delete(CONFIG_MAP, "c", "default")
     assert marked is not None
     assert marked["metadata"]["deletionTimestamp"]
-    with pytest.raises(errors.Invalid, match="no finalizer can be added to an object that is being deleted"):
+    with pytest.raises(errors.Invalid, match=r'found new finalizers \[\]string\{"kedge.dev/other"\}'):
         api.patch(CONFIG_MAP, "c", "default", {"metadata": {"finalizers": ["kedge.dev/tracking", "kedge.dev/other"]}})
     seen: list[WatchEvent] = []
     api.subscribe(CONFIG_MAP, None, seen.append, resource_version=marked["metadata"]["resourceVersion"])
@@ -272,9 +289,21 @@ def test_how_what_is_owned_goes_is_left_to_the_collector(
 
 def test_a_delete_may_name_the_object_it_means(api: Api, make_config_map: Any) -> None:
     created = api.create(CONFIG_MAP, make_config_map())
-    with pytest.raises(errors.Conflict, match="UID in precondition: other"):
+    with pytest.raises(errors.Conflict, match=r"the UID in the precondition \(other\) does not match"):
         api.delete(CONFIG_MAP, "c", "default", uid="other")
     assert api.delete(CONFIG_MAP, "c", "default", uid=created["metadata"]["uid"]) is None
+
+
+def test_a_generated_name_that_is_taken_is_generated_anew(
+    api: Api, make_config_map: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suffixes = iter(["aaaaa", "aaaaa", "aaaaa", "bbbbb", *["bbbbb"] * 8])
+    monkeypatch.setattr(type(api.core.ids), "suffix", lambda _ids, _length: next(suffixes))
+    unnamed = {**make_config_map(), "metadata": {"generateName": "c-"}}
+    assert [api.create(CONFIG_MAP, unnamed)["metadata"]["name"] for _ in range(2)] == ["c-aaaaa", "c-bbbbb"]
+    with pytest.raises(errors.AlreadyExists, match='configmaps "c-bbbbb" already exists'):
+        api.create(CONFIG_MAP, unnamed)
+    assert list(suffixes) == []
 
 
 def test_a_pod_on_a_node_has_time_to_end(api: Api, make_pod: Any) -> None:
@@ -339,7 +368,7 @@ def test_a_namespace_goes_when_it_was_emptied(api: Api, make_config_map: Any) ->
 
 
 def test_the_default_namespace_stays(api: Api) -> None:
-    with pytest.raises(errors.Invalid, match="this namespace may not be deleted"):
+    with pytest.raises(errors.Forbidden, match='namespaces "default" is forbidden: this namespace may not be deleted'):
         api.delete(NAMESPACE, "default")
 
 

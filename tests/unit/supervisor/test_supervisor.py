@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.supervisor.conftest import Client, wait_until
@@ -63,22 +64,31 @@ def test_a_killed_container_says_which_signal(supervisor: Client) -> None:
     [
         pytest.param(["no-such-program"], {}, "no-such-program: no such program in PATH=", id="no program"),
         pytest.param(["/etc/passwd"], {}, "/etc/passwd: Permission denied", id="not executable"),
+        pytest.param(["echo", "a\0b"], {}, "echo: embedded null byte", id="a zero byte among the arguments"),
+        pytest.param(
+            ["true"], {"env": {"PATH": os.defpath, "A": "\0"}}, "true: embedded null byte", id="a zero byte in a variable"
+        ),
         pytest.param(["true"], {"cwd": "/no/such/place"}, "workingDir /no/such/place: No such file", id="no working directory"),
     ],
 )
-def test_what_cannot_start_says_why(supervisor: Client, argv: list[str], spec: dict[str, str], message: str) -> None:
+def test_what_cannot_start_says_why(supervisor: Client, argv: list[str], spec: dict[str, Any], message: str) -> None:
     ended = supervisor.run("u/main/0", *argv, **spec)
     assert (ended["code"], ended["reason"]) == (128, "StartError")
     assert message in ended["message"]
 
 
 def test_stopping_asks_first_and_kills_after_the_grace_period(supervisor: Client) -> None:
-    """SIGTERM to the group; SIGKILL to those that do not listen."""
+    """SIGTERM, or what the container names, to its first process; SIGKILL to those that do not listen."""
     supervisor.start("u/polite/0", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done")
     supervisor.start("u/deaf/0", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
     wait_until(lambda: "ready" in supervisor.output("u/polite/0") + " " and "ready" in supervisor.output("u/deaf/0"))
     supervisor.send(op="stop", id="u/polite/0", grace=60)
     assert supervisor.hear("exited", "u/polite/0")["code"] == 7
+    number = int(signal.SIGUSR1)
+    supervisor.start("u/own/0", "sh", "-c", "trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done", stop=number)
+    wait_until(lambda: "ready" in supervisor.output("u/own/0"))
+    supervisor.send(op="stop", id="u/own/0", grace=60)
+    assert supervisor.hear("exited", "u/own/0")["code"] == 9
     supervisor.send(op="stop", id="u/deaf/0", grace=0.1)
     assert supervisor.hear("exited", "u/deaf/0")["signal"] == signal.SIGKILL
 
@@ -91,6 +101,32 @@ def test_nothing_of_a_container_is_left_after_its_end(supervisor: Client) -> Non
     pids = [int(line) for line in supervisor.output("u/main/0").split()]
     assert len(pids) == 2
     wait_until(lambda: not any(identity.start_time(pid) for pid in pids))
+
+
+@linux
+def test_what_is_hidden_is_not_seen_but_for_what_stays(supervisor: Client, tmp_path: Path) -> None:
+    """Whatever it is called: a link to it leads to the same."""
+    if supervisor.hello["view"]:
+        pytest.skip(supervisor.hello["view"])
+    top = supervisor.directory.parent / "data"
+    for name in ("kept/deep", "other", "mounted"):
+        (top / name).mkdir(parents=True)
+        (top / name / "file").write_text(f"{name}\n")
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "file").write_text("volume\n")
+    (top.parent / "link").symlink_to(top)
+    supervisor.run(
+        "u/main/0",
+        "sh",
+        "-c",
+        f"cd {top}; find . -type f; cat {top.parent}/link/mounted/file; touch x; touch kept/x && echo made",
+        hidden=[{"path": str(top.parent / "link"), "but": [str(top / "kept"), str(top / "kept" / "deep"), str(top / "none")]}],
+        mounts=[{"source": str(tmp_path / "volume"), "target": str(top / "mounted"), "readonly": False}],
+        keep=[str(supervisor.directory.parent), str(tmp_path), sys.prefix],
+    )
+    said = [line for line in supervisor.output("u/main/0").splitlines() if not line.startswith("touch")]
+    assert sorted(said) == ["./kept/deep/file", "./mounted/file", "made", "volume"]
+    assert ((top / "x").exists(), (top / "kept" / "x").exists()) == (False, True)
 
 
 @linux
@@ -143,6 +179,21 @@ class TestItsOwnView:
         assert "Read-only file system" in supervisor.output("u/main/0")
         assert ended["code"] != 0
         assert not Path(target).exists()
+
+    def test_what_one_container_is_given_leaves_no_trace_in_others(self, supervisor: Client, tmp_path: Path) -> None:
+        """Clients take the directory for a sign that they are in a Pod that may ask the API."""
+        targets = ["/var/run/secrets/kedge.dev", "/var/run/secrets/kubernetes.io/serviceaccount"]
+        mounts: list[dict[str, object]] = []
+        for target in targets:
+            source = tmp_path / target.rpartition("/")[2]
+            source.mkdir()
+            (source / "file").write_text("seen")
+            mounts.append({"source": str(source), "target": target, "readonly": True})
+        script = f"cat {targets[0]}/file {targets[1]}/file; echo; ls -d /var/run/secrets/k*"
+        supervisor.run("u/main/0", "sh", "-c", script, mounts=mounts)
+        assert "stdout F seenseen" in supervisor.log("u/main/0")
+        supervisor.run("v/main/0", "sh", "-c", "ls -d /var/run/secrets/kubernetes.io", mounts=mounts[:1])
+        assert "No such file" in supervisor.output("v/main/0")
 
     def test_a_file_can_be_mounted(self, supervisor: Client, tmp_path: Path) -> None:
         """The termination message, where the machine has no such file."""

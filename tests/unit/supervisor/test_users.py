@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.supervisor.conftest import Client
+from tests.unit.supervisor.conftest import Client, wait_until
 
 from kedge.node.users import ways_of
 from kedge.supervisor import identity
@@ -89,6 +89,7 @@ def test_a_users_program_outlives_the_supervisor(supervisor: Client) -> None:
     """The next one finds its output, which is the user's, and its end."""
     script = "echo before; while [ ! -e /tmp/go ]; do sleep 0.01; done; echo after"
     started = supervisor.start("u/main/0", "sh", "-c", script, **mine(supervisor))
+    wait_until(lambda: supervisor.log("u/main/0"))
     supervisor.kill_supervisor()
     supervisor.connect()
     assert identity.is_running(started["pid"], started["start"])

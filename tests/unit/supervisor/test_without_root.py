@@ -82,3 +82,15 @@ def test_what_is_written_to_an_overlay_goes_elsewhere(client: Client) -> None:
     assert client.output("u/main/0") == "old\n"
     assert [path.name for path in layers["lower"].iterdir()] == ["old"]
     assert (layers["upper"] / "new").read_text() == "new\n"
+
+
+def test_what_is_hidden_cannot_be_uncovered(client: Client) -> None:
+    top = client.directory.parent / "data"
+    (top / "kept").mkdir(parents=True)
+    for place in (top, top / "kept"):
+        (place / "file").write_text("seen\n")
+    uncover = f"umount {top}; unshare --user --map-root-user --mount umount {top}"
+    script = f"cat {top}/file; {uncover}; cat {top}/file; cat {top}/kept/file"
+    hidden = [{"path": str(top), "but": [str(top / "kept")]}]
+    client.run("u/main/0", "sh", "-c", script, hidden=hidden)
+    assert [line for line in client.log("u/main/0") if line.startswith("stdout")] == ["stdout F seen"]

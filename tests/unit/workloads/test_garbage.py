@@ -9,11 +9,11 @@ import pytest
 
 from kedge import errors
 from kedge.client.local import LocalClient
-from kedge.client.types import Client
+from kedge.client.types import Client, Propagation
 from kedge.control.controller import Controller, reconcile
 from kedge.kube.core import CONFIG_MAP, KINDS, NAMESPACE, POD, SECRET
 from kedge.kube.kinds import Kind, Obj
-from kedge.kube.metadata import owner_reference
+from kedge.kube.metadata import owner_reference, with_metadata
 from kedge.server.api import Api
 from kedge.testing.api import StoppingClient, memory_api
 from kedge.testing.clock import FakeClock, settle
@@ -62,6 +62,20 @@ async def test_dependents_follow_their_owner(host: _Host) -> None:
     host.api.delete(CONFIG_MAP, "run", "default")
     await settle(60)
     assert (host.names(), host.names(SECRET)) == (["unrelated"], [])
+
+
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
+async def test_objects_that_own_each_other_in_a_circle_all_go(host: _Host, propagation: Propagation) -> None:
+    first = host.make("first")
+    second = host.make("second", first)
+    third = host.make("third", second)
+    await settle()
+    references = [owner_reference(CONFIG_MAP, third, controlling=False)]
+    host.api.update(CONFIG_MAP, with_metadata(host.api.get(CONFIG_MAP, "first", "default"), ownerReferences=references))
+    await settle()
+    host.api.delete(CONFIG_MAP, "first", "default", propagation=propagation)
+    await settle(60)
+    assert host.names() == []
 
 
 async def test_an_owner_that_never_was_counts_as_gone(host: _Host) -> None:

@@ -1,10 +1,11 @@
-"""Each Namespace has its default ServiceAccount; a deleted one is emptied before it goes."""
+"""Each Namespace has its default ServiceAccount and the API's authority; a deleted one is emptied before it goes."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from keepers import AUTHORITY, access
 
 from kedge import errors
 from kedge.client.local import LocalClient
@@ -12,9 +13,11 @@ from kedge.client.types import Client
 from kedge.control.controller import reconcile
 from kedge.kube.clock import timestamp
 from kedge.kube.conditions import find
-from kedge.kube.core import CONFIG_MAP, EVENT, KINDS, NAMESPACE, SERVICE_ACCOUNT
+from kedge.kube.core import CONFIG_MAP, EVENT, KINDS, NAMESPACE, POD, SERVICE_ACCOUNT
 from kedge.kube.kinds import Obj
+from kedge.kube.service_accounts import ROOT_CA
 from kedge.server.api import Api
+from kedge.server.quotas import Quotas
 from kedge.testing.api import memory_api
 from kedge.testing.clock import FakeClock, settle
 from kedge.testing.reconcilers import ReconcilerConformance, Scenario, World
@@ -30,7 +33,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def api(clock: FakeClock) -> AsyncIterator[Api]:
     api = memory_api(clock=clock, namespaces=("default", "team-a"))
-    task = asyncio.create_task(running.run(LocalClient(api), KINDS, clock))
+    task = asyncio.create_task(running.run(LocalClient(api), KINDS, clock, Quotas(api.core.store), access(clock)))
     await settle(40)
     yield api
     task.cancel()
@@ -62,6 +65,28 @@ async def test_an_account_that_is_deleted_comes_back(api: Api) -> None:
     assert api.get(SERVICE_ACCOUNT, "default", "team-a")
 
 
+async def test_every_namespace_has_the_authority_of_the_api(api: Api) -> None:
+    api.create(NAMESPACE, {"metadata": {"name": "new"}})
+    await settle()
+    for name in ("default", "new", "team-a"):
+        assert api.get(CONFIG_MAP, ROOT_CA, name)["data"] == {"ca.crt": AUTHORITY}
+
+
+@pytest.mark.parametrize(
+    "spoiled", [{"ca.crt": "another"}, {"ca.crt": AUTHORITY, "more": "of it"}, None], ids=["other", "more", "none"]
+)
+async def test_an_authority_that_is_changed_or_deleted_is_made_again(api: Api, spoiled: Obj | None) -> None:
+    await settle()
+    found = api.get(CONFIG_MAP, ROOT_CA, "team-a")
+    if spoiled is None:
+        api.delete(CONFIG_MAP, ROOT_CA, "team-a")
+    else:
+        api.update(CONFIG_MAP, {**found, "data": spoiled})
+    await settle()
+    kept = api.get(CONFIG_MAP, ROOT_CA, "team-a")
+    assert (kept["data"], kept["metadata"]["annotations"]) == ({"ca.crt": AUTHORITY}, found["metadata"]["annotations"])
+
+
 async def test_a_deleted_namespace_is_emptied_and_goes(api: Api, clock: FakeClock) -> None:
     for number in range(5):
         api.create(CONFIG_MAP, _config(f"c{number}"))
@@ -84,11 +109,36 @@ async def test_a_namespace_waits_for_what_is_held_and_says_so(api: Api) -> None:
     held = api.create(CONFIG_MAP, _config("held", "example.com/hold"))
     api.delete(NAMESPACE, "team-a")
     await settle(60)
-    condition = find(api.get(NAMESPACE, "team-a"), "NamespaceContentRemaining")
-    assert condition is not None
-    assert condition["message"] == "still there: 1 configmaps"
+    namespace = api.get(NAMESPACE, "team-a")
+    told = {
+        name: (find(namespace, name) or {}).get("message")
+        for name in ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+    }
+    assert told == {
+        "NamespaceContentRemaining": "Some resources are remaining: configmaps. has 1 resource instances",
+        "NamespaceFinalizersRemaining": (
+            "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+        ),
+    }
+    assert (find(namespace, "NamespaceDeletionContentFailure") or {}).get("status") == "False"
     held = api.get(CONFIG_MAP, "held", "team-a")
     api.update(CONFIG_MAP, {**held, "metadata": {**held["metadata"], "finalizers": []}})
+    await settle(60)
+    assert not _exists(api, "team-a")
+
+
+async def test_pods_go_before_what_they_use(api: Api) -> None:
+    api.create(CONFIG_MAP, _config("used"))
+    spec = {"containers": [{"name": "c", "image": "c"}], "schedulerName": "nobody"}
+    for name, held in (("held", ["example.com/hold"]), ("free", [])):
+        api.create(POD, {"metadata": {"name": name, "namespace": "team-a", "finalizers": held}, "spec": spec})
+    await settle()
+    api.delete(NAMESPACE, "team-a")
+    await settle(60)
+    pod = api.get(POD, "held", "team-a")
+    assert pod["metadata"]["deletionTimestamp"]
+    assert "deletionTimestamp" not in api.get(CONFIG_MAP, "used", "team-a")["metadata"]
+    api.update(POD, {**pod, "metadata": {**pod["metadata"], "finalizers": []}})
     await settle(60)
     assert not _exists(api, "team-a")
 
@@ -130,7 +180,7 @@ class TestNamespacesConverge(ReconcilerConformance):
                 api.create(CONFIG_MAP, _config(name))
             if deleted:
                 api.delete(NAMESPACE, "team-a")
-            reconciler = Namespaces(KINDS)
+            reconciler = Namespaces(lambda: KINDS, AUTHORITY)
 
             async def one_pass(client: Client) -> None:
                 await reconcile(reconciler, client, "team-a", clock.now())
@@ -138,7 +188,8 @@ class TestNamespacesConverge(ReconcilerConformance):
             def is_settled() -> bool:
                 if deleted:
                     return not _exists(api, "team-a") and not api.list(CONFIG_MAP).items
-                return [obj["metadata"]["name"] for obj in api.list(SERVICE_ACCOUNT).items] == ["default"]
+                kept = [*api.list(SERVICE_ACCOUNT).items, *api.list(CONFIG_MAP).items]
+                return [obj["metadata"]["name"] for obj in kept] == ["default", ROOT_CA, "x", "y"]
 
             return World(api, one_pass, is_settled, _nothing)
 

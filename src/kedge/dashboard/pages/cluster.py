@@ -1,6 +1,7 @@
 """Cluster: nodes, events, and the objects of every kind that the host serves, to be read, edited and deleted as YAML."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ _CORE, _NOWHERE = "core", "-"
 _ROWS = 100
 _EVENTS = 30
 _MOST = 500
+_FIELD = re.compile(r"Go struct field \w+\.(\S+) of type ")
 _LOG_LINES, _LOG_BYTES = 1000, 4 << 20
 _OBJECTS = "/cluster/objects/{group}/{version}/{plural}"
 _OBJECT = _OBJECTS + "/{namespace}/{name}"
@@ -154,11 +156,17 @@ async def save(page: Page) -> Response:
     except ApiError as error:
         if isinstance(error, NotFound):
             raise
-        shown = [(line_of(text, cause.field), cause) for cause in error.causes or (Cause("", str(error)),)]
+        shown = [(line_of(text, cause.field), cause) for cause in _causes(error)]
         return page.render("cluster_edit.html", code=error.code, place=place, text=text, faults=shown, passed="")
     if checking:
         return page.render("cluster_edit.html", place=place, text=text, faults=[], passed="The API would take it.")
     return page.go(place.page(place.namespace, place.name), "Saved.")
+
+
+def _causes(error: ApiError) -> Sequence[Cause]:
+    """What is wrong, by field; that a value has the wrong type is told in a sentence, which names its field."""
+    found = _FIELD.search(str(error))
+    return error.causes or (Cause(found[1] if found else "", str(error)),)
 
 
 async def delete(page: Page) -> Response:
