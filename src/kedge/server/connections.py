@@ -1,6 +1,7 @@
 """What an answer stands on: the connection, for answers that go on without an end of their own."""
 
 import asyncio
+import weakref
 from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,15 +22,17 @@ class Connection:
     """One connection.
 
     Args:
-        http: What speaks HTTP on it.
+        http: What speaks HTTP on it. It is not held: it holds this, and whatever leads in a circle stays until the collector
+            comes, which is rare, and with it what TLS keeps in the size of its longest answer.
     """
 
     def __init__(self, http: _Http) -> None:
-        self._http = http
+        self._http = weakref.ref(http)
 
     def abort(self) -> None:
         """Cut it, with what was not sent yet."""
-        self._http.transport.abort()
+        if (http := self._http()) is not None:
+            http.transport.abort()
 
     def write_chunk(self, piece: bytes) -> bool:
         """Send a piece of an answer in HTTP/1.1 that has begun, has no length, and of which nothing else is being sent.
@@ -40,8 +43,8 @@ class Connection:
         Returns:
             Whether that was possible: not while the client reads more slowly than it is sent to.
         """
-        http = self._http
-        if http.flow.write_paused or http.transport.is_closing():
+        http = self._http()
+        if http is None or http.flow.write_paused or http.transport.is_closing():
             return False
         http.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         return True

@@ -84,6 +84,9 @@ class Server:
         self._connections: dict[int, Connection] = {}
         self._keeper = Keeper(directory, self._loop, self._broadcast)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # Until somebody has spoken, whoever has started this is still to come: a second starter, who looks whether
+        # somebody listens and leaves, must not end it before.
+        self._awaited = True
 
     def run(self, ready: int) -> None:
         """Serve until nobody is connected and nothing runs.
@@ -108,7 +111,7 @@ class Server:
             file.write(self._keeper.cgroups.describe())
         self._listen()
         self._loop.watch(woken.fileno(), lambda: self._woken(woken))
-        self._loop.after(_FIRST_CONNECTION_SECONDS, self._end_if_idle)
+        self._loop.after(_FIRST_CONNECTION_SECONDS, self._give_up_waiting)
         os.write(ready, b"+")
         os.close(ready)
         self._loop.run()
@@ -157,6 +160,7 @@ class Server:
             self._hang_up(connection)
             return
         for message in messages:
+            self._awaited = False
             self._answer(connection, message)
 
     def _answer(self, connection: Connection, message: Message) -> None:
@@ -175,8 +179,12 @@ class Server:
             connection.on_end()
         self._end_if_idle()
 
+    def _give_up_waiting(self) -> None:
+        self._awaited = False
+        self._end_if_idle()
+
     def _end_if_idle(self) -> None:
-        if not self._connections and not self._keeper.busy:
+        if not self._awaited and not self._connections and not self._keeper.busy:
             self._accept()  # somebody may be waiting to be let in
             self._loop.running = bool(self._connections)
 

@@ -1,5 +1,6 @@
 """The agent and supervisors of other versions of Kedge, which outlive the hub that started them."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -28,6 +29,15 @@ async def client(tmp_path: Path, old: None) -> AsyncIterator[Supervisor]:
     yield made
     made.quit()
     made.close()
+
+
+async def test_those_who_start_one_at_once_meet_the_same(tmp_path: Path) -> None:
+    clients = [Supervisor(tmp_path / "node", lambda _: None, lambda: None) for _ in range(4)]
+    try:
+        assert len({hello["pid"] for hello in await asyncio.gather(*(client.connect() for client in clients))}) == 1
+    finally:
+        for client in clients:
+            client.close()
 
 
 async def test_one_of_another_version_is_replaced_when_it_has_nothing_to_do(client: Supervisor) -> None:

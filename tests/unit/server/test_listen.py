@@ -5,6 +5,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,34 @@ async def test_a_connection_over_tls_that_its_client_wants_closed_ends_quietly(
             await asyncio.sleep(0.01)
     await listeners.stop(served.streams.close)
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("parser", [parsed, parsed_slowly], ids=["httptools", "h11"])
+async def test_of_a_connection_that_has_ended_nothing_waits_for_the_collector(
+    served: Any, parser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TLS keeps as much as its longest answer: a host that many list from would grow by it with each of them."""
+    monkeypatch.setattr(listen, "Http", parser.Http)
+    files = pki.ensure(tmp_path, SystemClock())
+    listeners = Listeners()
+    ports = listeners.open()
+    await listeners.start(served.app, files.certificate, files.key)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", ports.https, ssl=ssl.create_default_context(cafile=str(files.ca))
+    )
+    head = b"GET /api/v1/configmaps HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer owner-token\r\n\r\n"
+    gc.disable()
+    try:
+        writer.write(head)
+        assert b"ConfigMapList" in await reader.read(1 << 16)
+        [connection] = [weakref.ref(each) for server in listeners._servers for each in server.server_state.connections]
+        writer.close()
+        async with asyncio.timeout(60):
+            while connection() is not None:  # noqa: ASYNC110  # nobody tells
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
+    await listeners.stop(served.streams.close)
 
 
 HEAD = b"POST /apis/kedge.dev/v1/runs HTTP/1.1\r\nHost: localhost\r\n"

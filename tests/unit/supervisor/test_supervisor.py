@@ -3,13 +3,16 @@
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.supervisor.conftest import Client, wait_until
+from tests.unit.supervisor.conftest import PATIENCE, Client, wait_until
 
+from kedge.node import sockets
 from kedge.supervisor import identity
 from kedge.supervisor.records import Records
 
@@ -259,6 +262,20 @@ class TestItOutlivesOthers:
         other = Client(supervisor.directory)
         assert other.pid == first
         other.close()
+
+    def test_one_that_was_just_started_waits_for_who_started_it_whoever_looks_in_before(self, tmp_path: Path) -> None:
+        """A second starter looks whether somebody listens, and leaves without a word."""
+        subprocess.run([sys.executable, "-m", "kedge.supervisor", "--dir", str(tmp_path)], check=True)
+        with socket.socket(socket.AF_UNIX) as looks:
+            looks.settimeout(PATIENCE)
+            sockets.connect(looks, tmp_path, "supervisor.sock")
+            looks.shutdown(socket.SHUT_WR)
+            assert looks.recv(1) == b""  # it has noticed
+        with socket.socket(socket.AF_UNIX) as starter:
+            starter.settimeout(PATIENCE)
+            sockets.connect(starter, tmp_path, "supervisor.sock")
+            starter.sendall(b'{"op": "hello"}\n')
+            assert b'"hello"' in starter.recv(1 << 16)
 
     @linux
     def test_killed_and_started_anew_it_finds_its_containers(self, supervisor: Client) -> None:
