@@ -71,9 +71,7 @@ async def test_of_a_connection_that_has_ended_nothing_waits_for_the_collector(
     listeners = Listeners()
     ports = listeners.open()
     await listeners.start(served.app, files.certificate, files.key)
-    reader, writer = await asyncio.open_connection(
-        "127.0.0.1", ports.https, ssl=ssl.create_default_context(cafile=str(files.ca))
-    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports.https, ssl=ssl.create_default_context(cafile=str(files.ca)))
     head = b"GET /api/v1/configmaps HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer owner-token\r\n\r\n"
     gc.disable()
     try:
