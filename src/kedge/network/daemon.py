@@ -82,8 +82,10 @@ class Daemon:
 
     async def _look(self) -> None:
         """End when nobody is there any more."""
+        # Not wait_for: in Python 3.11 it loses a cancellation that comes together with what it waits for, as a last word does.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._left.wait(), _FIRST_CONNECTION_SECONDS)
+            async with asyncio.timeout(_FIRST_CONNECTION_SECONDS):
+                await self._left.wait()
         while self._agents or _supervisor_lives():
             await asyncio.sleep(_LOOK_SECONDS)  # a lock of another process tells nobody when it is let go
             if self._agents:

@@ -86,6 +86,7 @@ def network(request: pytest.FixtureRequest) -> Iterator[Network]:
         made.ask("quit")
         made.file.close()
         made.socket.close()
+        wait_until(lambda: not (supervisor.directory / protocol.SOCKET).exists())  # it ends, though the supervisor is still there
     finally:
         supervisor.end()
         shutil.rmtree(place, ignore_errors=True)  # the network takes its socket away itself, perhaps just now
