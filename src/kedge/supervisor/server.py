@@ -239,6 +239,8 @@ class Server:
         for connection in list(self._connections.values()):
             if connection.on_end is None:
                 connection.send(message)
+        if message["event"] == "exited":
+            self._end_if_idle()  # it may have been the last thing to do
 
 
 def _nothing() -> None:

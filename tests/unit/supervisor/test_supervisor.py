@@ -18,6 +18,12 @@ from kedge.supervisor.records import Records
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="mount namespaces and /proc are Linux'")
 
+# One that does not look for itself whether it has anything to do, as it does once after its start.
+_PATIENT = (
+    "import sys; from kedge.supervisor import server, __main__; server._FIRST_CONNECTION_SECONDS = 3600; "
+    "sys.exit(__main__.main(sys.argv[1:]))"
+)
+
 
 def test_a_container_runs_and_its_exit_is_told(supervisor: Client) -> None:
     """Start, output, exit code: the whole way."""
@@ -276,6 +282,16 @@ class TestItOutlivesOthers:
             sockets.connect(starter, tmp_path, "supervisor.sock")
             starter.sendall(b'{"op": "hello"}\n')
             assert b'"hello"' in starter.recv(1 << 16)
+
+    @linux
+    def test_without_a_hub_it_ends_with_the_last_container_that_it_has_found(self, supervisor: Client) -> None:
+        started = supervisor.start("u/main/0", "sh", "-c", "sleep 1000")
+        supervisor.kill_supervisor()
+        subprocess.run([sys.executable, "-c", _PATIENT, "--dir", str(supervisor.directory)], check=True)
+        supervisor.connect()
+        supervisor.close()
+        os.kill(started["pid"], signal.SIGKILL)
+        wait_until(lambda: not identity.start_time(supervisor.pid))
 
     @linux
     def test_killed_and_started_anew_it_finds_its_containers(self, supervisor: Client) -> None:
