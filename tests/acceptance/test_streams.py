@@ -19,7 +19,7 @@ from environments import client_environment
 from hosts import HOSTS
 from places import place_on
 from terminals import PATIENCE, Terminal
-from tests.acceptance.kubectl.conftest import Kubectl
+from tests.acceptance.kubectl.conftest import EARLY, Kubectl
 
 IMAGE = "python:3.11"
 # kubectl's two ways: WebSockets, and SPDY as versions before 1.31 have it.
@@ -45,7 +45,9 @@ class Streaming(Kubectl):
     def run(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         """Run a command; what it printed stays bytes, and apart."""
         argv = [self.program, *arguments]
-        return subprocess.run(argv, env=self.environ, input=stdin, capture_output=True, check=False, timeout=110)
+        done = subprocess.run(argv, env=self.environ, input=stdin, capture_output=True, check=False, timeout=110)
+        done.stderr = EARLY.sub("", done.stderr.decode()).encode()
+        return done
 
     @property
     def environ(self) -> dict[str, str]:

@@ -25,6 +25,8 @@ from kedge.errors import StateError
 from kedge.home import Host
 from kedge.pipelines.client import Client
 
+_GRACE_SECONDS = 5.0  # for what a test has left behind: a shell at a terminal does not end when it is asked to
+
 
 @dataclass
 class RunningHost:
@@ -113,7 +115,7 @@ def running_host(environ: Mapping[str, str] | None = None, *, start: bool = True
             yield kedge
         finally:
             kedge.end()
-            hosts.stop_supervisor(home)
+            hosts.stop_supervisor(home, grace=_GRACE_SECONDS)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from clients import asked as steps
 from clients.asked import Steps, until
-from tests.acceptance.kubectl.conftest import Kubectl
+from tests.acceptance.kubectl.conftest import EARLY, Kubectl
 
 PATIENCE = f"--timeout={steps.SECONDS}s"
 
@@ -306,7 +306,7 @@ class _Asked(Steps):
         with line.open() as stdin:
             process = self._kubectl.start("exec", "--stdin", "shell", "--", "sh", "-c", steps.ANSWERS, stdin=stdin)
             output, _ = process.communicate(timeout=steps.SECONDS)
-        return f"{output.splitlines()[0]}, status {process.returncode}"
+        return f"{EARLY.sub('', output).splitlines()[0]}, status {process.returncode}"
 
     def _attached(self) -> str:
         # A container runtime ends an attachment with its input, and passes input on before it passes output back: the input stays

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 OLDEST = (1, 30)
 START_SECONDS = 60
 # What kubectl itself logs when an API server sends an empty message before kubectl is ready for it.
-_EARLY = re.compile(r"^E\d{4} .* Unknown stream id \d+, discarding message\n", re.MULTILINE)
+EARLY = re.compile(r"^E\d{4} .* Unknown stream id \d+, discarding message\n", re.MULTILINE)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Kubectl:
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=110)
         assert (process.returncode != 0) == fails, f"kubectl {' '.join(arguments)}: status {process.returncode}: {output}"
-        return _EARLY.sub("", output)
+        return EARLY.sub("", output)
 
     def json(self, *arguments: str) -> Any:
         """Run a command that has to succeed, and read its JSON; what it warns of stands beside it."""
