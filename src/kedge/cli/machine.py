@@ -90,13 +90,17 @@ def _view(_: Settings) -> Iterator[Finding]:
 
 def _network(_: Settings) -> Iterator[Finding]:
     """Whether Pods can have a network of their own, tried in children that end at once."""
-    refusal = networks.probe()
-    if not refusal:
-        yield Finding("Pods' networks", "ok", "each Pod gets its own address, ports and names of Services (network namespaces)")
+    refusals = networks.probe()
+    if refusals.own:
+        without = "Pods share this machine's ports, at 127.0.0.1, and find no names of Services"
+        fix = "Nothing, where Pods need no Services; otherwise use Linux, as root or with user namespaces."
+        yield Finding("Pods' networks", "warn", f"network namespaces cannot be used ({refusals.own}): {without}", fix)
         return
-    without = "Pods share this machine's ports, at 127.0.0.1, and find no names of Services"
-    fix = "Nothing, where Pods need no Services; otherwise use Linux, as root or with user namespaces."
-    yield Finding("Pods' networks", "warn", f"network namespaces cannot be used ({refusal}): {without}", fix)
+    yield Finding("Pods' networks", "ok", "each Pod gets its own address, ports and names of Services (network namespaces)")
+    for what, refusal in (("TCP", refusals.tcp), ("UDP", refusals.udp)):
+        if refusal:
+            fix = f"As root: allow the capabilities NET_ADMIN and NET_RAW. Nothing, where Pods need nothing outside over {what}."
+            yield Finding("Pods' networks", "warn", f"{what} does not leave them for what is outside ({refusal})", fix)
 
 
 def _runtime(settings: Settings) -> Iterator[Finding]:

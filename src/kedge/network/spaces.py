@@ -12,7 +12,8 @@ import platform
 import socket
 import struct
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from kedge.network.netlink import Netlink
 from kedge.network.redirect import install
@@ -55,10 +56,10 @@ class Spaces:
             link.bring_up(BRIDGE)
             link.own_range(*SERVICES)
 
-    def make_one(self, made: list[socket.socket]) -> None:
-        """Try all that a Pod needs; raises `OSError`."""
-        self._make(made, "tried", "10.244.0.2", [])
-        self._redirect(made)
+    def tried(self) -> "Refusals":
+        """Try all that Pods need; raises `OSError` where they cannot have networks at all."""
+        self._make([], "tried", "10.244.0.2", [])
+        return Refusals("", _refusal(self._redirect), _refusal(self._outlet))
 
     def run(self) -> None:
         """Serve until the daemon is gone."""
@@ -68,7 +69,7 @@ class Spaces:
             try:
                 answer = getattr(self, "_" + request.pop("op"))(made, **request)
             except OSError as error:
-                answer = {"error": error.strerror or str(error)}
+                answer = {"error": _said(error)}
             socket.send_fds(self._channel, [json.dumps(answer or {}).encode()], [each.fileno() for each in made])
             for each in made:
                 each.close()
@@ -154,27 +155,57 @@ class Spaces:
             self._enter("")
 
 
-def probe() -> str:
-    """Why Pods cannot have networks of their own here; empty when they can. Tried in a child, which ends at once."""
+class Refusals(NamedTuple):
+    """Why this machine does not allow something to the networks of Pods; empty where it does.
+
+    Attributes:
+        own: That there are any.
+        tcp: That TCP leaves them.
+        udp: That UDP does.
+    """
+
+    own: str
+    tcp: str = ""
+    udp: str = ""
+
+
+def probe() -> Refusals:
+    """What Pods' networks can be here. Tried in a child, which ends at once."""
     if not sys.platform.startswith("linux"):
-        return f"{platform.system()} has none"
+        return Refusals(f"{platform.system()} has none")
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            if os.geteuid():
-                view.unshare(view.CLONE_NEWUSER)
-            made, sockets = Spaces(socket.socket(socket.AF_UNIX), ""), list[socket.socket]()
-            made.make_one(sockets)
-        except OSError as error:
-            os.write(write, (error.strerror or str(error)).encode())
+            os.write(write, json.dumps(_tried()).encode())
         finally:
             os._exit(0)
     os.close(write)
     with open(read, "rb") as said:
-        refusal = said.read().decode()
+        found: list[str] = json.loads(said.read() or b'["it cannot be tried"]')
     os.waitpid(child, 0)
-    return refusal
+    return Refusals(*found)
+
+
+def _tried() -> Refusals:
+    try:
+        if os.geteuid():
+            view.unshare(view.CLONE_NEWUSER)
+        return Spaces(socket.socket(socket.AF_UNIX), "").tried()
+    except OSError as error:
+        return Refusals(_said(error))
+
+
+def _refusal(make: Callable[[list[socket.socket]], None]) -> str:
+    try:
+        make([])
+    except OSError as error:
+        return _said(error)
+    return ""
+
+
+def _said(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def serve(channel: socket.socket, users: str) -> None:
@@ -182,7 +213,7 @@ def serve(channel: socket.socket, users: str) -> None:
     try:
         spaces = Spaces(channel, users)
     except OSError as error:
-        channel.send(json.dumps({"error": error.strerror or str(error)}).encode())
+        channel.send(json.dumps({"error": _said(error)}).encode())
         return
     channel.send(b"{}")
     with contextlib.suppress(OSError):

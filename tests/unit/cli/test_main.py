@@ -1,6 +1,8 @@
 """The command line as a whole: help, errors and exit statuses."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +38,9 @@ def test_the_table_of_commands_tells_what_each_says_of_itself(name: str) -> None
     assert command.get_short_help_str(200).startswith(cli.COMMANDS[name].rstrip("."))
 
 
-def run(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
+def run(*arguments: str, home: Path, prefix: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
+        [*prefix, sys.executable, "-P", "-m", "kedge.cli.main", *arguments],
         check=False, capture_output=True, text=True, env={"KEDGE_HOME": str(home), "HOME": str(home.parent)},
     )  # fmt: skip
 
@@ -172,6 +174,20 @@ def test_doctor_answers_for_an_empty_directory(tmp_path: Path) -> None:
     assert f"{tmp_path / 'new'} (not made yet)" in result.stdout
     assert "ok    loopback" in result.stdout
     assert re.search("ok    limits +(the kernel keeps them|memory is looked at|resources.limits are not kept)", result.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no network namespaces on this system")
+def test_doctor_says_what_leaves_the_networks_of_pods(tmp_path: Path) -> None:
+    said = run("doctor", home=tmp_path).stdout
+    if "warn  Pods' networks" in said:
+        pytest.skip("this machine does not allow it")
+    assert "ok    Pods' networks  each Pod gets its own address" in said
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() != 0 or setpriv is None:
+        pytest.skip("needs root, to go without one of its rights, and setpriv")
+    said = run("doctor", home=tmp_path, prefix=(setpriv, "--bounding-set=-net_raw", "--inh-caps=-net_raw")).stdout
+    assert "ok    Pods' networks  each Pod gets its own address" in said
+    assert "warn  Pods' networks  UDP does not leave them for what is outside (Operation not permitted)" in said
 
 
 @pytest.mark.parametrize(
