@@ -147,7 +147,7 @@ def test_volumes_are_mounted_in_all_containers_of_a_pod(place: Place) -> None:
         volumeMounts=[{"name": "shared", "mountPath": "/shared", "subPath": "deep/er"}, {"name": "kept", "mountPath": "/kept"}],
     )
     main = container(
-        "cat /all/deep/er/word /conf/in/a /me/name /kept/word /word; echo; test -s /token/token && echo token; "
+        "exec 2>&1; cat /all/deep/er/word /conf/in/a /me/name /kept/word /word; echo; test -s /token/token && echo token; "
         "df /memory | tail -1 | cut -d' ' -f1; echo x > /conf/in/a; echo x > /kept/word; touch /memory/x && echo written",
         volumeMounts=[
             {"name": "shared", "mountPath": "/all"},
@@ -168,7 +168,7 @@ def test_volumes_are_mounted_in_all_containers_of_a_pod(place: Place) -> None:
 
 
 def test_security_contexts_are_the_runtimes_to_keep(place: Place) -> None:
-    script = "id -u; id -g; id -G; grep -E 'CapBnd|NoNewPrivs' /proc/self/status; touch /x"
+    script = "exec 2>&1; id -u; id -g; id -G; grep -E 'CapBnd|NoNewPrivs' /proc/self/status; touch /x"
     own = {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}}
     shared = {"runAsUser": 1234, "runAsGroup": 2345, "supplementalGroups": [77], "fsGroup": 88, "runAsNonRoot": True}
     place.run(spec_of(container(script, securityContext=own), securityContext=shared), "Failed")
