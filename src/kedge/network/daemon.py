@@ -65,11 +65,11 @@ class Daemon:
         try:
             kept.append(relays.Relay(self._one("redirect"), relays.to(_out)))
         except OSError as error:
-            self._way_out = error.strerror or str(error)
+            self._way_out = spaces.said(error)
         try:
             self._start(Datagrams(self._one("outlet"), spaces.NEAR_END, _is_pod).run())
         except OSError as error:
-            self._way_out_udp = error.strerror or str(error)
+            self._way_out_udp = spaces.said(error)
         relays_of_agents = relays.Relay(listener, self._serve)
         self._start(self._look())
         await self._ended.wait()

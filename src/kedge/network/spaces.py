@@ -69,7 +69,7 @@ class Spaces:
             try:
                 answer = getattr(self, "_" + request.pop("op"))(made, **request)
             except OSError as error:
-                answer = {"error": _said(error)}
+                answer = {"error": said(error)}
             socket.send_fds(self._channel, [json.dumps(answer or {}).encode()], [each.fileno() for each in made])
             for each in made:
                 each.close()
@@ -181,8 +181,8 @@ def probe() -> Refusals:
         finally:
             os._exit(0)
     os.close(write)
-    with open(read, "rb") as said:
-        found: list[str] = json.loads(said.read() or b'["it cannot be tried"]')
+    with open(read, "rb") as answer:
+        found: list[str] = json.loads(answer.read() or b'["it cannot be tried"]')
     os.waitpid(child, 0)
     return Refusals(*found)
 
@@ -193,18 +193,19 @@ def _tried() -> Refusals:
             view.unshare(view.CLONE_NEWUSER)
         return Spaces(socket.socket(socket.AF_UNIX), "").tried()
     except OSError as error:
-        return Refusals(_said(error))
+        return Refusals(said(error))
 
 
 def _refusal(make: Callable[[list[socket.socket]], None]) -> str:
     try:
         make([])
     except OSError as error:
-        return _said(error)
+        return said(error)
     return ""
 
 
-def _said(error: OSError) -> str:
+def said(error: OSError) -> str:
+    """What is told of an error that the system gave, without its number."""
     return error.strerror or str(error)
 
 
@@ -213,7 +214,7 @@ def serve(channel: socket.socket, users: str) -> None:
     try:
         spaces = Spaces(channel, users)
     except OSError as error:
-        channel.send(json.dumps({"error": _said(error)}).encode())
+        channel.send(json.dumps({"error": said(error)}).encode())
         return
     channel.send(b"{}")
     with contextlib.suppress(OSError):

@@ -19,12 +19,11 @@ from kedge.kube.pods import is_over, is_ready
 from kedge.node.scheduling import REQUIRED, tolerated, unlike
 from kedge.workloads import claiming, replicas
 from kedge.workloads.replicasets import pods_of
-from kedge.workloads.revisions import LABEL, History, claimed, mark_of, superfluous
+from kedge.workloads.revisions import LABEL, History, claimed, mark_of, planned
 from kedge.workloads.shares import part_of
 from kedge.workloads.told import told
 
 _BY = "daemonset-controller"
-_LEAST_AGE = 10.0  # seconds: a Pod that ends as soon as it is made is made anew no more often
 _NAME = "metadata.name"
 _STAYS = "NoExecute"
 _KEEPS_AWAY = frozenset({"NoSchedule", _STAYS})
@@ -79,20 +78,8 @@ class DaemonSets:
         """Decide which node gets a Pod, and which loses one; the status tells what was seen."""
         owner = seen.daemon_set
         pods = claiming.claim(DAEMON_SET, owner, seen.pods, of=POD)
-        mine, history = claimed(DAEMON_SET, owner, seen.revisions)
-        work = _Pass(seen, pods.mine, history, now)
-        changes: list[Change] = [*pods.changes, *mine.changes]
-        again: float | None = None
-        if not is_deleting(owner):
-            changes += history.changes
-            if history.collides:
-                again = 0.0
-            else:
-                changes += work.changes()
-                again = work.again
-        changes += superfluous(history, owner, pods.mine)
-        changes.append(set_status(DAEMON_SET, owner, work.status()))
-        return Plan(tuple(changes), requeue_after=again)
+        revisions = claimed(DAEMON_SET, owner, seen.revisions)
+        return planned(DAEMON_SET, owner, pods, revisions, _Pass(seen, pods.mine, revisions[1], now))
 
     def failed(self, seen: Seen, message: str, now: datetime) -> Plan:
         """What is told when Pods could not be made or deleted."""
@@ -181,7 +168,7 @@ class _Pass:
             return
         ended = [pod for pod in staying if is_over(pod)]
         for pod in ended:
-            if left := replicas.younger(pod, _LEAST_AGE, self._now):
+            if left := replicas.younger(pod, replicas.LEAST_AGE, self._now):
                 self.again = min(left, self.again or left)
             else:
                 yield pod
@@ -268,8 +255,7 @@ class _Pass:
             "updatedNumberScheduled": sum(1 for pod in first if _mark(pod) == self._mark),
             "numberAvailable": available,
             "numberUnavailable": len(self._may_begin) - available,
-            "collisionCount": ((self._owner.get("status") or {}).get("collisionCount") or 0)
-            + (1 if self._history.collides else 0),
+            "collisionCount": self._history.collisions,
         }
         always = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
         return replicas.counted(status, always)

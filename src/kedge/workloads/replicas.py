@@ -14,6 +14,8 @@ from kedge.kube.metadata import annotations_of, owner_reference
 from kedge.kube.names import suffix_of
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+LEAST_AGE = 10.0
+"""Seconds: a Pod that ends as soon as it is made is made anew no more often."""
 _LONGEST_PREFIX = 58
 _FORGIVEN = 600.0  # seconds
 _LONGEST_PAUSE = 300.0

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from kedge.control.apply import Change, Create, Delete, Update
+from kedge.control.apply import Change, Create, Delete, Plan, Update, set_status
 from kedge.kube.apps import CONTROLLER_REVISION, STATEFUL_SET
 from kedge.kube.kinds import Kind, Obj
 from kedge.kube.metadata import is_deleting, labels_of, owner_reference
@@ -27,6 +28,7 @@ class History:
         revisions: All that there are.
         changes: Those that make and number ``update``.
         collides: Whether the name of ``update`` is another's: the next pass takes another.
+        collisions: How often that was so, with this time.
     """
 
     current: Obj
@@ -34,6 +36,25 @@ class History:
     revisions: tuple[Obj, ...]
     changes: tuple[Change, ...] = ()
     collides: bool = False
+    collisions: int = 0
+
+
+class Work(Protocol):
+    """What one pass does about the Pods of a set.
+
+    Attributes:
+        again: Seconds until the set is to be looked at again although nothing changes; known once `changes` are.
+    """
+
+    again: float | None
+
+    def changes(self) -> Iterable[Change]:
+        """What is to be done."""
+        ...
+
+    def status(self) -> Obj:
+        """What the status tells."""
+        ...
 
 
 def claimed(kind: Kind, owner: Obj, revisions: Sequence[Obj]) -> tuple[Claimed, History]:
@@ -46,6 +67,31 @@ def claimed(kind: Kind, owner: Obj, revisions: Sequence[Obj]) -> tuple[Claimed, 
     """
     mine = claim(kind, owner, revisions, of=CONTROLLER_REVISION)
     return mine, history_of(kind, owner, mine.mine, [each["metadata"]["name"] for each in revisions])
+
+
+def planned(kind: Kind, owner: Obj, pods: Claimed, revisions: tuple[Claimed, History], work: Work) -> Plan:
+    """All that a pass does: the revision of a set comes before its Pods, which wait where the name of it is another's.
+
+    Args:
+        kind: The set's.
+        owner: The set.
+        pods: Which Pods are its own.
+        revisions: The same of its revisions, and its history.
+        work: What becomes of its Pods, unless it is being deleted.
+    """
+    mine, history = revisions
+    changes = [*pods.changes, *mine.changes]
+    again: float | None = None
+    if not is_deleting(owner):
+        changes += history.changes
+        if history.collides:
+            again = 0.0
+        else:
+            changes += work.changes()
+            again = work.again
+    changes += _superfluous(history, owner, pods.mine)
+    changes.append(set_status(kind, owner, work.status()))
+    return Plan(tuple(changes), requeue_after=again)
 
 
 def history_of(kind: Kind, owner: Obj, mine: Sequence[Obj], taken: Iterable[str]) -> History:
@@ -75,7 +121,11 @@ def history_of(kind: Kind, owner: Obj, mine: Sequence[Obj], taken: Iterable[str]
             changes.append(Create(CONTROLLER_REVISION, update))
     known = {each["metadata"]["name"]: each for each in mine}
     current = known.get(status.get("currentRevision") or "", update)
-    return History(current, update, tuple(ordered), tuple(changes), collides)
+    return History(current, update, tuple(ordered), tuple(changes), collides, _collisions(owner) + collides)
+
+
+def _collisions(owner: Obj) -> int:
+    return (owner.get("status") or {}).get("collisionCount") or 0
 
 
 def _number(revision: Obj) -> int:
@@ -84,8 +134,7 @@ def _number(revision: Obj) -> int:
 
 def _revision(kind: Kind, owner: Obj, data: Obj, number: int) -> Obj:
     meta = owner["metadata"]
-    count = (owner.get("status") or {}).get("collisionCount") or 0
-    mark = suffix_of(json.dumps([data, count], sort_keys=True), _HASH_LENGTH)
+    mark = suffix_of(json.dumps([data, _collisions(owner)], sort_keys=True), _HASH_LENGTH)
     labels = (owner["spec"]["template"].get("metadata") or {}).get("labels") or {}
     return {
         "metadata": {
@@ -111,7 +160,7 @@ def mark_of(revision: Obj) -> str:
     return labels_of(revision).get(LABEL) or revision["metadata"]["name"]
 
 
-def superfluous(history: History, owner: Obj, pods: Iterable[Obj]) -> list[Change]:
+def _superfluous(history: History, owner: Obj, pods: Iterable[Obj]) -> list[Change]:
     """The deletions of revisions that nothing is of, and that the history has no room for.
 
     Args:

@@ -16,12 +16,11 @@ from kedge.kube.pods import is_over, is_ready
 from kedge.workloads import claiming, identities, replicas
 from kedge.workloads.identities import revision_of
 from kedge.workloads.replicasets import pods_of
-from kedge.workloads.revisions import History, claimed, superfluous, template_of
+from kedge.workloads.revisions import History, claimed, planned, template_of
 from kedge.workloads.told import told
 
 _BY = "statefulset-controller"
 _LOOK_AGAIN = 1.0  # seconds
-_LEAST_AGE = 10.0  # seconds: a Pod that ends as soon as it is made is made anew no more often
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +73,14 @@ class StatefulSets:
         pods = claiming.claim(
             STATEFUL_SET, owner, seen.pods, of=POD, fits=lambda pod: identities.ordinal_of(owner, pod) is not None
         )
-        mine, history = claimed(STATEFUL_SET, owner, seen.revisions)
-        status = _status(owner, pods.mine, history, now)
-        changes: list[Change] = [*pods.changes, *mine.changes]
-        again: float | None = None
-        if not is_deleting(owner):
-            changes += history.changes
-            if history.collides:
-                again = 0.0
-            else:
-                work = _Pass(seen, pods.mine, history, now)
-                changes += work.changes()
-                again = work.again
-        changes += superfluous(history, owner, pods.mine)
-        changes.append(set_status(STATEFUL_SET, owner, status))
-        return Plan(tuple(changes), requeue_after=again)
+        revisions = claimed(STATEFUL_SET, owner, seen.revisions)
+        return planned(STATEFUL_SET, owner, pods, revisions, _Pass(seen, pods.mine, revisions[1], now))
 
     def failed(self, seen: Seen, message: str, now: datetime) -> Plan:
         """What is told when a Pod or a claim could not be made."""
         owner = seen.stateful_set
         pods = claiming.claim(STATEFUL_SET, owner, seen.pods, of=POD).mine
-        status = _status(owner, pods, claimed(STATEFUL_SET, owner, seen.revisions)[1], now)
+        status = _Pass(seen, pods, claimed(STATEFUL_SET, owner, seen.revisions)[1], now).status()
         why = ("FailedCreate", f"create Pod in StatefulSet {owner['metadata']['name']} failed error: {message}")
         return Plan((set_status(STATEFUL_SET, owner, status), told(STATEFUL_SET, owner, why, now, by=_BY, warning=True)))
 
@@ -152,7 +138,7 @@ class _Pass:
                 if self._ordered or not made:
                     return True
             elif is_over(pod):
-                if left := replicas.younger(pod, _LEAST_AGE, self._now):
+                if left := replicas.younger(pod, replicas.LEAST_AGE, self._now):
                     self.again = left
                 elif not is_deleting(pod):
                     yield Delete(POD, pod)
@@ -231,26 +217,26 @@ class _Pass:
     def _tell(self, reason: str, message: str) -> Create:
         return told(STATEFUL_SET, self._owner, (reason, message), self._now, by=_BY)
 
-
-def _status(owner: Obj, pods: Iterable[Obj], history: History, now: datetime) -> Obj:
-    least = owner["spec"].get("minReadySeconds") or 0
-    mine = [pod for _, pod in identities.by_ordinal(owner, pods)]
-    staying = [pod for pod in mine if not is_deleting(pod)]
-    current, update = history.current["metadata"]["name"], history.update["metadata"]["name"]
-    ready = [pod for pod in mine if is_ready(pod) and not is_over(pod)]
-    status: Obj = {
-        "observedGeneration": owner["metadata"]["generation"],
-        "replicas": len(mine),
-        "readyReplicas": len(ready),
-        "availableReplicas": sum(1 for pod in ready if replicas.available_in(pod, least, now) == 0.0),
-        "currentReplicas": sum(1 for pod in staying if revision_of(pod) == current),
-        "updatedReplicas": sum(1 for pod in staying if revision_of(pod) == update),
-        "currentRevision": current,
-        "updateRevision": update,
-        "collisionCount": ((owner.get("status") or {}).get("collisionCount") or 0) + (1 if history.collides else 0),
-    }
-    wanted = owner["spec"]["replicas"]
-    rolled = owner["spec"]["updateStrategy"]["type"] == ROLLING
-    if rolled and status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == wanted:
-        status |= {"currentReplicas": wanted, "currentRevision": update}
-    return replicas.counted(status, ("replicas", "availableReplicas", "collisionCount"))
+    def status(self) -> Obj:
+        """What the status tells: how many Pods there are, are ready, and are of which revision."""
+        owner, history = self._owner, self._history
+        mine = self._found.values()
+        staying = [pod for pod in mine if not is_deleting(pod)]
+        current, update = history.current["metadata"]["name"], history.update["metadata"]["name"]
+        ready = [pod for pod in mine if is_ready(pod) and not is_over(pod)]
+        status: Obj = {
+            "observedGeneration": owner["metadata"]["generation"],
+            "replicas": len(mine),
+            "readyReplicas": len(ready),
+            "availableReplicas": sum(1 for pod in ready if self._is_available(pod)),
+            "currentReplicas": sum(1 for pod in staying if revision_of(pod) == current),
+            "updatedReplicas": sum(1 for pod in staying if revision_of(pod) == update),
+            "currentRevision": current,
+            "updateRevision": update,
+            "collisionCount": history.collisions,
+        }
+        wanted = owner["spec"]["replicas"]
+        rolled = owner["spec"]["updateStrategy"]["type"] == ROLLING
+        if rolled and status["updatedReplicas"] == status["readyReplicas"] == status["replicas"] == wanted:
+            status |= {"currentReplicas": wanted, "currentRevision": update}
+        return replicas.counted(status, ("replicas", "availableReplicas", "collisionCount"))
